@@ -1,0 +1,32 @@
+"""The contract of a channel: hand triggers to `Accept`, send replies idempotently."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from channels.message import Accepted, Reply, Trigger
+
+Accept = Callable[[Trigger], Awaitable[Accepted]]
+"""Stores a trigger durably and returns; a channel acknowledges to its sender only afterwards.
+
+Raises `Refused` (tell the sender why) or `Unavailable` (do not acknowledge; it will come again).
+"""
+
+
+class Channel(Protocol):
+    """Sends replies. Receiving is the business of each channel's own server or route."""
+
+    name: str
+
+    async def send(self, reply: Reply, *, resend: bool) -> str:
+        """Deliver `reply` and return the other side's id of it (Message-ID, Slack ts, status).
+
+        The same `reply.key` must reach a person at most once. `resend` says that an earlier
+        attempt may have arrived although nobody saw its outcome: a channel whose other side does
+        not recognise the key by itself must look there first.
+        Raises `DeliveryFailed`.
+        """
+        ...
+
+    async def close(self) -> None: ...

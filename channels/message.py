@@ -1,0 +1,75 @@
+"""What comes in and what goes out, the same for every channel. Pure data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ReplyKind = Literal["answer", "question", "failure"]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Address(Frozen):
+    """Where an answer goes, in the terms of the channel that carries it.
+
+    `to` is a Slack channel id, a mail address or a callback URL; `thread` the Slack thread_ts or
+    the Message-ID being answered; `headers` what else the channel needs to answer there.
+    """
+
+    channel: str
+    to: str
+    thread: str = ""
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
+class Attachment(Frozen):
+    """A file that came with a message: named to the agent, its content not kept."""
+
+    name: str
+    content_type: str
+    size: int = Field(ge=0, description="bytes")
+
+
+class Trigger(Frozen):
+    """One inbound message.
+
+    `keys` are the sender's own ids of it (Slack event_id and channel:ts, Message-ID, webhook-id,
+    Idempotency-Key), each prefixed by the channel; a trigger of which any key was seen before is a
+    duplicate. Empty keys mean that the sender gave no id, so every delivery counts.
+    `conversation` is where it belongs; `agent` the agent it names, if it names one.
+    `authentic` says that the channel proved who wrote it: only such a message may approve things.
+    `reply_to` is None when the answer waits in the run until somebody fetches it.
+    """
+
+    channel: str
+    keys: tuple[str, ...] = ()
+    conversation: str
+    text: str
+    sender: str
+    agent: str | None = None
+    authentic: bool = False
+    reply_to: Address | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+
+class Reply(Frozen):
+    """One outbound message. `key` ("run:version") makes sending it idempotent."""
+
+    key: str
+    run_id: str
+    agent: str
+    conversation: str
+    kind: ReplyKind
+    text: str
+    to: Address
+
+
+class Accepted(Frozen):
+    """The trigger is stored. Only now may its sender be told so."""
+
+    run_id: str
+    duplicate: bool = False

@@ -1,0 +1,83 @@
+"""Settings of the channels, and the base that the other two packages build on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+class PonderdSettings(BaseSettings):
+    """Reads `PONDERD_*` from the environment; an empty variable counts as not set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PONDERD_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_data_path("ponderd"),
+        description="where ponderd keeps its state, secrets, logs and outbox",
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object, info: object) -> object:
+        name = getattr(info, "field_name", "")
+        if isinstance(value, str) and cls.model_fields[name].annotation == tuple[str, ...]:
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+
+class ChannelSettings(PonderdSettings):
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description="Standard Webhooks secret (whsec_…): checks inbound and signs outbound webhooks",
+    )
+    callback_allow: CommaList = Field(
+        (),
+        description="hosts, comma-separated (host or host:port), that reply_to may name although "
+        "they are not public addresses",
+    )
+    slack_bot_token: SecretStr | None = Field(None, description="Slack bot token (xoxb-…)")
+    slack_app_token: SecretStr | None = Field(
+        None, description="Slack app-level token (xapp-…): turns Socket Mode on"
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        None, description="Slack signing secret: turns POST /slack/events on"
+    )
+    slack_api_url: str = Field(
+        "https://slack.com/api/", description="base of the Slack Web API"
+    )
+    smtp_relay: str | None = Field(
+        None,
+        pattern=r"^[^:\s]+:\d{1,5}$",
+        description="host:port that outgoing mail is handed to; without it mail lands in "
+        "the outbox folder of the data folder",
+    )
+    mail_domain: str = Field(
+        "ponderd.localhost", description="the domain whose mailboxes are the agents"
+    )
+    mail_allow: CommaList = Field(
+        (),
+        description="senders, comma-separated (address or @domain), that agents answer; "
+        "default: anyone at PONDERD_MAIL_DOMAIN",
+    )
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _webhook_secret_is_standard(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            from channels.signature import standard_key
+
+            standard_key(value.get_secret_value())
+        return value
+
+    @property
+    def outbox(self) -> Path:
+        """Folder of outgoing mail while no relay is configured."""
+        return self.data_dir / "outbox"

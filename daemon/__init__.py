@@ -1,0 +1,1 @@
+"""The daemon wires channels to workers: HTTP, mail, Slack, processes, commands."""

@@ -1,0 +1,1 @@
+"""Workers know runs: what happened, what to do next, and doing it exactly once."""

@@ -1,0 +1,1 @@
+"""The model client: one interface, two server dialects (vLLM and llama.cpp)."""

@@ -1,0 +1,67 @@
+"""Settings of the workers: where the state is, where the model is, how much at once."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr, field_validator
+
+from channels.settings import CommaList, PonderdSettings
+
+
+class WorkerSettings(PonderdSettings):
+    redis_url: str | None = Field(
+        None,
+        pattern=r"^(rediss?|unix)://",
+        description="Redis or Valkey that holds all state, e.g. redis://127.0.0.1:6379/0; "
+        "without it `ponderd up` starts an embedded one",
+    )
+    model_url: str | None = Field(
+        None,
+        pattern=r"^https?://.+/v1/?$",
+        description="OpenAI-compatible base of the model server, ending in /v1; "
+        "without it `ponderd up` starts an embedded one",
+    )
+    model: str | None = Field(
+        None, description="model name to ask for; default: the first one the server lists"
+    )
+    model_api_key: SecretStr | None = Field(
+        None, description="bearer token of the model server, if it wants one"
+    )
+    model_timeout: float = Field(
+        300, gt=0, description="seconds one model call may take before it is tried again"
+    )
+    thinking_short: int | None = Field(
+        None,
+        ge=16,
+        description="token budget of mode short; default: 256 on llama.cpp, 1024 on vLLM",
+    )
+    thinking_long: int | None = Field(
+        None,
+        ge=16,
+        description="token budget of mode long; default: 1024 on llama.cpp, 8192 on vLLM",
+    )
+    context_chars: int = Field(
+        12_000, ge=1_000, description="characters of conversation that one model call may see"
+    )
+    agents_dir: CommaList = Field(
+        (), description="folders, comma-separated, with further agent files"
+    )
+    slots: int = Field(500, ge=1, description="runs that one worker process advances at once")
+    lease_seconds: float = Field(
+        15,
+        ge=0.2,
+        description="how long a run belongs to a worker that is not heard from any more",
+    )
+    log_format: str = Field(
+        "auto", pattern="^(auto|json|console)$", description="auto: console on a terminal"
+    )
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @field_validator("agents_dir")
+    @classmethod
+    def _folders_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        from pathlib import Path
+
+        for folder in value:
+            if not Path(folder).is_dir():
+                raise ValueError(f"{folder} is not a folder")
+        return value
