@@ -40,7 +40,8 @@ class Trigger(Frozen):
     `keys` are the sender's own ids of it (Slack event_id and channel:ts, Message-ID, webhook-id,
     Idempotency-Key), each prefixed by the channel; a trigger of which any key was seen before is a
     duplicate. Empty keys mean that the sender gave no id, so every delivery counts.
-    `conversation` is where it belongs; `agent` the agent it names, if it names one.
+    `conversation` is where it belongs, within its channel and `source` (which webhook source, for
+    example): others cannot reach it by using the same name. `agent` is the agent it names, if it names one.
     `authentic` says that the channel proved who wrote it: only such a message may approve things.
     `reply_to` is None when the answer waits in the run until somebody fetches it.
     """
@@ -48,6 +49,7 @@ class Trigger(Frozen):
     channel: str
     keys: tuple[str, ...] = ()
     conversation: str
+    source: str = ""
     text: str
     sender: str
     agent: str | None = None
@@ -73,3 +75,9 @@ class Accepted(Frozen):
 
     run_id: str
     duplicate: bool = False
+
+
+class Ignored(Frozen):
+    """What came in is well-formed but asks for no answer: a bot, a bounce, an edit."""
+
+    reason: str

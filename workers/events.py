@@ -78,6 +78,7 @@ class RunLaunched(_Event):
     agent_version: str
     channel: str
     conversation: str
+    source: str = ""
     traceparent: str = ""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, SecretStr, field_validator
 
 from channels.settings import CommaList, PonderdSettings
@@ -56,11 +58,13 @@ class WorkerSettings(PonderdSettings):
     )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
+    @property
+    def agent_folders(self) -> tuple[Path, ...]:
+        return tuple(Path(folder) for folder in self.agents_dir)
+
     @field_validator("agents_dir")
     @classmethod
     def _folders_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        from pathlib import Path
-
         for folder in value:
             if not Path(folder).is_dir():
                 raise ValueError(f"{folder} is not a folder")

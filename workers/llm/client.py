@@ -12,13 +12,25 @@ Message = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Budgets:
+    """How many tokens the thinking modes short and long may spend on this server's model."""
+
+    short: int
+    long: int
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer of the model and its cost; tokens as the server counts them."""
+    """One answer of the model and its cost; tokens as the server counts them.
+
+    `prompt_hash` is the SHA-256 of the request body that brought the answer; `seconds` and
+    `attempts` include the requests before it that did not.
+    """
 
     content: str
     model: str
     prompt_hash: str
-    seconds: float
+    seconds: float = 0
     attempts: int = 1
     reasoning: str = ""
     prompt_tokens: int = 0
@@ -42,6 +54,10 @@ class ModelClient(Protocol):
         disconnects are retried with backoff; then `channels.errors.ModelFailed` is raised.
         Cancelling the call closes the connection, which frees the server's slot.
         """
+        ...
+
+    async def budgets(self) -> Budgets:
+        """The settings' budgets, else what suits the server. Raises `ModelFailed`."""
         ...
 
     async def close(self) -> None: ...

@@ -1,0 +1,42 @@
+"""Answers questions; looks at the clock and calculates rather than guess."""
+
+from __future__ import annotations
+
+from workers.agent import Agent, Example
+from workers.tools.calculator import calculator
+from workers.tools.clock import clock
+
+PROMPT = """
+You are a helpful assistant. The first rule that fits decides what you do:
+1. A line that begins with [tool] is a result: reply to the question with it.
+2. Anything to calculate, also in a story: calculator with the whole expression.
+3. Today's date, the weekday or the time: clock.
+4. Everything else: reply from your own knowledge, in one to three sentences.
+"""
+
+EXAMPLES = (
+    Example("What is 17 * 23?", {"action": "calculator", "expression": "17*23"}),
+    Example("[tool] calculator: 391", {"action": "reply", "text": "17 * 23 is 391."}),
+    Example("What time is it in Berlin?", {"action": "clock", "zone": "Europe/Berlin"}),
+    Example(
+        "[tool] clock: Monday, 2 March 2026, 09:15 (Europe/Berlin, UTC+01:00)",
+        {"action": "reply", "text": "In Berlin it is 09:15."},
+    ),
+    Example(
+        "A box holds 12 pens. I buy 7 boxes and lose 5 pens. How many pens do I have?",
+        {"action": "calculator", "expression": "12*7-5"},
+    ),
+    Example("[tool] calculator: 79", {"action": "reply", "text": "You have 79 pens."}),
+    Example(
+        "Who wrote Faust?",
+        {"action": "reply", "text": "Johann Wolfgang von Goethe wrote Faust."},
+    ),
+)
+
+agent = Agent(
+    name="assistant",
+    description="Answers questions; can calculate and look at the clock.",
+    prompt=PROMPT,
+    tools=(clock, calculator),
+    examples=EXAMPLES,
+)

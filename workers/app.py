@@ -1,0 +1,73 @@
+"""The Celery app. A Celery message is a poke, 'advance run X': it may be lost or doubled, and
+nothing depends on it but speed, because what is due stands in the store."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from celery import Celery
+
+log = structlog.get_logger(__name__)
+
+ADVANCE = "ponderd.advance"
+QUEUE = "ponderd"
+
+
+def create_app(redis_url: str) -> Celery:
+    app = Celery("ponderd", broker=redis_url, set_as_current=False)
+    app.conf.update(
+        task_default_queue=QUEUE,
+        task_ignore_result=True,
+        task_create_missing_queues=True,
+        worker_prefetch_multiplier=1,
+        worker_disable_prefetch=True,
+        worker_hijack_root_logger=False,
+        worker_send_task_events=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        # Without these a half-open connection to the broker hangs for minutes.
+        broker_transport_options={
+            "global_keyprefix": "ponderd:celery:",
+            "visibility_timeout": 3600,
+            "socket_timeout": 10,
+            "socket_connect_timeout": 2,
+            "health_check_interval": 5,
+        },
+    )
+    return app
+
+
+class Poker:
+    """Tells the workers of a run, in the background. Never fails: the sweeper finds what a lost
+    poke leaves behind."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._app = create_app(redis_url)
+        self._pending: set[asyncio.Task[None]] = set()
+
+    def poke(self, run_id: str) -> None:
+        task = asyncio.create_task(self._send(run_id))
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
+
+    async def _send(self, run_id: str) -> None:
+        try:
+            await asyncio.to_thread(self._app.send_task, ADVANCE, (run_id,), retry=False)
+        except Exception as error:  # kombu raises many kinds
+            log.warning(
+                "poke not sent, the sweeper will find the run", run=run_id, error=str(error)
+            )
+
+    async def queue_length(self) -> int:
+        """Pokes that no worker has taken yet. Raises what kombu raises."""
+        return await asyncio.to_thread(self._count)
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._pending, return_exceptions=True)
+        await asyncio.to_thread(self._app.close)
+
+    def _count(self) -> int:
+        with self._app.connection_for_read() as connection:
+            return int(connection.default_channel._size(QUEUE))

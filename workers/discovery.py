@@ -1,0 +1,57 @@
+"""Find the agents: those that come with ponderd, and every *.py of the operator's own folders."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from collections.abc import Sequence
+from pathlib import Path
+
+from channels.errors import StartupFailed
+from workers.agent import Agent
+from workers.answers import actions
+
+SHIPPED = Path(__file__).parent / "agents"
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+
+
+def discover(folders: Sequence[Path]) -> dict[str, Agent]:
+    """All agents by name. Files that begin with an underscore are passed over.
+
+    Raises `StartupFailed` naming the file that is broken, or both that define the same agent.
+    """
+    agents: dict[str, Agent] = {}
+    files: dict[str, Path] = {}
+    for folder in (SHIPPED, *folders):
+        for file in sorted(folder.glob("[!_]*.py")):
+            agent = load(file)
+            if agent.name in agents:
+                raise _broken(file, f"the agent {agent.name} is already in {files[agent.name]}")
+            agents[agent.name] = agent
+            files[agent.name] = file
+    return agents
+
+
+def load(file: Path) -> Agent:
+    """The `agent` that a file defines."""
+    try:
+        agent = runpy.run_path(str(file)).get("agent")
+    except (Exception, SystemExit) as error:
+        raise _broken(file, f"{type(error).__name__}: {error}") from error
+    if not isinstance(agent, Agent):
+        raise _broken(file, "it defines no `agent = Agent(...)`")
+    if not _NAME.fullmatch(agent.name):
+        raise _broken(
+            file,
+            f"{agent.name!r} is no name for an agent, because it is also its mailbox: "
+            "use a to z, 0 to 9 and -, beginning with a letter",
+        )
+    try:
+        actions(agent)
+    except (ValueError, TypeError) as error:
+        raise _broken(file, str(error)) from error
+    return agent
+
+
+def _broken(file: Path, reason: str) -> StartupFailed:
+    return StartupFailed(f"agent file {file}: {' '.join(reason.split())}", exit_code=2)

@@ -1,0 +1,142 @@
+"""The right to advance runs: held leases, renewed while a step runs, and writing under one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import structlog
+from pydantic import ValidationError
+
+from channels.errors import Unavailable
+from workers import events as e
+from workers.reducer import fold
+from workers.run import Run
+from workers.store import Claim, Committed, Conflict, Projection, Release, RunStore
+
+log = structlog.get_logger(__name__)
+
+
+class LeaseLost(Exception):
+    """Somebody else goes on with the run, or may by now: touch nothing any more."""
+
+
+class HeldRun:
+    """A run under its lease: the only way for a worker to write to it."""
+
+    def __init__(self, store: RunStore, claim: Claim, seconds: float) -> None:
+        self.id = claim.run_id
+        self.token = claim.token
+        self.task = asyncio.current_task()
+        self.lost = False
+        self.released = False
+        self._store = store
+        self._offset = claim.now - time.monotonic()
+        self._seconds = seconds
+        self._valid_until = time.monotonic() + seconds
+
+    def now(self) -> float:
+        """The store's clock, so that a wrong clock of this machine decides nothing."""
+        return time.monotonic() + self._offset
+
+    def renewed(self) -> None:
+        self._valid_until = time.monotonic() + self._seconds
+
+    def check(self) -> None:
+        """To be called right before an effect: a process that was stopped for longer than its
+        lease (SIGSTOP, a suspended machine) must not act on what it held before."""
+        if self.lost or time.monotonic() > self._valid_until:
+            raise LeaseLost
+
+    async def commit(
+        self, run: Run, events: Sequence[e.Event], release: Release | None = None
+    ) -> tuple[Run, bool]:
+        """Append to the log if it still ends where `run` does.
+
+        Returns the run as it now is, and whether `events` are part of it: False means that
+        something else was appended first, nothing was written, and the lease is still held.
+        Raises `LeaseLost`.
+        """
+        after = fold(events, run)
+        outcome = await self._store.commit(
+            run.id,
+            self.token,
+            run.version,
+            [e.encode(event) for event in events],
+            projection(after),
+            release,
+        )
+        match outcome:
+            case Committed():
+                self.released = release is not None
+                return after, True
+            case Conflict(missed):
+                try:
+                    return fold(e.decode_all(missed), run), False
+                except ValidationError as error:  # written by a newer version of ponderd
+                    raise LeaseLost from error
+            case _:
+                raise LeaseLost
+
+    async def give_back(self, due: float) -> None:
+        """Release the lease with the run as it is, to be looked at again at `due`."""
+        while not self.released:
+            head = await self._store.head(self.id)
+            if head is None:
+                return
+            outcome = await self._store.commit(
+                self.id,
+                self.token,
+                head.version,
+                [],
+                Projection(head.status, head.waiting_for),
+                Release(due),
+            )
+            self.released = not isinstance(outcome, Conflict)
+
+
+class Leases:
+    """All runs that this process holds. They expire unless `renew` is called all the time."""
+
+    def __init__(self, store: RunStore, owner: str, seconds: float) -> None:
+        self.owner = owner
+        self.seconds = seconds
+        self._store = store
+        self._held: dict[str, HeldRun] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @contextlib.asynccontextmanager
+    async def hold(self, claim: Claim) -> AsyncIterator[HeldRun]:
+        """Renew the lease of `claim` until the block ends; the block is cancelled when the lease
+        is lost. A block that is cancelled from outside gives the run back at once."""
+        held = HeldRun(self._store, claim, self.seconds)
+        self._held[claim.run_id] = held
+        try:
+            yield held
+        except asyncio.CancelledError:
+            if held.lost:
+                raise LeaseLost from None
+            with contextlib.suppress(Unavailable):
+                await asyncio.shield(held.give_back(held.now()))
+            raise
+        finally:
+            del self._held[claim.run_id]
+
+    async def renew(self) -> None:
+        """Renew all held leases; to be called three times per lease. Raises `Unavailable`."""
+        held = dict(self._held)
+        lost = await self._store.renew([(run.id, run.token) for run in held.values()], self.seconds)
+        for run_id, run in held.items():
+            if run_id not in lost:
+                run.renewed()
+            elif self._held.get(run_id) is run and run.task:
+                run.lost = True
+                run.task.cancel()
+
+
+def projection(run: Run) -> Projection:
+    return Projection(run.status, run.waits_for or "")

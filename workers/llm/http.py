@@ -1,0 +1,168 @@
+"""HTTP to the model server: streaming, errors, retries. Knows nothing of any dialect."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import aiohttp
+
+from channels.errors import ModelFailed
+
+ATTEMPTS = 4
+FIRST_DELAY = 0.5
+"""Seconds before the second attempt; doubles with each further one, and is jittered by half."""
+
+_TOO_LONG = re.compile(
+    r"exceed_context_size|context (length|size|window)|prompt.{0,40}too long|max_model_len", re.I
+)
+
+T = TypeVar("T")
+
+
+class BadRequest(ModelFailed):
+    """HTTP 400 or 422, and not because the prompt is too long."""
+
+
+class Http:
+    """One connection pool. `root` is the server's base URL without the /v1."""
+
+    def __init__(self, root: str, api_key: str | None) -> None:
+        self._root = root
+        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        self._lazy_session: aiohttp.ClientSession | None = None
+
+    async def get(self, path: str, pick: Callable[[Any], T]) -> T:
+        """What `pick` takes out of the JSON answer; its errors count as broken data."""
+        return await self._exchange("GET", path, None, _json(pick))
+
+    async def post(self, path: str, body: bytes, pick: Callable[[Any], T]) -> T:
+        return await self._exchange("POST", path, body, _json(pick))
+
+    async def stream(self, path: str, body: bytes, take: Callable[[Any], bool]) -> None:
+        """POST `body` and hand each server-sent event to `take` as JSON.
+
+        Returns at the end of the stream, or, closing the connection, when `take` returns True.
+        """
+
+        async def read(response: aiohttp.ClientResponse) -> None:
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if not line.startswith(b"data:") or line.startswith(b"data: [DONE]"):
+                        continue
+                    data = json.loads(line[5:])
+                    if "error" in data:
+                        raise ModelFailed(f"the model server broke off: {_excerpt(str(data))}")
+                    if take(data):
+                        response.close()
+                        return
+
+        await self._exchange("POST", path, body, read)
+
+    async def close(self) -> None:
+        if self._lazy_session is not None:
+            await self._lazy_session.close()
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._lazy_session is None:
+            self._lazy_session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
+                # How long an answer may take is the business of `retried`.
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
+                headers={"Content-Type": "application/json", **self._headers},
+            )
+        return self._lazy_session
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        read: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+    ) -> T:
+        try:
+            async with self._session().request(
+                method, self._root + path, data=body, allow_redirects=False
+            ) as response:
+                if response.status != 200:
+                    raise _refusal(response, await response.text(errors="replace"))
+                return await read(response)
+        except aiohttp.InvalidURL as error:
+            raise ModelFailed(f"not a URL: {error}", retryable=False) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            raise ModelFailed(f"no answer from the model server: {reason}") from error
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            raise ModelFailed(f"the model server sent broken data: {error!r}") from error
+
+
+async def retried(
+    attempt: Callable[[], Awaitable[T]], *, timeout: float, attempts: int = ATTEMPTS
+) -> tuple[T, int]:
+    """The result of the first attempt that works, and its number.
+
+    One attempt may take `timeout` seconds, all together twice that. Raises the last `ModelFailed`.
+    """
+    now = asyncio.get_running_loop().time
+    end = now() + 2 * timeout
+    number = 0
+    while True:
+        number += 1
+        try:
+            async with asyncio.timeout(min(timeout, end - now())):
+                return await attempt(), number
+        except TimeoutError:
+            failure = ModelFailed(f"no answer from the model server within {timeout:g} s")
+        except ModelFailed as error:
+            failure = error
+        backoff = FIRST_DELAY * 2 ** (number - 1) * random.uniform(0.5, 1.5)
+        delay = max(backoff, failure.retry_after or 0)
+        if not failure.retryable or number >= attempts or now() + delay >= end:
+            raise failure
+        await asyncio.sleep(delay)
+
+
+def encoded(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def joined(pieces: list[str]) -> str:
+    """One text; halves of a surrogate pair that came apart are put together, lone ones replaced."""
+    return "".join(pieces).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _json(pick: Callable[[Any], T]) -> Callable[[aiohttp.ClientResponse], Awaitable[T]]:
+    async def read(response: aiohttp.ClientResponse) -> T:
+        return pick(json.loads(await response.read()))
+
+    return read
+
+
+def _refusal(response: aiohttp.ClientResponse, text: str) -> ModelFailed:
+    message = f"the model server answered HTTP {response.status}: {_excerpt(text)}"
+    match response.status:
+        case 400 | 413 | 422 if _TOO_LONG.search(text):
+            return ModelFailed(message, retryable=False, too_long=True)
+        case 400 | 422:
+            return BadRequest(message, retryable=False)
+        case 401 | 403:
+            return ModelFailed(f"{message} (see PONDERD_MODEL_API_KEY)", retryable=False)
+        case 408 | 425 | 429 | 500 | 502 | 503 | 504:
+            return ModelFailed(message, retry_after=_seconds(response.headers.get("Retry-After")))
+        case _:
+            return ModelFailed(message, retryable=False)
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header is not None and header.isdecimal() else None
+
+
+def _excerpt(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 300 else text[:300] + "…"

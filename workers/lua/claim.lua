@@ -1,0 +1,14 @@
+-- Take the lease of a run, if it is due and nobody holds it.
+-- ARGV: run id, lease (ms), owner
+-- Returns {token, now (ms), event ...}, or nil.
+local id, lease, owner = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local now = now_ms()
+if not redis.call('ZSCORE', due_key, id) or is_leased(id, now) then return nil end
+local token = redis.call('HINCRBY', run_key(id), 'token', 1)
+redis.call('HSET', run_key(id), 'lease_until', int(now + lease), 'owner', owner)
+redis.call('ZADD', due_key, int(now + lease), id)
+redis.call('ZADD', leased_key, int(now), id)
+local reply = redis.call('LRANGE', log_key(id), 0, -1)
+table.insert(reply, 1, int(now))
+table.insert(reply, 1, token)
+return reply

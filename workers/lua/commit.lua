@@ -1,0 +1,28 @@
+-- Append what a worker did: compare-and-append on fencing token and version, all or nothing.
+-- ARGV: run id, token, version, status, waiting_for,
+--       release: 'keep' the lease | 'idle' until something happens | due time in ms,
+--       event ...
+-- Returns {'committed', version} | {'conflict', missed event ...} | {'lost'}.
+local id, token, version = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local status, waiting_for, release = ARGV[4], ARGV[5], ARGV[6]
+
+if redis.call('HGET', run_key(id), 'token') ~= token then return {'lost'} end
+local missed = redis.call('LRANGE', log_key(id), version, -1)
+if #missed > 0 then
+  table.insert(missed, 1, 'conflict')
+  return missed
+end
+
+local now = now_ms()
+for i = 7, #ARGV do version = redis.call('RPUSH', log_key(id), ARGV[i]) end
+redis.call('HSET', run_key(id), 'version', version)
+project(id, status, waiting_for, now)
+if release ~= 'keep' then
+  -- The token moves on, too: a late commit of the former holder must not pass.
+  redis.call('HINCRBY', run_key(id), 'token', 1)
+  redis.call('HSET', run_key(id), 'lease_until', '0')
+  redis.call('ZREM', leased_key, id)
+  if release == 'idle' then redis.call('ZREM', due_key, id)
+  else redis.call('ZADD', due_key, release, id) end
+end
+return {'committed', version}

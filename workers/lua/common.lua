@@ -1,0 +1,50 @@
+-- Shared by the scripts beside this file; it is put in front of each of them.
+--
+-- KEYS[1] is always the shard's prefix, for example '{ponderd:0c}'. It is the hash tag of every
+-- key that a script touches, so all of them live on one node of a Redis Cluster:
+--   <prefix>:run:<id>                 hash  agent, agent_version, channel, conversation, status,
+--                                           waiting_for, version, token, lease_until, created_at,
+--                                           updated_at (times in ms of this server's clock)
+--   <prefix>:log:<id>                 list  the events, oldest first; its length is the version
+--   <prefix>:conversation:<key>       string  the id of the run
+--   <prefix>:trigger:<key>            string  the id of the run that a trigger went to; expires
+--   <prefix>:due                      zset  id -> ms at which somebody must look at the run:
+--                                           poke grace, lease expiry or end of a durable sleep
+--   <prefix>:leased                   zset  id -> ms since which the run is held
+--   <prefix>:runs                     zset  id -> created_at, all runs
+--   <prefix>:runs:<STATUS>            zset  id -> created_at, those in one status
+local prefix = KEYS[1]
+local due_key, leased_key = prefix .. ':due', prefix .. ':leased'
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+local function run_key(id) return prefix .. ':run:' .. id end
+local function log_key(id) return prefix .. ':log:' .. id end
+
+-- Numbers are written as integers: Lua would print large ones as 1.7e+12.
+local function int(number) return string.format('%d', number) end
+
+local function project(id, status, waiting_for, now)
+  local run = run_key(id)
+  local old = redis.call('HMGET', run, 'status', 'created_at')
+  if old[1] ~= status then
+    if old[1] then redis.call('ZREM', prefix .. ':runs:' .. old[1], id) end
+    redis.call('ZADD', prefix .. ':runs:' .. status, old[2], id)
+  end
+  redis.call('HSET', run, 'status', status, 'waiting_for', waiting_for, 'updated_at', int(now))
+end
+
+local function is_leased(id, now)
+  return tonumber(redis.call('HGET', run_key(id), 'lease_until') or '0') > now
+end
+
+-- A run that nobody holds is due after the grace its poke is given; a held one stays due at the
+-- end of its lease, and its holder meets the new event when it commits.
+local function mark_due(id, now, grace)
+  if is_leased(id, now) then return 0 end
+  redis.call('ZADD', due_key, int(now + grace), id)
+  return 1
+end

@@ -1,0 +1,8 @@
+-- Find the runs that somebody must look at now, and put each off by a grace period, so that
+-- any number of sweepers poke it once.
+-- ARGV: limit, grace (ms)
+-- Returns the run ids.
+local now = now_ms()
+local ids = redis.call('ZRANGEBYSCORE', due_key, '-inf', int(now), 'LIMIT', 0, ARGV[1])
+for _, id in ipairs(ids) do redis.call('ZADD', due_key, int(now + ARGV[2]), id) end
+return ids

@@ -1,0 +1,189 @@
+"""A worker process: hundreds of runs in flight on one asyncio loop, fed by pokes and the sweeper.
+
+Celery's threads hand runs to the loop and return at once. The slots are the back-pressure: when
+all are taken, the threads wait, and further pokes stay in the queue for other workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import secrets
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any
+
+import structlog
+
+from channels.errors import Unavailable
+from channels.outbound import outbound_channels
+from channels.settings import ChannelSettings
+from workers.discovery import discover
+from workers.executor import Executor
+from workers.leases import Leases
+from workers.llm.connect import connect as connect_model
+from workers.metrics import Metrics
+from workers.redis_store import RedisStore
+from workers.redis_store import connect as connect_redis
+from workers.settings import WorkerSettings
+from workers.store import POKE_GRACE, SHARDS, RunStore
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 0.5
+REPORT_SECONDS = 2.0
+
+
+class Runtime:
+    """Owns the loop, its thread and the slots. `start`, `submit`, `stop` may be called from any
+    thread; everything else happens on the loop."""
+
+    def __init__(self, settings: WorkerSettings, channels: ChannelSettings) -> None:
+        assert settings.redis_url is not None
+        self._settings = settings
+        self._channel_settings = channels
+        self._agents = discover(settings.agent_folders)
+        self._slots = threading.BoundedSemaphore(settings.slots)
+        self._owner = f"{platform.node()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self._loop = _new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="runs", daemon=True)
+        self._draining = threading.Event()
+        self._advancing: set[asyncio.Task[None]] = set()
+        self._background: list[asyncio.Task[None]] = []
+        self._executor: Executor
+        self._metrics = Metrics()
+
+    def start(self) -> None:
+        self._thread.start()
+        self._call(self._open()).result()
+
+    def submit(self, run_id: str) -> None:
+        """Advance a run as soon as there is a slot. Returns without doing so when the worker
+        drains: the run is still due, and another worker's sweeper finds it."""
+        while not self._slots.acquire(timeout=0.2):
+            if self._draining.is_set():
+                return
+        if self._draining.is_set():
+            self._slots.release()
+            return
+        self._loop.call_soon_threadsafe(self._begin, run_id)
+
+    def drain(self) -> None:
+        """Begin nothing new; runs in flight stop after the step they are in."""
+        if not self._draining.is_set():
+            self._draining.set()
+            self._loop.call_soon_threadsafe(self._executor.draining.set)
+
+    def stop(self, timeout: float) -> None:
+        """Drain, wait up to `timeout` seconds for the steps in flight, give back what is left."""
+        self.drain()
+        self._call(self._close(timeout)).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    # -- on the loop ----------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        settings = self._settings
+        assert settings.redis_url is not None
+        store = RedisStore(connect_redis(settings.redis_url))
+        leases = Leases(store, self._owner, settings.lease_seconds)
+        self._executor = Executor(
+            store=store,
+            agents=self._agents,
+            model=connect_model(settings),
+            channels=outbound_channels(self._channel_settings),
+            leases=leases,
+            metrics=self._metrics,
+            data_dir=settings.data_dir,
+            context_chars=settings.context_chars,
+        )
+        self._background = [
+            asyncio.create_task(_every(seconds, duty))
+            for seconds, duty in (
+                (settings.lease_seconds / 3, leases.renew),
+                (SWEEP_SECONDS, lambda: self._sweep(store)),
+                (REPORT_SECONDS, lambda: self._report(store)),
+            )
+        ]
+
+    def _begin(self, run_id: str) -> None:
+        task = asyncio.create_task(self._advance(run_id))
+        self._advancing.add(task)
+        task.add_done_callback(self._advancing.discard)
+
+    async def _advance(self, run_id: str) -> None:
+        try:
+            await self._executor.advance(run_id)
+        except Exception:  # a bug of ours; the lease expires and the run is tried again
+            log.exception("run left to the sweeper", run=run_id)
+        finally:
+            self._slots.release()
+
+    async def _sweep(self, store: RunStore) -> None:
+        """Advance what is due and nobody holds: lost pokes, expired leases, ended sleeps.
+
+        Never more than there are free slots, so that a backlog is not looked at over and over."""
+        if self._draining.is_set():
+            return
+        free = 0
+        while free < self._settings.slots and self._slots.acquire(blocking=False):
+            free += 1
+        found: list[str] = []
+        try:
+            if free:
+                found = (await store.sweep(max(1, free // SHARDS), POKE_GRACE))[:free]
+        finally:
+            for run_id in found:
+                self._begin(run_id)
+            for _ in range(free - len(found)):
+                self._slots.release()
+
+    async def _report(self, store: RunStore) -> None:
+        counts = self._metrics.take()
+        try:
+            await store.report(self._owner, counts)
+        except Unavailable:
+            self._metrics.put_back(counts)
+            raise
+
+    async def _close(self, timeout: float) -> None:
+        if self._advancing:
+            log.info("draining", runs=len(self._advancing))
+            await asyncio.wait(self._advancing, timeout=timeout)
+        for task in [*self._advancing, *self._background]:
+            task.cancel()
+        await asyncio.gather(*self._advancing, *self._background, return_exceptions=True)
+        with contextlib.suppress(Unavailable):
+            await self._executor.store.report(self._owner, self._metrics.take())
+        for channel in set(self._executor.channels.values()):
+            await channel.close()
+        await self._executor.model.close()
+        await self._executor.store.close()
+
+    def _call(self, coroutine: Coroutine[Any, Any, None]) -> Future[None]:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+
+async def _every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
+    """Do a duty for ever. Nothing that goes wrong once may end it."""
+    while True:
+        try:
+            await duty()
+        except Unavailable as error:
+            log.warning("state server away", error=str(error))
+        except Exception:
+            log.exception("background duty failed")
+        await asyncio.sleep(seconds)
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
