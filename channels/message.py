@@ -41,7 +41,7 @@ class Trigger(Frozen):
     Idempotency-Key), each prefixed by the channel; a trigger of which any key was seen before is a
     duplicate. Empty keys mean that the sender gave no id, so every delivery counts.
     `conversation` is where it belongs, within its channel and `source` (which webhook source, for
-    example): others cannot reach it by using the same name. `agent` is the agent it names, if it names one.
+    example): others cannot reach it by using the same name. `agent` is the agent it names, if any.
     `authentic` says that the channel proved who wrote it: only such a message may approve things.
     `reply_to` is None when the answer waits in the run until somebody fetches it.
     """

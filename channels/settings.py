@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
 import platformdirs
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from channels.errors import StartupFailed
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
@@ -36,7 +39,8 @@ class PonderdSettings(BaseSettings):
 class ChannelSettings(PonderdSettings):
     webhook_secret: SecretStr | None = Field(
         None,
-        description="Standard Webhooks secret (whsec_…): checks inbound and signs outbound webhooks",
+        description="Standard Webhooks secret (whsec_…): checks inbound webhooks and signs "
+        "outbound ones",
     )
     callback_allow: CommaList = Field(
         (),
@@ -50,9 +54,7 @@ class ChannelSettings(PonderdSettings):
     slack_signing_secret: SecretStr | None = Field(
         None, description="Slack signing secret: turns POST /slack/events on"
     )
-    slack_api_url: str = Field(
-        "https://slack.com/api/", description="base of the Slack Web API"
-    )
+    slack_api_url: str = Field("https://slack.com/api/", description="base of the Slack Web API")
     smtp_relay: str | None = Field(
         None,
         pattern=r"^[^:\s]+:\d{1,5}$",
@@ -76,6 +78,18 @@ class ChannelSettings(PonderdSettings):
 
             standard_key(value.get_secret_value())
         return value
+
+    @property
+    def reply_secret(self) -> bytes:
+        """Key of the marks in our Message-IDs, by which we know a reply to our own mail."""
+        if self.webhook_secret is None:
+            raise StartupFailed(
+                "PONDERD_WEBHOOK_SECRET is not set; it signs webhooks and marks outgoing mail",
+                exit_code=2,
+            )
+        return hashlib.sha256(
+            b"ponderd mail " + self.webhook_secret.get_secret_value().encode()
+        ).digest()
 
     @property
     def outbox(self) -> Path:

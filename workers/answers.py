@@ -120,7 +120,10 @@ def _schema(arguments: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
         described = definitions[reference["$ref"].rpartition("/")[2]]
         properties = {"action": {"const": name}, **described.get("properties", {})}
         options.append(_closed({"type": "object", "properties": properties}))
-    return {"anyOf": options, "$defs": {name: _closed(d) for name, d in definitions.items()}}
+    # What only the options themselves were made of is not referred to any more.
+    text = json.dumps([options, definitions])
+    used = {name: _closed(d) for name, d in definitions.items() if f'"#/$defs/{name}"' in text}
+    return {"anyOf": options} | ({"$defs": used} if used else {})
 
 
 def _closed(schema: Any) -> Any:

@@ -18,6 +18,9 @@ from workers.llm.client import Message
 from workers.thinking.policy import strip_command
 from workers.turns import Turn
 
+NEW = "[new conversation]\n"
+"""Tells the model that the worked examples are no part of the conversation."""
+
 LEFT_OUT = Turn("note", "[note] Earlier messages were left out.")
 
 
@@ -28,7 +31,8 @@ def render(turns: Sequence[Turn], agent: Agent, *, limit_chars: int) -> list[Mes
     beginning then stays the same for many calls. One overlong text is cut in its middle.
     """
     rendered = [Turn(turn.role, _rendered(turn, limit_chars)) for turn in turns]
-    return _merged([*_opening(agent), *map(_message, _fitting(rendered, limit_chars))])
+    conversation = [Turn("note", NEW.strip()), *_fitting(rendered, limit_chars)]
+    return _merged([*_opening(agent), *map(_message, conversation)])
 
 
 def clean(text: str) -> str:
@@ -71,7 +75,8 @@ def _opening(agent: Agent) -> tuple[Message, ...]:
         messages: list[Message] = [{"role": "system", "content": system}]
         for example in agent.examples:
             did = json.dumps(dict(example.did), ensure_ascii=False, separators=(",", ":"))
-            messages.append({"role": "user", "content": example.said})
+            new = "" if example.said.startswith("[") else NEW
+            messages.append({"role": "user", "content": new + example.said})
             messages.append({"role": "assistant", "content": did})
         _openings[key] = tuple(messages)
     return _openings[key]
@@ -146,7 +151,7 @@ def _merged(messages: Iterable[Message]) -> list[Message]:
     merged: list[Message] = []
     for message in messages:
         if merged and merged[-1]["role"] == message["role"]:
-            both = f"{merged[-1]['content']}\n\n{message['content']}"
+            both = f"{merged[-1]['content']}\n{message['content']}"
             merged[-1] = {"role": message["role"], "content": both}
         else:
             merged.append(message)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
-import runpy
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,10 +35,15 @@ def discover(folders: Sequence[Path]) -> dict[str, Agent]:
 
 def load(file: Path) -> Agent:
     """The `agent` that a file defines."""
+    name = f"agent file {file}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
-        agent = runpy.run_path(str(file)).get("agent")
+        spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise _broken(file, f"{type(error).__name__}: {error}") from error
+    agent = getattr(module, "agent", None)
     if not isinstance(agent, Agent):
         raise _broken(file, "it defines no `agent = Agent(...)`")
     if not _NAME.fullmatch(agent.name):

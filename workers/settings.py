@@ -56,7 +56,11 @@ class WorkerSettings(PonderdSettings):
     log_format: str = Field(
         "auto", pattern="^(auto|json|console)$", description="auto: console on a terminal"
     )
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    log_level: str = Field(
+        "INFO",
+        pattern="^(DEBUG|INFO|WARNING|ERROR)$",
+        description="DEBUG, INFO, WARNING or ERROR",
+    )
 
     @property
     def agent_folders(self) -> tuple[Path, ...]:

@@ -169,7 +169,8 @@ class RunStore(Protocol):
 
     async def sweep(self, limit: int, grace: float) -> list[str]:
         """Runs that somebody should look at now: lost pokes, expired leases, ended sleeps; at most
-        `limit` of each shard. Each is due again after `grace` seconds, so that any number of sweepers do no harm."""
+        `limit` of each shard. Each is due again after `grace` seconds, so that any number of
+        sweepers do no harm."""
         ...
 
     async def load(self, run_id: str) -> tuple[bytes, ...]:

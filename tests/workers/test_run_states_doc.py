@@ -49,10 +49,10 @@ CALL = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=1)
 LAUNCHED = e.RunLaunched(
     at=NOW, run_id="00-r", agent="worker", agent_version="1", channel="webhook", conversation="c"
 )
+SENDER = Address(channel="webhook", to="http://sender.example")
 MESSAGES = [
     e.MessageReceived(at=NOW, text=text, sender="s", authentic=True, reply_to=reply_to)
-    for text in ("yes", "no", "well")
-    for reply_to in (None, Address(channel="webhook", to="http://sender.example"))
+    for text, reply_to in (("yes", SENDER), ("no", None), ("well", SENDER))
 ]
 
 OUTCOMES: dict[InFlight, list[e.Event]] = {

@@ -23,10 +23,11 @@ EXAMPLES = (
         {"action": "reply", "text": "In Berlin it is 09:15."},
     ),
     Example(
-        "A box holds 12 pens. I buy 7 boxes and lose 5 pens. How many pens do I have?",
+        "A box holds 12 pens. I buy 7 boxes for 4 people and lose 5 pens. How many pens are left?",
         {"action": "calculator", "expression": "12*7-5"},
     ),
-    Example("[tool] calculator: 79", {"action": "reply", "text": "You have 79 pens."}),
+    Example("[tool] calculator: 79", {"action": "reply", "text": "79 pens are left."}),
+    Example("Hello", {"action": "reply", "text": "Hello! What can I do for you?"}),
     Example(
         "Who wrote Faust?",
         {"action": "reply", "text": "Johann Wolfgang von Goethe wrote Faust."},

@@ -7,31 +7,37 @@ from workers.tools.deployments import deploy, list_versions
 
 PROMPT = """
 You deploy versions of our service. The first rule that fits decides what you do:
-1. [tool] list_versions: deploy if the person wants a deployment, otherwise reply.
-2. [tool] deploy: reply what came of it; never deploy again.
-3. The person wants a version deployed and names its number: deploy.
-4. The person wants the newest deployed, or asks about versions: list_versions.
-5. The person wants a deployment and names no version: ask_human.
+1. After [tool] deploy: reply what came of it.
+2. After [tool] list_versions: deploy if the person said to deploy, otherwise reply.
+3. They say to deploy and give a number: deploy it.
+4. They say to deploy the newest, or ask about versions: list_versions.
+5. They say to deploy, but not which version: ask_human.
 6. Everything else: reply that you only list and deploy versions.
 """
 
 EXAMPLES = (
-    Example("Please deploy 2.0.1", {"action": "deploy", "version": "2.0.1"}),
-    Example("[tool] deploy: 2.0.1 is live.", {"action": "reply", "text": "2.0.1 is live now."}),
-    Example("What can I deploy?", {"action": "list_versions"}),
-    Example(
-        "[tool] list_versions: 2.1.0 (newest), 2.0.1. Live: 2.0.1.",
-        {"action": "reply", "text": "There are 2.1.0 (newest) and 2.0.1, which is live."},
-    ),
+    Example("Please deploy 5.0.1", {"action": "deploy", "version": "5.0.1"}),
+    Example("[tool] deploy: 5.0.1 is live.", {"action": "reply", "text": "5.0.1 is live now."}),
     Example("Put the latest one live", {"action": "list_versions"}),
     Example(
-        "[tool] list_versions: 2.1.0 (newest), 2.0.1. Live: 2.0.1.",
-        {"action": "deploy", "version": "2.1.0"},
+        "[tool] list_versions: 3.7.0 (newest), 3.6.8. Live: 3.6.8.",
+        {"action": "deploy", "version": "3.7.0"},
     ),
     Example(
         "[tool] deploy: a person said no.",
-        {"action": "reply", "text": "I did not deploy 2.1.0, because a person said no."},
+        {"action": "reply", "text": "I did not deploy 3.7.0, because a person said no."},
     ),
+    Example("Which version do we run?", {"action": "list_versions"}),
+    Example(
+        "[tool] list_versions: 8.1.0 (newest), 8.0.2. Live: 8.0.2.",
+        {"action": "reply", "text": "8.0.2 is live. The newest is 8.1.0."},
+    ),
+    Example("Please deploy 6.2", {"action": "deploy", "version": "6.2"}),
+    Example(
+        "[tool] deploy: not done. The person wrote: is it tested?",
+        {"action": "reply", "text": "I did not deploy 6.2. I do not know whether it is tested."},
+    ),
+    Example("Do a deployment", {"action": "ask_human", "text": "Which version?"}),
     Example(
         "Write me a poem",
         {"action": "reply", "text": "I can only list versions and deploy one."},

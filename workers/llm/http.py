@@ -43,10 +43,13 @@ class Http:
     async def post(self, path: str, body: bytes, pick: Callable[[Any], T]) -> T:
         return await self._exchange("POST", path, body, _json(pick))
 
-    async def stream(self, path: str, body: bytes, take: Callable[[Any], bool]) -> None:
+    async def stream(
+        self, path: str, body: bytes, take: Callable[[Any], bool], *, reuse: bool = True
+    ) -> None:
         """POST `body` and hand each server-sent event to `take` as JSON.
 
         Returns at the end of the stream, or, closing the connection, when `take` returns True.
+        Without `reuse` the connection serves no further request.
         """
 
         async def read(response: aiohttp.ClientResponse) -> None:
@@ -63,7 +66,7 @@ class Http:
                         response.close()
                         return
 
-        await self._exchange("POST", path, body, read)
+        await self._exchange("POST", path, body, read, reuse=reuse)
 
     async def close(self) -> None:
         if self._lazy_session is not None:
@@ -72,7 +75,8 @@ class Http:
     def _session(self) -> aiohttp.ClientSession:
         if self._lazy_session is None:
             self._lazy_session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
+                # vLLM (uvicorn) closes connections that were idle for 5 s; be earlier.
+                connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=4),
                 # How long an answer may take is the business of `retried`.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
                 headers={"Content-Type": "application/json", **self._headers},
@@ -85,10 +89,13 @@ class Http:
         path: str,
         body: bytes | None,
         read: Callable[[aiohttp.ClientResponse], Awaitable[T]],
+        *,
+        reuse: bool = True,
     ) -> T:
+        headers = {} if reuse else {"Connection": "close"}
         try:
             async with self._session().request(
-                method, self._root + path, data=body, allow_redirects=False
+                method, self._root + path, data=body, headers=headers, allow_redirects=False
             ) as response:
                 if response.status != 200:
                     raise _refusal(response, await response.text(errors="replace"))

@@ -65,7 +65,8 @@ class LlamaCpp:
     async def _continue(self, body: dict[str, Any]) -> Part:
         data = encoded(body | {"stream": True, "temperature": 0, "cache_prompt": True})
         part = Part(hashlib.sha256(data).hexdigest())
-        await self._http.stream("/completion", data, part.take)
+        # llama.cpp's HTTP server closes a connection after a stream, without saying so before.
+        await self._http.stream("/completion", data, part.take, reuse=False)
         if not part.finished:
             raise ModelFailed("the model server closed the connection in the middle of an answer")
         return part

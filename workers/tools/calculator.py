@@ -12,6 +12,8 @@ from workers.agent import tool
 
 Number = int | float
 
+_SIGNS = str.maketrans("×·÷−", "**/-") | {ord("^"): "**"}
+
 MAX_CHARS = 500
 MAX_BITS = 10_000
 """Size of an integer, about 3,000 digits."""
@@ -46,7 +48,7 @@ def shown(number: Number) -> str:
 
 def _written_for_python(expression: str) -> str:
     expression = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", expression.strip())
-    return expression.translate(str.maketrans({"^": "**", "×": "*", "÷": "/", "−": "-", "·": "*"}))
+    return expression.translate(_SIGNS)
 
 
 def _value(node: ast.expr) -> Number:
@@ -74,7 +76,7 @@ def _power(base: Number, exponent: Number) -> Number:
     if isinstance(base, int) and isinstance(exponent, int) and exponent > 0:
         if base.bit_length() * exponent > MAX_BITS:
             raise OverflowError
-        return base**exponent
+        return int(base**exponent)
     result = float(base) ** exponent
     if isinstance(result, complex):
         raise ValueError("the result is not a real number")

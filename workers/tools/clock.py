@@ -18,7 +18,7 @@ def tell(now: datetime, zone: str) -> str:
     """For example "Sunday, 22 November 2026, 18:03 (Europe/Berlin, UTC+01:00)"."""
     name, place = find_zone(zone)
     local = now.astimezone(place)
-    offset = "" if name == "UTC" else f", {local:UTC%z}"[:-2] + f":{local:%z}"[-2:]
+    offset = "" if name == "UTC" else f", UTC{local.isoformat()[-6:]}"
     return f"{local:%A}, {local.day} {local:%B %Y, %H:%M} ({name}{offset})"
 
 

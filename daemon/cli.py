@@ -1,0 +1,217 @@
+"""The command `ponderd`. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from channels.errors import PonderdError, StartupFailed, Unauthenticated, Unavailable
+from channels.text import one_line
+from daemon.commands import runs
+from daemon.commands.terminal import Json, coloured, complain, emit_json, say
+
+if TYPE_CHECKING:
+    from daemon.configuration import Configuration
+
+EXIT_CODES = """\b
+Exit codes:
+  0  ok
+  1  failed
+  2  wrong usage, or a wrong or missing setting
+  3  the run waits for a human (a question, an approval, a pause)
+  4  the run failed or was cancelled
+  5  no ponderd answers, or it cannot reach its state: try again later
+"""
+
+app = typer.Typer(
+    name="ponderd",
+    help="One message in, exactly one answer back: a daemon that runs small agents for a team.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(runs.app, name="runs")
+
+LogsAsJson = Annotated[bool, typer.Option("--json", help="Log in JSON, one object per line.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point; always ends in SystemExit. Errors are one line each on stderr."""
+    try:
+        app(arguments, prog_name="ponderd")
+    except PonderdError as error:
+        complain(str(error))
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: PonderdError) -> int:
+    match error:
+        case StartupFailed():
+            return error.exit_code
+        case Unauthenticated():
+            return 2
+        case Unavailable():
+            return 5
+        case _:
+            return 1
+
+
+@app.command(epilog="Example: ponderd up")
+def up(as_json: Json = False) -> None:
+    """Run everything on this machine. Embedded parts serve where none are configured."""
+    configuration = _load()
+    from daemon.up import run_up
+
+    code = run_up(
+        configuration.channels, configuration.workers, configuration.daemon, as_json=as_json
+    )
+    raise typer.Exit(code)
+
+
+@app.command(epilog="Example: PONDERD_REDIS_URL=redis://127.0.0.1:6379/0 ponderd serve")
+def serve(as_json: LogsAsJson = False) -> None:
+    """Run the daemon: HTTP, mail and Slack. Needs PONDERD_REDIS_URL and an API token."""
+    configuration = _load_process("ponderd serve", as_json, "redis_url", "api_token")
+    from daemon.server import serve as run
+
+    raise typer.Exit(run(configuration.channels, configuration.workers, configuration.daemon))
+
+
+@app.command(epilog="Example: PONDERD_REDIS_URL=… PONDERD_MODEL_URL=… ponderd work")
+def work(as_json: LogsAsJson = False) -> None:
+    """Run one worker. Needs PONDERD_REDIS_URL and PONDERD_MODEL_URL."""
+    configuration = _load_process("ponderd work", as_json, "redis_url", "model_url")
+    from workers.tasks import work as run
+
+    raise typer.Exit(run(configuration.workers, configuration.channels))
+
+
+@app.command(epilog='Example: echo "What is 17 * 23?" | ponderd chat')
+def chat(
+    agent: Annotated[str, typer.Argument(help="The agent to talk to.")] = "assistant",
+    as_json: Json = False,
+) -> None:
+    """Talk to an agent; each line is a message.
+
+    Ends with /quit, Ctrl-D or the end of the input. With --json: one run per line, after each
+    message.
+    """
+    from daemon.commands.chat import run_chat
+
+    raise typer.Exit(run_chat(runs.connect(), agent, as_json=as_json))
+
+
+@app.command(epilog='Example: ponderd launch assistant "What is 17 * 23?"')
+def launch(
+    agent: Annotated[str, typer.Argument(help="The agent that shall answer.")],
+    text: Annotated[str, typer.Argument(help="The message to it.")],
+    conversation: Annotated[
+        str | None, typer.Option(help="Where it belongs; the same one goes on with the same run.")
+    ] = None,
+    reply_to: Annotated[
+        str | None, typer.Option(metavar="URL", help="Also send the answer there, as a webhook.")
+    ] = None,
+    wait: Annotated[bool, typer.Option(help="Wait for the answer and print it.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Write to an agent and print its answer."""
+    from daemon.commands.outcome import report
+
+    api = runs.connect()
+    view = api.launch(agent, text, channel="api", conversation=conversation, reply_to=reply_to)
+    raise typer.Exit(report(api, view, wait=wait, as_json=as_json))
+
+
+@app.command(epilog="Example: ponderd settings --env > ponderd.env")
+def settings(
+    env: Annotated[bool, typer.Option("--env", help="Print an environment file to fill in.")] = (
+        False
+    ),
+    as_json: Json = False,
+) -> None:
+    """Show all settings. Their values (secrets masked), where they come from, what they mean."""
+    if env:
+        from daemon.configuration import env_example
+
+        print(env_example(), end="")
+        return
+    values = _load().values()
+    if as_json:
+        emit_json(
+            [
+                {
+                    "name": value.setting.name,
+                    "value": value.value,
+                    "source": value.source,
+                    "default": value.setting.default,
+                    "description": value.setting.description,
+                    "secret": value.setting.secret,
+                }
+                for value in values
+            ]
+        )
+        return
+    for value in values:
+        shown = "not set" if value.value is None else value.value or '""'
+        source = "" if value.source == "default" else coloured(f" ({value.source})", "cyan")
+        print(f"{coloured(value.setting.name, 'green')} = {shown}{source}")
+        say(f"    {value.setting.description}")
+
+
+@app.command(epilog="Example: ponderd doctor")
+def doctor(as_json: Json = False) -> None:
+    """Check all that ponderd needs, and say what to do. Exit code 1 if something fails."""
+    from daemon.doctor import examine
+
+    checks = examine()
+    healthy = all(check.level != "fail" for check in checks)
+    if as_json:
+        emit_json({"ok": healthy, "checks": [check.model_dump() for check in checks]})
+    else:
+        colours = {"ok": "green", "warn": "yellow", "fail": "red"}
+        for check in checks:
+            level = coloured(f"{check.level:<4}", colours[check.level])
+            advice = f"; {check.advice}" if check.advice else ""
+            print(f"{level}  {check.name:<13} ", end="")
+            say(one_line(f"{check.found}{advice}", 500))
+    raise typer.Exit(0 if healthy else 1)
+
+
+@app.command(epilog="Example: ponderd version")
+def version(as_json: Json = False) -> None:
+    """Show the version."""
+    import importlib.metadata
+
+    number = importlib.metadata.version("ponderd")
+    if as_json:
+        emit_json({"version": number})
+    else:
+        print(f"ponderd {number}")
+
+
+def _load(**overrides: str) -> Configuration:
+    from daemon import configuration
+
+    loaded = configuration.load(**overrides)
+    for warning in loaded.warnings:
+        complain(warning)
+    return loaded
+
+
+def _load_process(command: str, as_json: bool, *needed: str) -> Configuration:
+    configuration = _load(log_format="json") if as_json else _load()
+    configuration.require(command, *needed)
+    from workers.logs import configure_logs
+
+    configure_logs(configuration.workers.log_level, configuration.workers.log_format)
+    return configuration
+
+
+if __name__ == "__main__":
+    main()

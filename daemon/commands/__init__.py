@@ -1,0 +1,1 @@
+"""The commands of `ponderd` that talk to a running daemon."""

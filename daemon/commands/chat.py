@@ -1,0 +1,91 @@
+"""`ponderd chat`: a conversation in the terminal, or with what is piped in."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import sys
+from collections.abc import Iterator
+
+from channels.errors import Malformed, TooLarge, Unavailable
+from daemon.api_client import Api
+from daemon.commands.outcome import Outcome, await_outcome, exit_code, explain
+from daemon.commands.terminal import coloured, complain, emit_json, hint, say, thinking
+
+
+def run_chat(api: Api, agent: str, *, as_json: bool) -> int:
+    """Returns the exit code of the last message if input is piped; else 0."""
+    interactive = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
+    chat = _Chat(api, agent)
+    code = 0
+    if interactive:
+        hint(f"{agent} listens. /quit or Ctrl-D ends, Ctrl-C stops waiting.")
+    for line in _typed() if interactive else sys.stdin:
+        text = line.strip()
+        if text == "/quit":
+            break
+        if not text:
+            continue
+        try:
+            outcome = chat.ask(text)
+        except (Unavailable, Malformed, TooLarge) as error:
+            if not interactive:
+                raise
+            complain(str(error))
+        except KeyboardInterrupt:
+            if not interactive:
+                raise
+            hint(f"the run goes on; its answer comes with the next one{chat.how_to_stop()}")
+        else:
+            code = exit_code(outcome.view)
+            if as_json:
+                emit_json(outcome.view)
+            else:
+                _show(outcome, agent, interactive)
+    return 0 if interactive else code
+
+
+class _Chat:
+    def __init__(self, api: Api, agent: str) -> None:
+        self._api = api
+        self._agent = agent
+        self._conversation = f"terminal-{secrets.token_hex(8)}"
+        self._run_id = ""
+        self._seen = 0
+
+    def ask(self, text: str) -> Outcome:
+        """The conversation is one run: a message to it answers its question or reopens it."""
+        with thinking() as note:
+            view = self._api.launch(
+                self._agent, text, channel="terminal", conversation=self._conversation
+            )
+            self._run_id = view["id"]
+            outcome = await_outcome(self._api, self._run_id, self._seen, note)
+        self._seen = outcome.view["version"]
+        return outcome
+
+    def how_to_stop(self) -> str:
+        return f"; to stop it: ponderd runs cancel {self._run_id}" if self._run_id else ""
+
+
+def _typed() -> Iterator[str]:
+    """Lines as a person types them, until Ctrl-D. Ctrl-C drops the line."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  (gives input() editing and history)
+    while True:
+        try:
+            yield input("> ")
+        except EOFError:
+            print()
+            return
+        except KeyboardInterrupt:
+            print()
+
+
+def _show(outcome: Outcome, agent: str, interactive: bool) -> None:
+    for reply in outcome.replies:
+        if interactive:
+            print(coloured(f"{agent}: ", "cyan"), end="")
+        say(reply)
+    if outcome.view["status"] in ("PAUSED", "CANCELLED") or not outcome.replies:
+        explain(outcome.view)

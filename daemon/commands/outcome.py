@@ -1,0 +1,72 @@
+"""Waiting for what becomes of a message, and telling it by text and exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from channels.errors import Unavailable
+from daemon.api_client import Api, View
+from daemon.commands.terminal import Note, complain, emit_json, hint, say, thinking
+
+WAITS_FOR_A_HUMAN = 3
+RUN_FAILED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`replies` are all that the run said since, oldest first."""
+
+    view: View
+    replies: tuple[str, ...]
+
+
+def await_outcome(api: Api, run_id: str, after: int, note: Note) -> Outcome:
+    """Follow a run from its event `after` on, until nothing happens without a person."""
+    replies: dict[str, str] = {}
+    for kind, data in api.follow(run_id, after):
+        if kind == "event":
+            if data["type"] == "reply_started":
+                replies[data["key"]] = data["text"]
+        elif data["status"] == "WAITING" and data["waiting_for"] == "retry":
+            note(f"tries again soon: {data['error']}")
+        elif data["status"] != "READY":
+            return Outcome(data, tuple(replies.values()))
+    raise Unavailable(f"run {run_id} cannot be followed")
+
+
+def report(api: Api, view: View, *, wait: bool, as_json: bool) -> int:
+    """Wait for the outcome if `wait`, print it, and return the exit code."""
+    if wait:
+        with thinking() as note:
+            view = await_outcome(api, view["id"], view["version"], note).view
+    if as_json:
+        emit_json(view)
+    elif not wait:
+        say(f"{view['id']} {view['status']}")
+    else:
+        if view["status"] in ("COMPLETED", "WAITING"):
+            say(view["reply"] or "")
+        explain(view)
+    return exit_code(view) if wait else 0
+
+
+def explain(view: View) -> None:
+    """What a person may want to do about a run that gave no answer."""
+    run_id = view["id"]
+    match view["status"]:
+        case "WAITING":
+            hint(f"the run waits for you: ponderd runs answer {run_id} …")
+        case "PAUSED":
+            hint(f"the run is paused: ponderd runs resume {run_id}")
+        case "FAILED" | "CANCELLED":
+            complain(f"run {run_id} {view['status'].lower()}: {view['error']}")
+
+
+def exit_code(view: View) -> int:
+    match view["status"]:
+        case "WAITING" | "PAUSED":
+            return WAITS_FOR_A_HUMAN
+        case "FAILED" | "CANCELLED":
+            return RUN_FAILED
+        case _:
+            return 0

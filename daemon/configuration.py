@@ -1,0 +1,201 @@
+"""Reads all settings at once, and says in one line each what is wrong with them."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails, PydanticUndefined
+
+from channels.errors import StartupFailed
+from channels.settings import ChannelSettings, PonderdSettings
+from daemon import secrets
+from daemon.settings import DaemonSettings
+from workers.settings import WorkerSettings
+
+PREFIX = "PONDERD_"
+Source = Literal["environment", "data folder", "default"]
+S = TypeVar("S", bound=PonderdSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One environment variable. `default` is None where there is none, or where it depends on
+    the user; else it is written as the variable would be."""
+
+    name: str
+    default: str | None
+    description: str
+    secret: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a setting is now, fit to be shown: secrets are masked. None: not set."""
+
+    setting: Setting
+    value: str | None
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The settings of the three packages. `warnings` names variables that nothing reads;
+    `made` the settings that came from the secrets which `ponderd up` made."""
+
+    channels: ChannelSettings
+    workers: WorkerSettings
+    daemon: DaemonSettings
+    warnings: tuple[str, ...]
+    made: frozenset[str]
+
+    def require(self, command: str, *names: str) -> None:
+        """Raises `StartupFailed` if one of these settings is missing."""
+        missing = [
+            PREFIX + name.upper() for name in names if getattr(self._owner(name), name) is None
+        ]
+        if missing:
+            raise StartupFailed(
+                f"{command} needs {' and '.join(missing)}; set it in the environment, or use "
+                "`ponderd up`, which brings everything itself",
+                exit_code=2,
+            )
+
+    def values(self) -> tuple[Value, ...]:
+        return tuple(self._value(setting) for setting in describe())
+
+    def _value(self, setting: Setting) -> Value:
+        name = setting.name.removeprefix(PREFIX).lower()
+        owner = self._owner(name)
+        value = getattr(owner, name)
+        source: Source = "default"
+        if name in self.made:
+            source = "data folder"
+        elif name in owner.model_fields_set:
+            source = "environment"
+        return Value(setting, None if value is None else _shown(name, _written(value)), source)
+
+    def _owner(self, name: str) -> PonderdSettings:
+        packages = (self.channels, self.workers, self.daemon)
+        return next(owner for owner in packages if name in type(owner).model_fields)
+
+
+def load(**overrides: str) -> Configuration:
+    """Settings from the environment; `overrides` (by field name) go before it.
+
+    The API token and the webhook secret come from the data folder if nothing else names them, so
+    that commands find the ponderd that `ponderd up` started. Raises `StartupFailed`.
+    """
+    problems: dict[str, None] = {}  # data_dir is part of all three: say it once
+    channels = _read(ChannelSettings, overrides, problems)
+    workers = _read(WorkerSettings, overrides, problems)
+    daemon = _read(DaemonSettings, overrides, problems)
+    if channels is None or workers is None or daemon is None:
+        raise StartupFailed("\n".join(problems), exit_code=2)
+    made = secrets.read(daemon.data_dir)
+    used = set()
+    if made and daemon.api_token is None:
+        daemon = daemon.model_copy(update={"api_token": SecretStr(made.api_token)})
+        used.add("api_token")
+    if made and channels.webhook_secret is None:
+        secret = SecretStr(made.webhook_secret)
+        channels = channels.model_copy(update={"webhook_secret": secret})
+        used.add("webhook_secret")
+    return Configuration(channels, workers, daemon, unknown(os.environ), frozenset(used))
+
+
+def describe() -> tuple[Setting, ...]:
+    """Every setting, once, in the order of the packages."""
+    found: dict[str, Setting] = {}
+    for package in (DaemonSettings, ChannelSettings, WorkerSettings):
+        for name, field in package.model_fields.items():
+            found.setdefault(
+                name,
+                Setting(
+                    name=PREFIX + name.upper(),
+                    default=None
+                    if field.default in (None, PydanticUndefined)
+                    else _written(field.default),
+                    description=field.description or "",
+                    secret="SecretStr" in str(field.annotation),
+                ),
+            )
+    return tuple(found.values())
+
+
+def env_example() -> str:
+    """The text of an environment file that sets nothing and names everything."""
+    entries = (
+        f"# {setting.description}\n#{setting.name}={setting.default or ''}\n"
+        for setting in describe()
+    )
+    head = "# Settings of ponderd; generated by `ponderd settings --env`. Without # a line counts."
+    return "\n".join((head + "\n", *entries))
+
+
+def unknown(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """One line for each PONDERD_* variable that is no setting."""
+    known = [setting.name.removeprefix(PREFIX) for setting in describe()]
+    lines = []
+    for variable in sorted(environment):
+        name = variable.upper().removeprefix(PREFIX)
+        if name == variable.upper() or name in known:
+            continue
+        close = difflib.get_close_matches(name, known, n=1)
+        suggestion = f"; did you mean {PREFIX}{close[0]}?" if close else ""
+        lines.append(f"{variable} is not a setting{suggestion}")
+    return tuple(lines)
+
+
+def without_credentials(url: str) -> str:
+    return re.sub(r"^([a-z]+://)?.*@", r"\1***@", url)
+
+
+def _read(settings: type[S], overrides: Mapping[str, Any], problems: dict[str, None]) -> S | None:
+    try:
+        return settings(**overrides)
+    except ValidationError as error:
+        problems |= dict.fromkeys(_problem(settings, found) for found in error.errors())
+        return None
+
+
+def _problem(settings: type[PonderdSettings], error: ErrorDetails) -> str:
+    name = str(error["loc"][0])
+    field = settings.model_fields[name]
+    context = error.get("ctx", {})
+    match error["type"]:
+        case "int_parsing":
+            wrong = "is not a valid integer"
+        case "float_parsing":
+            wrong = "is not a valid number"
+        case "greater_than_equal":
+            wrong = f"must be at least {context['ge']:g}"
+        case "greater_than":
+            wrong = f"must be more than {context['gt']:g}"
+        case "less_than_equal":
+            wrong = f"must be at most {context['le']:g}"
+        case "string_pattern_mismatch":
+            wrong = f"does not fit; expected: {field.description or context['pattern']}"
+        case "value_error":
+            wrong = f"does not fit: {context['error']}"
+        case _:
+            wrong = f"does not fit: {error['msg']}"
+    secret = "SecretStr" in str(field.annotation)
+    value = "the value" if secret else repr(_shown(name, _written(error["input"])))
+    return f"{PREFIX}{name.upper()}: {value} {wrong}"
+
+
+def _written(value: object) -> str:
+    """As an environment variable would be written."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _shown(name: str, value: str) -> str:
+    return without_credentials(value) if name.endswith("_url") else value

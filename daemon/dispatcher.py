@@ -1,0 +1,28 @@
+"""Trigger -> agent -> run. What every channel calls with what came in."""
+
+from __future__ import annotations
+
+import structlog
+
+from channels.message import Accepted, Trigger
+from daemon.routing import Routes
+from workers.runs import Runs
+
+log = structlog.get_logger(__name__)
+
+
+class Dispatcher:
+    def __init__(self, runs: Runs, routes: Routes) -> None:
+        self._runs = runs
+        self._routes = routes
+
+    async def accept(self, trigger: Trigger) -> Accepted:
+        """Store a trigger; it is safe when this returns. Implements `channels.channel.Accept`."""
+        accepted = await self._runs.accept(self._routes.agent_for(trigger), trigger)
+        log.info(
+            "duplicate trigger" if accepted.duplicate else "trigger accepted",
+            run=accepted.run_id,
+            channel=trigger.channel,
+            sender=trigger.sender,
+        )
+        return accepted

@@ -1,0 +1,156 @@
+"""Is it alive, is it ready, and what an operator measures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Iterator
+
+import aiohttp
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from channels.errors import Unavailable
+from workers.app import Poker
+from workers.metrics import SECONDS_BUCKETS
+from workers.store import Gauges, RunStore
+
+CHECK_SECONDS = 3.0
+
+
+def health_routes(store: RunStore, poker: Poker, model_url: str | None) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz")
+    async def alive() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/readyz")
+    async def ready() -> JSONResponse:
+        """200 when a message would be answered: state, model and at least one worker are there."""
+        checks = {
+            "state": await _check(_state(store)),
+            "workers": await _check(_workers(store)),
+        }
+        if model_url:
+            checks["model"] = await _check(_model(model_url))
+        is_ready = all(result == "ok" for result in checks.values())
+        return JSONResponse({"ready": is_ready, "checks": checks}, 200 if is_ready else 503)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        registry = CollectorRegistry()
+        try:
+            registry.register(_Families(families(await store.gauges(), await _queue(poker))))
+        except Unavailable:
+            registry.register(_Families([_gauge("ponderd_state_up", "State server answers", 0)]))
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def families(gauges: Gauges, queue_length: int | None) -> list[Metric]:
+    """The store's gauges and the workers' counters as Prometheus metrics. Pure."""
+    found: list[Metric] = [
+        _gauge("ponderd_state_up", "State server answers", 1),
+        _gauge("ponderd_workers", "Workers heard from in the last 10 s", gauges.workers),
+        _gauge("ponderd_runs_in_flight", "Runs that a worker holds now", gauges.in_flight),
+        _gauge("ponderd_runs_overdue", "Runs that should be held and are not", gauges.overdue),
+        _gauge(
+            "ponderd_oldest_lease_seconds",
+            "Seconds since which the longest-held run is held",
+            gauges.oldest_lease,
+        ),
+    ]
+    if queue_length is not None:
+        found.append(_gauge("ponderd_queue_length", "Pokes that no worker has taken", queue_length))
+    runs = GaugeMetricFamily("ponderd_runs", "Runs by status", labels=["status"])
+    for status, count in sorted(gauges.runs.items()):
+        runs.add_metric([status], count)
+    tokens = CounterMetricFamily(
+        "ponderd_model_tokens", "Tokens by thinking mode and kind", labels=["mode", "kind"]
+    )
+    for (name, *labels), value in _split(gauges.counters):
+        if name == "tokens":
+            tokens.add_metric(labels, value)
+    failures = CounterMetricFamily(
+        "ponderd_model_failures",
+        "Model calls that failed after all their attempts",
+        value=gauges.counters.get("model_failures", 0),
+    )
+    return [*found, runs, tokens, failures, _latency(gauges.counters)]
+
+
+def _latency(counters: dict[str, float]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(
+        "ponderd_model_call_seconds", "Seconds of one model call, by thinking mode", labels=["mode"]
+    )
+    fields = dict(_split(counters))
+    for mode in sorted({key[1] for key in fields if key[0] == "model_seconds_bucket"}):
+        total = 0.0
+        buckets: list[tuple[str, float]] = []
+        for bound in (*map(str, SECONDS_BUCKETS), "+Inf"):
+            total += fields.get(("model_seconds_bucket", mode, bound), 0)
+            buckets.append((bound, total))
+        family.add_metric([mode], buckets, fields.get(("model_seconds_sum", mode), 0))
+    return family
+
+
+def _split(counters: dict[str, float]) -> Iterator[tuple[tuple[str, ...], float]]:
+    for name, value in sorted(counters.items()):
+        yield tuple(name.split("|")), value
+
+
+def _gauge(name: str, help_text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, help_text, value=value)
+
+
+class _Families(Collector):
+    def __init__(self, found: list[Metric]) -> None:
+        self._found = found
+
+    def collect(self) -> Iterable[Metric]:
+        return self._found
+
+
+async def _queue(poker: Poker) -> int | None:
+    try:
+        return await asyncio.wait_for(poker.queue_length(), CHECK_SECONDS)
+    except Exception:  # kombu raises many kinds
+        return None
+
+
+async def _check(check: Awaitable[None]) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check
+    except TimeoutError:
+        return f"no answer within {CHECK_SECONDS:.0f} s"
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return "ok"
+
+
+async def _state(store: RunStore) -> None:
+    await store.ping()
+
+
+async def _workers(store: RunStore) -> None:
+    if not (await store.gauges()).workers:
+        raise Unavailable("no worker was heard from in the last 10 s")
+
+
+async def _model(model_url: str) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{model_url.rstrip('/')}/models") as response,
+    ):
+        if response.status != 200:
+            raise Unavailable(f"the model server answers {response.status}")

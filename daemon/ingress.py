@@ -1,0 +1,61 @@
+"""Where other systems call in: webhooks and Slack's events."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import SecretStr
+
+from channels import webhook
+from channels.callback import check_callback
+from channels.channel import Accept
+from channels.errors import NotFound
+from channels.settings import ChannelSettings
+from channels.slack import build_app as build_slack
+from channels.slack import http_handler
+from daemon.routing import Routes
+
+
+def webhook_routes(
+    accept: Accept, routes: Routes, settings: ChannelSettings, api_token: SecretStr
+) -> APIRouter:
+    router = APIRouter(tags=["webhooks"])
+
+    @router.post("/webhooks/{source}", status_code=202)
+    async def receive(source: str, request: Request) -> dict[str, str]:
+        """Signed JSON in; 202 means that it is stored. The answer goes to `reply_to`, or waits
+        in the run."""
+        route = routes.webhook(source)
+        body = await request.body()
+        webhook.authenticate(
+            route,
+            request.headers,
+            body,
+            now=time.time(),
+            standard=settings.webhook_secret,
+            bearer=api_token,
+        )
+        trigger = webhook.parse(
+            source, route, request.headers, body, new_id=lambda: secrets.token_hex(8)
+        )
+        if trigger.reply_to is not None:
+            await check_callback(trigger.reply_to.to, settings.callback_allow)
+        return {"run_id": (await accept(trigger)).run_id}
+
+    return router
+
+
+def slack_routes(accept: Accept, settings: ChannelSettings) -> APIRouter:
+    router = APIRouter(tags=["slack"])
+    handle = http_handler(build_slack(settings, accept)) if settings.slack_signing_secret else None
+
+    @router.post("/slack/events", response_model=None)
+    async def events(request: Request) -> Response | JSONResponse:
+        if handle is None:
+            raise NotFound("Slack's events are off: set PONDERD_SLACK_SIGNING_SECRET")
+        return await handle(request)
+
+    return router

@@ -1,0 +1,139 @@
+"""Which agent answers a trigger, as ponderd.toml says. Pure, but for reading the file.
+
+[slack]
+agent = "assistant"                  # app mentions and direct messages
+channels = { C0123456 = "deployer" } # but in this channel
+
+[mail.mailboxes]
+ops = "deployer"                     # ops@ goes to deployer; every agent has its own name too
+
+[webhooks.github]                    # POST /webhooks/github
+agent = "triage"
+verify = ["github"]                  # standard, github, bearer: whichever header is there
+secret_env = "GITHUB_WEBHOOK_SECRET" # or secret = "…"; bearer: token, token_env
+text = "{{ issue.title }}\\n{{ issue.body }}"
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+
+from channels.errors import NotFound, StartupFailed
+from channels.message import Frozen, Trigger
+from channels.webhook import WebhookRoute
+
+DEFAULT_AGENT = "assistant"
+DEFAULT_SOURCE = WebhookRoute(
+    agent=DEFAULT_AGENT, agent_from_payload=True, verify=("standard", "bearer")
+)
+
+
+class SlackRoutes(Frozen):
+    agent: str = DEFAULT_AGENT
+    channels: dict[str, str] = Field(default_factory=dict)
+
+
+class MailRoutes(Frozen):
+    mailboxes: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("mailboxes")
+    @classmethod
+    def _lower_case(cls, value: dict[str, str]) -> dict[str, str]:
+        return {mailbox.lower(): agent for mailbox, agent in value.items()}
+
+
+class Routes(Frozen):
+    slack: SlackRoutes = SlackRoutes()
+    mail: MailRoutes = MailRoutes()
+    webhooks: dict[str, WebhookRoute] = Field(default_factory=dict)
+
+    @field_validator("webhooks")
+    @classmethod
+    def _with_default(cls, value: dict[str, WebhookRoute]) -> dict[str, WebhookRoute]:
+        return {"default": DEFAULT_SOURCE, **value}
+
+    def agent_for(self, trigger: Trigger) -> str:
+        match trigger.channel:
+            case "slack":
+                _, channel, _ = trigger.conversation.split(":", 2)
+                return self.slack.channels.get(channel, self.slack.agent)
+            case "email":
+                mailbox = trigger.agent or DEFAULT_AGENT
+                return self.mail.mailboxes.get(mailbox, mailbox)
+            case _:
+                return trigger.agent or DEFAULT_AGENT
+
+    def mailboxes(self, agents: Collection[str]) -> set[str]:
+        return {*agents, *self.mail.mailboxes}
+
+    def webhook(self, source: str) -> WebhookRoute:
+        """Raises `NotFound`, naming the known sources."""
+        route = self.webhooks.get(source)
+        if route is None:
+            known = ", ".join(sorted(self.webhooks))
+            raise NotFound(f"there is no webhook source {source!r}; known sources: {known}")
+        return route
+
+    def named_agents(self) -> Iterator[tuple[str, str]]:
+        """(where, agent) for every agent that the file names."""
+        yield "slack.agent", self.slack.agent
+        yield from ((f"slack.channels.{key}", name) for key, name in self.slack.channels.items())
+        yield from ((f"mail.mailboxes.{key}", name) for key, name in self.mail.mailboxes.items())
+        for source, route in self.webhooks.items():
+            if route.agent:
+                yield f"webhooks.{source}.agent", route.agent
+
+
+def load_routes(
+    path: Path | None, agents: Collection[str], environ: Mapping[str, str] = os.environ
+) -> Routes:
+    """Read `path`, or ./ponderd.toml if that is there, or nothing. Raises `StartupFailed`."""
+    if path is None:
+        path = Path("ponderd.toml")
+        if not path.exists():
+            return _webhooks_by_default()
+    try:
+        data = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise StartupFailed(f"{path}: {error}", exit_code=2) from error
+    try:
+        routes = Routes.model_validate({"webhooks": {}, **_with_secrets(data, path, environ)})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise StartupFailed(f"{path}: {where}: {first['msg']}", exit_code=2) from error
+    for where, agent in routes.named_agents():
+        if agent not in agents:
+            known = ", ".join(sorted(agents))
+            raise StartupFailed(
+                f"{path}: {where} names the agent {agent!r}; known agents: {known}", exit_code=2
+            )
+    return routes
+
+
+def _webhooks_by_default() -> Routes:
+    return Routes.model_validate({"webhooks": {}})
+
+
+def _with_secrets(data: dict[str, Any], path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Replace secret_env and token_env by what the environment holds."""
+    webhooks = data.get("webhooks")
+    if not isinstance(webhooks, dict):
+        return data
+    for source, route in webhooks.items():
+        for name in ("secret", "token"):
+            if not isinstance(route, dict) or f"{name}_env" not in route:
+                continue
+            variable = str(route.pop(f"{name}_env"))
+            if not environ.get(variable):
+                raise StartupFailed(
+                    f"{path}: webhooks.{source}.{name}_env: {variable} is not set", exit_code=2
+                )
+            route[name] = environ[variable]
+    return data

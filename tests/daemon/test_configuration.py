@@ -1,0 +1,137 @@
+from pathlib import Path
+
+import pytest
+
+from channels.errors import StartupFailed
+from daemon import configuration, secrets
+from daemon.configuration import unknown
+
+Environment = pytest.MonkeyPatch
+
+
+@pytest.fixture(autouse=True)
+def _fresh_data_folder(data_dir: Path, monkeypatch: Environment) -> None:
+    monkeypatch.setenv("PONDERD_DATA_DIR", str(data_dir))
+
+
+def refusal() -> list[str]:
+    with pytest.raises(StartupFailed) as error:
+        configuration.load()
+    assert error.value.exit_code == 2
+    return str(error.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("HTTP_PORT", "abc", "PONDERD_HTTP_PORT: 'abc' is not a valid integer"),
+        ("HTTP_PORT", "0", "PONDERD_HTTP_PORT: '0' must be at least 1"),
+        ("SMTP_PORT", "70000", "PONDERD_SMTP_PORT: '70000' must be at most 65535"),
+        ("MODEL_TIMEOUT", "soon", "PONDERD_MODEL_TIMEOUT: 'soon' is not a valid number"),
+        ("MODEL_TIMEOUT", "0", "PONDERD_MODEL_TIMEOUT: '0' must be more than 0"),
+        ("AGENTS_DIR", "/none", "PONDERD_AGENTS_DIR: '/none' does not fit: /none is not a folder"),
+    ],
+)
+def test_a_wrong_setting_is_one_line(
+    name: str, value: str, line: str, monkeypatch: Environment
+) -> None:
+    monkeypatch.setenv(f"PONDERD_{name}", value)
+    assert refusal() == [line]
+
+
+def test_a_value_that_does_not_fit_is_told_what_is_expected(monkeypatch: Environment) -> None:
+    monkeypatch.setenv("PONDERD_SMTP_RELAY", "mail.example.org")
+    (line,) = refusal()
+    assert line.startswith("PONDERD_SMTP_RELAY: 'mail.example.org' does not fit; expected: host:port")
+
+
+def test_all_wrong_settings_are_told_at_once(monkeypatch: Environment) -> None:
+    monkeypatch.setenv("PONDERD_HTTP_PORT", "abc")
+    monkeypatch.setenv("PONDERD_SLOTS", "0")
+    monkeypatch.setenv("PONDERD_WEBHOOK_SECRET", "not-standard")
+    names = {line.partition(":")[0] for line in refusal()}
+    assert names == {"PONDERD_HTTP_PORT", "PONDERD_SLOTS", "PONDERD_WEBHOOK_SECRET"}
+
+
+def test_secrets_are_never_repeated(monkeypatch: Environment) -> None:
+    monkeypatch.setenv("PONDERD_WEBHOOK_SECRET", "hush")
+    monkeypatch.setenv("PONDERD_REDIS_URL", "http://user:hush@host:6379")
+    assert not any("hush" in line for line in refusal())
+
+
+def test_an_empty_variable_is_not_set(monkeypatch: Environment) -> None:
+    monkeypatch.setenv("PONDERD_HTTP_PORT", "")
+    assert configuration.load().daemon.http_port == 8700
+
+
+def test_overrides_go_before_the_environment(monkeypatch: Environment) -> None:
+    monkeypatch.setenv("PONDERD_LOG_FORMAT", "console")
+    assert configuration.load(log_format="json").workers.log_format == "json"
+
+
+def test_secrets_that_up_made_are_found(data_dir: Path) -> None:
+    made = secrets.load_or_create(data_dir)
+    found = configuration.load()
+    assert found.daemon.api_token and found.channels.webhook_secret
+    assert found.daemon.api_token.get_secret_value() == made.api_token
+    assert found.channels.webhook_secret.get_secret_value() == made.webhook_secret
+
+
+def test_configured_secrets_go_before_those_that_up_made(
+    data_dir: Path, monkeypatch: Environment
+) -> None:
+    secrets.load_or_create(data_dir)
+    monkeypatch.setenv("PONDERD_API_TOKEN", "mine")
+    found = configuration.load()
+    assert found.daemon.api_token and found.daemon.api_token.get_secret_value() == "mine"
+    assert found.made == {"webhook_secret"}
+
+
+def test_each_value_says_where_it_comes_from(data_dir: Path, monkeypatch: Environment) -> None:
+    secrets.load_or_create(data_dir)
+    monkeypatch.setenv("PONDERD_HTTP_PORT", "8701")
+    monkeypatch.setenv("PONDERD_REDIS_URL", "redis://user:hush@host:6379/0")
+    values = {value.setting.name: (value.value, value.source) for value in configuration.load().values()}
+    assert values["PONDERD_HTTP_PORT"] == ("8701", "environment")
+    assert values["PONDERD_SMTP_PORT"] == ("8725", "default")
+    assert values["PONDERD_API_TOKEN"] == ("**********", "data folder")
+    assert values["PONDERD_REDIS_URL"] == ("redis://***@host:6379/0", "environment")
+    assert values["PONDERD_MODEL_URL"] == (None, "default")
+
+
+def test_an_unknown_variable_is_named_with_the_likely_one() -> None:
+    assert unknown({"PONDERD_HTTP_PROT": "1", "PONDERD_HTTP_PORT": "1", "HOME": "/"}) == (
+        "PONDERD_HTTP_PROT is not a setting; did you mean PONDERD_HTTP_PORT?",
+    )
+    assert unknown({"PONDERD_XYZZY": "1"}) == ("PONDERD_XYZZY is not a setting",)
+
+
+def test_what_a_process_needs_is_named() -> None:
+    with pytest.raises(StartupFailed, match="needs PONDERD_REDIS_URL and PONDERD_MODEL_URL") as error:
+        configuration.load().require("ponderd work", "redis_url", "model_url")
+    assert error.value.exit_code == 2
+
+
+def test_the_example_environment_names_every_setting_and_means_the_defaults(
+    monkeypatch: Environment,
+) -> None:
+    monkeypatch.delenv("PONDERD_DATA_DIR")
+    before = configuration.load()
+    entries = [
+        line.removeprefix("#").partition("=")
+        for line in configuration.env_example().splitlines()
+        if line.startswith("#PONDERD_")
+    ]
+    assert [name for name, _, _ in entries] == [s.name for s in configuration.describe()]
+    for name, _, value in entries:
+        monkeypatch.setenv(name, value)
+    after = configuration.load()
+    assert (after.channels, after.workers, after.daemon) == (
+        before.channels,
+        before.workers,
+        before.daemon,
+    )
+
+
+def test_every_setting_is_described() -> None:
+    assert [setting.name for setting in configuration.describe() if not setting.description] == []

@@ -1,0 +1,82 @@
+"""Doubles of what lies outside a worker, for unit tests: a model that says what it is told, and a
+channel that remembers what it was given."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from channels.errors import DeliveryFailed, ModelFailed
+from channels.message import Reply
+from workers.events import Decision
+from workers.llm.client import Budgets, Completion, Message
+
+Line = Mapping[str, Any] | str | ModelFailed
+
+
+@dataclass
+class FakeModel:
+    """Says its lines in turn; the last one repeats. `before_answer` runs while it 'thinks'."""
+
+    lines: Sequence[Line] = ({"action": "reply", "text": "ok"},)
+    before_answer: Callable[[int], Any] | None = None
+    prompts: list[list[Message]] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+
+    async def complete(
+        self,
+        messages: list[Message],
+        *,
+        schema: dict[str, Any],
+        decision: Decision,
+        max_tokens: int,
+    ) -> Completion:
+        line = self.lines[min(len(self.prompts), len(self.lines) - 1)]
+        self.prompts.append(messages)
+        self.decisions.append(decision)
+        if self.before_answer:
+            found = self.before_answer(len(self.prompts))
+            if asyncio.iscoroutine(found):
+                await found
+        if isinstance(line, ModelFailed):
+            raise line
+        content = line if isinstance(line, str) else json.dumps(line)
+        return Completion(
+            content=content,
+            model="fake",
+            prompt_hash=f"hash-{len(self.prompts)}",
+            seconds=0.1,
+            prompt_tokens=10,
+            completion_tokens=5,
+        )
+
+    async def budgets(self) -> Budgets:
+        return Budgets(short=256, long=1024)
+
+    async def close(self) -> None:
+        pass
+
+
+@dataclass
+class FakeChannel:
+    """Fails as often as `failures` says, then delivers."""
+
+    name: str = "webhook"
+    failures: list[DeliveryFailed] = field(default_factory=list)
+    sent: list[tuple[Reply, bool]] = field(default_factory=list)
+
+    async def send(self, reply: Reply, *, resend: bool) -> str:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.sent.append((reply, resend))
+        return f"receipt-{len(self.sent)}"
+
+    async def close(self) -> None:
+        pass
+
+    @property
+    def texts(self) -> list[str]:
+        return [reply.text for reply, _ in self.sent]

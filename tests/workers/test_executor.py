@@ -1,0 +1,607 @@
+"""How a run is advanced: what is written, in which order, and what happens in between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channels.errors import DeliveryFailed, ModelFailed, Unavailable
+from channels.message import Address, Trigger
+from tests.services.fakes import FakeChannel, FakeModel
+from workers import events as e
+from workers.agent import Agent, tool
+from workers.executor import Executor
+from workers.leases import Leases
+from workers.memory_store import MemoryStore
+from workers.metrics import Metrics
+from workers.reducer import fold
+from workers.run import Run, Status
+from workers.runs import Runs
+from workers.store import Projection
+
+CALLBACK = Address(channel="webhook", to="https://example.com/answers")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Effects:
+    """What the tools of the test agent did."""
+
+    counted: list[str] = field(default_factory=list)
+    crash: bool = False
+
+
+class Crash(BaseException):
+    """Stands for kill -9: nothing after it is executed, not even what handles errors."""
+
+
+@dataclass
+class World:
+    store: MemoryStore
+    clock: Clock
+    model: FakeModel
+    channel: FakeChannel
+    effects: Effects
+    runs: Runs
+    executor: Executor
+    agent: Agent
+
+    async def write(self, text: str = "hello", conversation: str = "c", **fields: Any) -> str:
+        trigger = Trigger(
+            channel="api",
+            conversation=conversation,
+            text=text,
+            sender="ann",
+            authentic=fields.pop("authentic", True),
+            **fields,
+        )
+        return (await self.runs.accept("tester", trigger)).run_id
+
+    async def advance(self, run_id: str) -> Run:
+        await self.executor.advance(run_id)
+        return await self.run(run_id)
+
+    async def run(self, run_id: str) -> Run:
+        return fold(await self.runs.events(run_id))
+
+    async def types(self, run_id: str) -> list[str]:
+        return [event.type for event in await self.runs.events(run_id)]
+
+    def worker(self, **changed: Any) -> Executor:
+        """Another worker on the same store."""
+        fields = {
+            "store": self.store,
+            "agents": {"tester": self.agent},
+            "model": self.model,
+            "channels": {"webhook": self.channel},
+            "leases": Leases(self.store, "other", 10),
+            "metrics": Metrics(),
+            "data_dir": Path("unused"),
+            "context_chars": 10_000,
+        }
+        return Executor(**{**fields, **changed})
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    effects = Effects()
+
+    def act(name: str) -> str:
+        effects.counted.append(name)
+        if effects.crash:
+            raise Crash
+        return f"{name} done"
+
+    @tool(idempotent=True)
+    async def look(name: str) -> str:
+        """look at something"""
+        return act(name)
+
+    @tool()
+    async def ring(name: str) -> str:
+        """ring a bell"""
+        return act(name)
+
+    @tool(approval="always")
+    async def launch(name: str) -> str:
+        """launch a rocket"""
+        return act(name)
+
+    @tool()
+    async def fail(name: str) -> str:
+        """fail"""
+        raise ValueError(f"no {name} here")
+
+    agent = Agent("tester", "for tests", "You are a test.", tools=(look, ring, launch, fail))
+    clock, model, channel = Clock(), FakeModel(), FakeChannel()
+    store = MemoryStore(clock)
+    runs = Runs(store, {"tester": agent}, lambda run_id: None)
+    world = World(store, clock, model, channel, effects, runs, None, agent)  # type: ignore[arg-type]
+    world.executor = world.worker()
+    yield world
+
+
+RING = {"action": "ring", "name": "bell"}
+LOOK = {"action": "look", "name": "sky"}
+LAUNCH = {"action": "launch", "name": "rocket"}
+REPLY = {"action": "reply", "text": "all done"}
+
+
+class TestAnAnswer:
+    async def test_is_held_in_a_run_without_address(self, world: World) -> None:
+        run = await world.advance(await world.write())
+        assert (run.status, run.reply) == (Status.COMPLETED, "ok")
+        assert await world.types(run.id) == [
+            "run_launched",
+            "message_received",
+            "model_answered",
+            "reply_started",
+            "reply_sent",
+        ]
+        assert (run.usage.model_calls, run.usage.prompt_tokens) == (1, 10)
+
+    async def test_goes_to_the_address_of_its_message_once(self, world: World) -> None:
+        run_id = await world.write(reply_to=CALLBACK)
+        run = await world.advance(run_id)
+        await world.advance(run_id)
+        [(reply, resend)] = world.channel.sent
+        assert (reply.text, reply.to, resend) == ("ok", CALLBACK, False)
+        assert reply.key == f"{run_id}:3"
+        assert run.status is Status.COMPLETED
+
+    async def test_of_a_later_message_reopens_the_run(self, world: World) -> None:
+        first = await world.write("one")
+        await world.advance(first)
+        assert await world.write("two") == first
+        run = await world.advance(first)
+        assert run.status is Status.COMPLETED
+        assert [turn.text for turn in run.turns if turn.role == "person"] == ["one", "two"]
+
+    async def test_every_message_gets_its_own(self, world: World) -> None:
+        world.model.lines = [{"action": "reply", "text": str(i)} for i in range(3)]
+        run_id = await world.write("a", reply_to=CALLBACK)
+        elsewhere = Address(channel="webhook", to="https://example.com/b")
+        await world.write("b", reply_to=elsewhere)
+        await world.write("c")
+        run = await world.advance(run_id)
+        assert [(reply.text, reply.to) for reply, _ in world.channel.sent] == [
+            ("0", CALLBACK),
+            ("1", elsewhere),
+        ]
+        assert run.reply == "2"
+
+    async def test_to_a_message_that_came_while_the_model_thought(self, world: World) -> None:
+        world.model.lines = [{"action": "reply", "text": "one"}, {"action": "reply", "text": "two"}]
+        run_id = await world.write("a", reply_to=CALLBACK)
+        world.model.before_answer = lambda call: (
+            world.write("b", reply_to=CALLBACK) if call == 1 else None
+        )
+        run = await world.advance(run_id)
+        assert world.channel.texts == ["one", "two"]
+        assert run.usage.model_calls == 2  # no call was wasted
+
+
+class TestATool:
+    async def test_runs_between_intent_and_outcome(self, world: World) -> None:
+        world.model.lines = [RING, REPLY]
+        run = await world.advance(await world.write())
+        assert world.effects.counted == ["bell"]
+        assert (await world.types(run.id))[2:6] == [
+            "model_answered",
+            "tool_started",
+            "tool_finished",
+            "model_answered",
+        ]
+        assert run.reply == "all done"
+
+    async def test_that_fails_is_told_to_the_model(self, world: World) -> None:
+        world.model.lines = [{"action": "fail", "name": "luck"}, REPLY]
+        run = await world.advance(await world.write())
+        assert run.status is Status.COMPLETED
+        assert "fail: failed: no luck here" in world.model.prompts[1][-1]["content"]
+
+    async def test_is_not_begun_when_a_pause_came_after_it_was_chosen(self, world: World) -> None:
+        world.model.lines = [RING, REPLY]
+        run_id = await world.write()
+        world.model.before_answer = lambda call: world.runs.pause(run_id, "ann")
+        run = await world.advance(run_id)
+        assert run.status is Status.PAUSED
+        assert (run.call, world.effects.counted) == (
+            e.ToolCall(tool="ring", arguments={"name": "bell"}),
+            [],
+        )
+        world.model.before_answer = None
+        await world.runs.resume(run_id, "ann")
+        run = await world.advance(run_id)
+        assert world.effects.counted == ["bell"]
+        assert run.status is Status.COMPLETED
+
+    async def test_is_not_begun_when_a_cancel_came_after_it_was_chosen(self, world: World) -> None:
+        world.model.lines = [RING]
+        run_id = await world.write(reply_to=CALLBACK)
+        world.model.before_answer = lambda call: world.runs.cancel(run_id, "ann")
+        run = await world.advance(run_id)
+        assert run.status is Status.CANCELLED
+        assert world.effects.counted == []
+        assert world.channel.texts == ["Cancelled by ann."]
+
+    async def test_cut_short_by_a_crash_is_repeated_if_idempotent(self, world: World) -> None:
+        world.model.lines = [LOOK, REPLY]
+        run = await crash_in_tool(world)
+        assert world.effects.counted == ["sky", "sky"]
+        assert run.status is Status.COMPLETED
+        assert (await world.types(run.id)).count("tool_started") == 1
+
+    async def test_cut_short_by_a_crash_is_never_repeated_otherwise(self, world: World) -> None:
+        world.model.lines = [RING, REPLY]
+        run = await crash_in_tool(world)
+        assert world.effects.counted == ["bell"]
+        assert (run.status, run.waits_for) == (Status.WAITING, "answer")
+        assert run.reply is not None
+        assert 'ring(name="bell")' in run.reply
+        assert "interrupted" in run.reply
+        await world.write("yes, it rang")
+        run = await world.advance(run.id)
+        assert run.status is Status.COMPLETED
+        assert world.effects.counted == ["bell"]
+
+    async def test_is_not_run_by_a_worker_whose_lease_ended(self, world: World) -> None:
+        """SIGSTOP for longer than a lease, right after the intent was written."""
+        world.model.lines = [RING, REPLY]
+        run_id = await world.write()
+        executor = world.worker(leases=Leases(world.store, "slow", 0.05))
+        commit = world.store.commit
+
+        async def slow_commit(*args: Any, **kwargs: Any) -> Any:
+            outcome = await commit(*args, **kwargs)
+            if args[3] and b"tool_started" in args[3][0]:
+                await asyncio.sleep(0.1)
+            return outcome
+
+        world.store.commit = slow_commit  # type: ignore[method-assign]
+        await executor.advance(run_id)
+        assert world.effects.counted == []
+
+
+async def crash_in_tool(world: World) -> Run:
+    """The worker dies inside the tool; another one takes over when the lease has expired."""
+    run_id = await world.write()
+    world.effects.crash = True
+    with contextlib.suppress(Crash):
+        await world.executor.advance(run_id)
+    world.effects.crash = False
+    world.clock.now += 60
+    assert await world.store.sweep(10, 1) == [run_id]
+    await world.worker().advance(run_id)
+    return await world.run(run_id)
+
+
+class TestAnApproval:
+    async def launch(self, world: World, **fields: Any) -> Run:
+        world.model.lines = [LAUNCH, REPLY]
+        run = await world.advance(await world.write("launch it", **fields))
+        assert (run.status, run.waits_for) == (Status.WAITING, "approval")
+        assert world.effects.counted == []
+        return run
+
+    async def test_is_asked_for_before_the_tool_is_begun(self, world: World) -> None:
+        run = await self.launch(world, reply_to=CALLBACK)
+        assert world.channel.texts == ['May I run launch(name="rocket")? Please answer yes or no.']
+        assert "tool_started" not in await world.types(run.id)
+
+    @pytest.mark.parametrize("text", ["yes", "Yes!", "  YES please. ", "yes\n-- \nAnn", "👍"])
+    async def test_of_a_clear_yes_runs_the_tool_once(self, world: World, text: str) -> None:
+        run = await self.launch(world)
+        await world.write(text)
+        run = await world.advance(run.id)
+        assert world.effects.counted == ["rocket"]
+        assert (run.status, run.reply) == (Status.COMPLETED, "all done")
+        await world.write(text)
+        await world.advance(run.id)
+        assert world.effects.counted == ["rocket"]  # a second yes approves nothing
+
+    @pytest.mark.parametrize(
+        "text",
+        ["no", "No thanks", "yes but not today", "yes?", "ok\nwait, no", "", "yess", "whatever"],
+    )
+    async def test_of_anything_else_does_not(self, world: World, text: str) -> None:
+        run = await self.launch(world)
+        await world.write(text)
+        run = await world.advance(run.id)
+        assert world.effects.counted == []
+        assert run.status is Status.COMPLETED
+
+    async def test_needs_somebody_the_channel_vouches_for(self, world: World) -> None:
+        run = await self.launch(world)
+        await world.write("yes", authentic=False)
+        run = await world.advance(run.id)
+        assert world.effects.counted == []
+
+    async def test_cannot_be_given_before_the_question_was_asked(self, world: World) -> None:
+        world.model.lines = [LAUNCH, REPLY]
+        run_id = await world.write("launch it")
+        await world.write("yes")
+        run = await world.advance(run_id)
+        assert world.effects.counted == []
+        assert run.status is Status.COMPLETED
+
+    async def test_survives_a_pause(self, world: World) -> None:
+        run = await self.launch(world)
+        await world.runs.pause(run.id, "ann")
+        await world.write("yes")
+        assert (await world.advance(run.id)).status is Status.PAUSED
+        assert world.effects.counted == []
+        await world.runs.resume(run.id, "ann")
+        await world.advance(run.id)
+        assert world.effects.counted == ["rocket"]
+
+
+class TestTheModel:
+    @pytest.mark.parametrize(
+        ("said", "reason"),
+        [
+            ("Sure, the answer is 4.", "prose"),
+            ('{"action": "reply", "text": ', "invalid_json"),
+            ("", "empty"),
+            ('{"action": "fly"}', "unknown_action"),
+            ('{"action": "ring", "volume": 3}', "invalid_arguments"),
+        ],
+    )
+    async def test_is_told_what_was_wrong_with_its_answer(
+        self, world: World, said: str, reason: str
+    ) -> None:
+        world.model.lines = [said, REPLY]
+        run = await world.advance(await world.write())
+        rejected = (await world.runs.events(run.id))[2]
+        assert isinstance(rejected, e.ModelRejected)
+        assert rejected.reason == reason
+        assert rejected.detail in world.model.prompts[1][-1]["content"]
+        assert run.status is Status.COMPLETED
+
+    async def test_that_is_wrong_three_times_in_a_row_makes_a_person_be_asked(
+        self, world: World
+    ) -> None:
+        world.model.lines = ["prose"] * 3 + [REPLY]
+        run = await world.advance(await world.write(reply_to=CALLBACK))
+        assert (run.status, run.waits_for) == (Status.WAITING, "answer")
+        assert len(world.model.prompts) == 3
+        await world.write("try it like this", reply_to=CALLBACK)
+        run = await world.advance(run.id)
+        assert world.channel.texts[1:] == ["all done"]
+
+    async def test_that_goes_round_in_circles_makes_a_person_be_asked(self, world: World) -> None:
+        world.model.lines = [LOOK]
+        run = await world.advance(await world.write())
+        assert run.waits_for == "answer"
+        assert run.usage.model_calls == world.agent.limits.model_calls
+        assert run.reply is not None
+        assert "Shall I go on?" in run.reply
+
+    async def test_that_asks_a_person_waits_for_the_answer(self, world: World) -> None:
+        world.model.lines = [{"action": "ask_human", "text": "Which one?"}, REPLY]
+        run = await world.advance(await world.write(reply_to=CALLBACK))
+        assert (run.status, run.waits_for) == (Status.WAITING, "answer")
+        assert world.channel.sent[0][0].kind == "question"
+        await world.write("the blue one", reply_to=CALLBACK)
+        run = await world.advance(run.id)
+        assert world.channel.texts == ["Which one?", "all done"]
+        assert run.status is Status.COMPLETED
+
+    async def test_server_away_is_asked_again_later_and_the_run_is_not_lost(
+        self, world: World
+    ) -> None:
+        world.model.lines = [ModelFailed("connection refused"), REPLY]
+        run = await world.advance(await world.write())
+        assert (run.status, run.waits_for) == (Status.WAITING, "retry")
+        assert "connection refused" in (run.error or "")
+        assert await world.store.sweep(10, 1) == []
+        world.clock.now += 3
+        assert await world.store.sweep(10, 1) == [run.id]
+        run = await world.advance(run.id)
+        assert (run.status, run.error) == (Status.COMPLETED, None)
+
+    async def test_server_that_stays_away_becomes_an_honest_failure(self, world: World) -> None:
+        world.model.lines = [ModelFailed("connection refused")]
+        run_id = await world.write(reply_to=CALLBACK)
+        for _ in range(20):
+            run = await world.advance(run_id)
+            world.clock.now += 1000
+        assert run.status is Status.FAILED
+        [(reply, _)] = world.channel.sent
+        assert reply.kind == "failure"
+        assert "model server" in reply.text
+
+    async def test_gets_a_shorter_prompt_when_it_was_too_long(self, world: World) -> None:
+        too_long = ModelFailed("maximum context length", retryable=False, too_long=True)
+        world.model.lines = [too_long, too_long, REPLY]
+        run = await world.advance(await world.write("x" * 50_000))
+        sizes = [sum(len(m["content"]) for m in prompt) for prompt in world.model.prompts]
+        assert sizes[0] > sizes[1] > sizes[2]
+        assert run.status is Status.COMPLETED
+
+
+class TestAReply:
+    async def test_that_could_not_be_sent_is_sent_again_later(self, world: World) -> None:
+        world.channel.failures = [DeliveryFailed("503")]
+        run = await world.advance(await world.write(reply_to=CALLBACK))
+        assert (run.status, run.waits_for) == (Status.WAITING, "retry")
+        world.clock.now += 3
+        run = await world.advance(run.id)
+        assert run.status is Status.COMPLETED
+        [(_, resend)] = world.channel.sent
+        assert resend
+
+    async def test_waits_as_long_as_the_other_side_wishes(self, world: World) -> None:
+        world.channel.failures = [DeliveryFailed("429", retry_after=90)]
+        run = await world.advance(await world.write(reply_to=CALLBACK))
+        assert run.retry_at == pytest.approx(world.clock.now + 90, abs=1)
+
+    async def test_that_can_never_be_sent_fails_the_run_but_can_be_read(self, world: World) -> None:
+        world.channel.failures = [DeliveryFailed("410 gone", permanent=True)]
+        run = await world.advance(await world.write(reply_to=CALLBACK))
+        assert (run.status, run.reply) == (Status.FAILED, "ok")
+        assert "410 gone" in (run.error or "")
+
+    async def test_is_given_up_after_many_attempts(self, world: World) -> None:
+        world.channel.failures = [DeliveryFailed("503") for _ in range(50)]
+        run_id = await world.write(reply_to=CALLBACK)
+        for _ in range(20):
+            run = await world.advance(run_id)
+            world.clock.now += 100_000
+        assert run.status is Status.FAILED
+        assert len(world.channel.failures) == 50 - 8
+
+    async def test_begun_before_a_crash_is_looked_up_before_it_is_sent_again(
+        self, world: World
+    ) -> None:
+        run_id = await world.write(reply_to=CALLBACK)
+        send = world.channel.send
+
+        async def crash(*args: Any, **kwargs: Any) -> str:
+            await send(*args, **kwargs)
+            raise Crash
+
+        world.channel.send = crash  # type: ignore[method-assign]
+        with contextlib.suppress(Crash):
+            await world.executor.advance(run_id)
+        world.channel.send = send  # type: ignore[method-assign]
+        world.clock.now += 60
+        await world.worker().advance(run_id)
+        assert [(reply.key, resend) for reply, resend in world.channel.sent] == [
+            (f"{run_id}:3", False),
+            (f"{run_id}:3", True),
+        ]
+
+
+class TestAWorker:
+    async def test_leaves_events_it_does_not_know_to_a_newer_one(self, world: World) -> None:
+        run_id = await world.write()
+        future = b'{"type":"from_the_future","at":1}'
+        await world.store.signal(run_id, 2, future, Projection("READY"))
+        log = await world.store.load(run_id)
+        await world.executor.advance(run_id)
+        assert await world.store.load(run_id) == log
+        world.clock.now += 31
+        assert await world.store.sweep(10, 1) == [run_id]
+
+    async def test_leaves_agents_it_does_not_know_to_others(self, world: World) -> None:
+        run_id = await world.write()
+        await world.worker(agents={}).advance(run_id)
+        world.clock.now += 31
+        run = await world.advance(run_id)
+        assert run.status is Status.COMPLETED
+
+    async def test_that_drains_gives_the_run_back_after_the_step(self, world: World) -> None:
+        world.model.lines = [LOOK, REPLY]
+        run_id = await world.write()
+        world.model.before_answer = lambda call: world.executor.draining.set()
+        run = await world.advance(run_id)
+        assert run.call is not None  # the model call was not wasted
+        world.clock.now += 0.1
+        assert await world.store.sweep(10, 1) == [run_id]
+        await world.worker().advance(run_id)
+        assert (await world.run(run_id)).status is Status.COMPLETED
+
+    async def test_that_is_cancelled_in_a_step_gives_the_run_back_at_once(
+        self, world: World
+    ) -> None:
+        run_id = await world.write()
+        world.model.before_answer = lambda call: asyncio.sleep(60)
+        task = asyncio.create_task(world.executor.advance(run_id))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        world.clock.now += 0.1
+        assert await world.store.sweep(10, 1) == [run_id]
+
+    async def test_stops_when_its_lease_passed_to_another(self, world: World) -> None:
+        run_id = await world.write()
+        world.model.before_answer = lambda call: asyncio.sleep(60 if call == 1 else 0)
+        task = asyncio.create_task(world.executor.advance(run_id))
+        await asyncio.sleep(0.01)
+        world.clock.now += 60
+        await world.worker().advance(run_id)
+        await world.executor.leases.renew()
+        await task
+        assert (await world.types(run_id)).count("model_answered") == 1
+
+    async def test_whose_store_goes_away_leaves_the_run_to_the_sweeper(self, world: World) -> None:
+        run_id = await world.write()
+
+        def away(call: int) -> None:
+            world.store.available = False
+
+        world.model.before_answer = away
+        await world.executor.advance(run_id)
+        world.store.available = True
+        world.model.before_answer = None
+        world.clock.now += 60
+        assert await world.store.sweep(10, 1) == [run_id]
+        assert (await world.advance(run_id)).status is Status.COMPLETED
+
+
+class TestSteering:
+    async def test_pausing_twice_changes_nothing(self, world: World) -> None:
+        run_id = await world.write()
+        first = await world.runs.pause(run_id, "ann")
+        second = await world.runs.pause(run_id, "bob")
+        assert first == second
+        assert first.status is Status.PAUSED
+
+    async def test_a_finished_run_cannot_be_paused(self, world: World) -> None:
+        run = await world.advance(await world.write())
+        for verb in (world.runs.pause, world.runs.resume, world.runs.cancel):
+            with pytest.raises(Exception, match="COMPLETED"):
+                await verb(run.id, "ann")
+
+    async def test_cancel_tells_everybody_who_waits(self, world: World) -> None:
+        run_id = await world.write("a", reply_to=CALLBACK)
+        other = Address(channel="webhook", to="https://example.com/b")
+        await world.write("b", reply_to=other)
+        await world.runs.cancel(run_id, "ann", "wrong button")
+        run = await world.advance(run_id)
+        assert run.status is Status.CANCELLED
+        assert [(r.text, r.to) for r, _ in world.channel.sent] == [
+            ("Cancelled by ann. wrong button", CALLBACK),
+            ("Cancelled by ann. wrong button", other),
+        ]
+
+    async def test_a_message_to_a_cancelled_run_reopens_it(self, world: World) -> None:
+        run_id = await world.write()
+        await world.runs.cancel(run_id, "ann")
+        await world.advance(run_id)
+        await world.write("again")
+        assert (await world.advance(run_id)).status is Status.COMPLETED
+
+    async def test_a_message_by_api_is_answered_where_the_conversation_lives(
+        self, world: World
+    ) -> None:
+        run_id = await world.write("launch it", reply_to=CALLBACK)
+        world.model.lines = [LAUNCH, REPLY]
+        await world.advance(run_id)
+        await world.runs.message(run_id, "yes", sender="api")
+        await world.advance(run_id)
+        assert world.channel.texts[-1] == "all done"
+        assert world.effects.counted == ["rocket"]
+
+
+async def test_a_store_that_is_away_refuses_and_nothing_is_stored(world: World) -> None:
+    world.store.available = False
+    with pytest.raises(Unavailable):
+        await world.write()
+    world.store.available = True
+    assert (await world.store.list_runs(status=None, agent=None, limit=5, cursor=None)).heads == ()
