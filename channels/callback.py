@@ -6,11 +6,11 @@ that are connected to, so that a name whose address changes in between gains not
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
 from collections.abc import Collection
 
+from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
@@ -84,7 +84,9 @@ def refuse_literal(url: str, allow: Collection[str] | None) -> None:
         raise Forbidden(f"{host} is not a public address; PONDERD_CALLBACK_ALLOW may list it")
 
 
-async def check_callback(url: str, allow: Collection[str]) -> None:
+async def check_callback(
+    url: str, allow: Collection[str], *, resolver: AbstractResolver | None = None
+) -> None:
     """Refuse a callback that can be seen to lead to a private address.
 
     A name that does not resolve now passes: it is checked again when it is connected to.
@@ -95,10 +97,10 @@ async def check_callback(url: str, allow: Collection[str]) -> None:
     if is_listed(host, port, allow):
         return
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await (resolver or ThreadedResolver()).resolve(host, port, socket.AF_UNSPEC)
     except (OSError, UnicodeError):
         return
-    if not all(is_public(str(entry[4][0])) for entry in found):
+    if not all(is_public(entry["host"]) for entry in found):
         raise Forbidden(f"{host} is not a public host; PONDERD_CALLBACK_ALLOW may list it")
 
 

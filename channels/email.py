@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.headerregistry import Address as Mailbox
 from email.message import EmailMessage, Message
@@ -23,17 +23,17 @@ from email.utils import localtime, parseaddr
 from pathlib import Path
 
 import aiosmtplib
-from bs4 import BeautifulSoup
-from bs4.exceptions import ParserRejectedMarkup
 
 from channels.errors import DeliveryFailed, Forbidden, Malformed
 from channels.message import Address, Attachment, Ignored, Reply, Trigger
 from channels.settings import ChannelSettings
 from channels.signature import is_reply_mark, reply_mark
-from channels.text import clean, latest_reply, one_line
+from channels.text import clean, latest_reply, one_line, text_of_html
 
 HEADER_LIMIT = 128 * 1024
 """Bytes that all headers of a mail may have together."""
+PARAMETER_LIMIT = 4_000
+"""Bytes of one Content-Type or Content-Disposition: reading its parameters takes quadratic time."""
 TIMEOUT = 30.0
 """Seconds that the relay may take for each step."""
 
@@ -42,9 +42,10 @@ _MESSAGE_ID = re.compile(r"<[^<>\s]{1,900}>")
 _OWN_ID = re.compile(r"<(?P<run>.+)\.(?P<version>\d+)\.(?P<mark>[0-9a-f]{24})@(?P<domain>.+)>")
 _REPLY_SUBJECT = re.compile(r"(?:re|aw|sv|antw|ref|rif)\s*:", re.IGNORECASE)
 _FORWARD_SUBJECT = re.compile(r"(?:fwd?|wg|tr|rv|i)\s*:", re.IGNORECASE)
-_HTML_LIMIT = 200_000
+_PARAMETRIC = re.compile(
+    rb"(?:\A|[\r\n])Content-(?:Type|Disposition):.*(?:\r?\n[ \t].*)*", re.IGNORECASE
+)
 _PARTS = 100
-_BLOCKS = ["br", "p", "div", "li", "tr", "blockquote", "pre", "h1", "h2", "h3", "h4"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,8 @@ def _read(content: bytes) -> Message:
     header, _, _ = content.replace(b"\r\n", b"\n").partition(b"\n\n")
     if len(header) > HEADER_LIMIT:
         raise Malformed(f"the header of the mail is larger than {HEADER_LIMIT // 1024} KiB")
+    if any(len(found[0]) > PARAMETER_LIMIT for found in _PARAMETRIC.finditer(content)):
+        raise Malformed("a Content-Type or Content-Disposition of the mail is too long")
     try:
         # compat32 keeps headers as they came; the newer policies crash on many broken ones.
         return BytesParser(policy=compat32).parsebytes(content)
@@ -163,7 +166,7 @@ def _header(message: Message, name: str) -> str:
     raw = str(message.get(name, ""))[:10_000]
     try:
         return str(make_header(decode_header(raw)))
-    except (HeaderParseError, LookupError, ValueError):
+    except (MessageError, LookupError, ValueError):
         return raw
 
 
@@ -223,7 +226,7 @@ def _content(message: Message) -> tuple[str, tuple[Attachment, ...]]:
         if kind == "text/plain" and name is None:
             plain.append(_decode(part, content))
         elif kind == "text/html" and name is None:
-            html.append(_text_of_html(_decode(part, content)[:_HTML_LIMIT]))
+            html.append(text_of_html(_decode(part, content)))
         else:
             attachments.append(
                 Attachment(name=name or "unnamed", content_type=kind, size=len(content))
@@ -239,7 +242,8 @@ def _leaves(message: Message) -> Iterator[Message]:
         if not waiting:
             return
         part = waiting.pop()
-        children = part.get_payload()
+        # get_payload of anything but a container looks up the charset, and crashes on some.
+        children = part.get_payload() if part.is_multipart() else None
         if part.get_content_maintype() == "multipart" and isinstance(children, list):
             waiting.extend(child for child in reversed(children) if isinstance(child, Message))
         else:
@@ -249,18 +253,12 @@ def _leaves(message: Message) -> Iterator[Message]:
 def _kind_and_name(part: Message) -> tuple[str, str | None]:
     """Content type, and the file name if the part is an attachment."""
     try:
-        # Reading the parameters of a long header takes quadratic time.
-        if any(len(str(part.get(name, ""))) > 2_000 for name in _PARAMETRIC):
-            return "application/octet-stream", "unnamed"
         name = part.get_filename()
         attached = part.get_content_disposition() == "attachment"
     except (LookupError, ValueError, TypeError):
         name, attached = None, True
     kind = one_line(part.get_content_type(), 100)
     return kind, (one_line(name or "") or "unnamed") if name or attached else None
-
-
-_PARAMETRIC = ("Content-Type", "Content-Disposition")
 
 
 def _decode(part: Message, content: bytes) -> str:
@@ -272,21 +270,6 @@ def _decode(part: Message, content: bytes) -> str:
     except (LookupError, ValueError, TypeError):
         pass
     return content.decode("utf-8", "replace")
-
-
-def _text_of_html(html: str) -> str:
-    try:
-        # The tag in front keeps bs4 from guessing that the markup is a URL or XML.
-        soup = BeautifulSoup(f"<body>{html}", "html.parser")
-        for tag in soup.find_all(["script", "style", "title"]):
-            tag.decompose()
-        for tag in soup.find_all(_BLOCKS):
-            tag.append("\n")
-        text = soup.get_text()
-    except (ParserRejectedMarkup, RecursionError):
-        text = re.sub(r"<[^<>]*>", " ", html)
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
 
 
 def compose(

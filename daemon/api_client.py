@@ -11,11 +11,13 @@ import json
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 from channels.errors import Malformed, PonderdError, Refused, Unauthenticated, Unavailable
-from daemon.settings import DaemonSettings
+
+if TYPE_CHECKING:
+    from daemon.settings import DaemonSettings
 
 TIMEOUT = 30.0
 """Seconds without a byte; a live stream sends a comment more often than that."""
@@ -178,12 +180,16 @@ class Api:
             headers["Content-Type"] = "application/json"
             content = json.dumps(body).encode()
         connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
-        connection.request(method, path, body=content, headers=headers)
-        response = connection.getresponse()
+        try:
+            connection.request(method, path, body=content, headers=headers)
+            response = connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
         self._met = True
-        refusal = _refusal(response)
-        if refusal is not None:
-            raise refusal
+        if response.status >= 300:
+            with response:
+                raise _refusal(response)
         return response
 
 
@@ -222,10 +228,8 @@ def is_over(view: View) -> bool:
     return view["status"] in ("COMPLETED", "FAILED", "CANCELLED")
 
 
-def _refusal(response: http.client.HTTPResponse) -> PonderdError | None:
+def _refusal(response: http.client.HTTPResponse) -> PonderdError:
     status = response.status
-    if status < 300:
-        return None
     said = response.read(10_000)
     try:
         text = str(json.loads(said)["error"])

@@ -45,7 +45,7 @@ def read(data_dir: Path) -> Secrets | None:
     """The secrets of this data folder; None before the first `ponderd up` there."""
     try:
         return Secrets.model_validate_json(secrets_file(data_dir).read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
         raise StartupFailed(

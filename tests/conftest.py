@@ -20,7 +20,7 @@ for name in [name for name in os.environ if name.startswith("PONDERD_")]:
 
 
 @pytest.fixture(scope="session")
-def _redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("state")
     port = free_port()
     config = state_server.write_config(folder, port, "secret")
@@ -49,11 +49,15 @@ def _wait_until_it_answers(url: str) -> None:
 
 
 @pytest.fixture
-def redis_url(_redis_server: str) -> str:
+def redis_url(redis_server: str) -> str:
     """A real state server, empty."""
-    with redis.Redis.from_url(_redis_server) as client:
+    return empty(redis_server)
+
+
+def empty(url: str) -> str:
+    with redis.Redis.from_url(url) as client:
         client.flushall()
-    return _redis_server
+    return url
 
 
 @pytest.fixture

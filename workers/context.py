@@ -30,7 +30,15 @@ def render(turns: Sequence[Turn], agent: Agent, *, limit_chars: int) -> list[Mes
     When it is longer, its oldest exchanges are left out, a quarter of the limit at a time: the
     beginning then stays the same for many calls. One overlong text is cut in its middle.
     """
-    rendered = [Turn(turn.role, _rendered(turn, limit_chars)) for turn in turns]
+    rendered = []
+    asked = ""
+    for turn in turns:
+        text = _rendered(turn, limit_chars)
+        if turn.role == "person":
+            asked = text
+        elif turn.role == "tool":
+            text += f"\n[asked] {cut(asked, 300)}"
+        rendered.append(Turn(turn.role, text))
     conversation = [Turn("note", NEW.strip()), *_fitting(rendered, limit_chars)]
     return _merged([*_opening(agent), *map(_message, conversation)])
 
@@ -73,10 +81,15 @@ def _opening(agent: Agent) -> tuple[Message, ...]:
         listed = "\n".join(_described(name, agent) for name in actions(agent).arguments)
         system = f"{agent.prompt.strip()}\n\nAnswer with one JSON object:\n{listed}"
         messages: list[Message] = [{"role": "system", "content": system}]
+        asked = ""
         for example in agent.examples:
             did = json.dumps(dict(example.did), ensure_ascii=False, separators=(",", ":"))
-            new = "" if example.said.startswith("[") else NEW
-            messages.append({"role": "user", "content": new + example.said})
+            if example.said.startswith("[tool]"):
+                said = f"{example.said}\n[asked] {asked}"
+            else:
+                asked = example.said
+                said = NEW + asked
+            messages.append({"role": "user", "content": said})
             messages.append({"role": "assistant", "content": did})
         _openings[key] = tuple(messages)
     return _openings[key]

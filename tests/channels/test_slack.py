@@ -97,7 +97,7 @@ class TestParse:
             parse(mention(**{field: value}))
 
     def test_an_event_without_a_body_is_malformed(self) -> None:
-        with pytest.raises(Malformed, match="^event: "):
+        with pytest.raises(Malformed, match=r"^event: "):
             parse({"type": "event_callback"})
 
 

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from channels.text import clean, latest_reply, one_line
+from channels.text import clean, latest_reply, one_line, text_of_html
 
 
 def test_what_cannot_be_stored_or_shown_is_removed() -> None:
@@ -55,3 +55,19 @@ def test_a_megabyte_of_anything_is_read_quickly(piece: str) -> None:
     start = time.perf_counter()
     latest_reply(piece * (1_000_000 // len(piece)))
     assert time.perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("<p>one</p><DIV>two</DIV>", "one\n\ntwo"),
+        ("a<br/>b<!-- <p>hidden</p> -->c", "a\nbc"),
+        ("<STYLE>p {}</style><script>if (1 < 2) x()</Script>seen", "seen"),
+        ("2 &lt; 3 < 4 &amp; <b>bold</b>\nword", "2 < 3 < 4 & bold word"),
+        ("<!doctype html><?xml?><html>x</html>", "x"),
+        ("cut <a href=", "cut"),
+        ("İ<script>x</script>y", "İy"),
+    ],
+)
+def test_html_is_read_as_text(source: str, text: str) -> None:
+    assert text_of_html(source).strip() == text

@@ -1,5 +1,3 @@
-import asyncio
-import itertools
 import json
 import socket
 import time
@@ -12,7 +10,7 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic import SecretStr, ValidationError
 
-from channels.callback import check_callback, is_public
+from channels.callback import CallbackResolver, check_callback, is_public
 from channels.errors import DeliveryFailed, Forbidden, Malformed, Refused, Unauthenticated
 from channels.message import Address, Reply, Trigger
 from channels.settings import ChannelSettings
@@ -238,19 +236,21 @@ async def sink() -> AsyncIterator[Sink]:
 
 
 class Names(AbstractResolver):
-    """A name server that knows one address, and another one each time it is asked."""
+    """A name server that gives these addresses to every name; with none it knows no name."""
 
     def __init__(self, *addresses: str) -> None:
-        self._addresses = itertools.cycle(addresses)
+        self._addresses = addresses
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        address = next(self._addresses)
+        if not self._addresses:
+            raise OSError("no such name")
         return [
             ResolveResult(
                 hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0
             )
+            for address in self._addresses
         ]
 
     async def close(self) -> None:
@@ -321,6 +321,10 @@ class TestSend:
             await post(f"http://callback.test:{sink.port}/", resolver=Names("127.0.0.1"))
         assert failed.value.permanent
         assert sink.got == []
+
+    async def test_only_the_public_addresses_of_a_name_are_connected_to(self) -> None:
+        names = CallbackResolver((), Names("127.0.0.1", "8.8.8.8"))
+        assert [entry["host"] for entry in await names.resolve("callback.test", 80)] == ["8.8.8.8"]
 
     async def test_a_redirect_is_not_followed(self, sink: Sink) -> None:
         sink.response = {"status": 302, "headers": {"Location": "/elsewhere"}}
@@ -393,7 +397,12 @@ class TestCheckCallback:
     async def test_listed_public_and_unknown_hosts_pass(self) -> None:
         await check_callback("http://127.0.0.1:9/", ["127.0.0.1:9"])
         await check_callback("https://8.8.8.8/", ())
-        await check_callback("https://does-not-exist.invalid/", ())
+        await check_callback("https://callback.test/", (), resolver=Names("8.8.8.8"))
+        await check_callback("https://callback.test/", (), resolver=Names())
+
+    async def test_a_name_with_a_private_address_is_refused_at_once(self) -> None:
+        with pytest.raises(Forbidden, match=r"callback\.test"):
+            await check_callback("https://callback.test/", (), resolver=Names("10.0.0.1"))
 
     async def test_listing_a_port_lists_no_other(self) -> None:
         with pytest.raises(Forbidden):
@@ -408,12 +417,3 @@ class TestCheckCallback:
     )
     def test_addresses_that_are_not_public(self, address: str) -> None:
         assert not is_public(address)
-
-
-def test_the_event_loop_is_free_while_a_name_is_looked_up() -> None:
-    async def both() -> None:
-        await asyncio.gather(
-            check_callback("https://a.invalid/", ()), check_callback("https://b.invalid/", ())
-        )
-
-    asyncio.run(both())

@@ -42,7 +42,9 @@ def test_a_wrong_setting_is_one_line(
 def test_a_value_that_does_not_fit_is_told_what_is_expected(monkeypatch: Environment) -> None:
     monkeypatch.setenv("PONDERD_SMTP_RELAY", "mail.example.org")
     (line,) = refusal()
-    assert line.startswith("PONDERD_SMTP_RELAY: 'mail.example.org' does not fit; expected: host:port")
+    assert line.startswith(
+        "PONDERD_SMTP_RELAY: 'mail.example.org' does not fit; expected: host:port"
+    )
 
 
 def test_all_wrong_settings_are_told_at_once(monkeypatch: Environment) -> None:
@@ -91,7 +93,9 @@ def test_each_value_says_where_it_comes_from(data_dir: Path, monkeypatch: Enviro
     secrets.load_or_create(data_dir)
     monkeypatch.setenv("PONDERD_HTTP_PORT", "8701")
     monkeypatch.setenv("PONDERD_REDIS_URL", "redis://user:hush@host:6379/0")
-    values = {value.setting.name: (value.value, value.source) for value in configuration.load().values()}
+    values = {
+        value.setting.name: (value.value, value.source) for value in configuration.load().values()
+    }
     assert values["PONDERD_HTTP_PORT"] == ("8701", "environment")
     assert values["PONDERD_SMTP_PORT"] == ("8725", "default")
     assert values["PONDERD_API_TOKEN"] == ("**********", "data folder")
@@ -107,7 +111,9 @@ def test_an_unknown_variable_is_named_with_the_likely_one() -> None:
 
 
 def test_what_a_process_needs_is_named() -> None:
-    with pytest.raises(StartupFailed, match="needs PONDERD_REDIS_URL and PONDERD_MODEL_URL") as error:
+    with pytest.raises(
+        StartupFailed, match="needs PONDERD_REDIS_URL and PONDERD_MODEL_URL"
+    ) as error:
         configuration.load().require("ponderd work", "redis_url", "model_url")
     assert error.value.exit_code == 2
 

@@ -190,7 +190,9 @@ def test_systemd_restarts_it_hardens_it_and_lets_it_drain(unit: Path) -> None:
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 def test_systemd_itself_finds_nothing_wrong_with_the_units(tmp_path: Path) -> None:
     for unit in UNITS:
-        text = unit.read_text().replace("/opt/ponderd/.venv/bin/ponderd", shutil.which("true") or "")
+        text = unit.read_text().replace(
+            "/opt/ponderd/.venv/bin/ponderd", shutil.which("true") or ""
+        )
         (tmp_path / unit.name.replace("@", "@1")).write_text(text)
     units = sorted(tmp_path.iterdir())
     done = subprocess.run(

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
+import json
 import os
 import signal
 import subprocess
@@ -119,7 +121,9 @@ class Client:
 
     async def post(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        async with self.session.post(path, json=body, headers=names) as response:
+        data = None if body is None else io.BytesIO(json.dumps(body).encode())
+        names["content-type"] = "application/json"
+        async with self.session.post(path, data=data, headers=names) as response:
             return response.status, await response.json()
 
     async def get(self, path: str) -> Any:

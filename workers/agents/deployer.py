@@ -16,8 +16,6 @@ You deploy versions of our service. The first rule that fits decides what you do
 """
 
 EXAMPLES = (
-    Example("Please deploy 5.0.1", {"action": "deploy", "version": "5.0.1"}),
-    Example("[tool] deploy: 5.0.1 is live.", {"action": "reply", "text": "5.0.1 is live now."}),
     Example("Put the latest one live", {"action": "list_versions"}),
     Example(
         "[tool] list_versions: 3.7.0 (newest), 3.6.8. Live: 3.6.8.",
@@ -27,15 +25,22 @@ EXAMPLES = (
         "[tool] deploy: a person said no.",
         {"action": "reply", "text": "I did not deploy 3.7.0, because a person said no."},
     ),
-    Example("Which version do we run?", {"action": "list_versions"}),
+    Example("Please deploy 5.0.1", {"action": "deploy", "version": "5.0.1"}),
+    Example("[tool] deploy: 5.0.1 is live.", {"action": "reply", "text": "5.0.1 is live now."}),
+    Example("Is 8.0.2 live?", {"action": "list_versions"}),
     Example(
-        "[tool] list_versions: 8.1.0 (newest), 8.0.2. Live: 8.0.2.",
-        {"action": "reply", "text": "8.0.2 is live. The newest is 8.1.0."},
+        "[tool] list_versions: 8.1.0 (newest), 8.0.2. Live: 8.1.0.",
+        {"action": "reply", "text": "No, 8.1.0 is live, not 8.0.2."},
     ),
-    Example("Please deploy 6.2", {"action": "deploy", "version": "6.2"}),
+    Example("Deploy 6.2", {"action": "deploy", "version": "6.2"}),
     Example(
         "[tool] deploy: not done. The person wrote: is it tested?",
         {"action": "reply", "text": "I did not deploy 6.2. I do not know whether it is tested."},
+    ),
+    Example("What can I deploy?", {"action": "list_versions"}),
+    Example(
+        "[tool] list_versions: 2.4.0 (newest), 2.3.1. Live: none.",
+        {"action": "reply", "text": "There are 2.4.0 (newest) and 2.3.1. None is live."},
     ),
     Example("Do a deployment", {"action": "ask_human", "text": "Which version?"}),
     Example(

@@ -1,0 +1,395 @@
+"""The commands against a real daemon and a real worker; only the model is scripted."""
+
+import asyncio
+import contextlib
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import empty
+from tests.daemon.commands import Ponderd, ponderd
+from tests.services.model_server import Fault, Line, Says, ScriptedModel
+from tests.services.stack import Stack, running
+from workers.llm.vllm import OPTIONAL
+
+__all__ = ["ponderd"]
+
+
+@dataclass
+class World:
+    stack: Stack
+    model: ScriptedModel
+
+
+def answer(body: dict[str, Any]) -> Line:
+    said = body["messages"][-1]["content"].removeprefix("[new conversation]\n")
+    match said.split():
+        case ["which"]:
+            return {"action": "ask_human", "text": "Which one?"}
+        case ["slow"]:
+            return Says('{"action": "reply", "text": "at last"}', delay=0.6)
+        case ["deploy", version]:
+            return {"action": "deploy", "version": version}
+        case _:
+            return {"action": "reply", "text": f"you said {said}"}
+
+
+@pytest.fixture(scope="module")
+def world(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A whole ponderd; its scripted model runs on a loop of its own thread."""
+    empty(redis_server)
+    up, down = threading.Event(), threading.Event()
+    worlds: list[World] = []
+
+    async def live() -> None:
+        async with ScriptedModel(answer) as model:
+            stack = Stack(redis_server, model.url, tmp_path_factory.mktemp("data"))
+            async with running(stack):
+                worlds.append(World(stack, model))
+                up.set()
+                await asyncio.to_thread(down.wait)
+
+    def run() -> None:
+        try:
+            asyncio.run(live())
+        finally:
+            up.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    up.wait()
+    try:
+        yield worlds[0]
+    finally:
+        down.set()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _same_settings(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in world.stack.settings.items():
+        monkeypatch.setenv(name, value)
+    world.model.script = answer
+
+
+def until(ponderd: Ponderd, run_id: str, status: str) -> Any:
+    deadline = time.monotonic() + 10
+    while True:
+        view = ponderd("runs", "show", run_id, "--json").json
+        if view["status"] == status:
+            return view
+        assert time.monotonic() < deadline, view
+        time.sleep(0.05)
+
+
+# -- launch ----------------------------------------------------------------------------------------
+
+
+def test_launch_prints_the_answer_and_nothing_else(ponderd: Ponderd) -> None:
+    result = ponderd("launch", "assistant", "hello")
+    assert (result.code, result.out, result.err) == (0, "you said hello\n", "")
+
+
+def test_launch_as_json_is_one_run(ponderd: Ponderd) -> None:
+    result = ponderd("launch", "assistant", "hello", "--json")
+    assert result.code == 0
+    assert (result.json["status"], result.json["reply"]) == ("COMPLETED", "you said hello")
+
+
+def test_launch_without_waiting_prints_the_run(ponderd: Ponderd) -> None:
+    result = ponderd("launch", "assistant", "slow", "--no-wait")
+    run_id, status = result.out.split()
+    assert (result.code, status) == (0, "READY")
+    assert until(ponderd, run_id, "COMPLETED")["reply"] == "at last"
+
+
+def test_a_question_is_printed_with_exit_code_3(ponderd: Ponderd) -> None:
+    result = ponderd("launch", "assistant", "which")
+    assert (result.code, result.out) == (3, "Which one?\n")
+    assert "ponderd runs answer " in result.err
+
+
+def test_the_same_conversation_is_the_same_run(ponderd: Ponderd) -> None:
+    first = ponderd("launch", "assistant", "one", "--conversation", "c1", "--json").json
+    second = ponderd("launch", "assistant", "two", "--conversation", "c1", "--json").json
+    assert first["id"] == second["id"] and second["reply"] == "you said two"
+
+
+def test_an_unknown_agent_is_one_line_naming_the_known_ones(ponderd: Ponderd) -> None:
+    result = ponderd("launch", "butler", "hello")
+    assert (result.code, result.out) == (1, "")
+    assert "assistant" in result.err and result.err.count("\n") == 1
+
+
+def test_reply_to_a_private_address_is_refused(ponderd: Ponderd) -> None:
+    result = ponderd("launch", "assistant", "hello", "--reply-to", "http://127.0.0.1:1/hook")
+    assert result.code == 1 and "127.0.0.1" in result.err
+
+
+def test_a_model_that_fails_is_told_and_waited_for(ponderd: Ponderd, world: World) -> None:
+    faults = [Fault.BAD_REQUEST] * (len(OPTIONAL) + 1)  # refused whatever is left out
+    world.model.script = lambda body: faults.pop() if faults else answer(body)
+    result = ponderd("launch", "assistant", "hello")
+    assert (result.code, result.out) == (0, "you said hello\n")
+    assert result.err.startswith("tries again soon: ") and result.err.count("\n") == 1
+
+
+def test_a_run_that_is_cancelled_meanwhile_is_exit_code_4(ponderd: Ponderd, world: World) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "daemon.cli",
+        "launch",
+        "assistant",
+        "slow",
+        "--conversation",
+        "x",
+    ]
+    launch = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    seen: list[Any] = []
+    while not seen:
+        seen = [
+            run
+            for run in ponderd("runs", "list", "--json").json_lines
+            if run["conversation"] == "x"
+        ]
+    assert ponderd("runs", "cancel", seen[0]["id"], "--reason", "not needed").code == 0
+    out, err = launch.communicate(timeout=10)
+    assert (launch.returncode, out) == (4, "") and "not needed" in err
+
+
+def test_a_wrong_token_is_exit_code_2(ponderd: Ponderd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PONDERD_API_TOKEN", "wrong")
+    result = ponderd("runs", "list")
+    assert result.code == 2 and "set PONDERD_API_TOKEN" in result.err
+
+
+# -- runs ------------------------------------------------------------------------------------------
+
+
+def test_list_shows_the_newest_first_and_all_if_asked(ponderd: Ponderd) -> None:
+    ids = [ponderd("launch", "triage", f"n{i}", "--no-wait").out.split()[0] for i in range(3)]
+    listed = ponderd("runs", "list", "--agent", "triage", "--limit", "2", "--json").json_lines
+    assert [run["id"] for run in listed] == ids[:0:-1]
+    everything = ponderd("runs", "list", "--limit", "1", "--all").out
+    assert all(run_id in everything for run_id in ids)
+
+
+def test_list_by_status(ponderd: Ponderd) -> None:
+    waiting = ponderd("launch", "assistant", "which", "--json").json["id"]
+    done = ponderd("launch", "assistant", "hello", "--json").json["id"]
+    text = ponderd("runs", "list", "--status", "WAITING").out
+    assert waiting in text and done not in text and "WAITING for answer" in text
+
+
+def test_show_tells_all_about_a_run(ponderd: Ponderd) -> None:
+    run_id = ponderd("launch", "assistant", "hello", "--json").json["id"]
+    text = ponderd("runs", "show", run_id, "--events").out
+    for part in (run_id, "COMPLETED", "1 model calls", "you said hello", "model_answered"):
+        assert part in text
+    document = ponderd("runs", "show", run_id, "--events", "--json").json
+    assert [event["version"] for event in document["events"]] == list(
+        range(1, document["version"] + 1)
+    )
+
+
+def test_show_of_no_such_run_is_exit_code_1(ponderd: Ponderd) -> None:
+    result = ponderd("runs", "show", "00-none-0")
+    assert (result.code, result.out) == (1, "") and "no run" in result.err
+    assert ponderd("runs", "show", "../healthz").code == 1
+
+
+def test_what_a_model_writes_cannot_steer_the_terminal(ponderd: Ponderd, world: World) -> None:
+    world.model.script = {"action": "reply", "text": "\x1b]0;pwned\x07\x1b[2Jhi"}
+    launched = ponderd("launch", "assistant", "hello")
+    shown = ponderd("runs", "list").out + ponderd("runs", "tail", newest(ponderd)).out
+    assert "hi" in launched.out and "\x1b" not in launched.out + shown
+
+
+def newest(ponderd: Ponderd) -> str:
+    return str(ponderd("runs", "list", "--limit", "1", "--json").json["id"])
+
+
+def test_tail_follows_to_the_end(ponderd: Ponderd) -> None:
+    run_id = ponderd("launch", "assistant", "slow", "--no-wait").out.split()[0]
+    result = ponderd("runs", "tail", run_id, "--json")
+    types = [event["type"] for event in result.json_lines]
+    assert result.code == 0 and types[0] == "run_launched" and types[-1] == "reply_sent"
+    assert [event["version"] for event in result.json_lines] == list(range(1, len(types) + 1))
+    assert ponderd("runs", "tail", run_id).out.rstrip().endswith("COMPLETED")
+
+
+def test_pause_holds_a_run_until_resume(ponderd: Ponderd) -> None:
+    run_id = ponderd("launch", "assistant", "slow", "--no-wait").out.split()[0]
+    assert ponderd("runs", "pause", run_id).out == f"{run_id} PAUSED\n"
+    assert ponderd("runs", "pause", run_id).code == 0
+    events = ponderd("runs", "show", run_id, "--events", "--json").json["events"]
+    assert [event["by"] for event in events if event["type"] == "run_paused"] != [""]
+    assert ponderd("runs", "resume", run_id).out == f"{run_id} READY\n"
+    assert until(ponderd, run_id, "COMPLETED")
+
+
+def test_a_paused_run_answers_with_exit_code_3(ponderd: Ponderd) -> None:
+    run_id = ponderd("launch", "assistant", "which", "--json").json["id"]
+    ponderd("runs", "pause", run_id)
+    result = ponderd("runs", "answer", run_id, "this", "one")
+    assert (result.code, result.out) == (3, "") and f"ponderd runs resume {run_id}" in result.err
+
+
+def test_a_run_that_is_over_cannot_be_paused(ponderd: Ponderd) -> None:
+    run_id = ponderd("launch", "assistant", "hello", "--json").json["id"]
+    result = ponderd("runs", "pause", run_id)
+    assert result.code == 1 and "COMPLETED" in result.err
+
+
+def test_an_answer_lets_a_run_go_on(ponderd: Ponderd) -> None:
+    run_id = ponderd("launch", "assistant", "which", "--json").json["id"]
+    result = ponderd("runs", "answer", run_id, "this", "one")
+    assert (result.code, result.out) == (0, "you said this one\n")
+
+
+def test_yes_approves(ponderd: Ponderd, world: World) -> None:
+    asked = ponderd("launch", "deployer", "deploy 1.4.1", "--json")
+    assert (asked.code, asked.json["waiting_for"]) == (3, "approval")
+    assert ponderd("runs", "answer", asked.json["id"], "yes").code == 0
+    events = ponderd("runs", "show", asked.json["id"], "--events", "--json").json["events"]
+    assert [e["type"] for e in events].count("tool_finished") == 1
+
+
+# -- chat ------------------------------------------------------------------------------------------
+
+
+def test_chat_answers_each_line_that_is_piped_in(ponderd: Ponderd) -> None:
+    result = ponderd("chat", stdin="one\n\ntwo\n")
+    assert (result.code, result.out, result.err) == (0, "you said one\nyou said two\n", "")
+
+
+def test_chat_is_one_conversation_on_the_terminal(ponderd: Ponderd) -> None:
+    views = ponderd("chat", "--json", stdin="which\nthis\nthanks\n").json_lines
+    assert len({view["id"] for view in views}) == 1
+    assert [view["status"] for view in views] == ["WAITING", "COMPLETED", "COMPLETED"]
+    assert views[0]["channel"] == "terminal"
+
+
+def test_two_chats_are_two_conversations(ponderd: Ponderd) -> None:
+    first, second = (ponderd("chat", "--json", stdin="hello\n").json for _ in range(2))
+    assert first["id"] != second["id"]
+
+
+def test_chat_ends_with_quit_and_tells_how_the_last_message_ended(ponderd: Ponderd) -> None:
+    result = ponderd("chat", stdin="which\n/quit\nnever\n")
+    assert (result.code, result.out) == (3, "Which one?\n")
+
+
+def test_chat_with_an_unknown_agent_ends(ponderd: Ponderd) -> None:
+    assert ponderd("chat", "butler", stdin="hello\nhello\n").code == 1
+
+
+class Terminal:
+    """A person at a terminal with `ponderd chat`."""
+
+    def __init__(self, **environment: str) -> None:
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "daemon.cli", "chat"],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            env={**os.environ, "TERM": "xterm", **environment},
+        )
+        os.close(slave)
+        self.shown = ""
+
+    def type(self, text: str) -> None:
+        os.write(self.master, text.encode())
+
+    def see(self, text: str, seconds: float = 10) -> None:
+        """Read on until `text` is shown, and forget what was shown up to there."""
+        deadline = time.monotonic() + seconds
+        while text not in self.shown:
+            ready, _, _ = select.select([self.master], [], [], 0.1)
+            if ready:
+                self.shown += os.read(self.master, 4096).decode(errors="replace")
+            assert time.monotonic() < deadline, f"{text!r} not in {self.shown!r}"
+        self.shown = self.shown.partition(text)[2]
+
+    def close(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+
+
+def test_a_person_at_a_terminal() -> None:
+    terminal = Terminal()
+    try:
+        terminal.see("> ")
+        terminal.type("one\n")
+        terminal.see("thinking …")
+        terminal.see("assistant: \x1b[0myou said one")
+        terminal.see("> ")
+        terminal.process.send_signal(signal.SIGINT)  # drops the line that is being typed
+        terminal.see("> ")
+        terminal.type("slow\n")
+        terminal.see("thinking …")
+        terminal.process.send_signal(signal.SIGINT)  # stops waiting, not the run
+        terminal.see("the run goes on")
+        terminal.type("two\n")
+        terminal.see("at last")
+        terminal.see("you said two")
+        terminal.see("> ")
+        terminal.type("\x04")
+        assert terminal.process.wait(10) == 0
+    finally:
+        terminal.close()
+
+
+def test_no_colour_if_not_wanted() -> None:
+    terminal = Terminal(NO_COLOR="1")
+    try:
+        terminal.see("> ")
+        terminal.type("one\n")
+        terminal.see("assistant: you said one")
+    finally:
+        terminal.close()
+
+
+# -- doctor ----------------------------------------------------------------------------------------
+
+
+def test_doctor_finds_all_well(ponderd: Ponderd) -> None:
+    result = ponderd("doctor", "--json")
+    levels = {check["name"]: check["level"] for check in result.json["checks"]}
+    assert set(levels.values()) == {"ok"}, result.out
+    assert set(levels) == {
+        *("Python", "settings", "data folder", "state server", "model server"),
+        *("HTTP API", "workers", "SMTP", "Slack"),
+    }
+    assert (result.code, result.json["ok"]) == (0, True)
+
+
+def test_doctor_finds_a_wrong_token(ponderd: Ponderd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PONDERD_API_TOKEN", "wrong")
+    result = ponderd("doctor")
+    assert result.code == 1 and "does not accept the API token" in result.out
+
+
+def test_doctor_asks_the_daemon_for_what_is_not_configured_here(
+    ponderd: Ponderd, monkeypatch: pytest.MonkeyPatch, data_dir: Path
+) -> None:
+    monkeypatch.delenv("PONDERD_REDIS_URL")
+    monkeypatch.delenv("PONDERD_MODEL_URL")
+    result = ponderd("doctor")
+    assert result.code == 0 and result.out.count("ponderd's own one is fine") == 2

@@ -1,0 +1,246 @@
+"""What README and docs/ show is real: links, commands, settings, routes, metrics, examples."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shlex
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from pydantic import SecretStr
+
+from channels.settings import ChannelSettings
+from channels.signature import sign_standard, standard_key
+from daemon.cli import app
+from daemon.configuration import describe
+from daemon.dispatcher import Dispatcher
+from daemon.health import families, health_routes
+from daemon.routing import load_routes
+from daemon.server import create_app
+from daemon.settings import DaemonSettings
+from tests.services.model_server import Line, ScriptedModel
+from tests.services.stack import API_TOKEN, WEBHOOK_SECRET, Client, Stack, running
+from workers.app import Poker
+from workers.discovery import discover
+from workers.memory_store import MemoryStore
+from workers.runs import Runs
+from workers.store import Gauges
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CONFIGURATION = ROOT / "docs" / "configuration.md"
+AGENTS = ROOT / "docs" / "agents.md"
+CHANNELS = ROOT / "docs" / "channels.md"
+
+# Typer brings a click of its own; this is its UsageError.
+UsageError = typer.BadParameter.__mro__[1]
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    """The fenced code blocks of a page."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.M | re.S)
+    return [text for language, text in found if language in languages]
+
+
+# -- links, names ------------------------------------------------------------------------------
+
+
+@each_page
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@each_page
+def test_settings_exist(page: Path) -> None:
+    named = set(re.findall(r"PONDERD_[A-Z]+(?:_[A-Z]+)*", page.read_text()))
+    assert named - {setting.name for setting in describe()} == set()
+
+
+@each_page
+def test_commands_exist_and_take_these_arguments(page: Path) -> None:
+    for arguments in commands(page):
+        check_command(arguments)
+
+
+def test_a_command_that_does_not_exist_would_be_noticed() -> None:
+    for wrong in (["fly"], ["runs", "fly"], ["doctor", "--fly"], ["launch", "assistant"]):
+        with pytest.raises((UsageError, AssertionError)):
+            check_command(wrong)
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """The arguments of every `ponderd …` in code blocks and code spans."""
+    shown = [line for text in blocks(page, "sh") for line in text.replace("\\\n", "").splitlines()]
+    shown += re.findall(r"`((?:[\w./]+/)?ponderd [^`]+)`", page.read_text())
+    for line in shown:
+        if not re.search(r"\bponderd ", line):
+            continue
+        words = shlex.split(line, comments=True)
+        for start in [i for i, word in enumerate(words) if Path(word).name == "ponderd"]:
+            rest = words[start + 1 :]
+            end = next((i for i, word in enumerate(rest) if word in ("|", ";", "&&", ">")), None)
+            yield rest[:end]
+
+
+def check_command(arguments: list[str]) -> None:
+    command: Any = typer.main.get_command(app)
+    rest = arguments
+    while hasattr(command, "commands") and rest:
+        assert rest[0] in command.commands, f"no command {' '.join(arguments)}"
+        command, rest = command.commands[rest[0]], rest[1:]
+    if rest:  # a bare name only mentions the command
+        command.make_context("ponderd", list(rest))
+
+
+# -- generated or complete ---------------------------------------------------------------------
+
+
+def settings_table() -> str:
+    rows = [
+        f"| `{setting.name}` | {f'`{setting.default}`' if setting.default else ''} "
+        f"| {setting.description}{' (secret)' if setting.secret else ''} |"
+        for setting in describe()
+    ]
+    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])
+
+
+def test_the_table_of_settings_is_generated_from_them() -> None:
+    assert settings_table() in CONFIGURATION.read_text()
+
+
+def test_the_page_of_the_api_lists_exactly_its_routes() -> None:
+    routes = load_routes(None, ["assistant"])
+    store = MemoryStore()
+    runs = Runs(store, {}, lambda _: None)
+    daemon = DaemonSettings(api_token=SecretStr("t"))
+    server = create_app(runs, Dispatcher(runs, routes), routes, ChannelSettings(), daemon)
+    server.include_router(health_routes(store, Poker("redis://127.0.0.1:1/0"), None))
+    real = {
+        f"{method.upper()} {path}"
+        for path, methods in server.openapi()["paths"].items()
+        for method in methods
+    }
+    listed = re.findall(r"^\| `((?:GET|POST) [^`]+)` \|", (ROOT / "docs/api.md").read_text(), re.M)
+    assert set(listed) == real
+    assert len(listed) == len(real)
+
+
+@each_page
+def test_metrics_exist(page: Path) -> None:
+    gauges = Gauges(0, 0, 0, {}, 0, {})
+    real = {metric.name for metric in families(gauges, 0)}
+    named = set(re.findall(r"`[^`]*?\b(ponderd_[a-z_]+)", page.read_text()))
+    assert {name.removesuffix("_total") for name in named} - real == set()
+
+
+@each_page
+def test_routing_files_load(page: Path, tmp_path: Path) -> None:
+    for text in blocks(page, "toml"):
+        file = tmp_path / "ponderd.toml"
+        file.write_text(text)
+        variables = dict.fromkeys(re.findall(r'_env = "(\w+)"', text), "secret")
+        assert load_routes(file, discover([]), variables).webhooks
+
+
+# -- examples ----------------------------------------------------------------------------------
+
+
+def librarian(request: dict[str, Any]) -> Line:
+    """Plays the model for the agent of docs/agents.md."""
+    said = request["messages"][-1]["content"]
+    if said.startswith("[tool]"):
+        return {"action": "reply", "text": said.removeprefix("[tool] ")}
+    return {"action": "lend", "title": "Emma", "days": 7}
+
+
+@pytest.fixture
+async def ponderd(
+    redis_url: str, data_dir: Path, tmp_path: Path
+) -> AsyncIterator[tuple[Client, Stack]]:
+    """A running ponderd that has the agent of docs/agents.md."""
+    folder = tmp_path / "agents"
+    folder.mkdir()
+    (folder / "library.py").write_text(blocks(AGENTS, "python")[0])
+    async with ScriptedModel(librarian) as model:
+        stack = Stack(redis_url, model.url, data_dir, {"PONDERD_AGENTS_DIR": str(folder)})
+        async with running(stack) as client:
+            yield client, stack
+
+
+async def test_the_agent_of_the_page_lends_a_book_after_a_yes(
+    ponderd: tuple[Client, Stack], data_dir: Path
+) -> None:
+    client, _ = ponderd
+    run_id = await client.launch("library", "Emma for a week, please")
+    asked = await client.until(run_id)
+    assert (asked["status"], asked["waiting_for"]) == ("WAITING", "approval")
+    assert asked["reply"] in " ".join(AGENTS.read_text().split())  # the page quotes the question
+    assert not (data_dir / "lent.txt").exists()
+
+    await client.post(f"/runs/{run_id}/messages", {"text": "yes"})
+    answered = await client.until(run_id, "COMPLETED")
+    assert answered["reply"] == "lend: Emma is lent for 7 days."
+    assert (data_dir / "lent.txt").read_text().endswith(" Emma 7\n")
+
+
+@pytest.mark.skipif(not shutil.which("openssl") or not shutil.which("curl"), reason="needs both")
+async def test_the_three_ways_to_send_a_webhook_work(ponderd: tuple[Client, Stack]) -> None:
+    client, stack = ponderd
+    senders = [["sh", "-euc", text] for text in blocks(CHANNELS, "sh")]
+    senders += [[sys.executable, "-c", blocks(CHANNELS, "python")[0]]]
+    assert len(senders) == 3
+    accepted = [await run(command, stack) for command in senders]
+    run_ids = {re.search(r'"run_id": ?"([^"]+)"', answer) for answer in accepted}
+    assert len(run_ids) == 3 and None not in run_ids, accepted
+    assert len((await client.get("/runs"))["runs"]) == 3
+
+
+async def run(command: list[str], stack: Stack) -> str:
+    *start, program = command
+    process = await asyncio.create_subprocess_exec(
+        *start,
+        program.replace("http://127.0.0.1:8700", stack.url),
+        env={
+            **os.environ,
+            "PONDERD_API_TOKEN": API_TOKEN,
+            "PONDERD_WEBHOOK_SECRET": WEBHOOK_SECRET,
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+    return output.decode()
+
+
+def test_the_receiver_of_callbacks_knows_what_ponderd_signed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PONDERD_WEBHOOK_SECRET", WEBHOOK_SECRET)
+    names: dict[str, Any] = {}
+    exec(blocks(CHANNELS, "python")[1], names)
+    body = b'{"kind": "answer", "text": "391"}'
+    signed = sign_standard(
+        standard_key(WEBHOOK_SECRET), message_id="r:1", body=body, now=time.time()
+    )
+    assert names["receive"](signed, body) == "answer: 391"
+    with pytest.raises(Exception, match="signature"):
+        names["receive"](signed, body + b" ")
+
+
+if __name__ == "__main__":
+    text = CONFIGURATION.read_text()
+    begin, end = "`python -m tests.test_docs` -->\n", "<!-- end of settings -->"
+    head, _, rest = text.partition(begin)
+    CONFIGURATION.write_text(f"{head}{begin}{settings_table()}\n{end}{rest.partition(end)[2]}")
