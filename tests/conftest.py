@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
 
-from daemon.embedded import state_server
-from tests.services.ports import free_port
+from tests.services.state_server import StateServer
 
 # Settings of the person who runs the tests must not leak into them.
 for name in [name for name in os.environ if name.startswith("PONDERD_")]:
@@ -20,44 +16,16 @@ for name in [name for name in os.environ if name.startswith("PONDERD_")]:
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("state")
-    port = free_port()
-    config = state_server.write_config(folder, port, "secret")
-    process = subprocess.Popen(
-        state_server.command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    url = state_server.url(port, "secret")
-    try:
-        _wait_until_it_answers(url)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_until_it_answers(url: str) -> None:
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            with redis.Redis.from_url(url) as client:
-                client.ping()
-            return
-        except redis.RedisError:
-            assert time.monotonic() < deadline, "the state server did not start"
-            time.sleep(0.02)
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StateServer]:
+    with StateServer(tmp_path_factory.mktemp("state")) as server:
+        yield server
 
 
 @pytest.fixture
-def redis_url(redis_server: str) -> str:
+def redis_url(redis_server: StateServer) -> str:
     """A real state server, empty."""
-    return empty(redis_server)
-
-
-def empty(url: str) -> str:
-    with redis.Redis.from_url(url) as client:
-        client.flushall()
-    return url
+    redis_server.empty()
+    return redis_server.url
 
 
 @pytest.fixture

@@ -160,7 +160,7 @@ def librarian(request: dict[str, Any]) -> Line:
     """Plays the model for the agent of docs/agents.md."""
     said = request["messages"][-1]["content"]
     if said.startswith("[tool]"):
-        return {"action": "reply", "text": said.removeprefix("[tool] ")}
+        return {"action": "reply", "text": said.splitlines()[0].removeprefix("[tool] ")}
     return {"action": "lend", "title": "Emma", "days": 7}
 
 

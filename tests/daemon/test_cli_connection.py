@@ -187,18 +187,12 @@ def test_a_daemon_that_does_not_come_back_ends_the_stream(serve: Serve) -> None:
 
 
 def test_all_replies_since_are_found_once_each(serve: Serve) -> None:
-    said = (
-        "id: {0}\nevent: reply_started\ndata: "
-        + json.dumps({"type": "reply_started", "key": "KEY", "kind": "answer", "text": "TEXT"})
-        .replace("{", "{{")
-        .replace("}", "}}")
-        + "\n\n"
-    )
-
     def reply(version: int, text: str) -> str:
-        return said.format(version).replace("KEY", text).replace("TEXT", text)
+        event = {"type": "reply_started", "key": f"00-a-b:{text}", "text": text}
+        return f"id: {version}\nevent: reply_started\ndata: {json.dumps(event)}\n\n"
 
-    server = serve(reply(3, "one") + reply(4, "two") + stream("COMPLETED"))
+    again = reply(5, "two")  # sent a second time: its first outcome was not seen
+    server = serve(reply(3, "one") + reply(4, "two") + again + stream("COMPLETED"))
     outcome = await_outcome(server.api(), "00-a-b", 2, note=lambda text: None)
     assert outcome.replies == ("one", "two") and exit_code(outcome.view) == 0
 
@@ -220,7 +214,7 @@ def test_comments_and_long_data_are_read_as_the_standard_says() -> None:
 def test_launch_tells_the_outcome_by_its_exit_code(
     status: str, code: int, serve: Serve, ponderd: Ponderd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = serve((201, {**VIEW, "reply": None}), stream(status).replace("VIEW", ""))
+    server = serve((201, {**VIEW, "reply": None}), stream(status))
     monkeypatch.setenv("PONDERD_HTTP_PORT", str(server.port))
     monkeypatch.setenv("PONDERD_API_TOKEN", "token")
     assert ponderd("launch", "assistant", "hello", "--json").code == code

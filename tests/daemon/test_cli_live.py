@@ -12,15 +12,16 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import empty
 from tests.daemon.commands import Ponderd, ponderd
 from tests.services.model_server import Fault, Line, Says, ScriptedModel
 from tests.services.stack import Stack, running
+from tests.services.state_server import StateServer
 from workers.llm.vllm import OPTIONAL
 
 __all__ = ["ponderd"]
@@ -46,15 +47,15 @@ def answer(body: dict[str, Any]) -> Line:
 
 
 @pytest.fixture(scope="module")
-def world(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A whole ponderd; its scripted model runs on a loop of its own thread."""
-    empty(redis_server)
+    folder = tmp_path_factory.mktemp("live")
     up, down = threading.Event(), threading.Event()
     worlds: list[World] = []
 
-    async def live() -> None:
+    async def live(state: StateServer) -> None:
         async with ScriptedModel(answer) as model:
-            stack = Stack(redis_server, model.url, tmp_path_factory.mktemp("data"))
+            stack = Stack(state.url, model.url, folder)
             async with running(stack):
                 worlds.append(World(stack, model))
                 up.set()
@@ -62,7 +63,8 @@ def world(redis_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
     def run() -> None:
         try:
-            asyncio.run(live())
+            with StateServer(folder / "state") as state:
+                asyncio.run(live(state))
         finally:
             up.set()
 
@@ -235,7 +237,7 @@ def test_pause_holds_a_run_until_resume(ponderd: Ponderd) -> None:
     assert ponderd("runs", "pause", run_id).out == f"{run_id} PAUSED\n"
     assert ponderd("runs", "pause", run_id).code == 0
     events = ponderd("runs", "show", run_id, "--events", "--json").json["events"]
-    assert [event["by"] for event in events if event["type"] == "run_paused"] != [""]
+    assert [event["by"] for event in events if event["type"] == "run_paused"] == [getuser()]
     assert ponderd("runs", "resume", run_id).out == f"{run_id} READY\n"
     assert until(ponderd, run_id, "COMPLETED")
 

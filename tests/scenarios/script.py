@@ -13,7 +13,7 @@ from workers.context import NEW
 def script(body: dict[str, Any]) -> Line:
     """The last thing said decides: of `!{json}` the JSON is what the model does; anything else,
     the result of a tool for example, is echoed in a reply."""
-    last = str(body["messages"][-1]["content"])
+    last = str(body["messages"][-1]["content"]).partition("\n[asked]")[0]
     if order := re.search(r"!(\{.*\})", last):
         line: Line = json.loads(order[1])
         return line

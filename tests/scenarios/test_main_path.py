@@ -21,7 +21,6 @@ import pytest
 import pytest_asyncio
 from standardwebhooks import Webhook
 
-from tests.conftest import empty
 from tests.scenarios.script import script
 from tests.services import slack_api
 from tests.services.eventually import eventually
@@ -30,6 +29,7 @@ from tests.services.ports import free_port
 from tests.services.sinks import CallbackSink, MailSink
 from tests.services.slack_api import SlackApi, signed
 from tests.services.stack import WEBHOOK_SECRET, Client, Stack, running
+from tests.services.state_server import StateServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,9 +48,10 @@ class World:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_world(
-    redis_server: str, tmp_path_factory: pytest.TempPathFactory
+    redis_server: StateServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[World]:
     """One ponderd for all tests here: starting its processes takes seconds."""
+    redis_server.empty()
     async with (
         ScriptedModel(script) as model,
         slack_api.serve() as slack,
@@ -58,7 +59,7 @@ async def shared_world(
         MailSink() as mail,
     ):
         stack = Stack(
-            empty(redis_server),
+            redis_server.url,
             model.url,
             tmp_path_factory.mktemp("data"),
             {

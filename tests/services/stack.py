@@ -68,10 +68,11 @@ class Stack:
         self.processes[name] = process
         return process
 
-    def stop(self, name: str, how: signal.Signals = signal.SIGTERM) -> int:
+    async def stop(self, name: str, how: signal.Signals = signal.SIGTERM) -> int:
+        """Signal a process and wait for its end; returns its exit code."""
         process = self.processes.pop(name)
         process.send_signal(how)
-        return process.wait(30)
+        return await asyncio.to_thread(process.wait, 30)
 
     def log(self, name: str) -> str:
         return (self.data_dir / f"{name}.log").read_text()
@@ -107,7 +108,7 @@ async def running(stack: Stack, *, workers: int = 1) -> AsyncIterator[Client]:
             process.terminate()
         for process in stack.processes.values():
             try:
-                process.wait(20)
+                await asyncio.to_thread(process.wait, 20)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

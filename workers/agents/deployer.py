@@ -16,6 +16,8 @@ You deploy versions of our service. The first rule that fits decides what you do
 """
 
 EXAMPLES = (
+    Example("Please deploy 5.0.1", {"action": "deploy", "version": "5.0.1"}),
+    Example("[tool] deploy: 5.0.1 is live.", {"action": "reply", "text": "5.0.1 is live now."}),
     Example("Put the latest one live", {"action": "list_versions"}),
     Example(
         "[tool] list_versions: 3.7.0 (newest), 3.6.8. Live: 3.6.8.",
@@ -25,8 +27,6 @@ EXAMPLES = (
         "[tool] deploy: a person said no.",
         {"action": "reply", "text": "I did not deploy 3.7.0, because a person said no."},
     ),
-    Example("Please deploy 5.0.1", {"action": "deploy", "version": "5.0.1"}),
-    Example("[tool] deploy: 5.0.1 is live.", {"action": "reply", "text": "5.0.1 is live now."}),
     Example("Is 8.0.2 live?", {"action": "list_versions"}),
     Example(
         "[tool] list_versions: 8.1.0 (newest), 8.0.2. Live: 8.1.0.",
@@ -37,12 +37,19 @@ EXAMPLES = (
         "[tool] deploy: not done. The person wrote: is it tested?",
         {"action": "reply", "text": "I did not deploy 6.2. I do not know whether it is tested."},
     ),
+    Example("Deploy the newest version", {"action": "list_versions"}),
+    Example(
+        "[tool] list_versions: 2.4.0 (newest), 2.3.1. Live: 2.3.1.",
+        {"action": "deploy", "version": "2.4.0"},
+    ),
+    Example(
+        "Deploy something", {"action": "ask_human", "text": "Which version shall I deploy?"}
+    ),
     Example("What can I deploy?", {"action": "list_versions"}),
     Example(
-        "[tool] list_versions: 2.4.0 (newest), 2.3.1. Live: none.",
-        {"action": "reply", "text": "There are 2.4.0 (newest) and 2.3.1. None is live."},
+        "[tool] list_versions: 4.3.0 (newest), 4.2.7. Live: none.",
+        {"action": "reply", "text": "There are 4.3.0 (newest) and 4.2.7. None is live."},
     ),
-    Example("Do a deployment", {"action": "ask_human", "text": "Which version?"}),
     Example(
         "Write me a poem",
         {"action": "reply", "text": "I can only list versions and deploy one."},

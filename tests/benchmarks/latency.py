@@ -1,0 +1,85 @@
+"""How long an idle ponderd takes from a webhook to the first byte of its model request, beside the
+time that a bare Celery task takes from being sent to its start."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import time
+
+import aiohttp
+import redis.asyncio as redis
+
+from channels.signature import sign_standard, standard_key
+from tests.benchmarks import bare
+from tests.benchmarks.parts import Bench, bench
+from tests.benchmarks.report import Figure, Figures, median, percentile
+from tests.services.stack import WEBHOOK_SECRET
+
+ROUNDS = 5
+SAMPLES = 50
+PAUSE = 0.03
+
+
+async def measure() -> Figures:
+    async with bench() as parts:
+        await parts.work()
+        await parts.bare_celery()
+        parts.stack.start("serve")
+        await parts.stack.ready()
+        webhooks, tasks, ratios = [], [], []
+        await _webhooks(parts, range(10))
+        await _tasks(parts)
+        for i in range(1, ROUNDS + 1):
+            ours = await _webhooks(parts, range(i * SAMPLES, (i + 1) * SAMPLES))
+            theirs = await _tasks(parts)
+            ratios.append(median(ours) / median(theirs))
+            webhooks += ours
+            tasks += theirs
+    return [
+        Figure("webhook to model request, p50", median(webhooks), "ms", "< 15"),
+        Figure("webhook to model request, p99", percentile(webhooks, 99), "ms"),
+        Figure("bare Celery, send to start, p50", median(tasks), "ms"),
+        Figure("bare Celery, send to start, p99", percentile(tasks, 99), "ms"),
+        Figure("ratio of the p50s", median(ratios), "x"),
+    ]
+
+
+async def _webhooks(parts: Bench, marks: range) -> list[float]:
+    """Milliseconds, one request at a time, each after the run before it has ended."""
+    sent: dict[int, float] = {}
+    done = await parts.completed()
+    async with aiohttp.ClientSession(parts.stack.url) as session:
+        for i, mark in enumerate(marks, 1):
+            body = json.dumps({"text": f"mark-{mark}"}).encode()
+            headers = sign_standard(
+                standard_key(WEBHOOK_SECRET),
+                message_id=f"{time.monotonic_ns()}",
+                body=body,
+                now=time.time(),
+            )
+            sent[mark] = time.monotonic()
+            async with session.post(
+                "/webhooks/default", data=io.BytesIO(body), headers=headers
+            ) as response:
+                assert response.status == 202, await response.text()
+            while await parts.completed() < done + i:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(PAUSE)
+    arrived = (await parts.model_stats())["marks"]
+    return [(arrived[str(mark)] - sent[mark]) * 1000 for mark in marks]
+
+
+async def _tasks(parts: Bench) -> list[float]:
+    taken = []
+    bare.app.conf.broker_url = parts.stack.redis_url
+    async with redis.Redis.from_url(parts.stack.redis_url) as client:
+        for _ in range(SAMPLES):
+            sent = time.monotonic()
+            await asyncio.to_thread(bare.stamp.delay)
+            start = await client.blpop([bare.STARTS], timeout=5)
+            assert start is not None
+            taken.append((float(start[1]) - sent) * 1000)
+            await asyncio.sleep(PAUSE)
+    return taken

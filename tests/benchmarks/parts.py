@@ -1,0 +1,128 @@
+"""The processes under measurement, all on loopback: state server, model endpoint, ponderd's
+workers, and those of bare Celery beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from channels.message import Trigger
+from tests.benchmarks import bare
+from tests.services.eventually import eventually
+from tests.services.ports import free_port
+from tests.services.stack import Stack
+from tests.services.state_server import StateServer
+from workers.app import Poker
+from workers.discovery import discover
+from workers.redis_store import RedisStore, connect
+from workers.runs import Runs
+
+AGENTS = Path(__file__).parent / "agents"
+
+Process = subprocess.Popen[bytes]
+
+
+@dataclass(frozen=True)
+class Bench:
+    stack: Stack
+    store: RedisStore
+
+    async def work(self, count: int = 1) -> list[Process]:
+        """Start ponderd's workers and wait until they are ready; they end with the bench."""
+        names = [f"work-{i}" for i in range(count)]
+        processes = [self.stack.start("work", name) for name in names]
+        await eventually(lambda: all("worker ready" in self.stack.log(name) for name in names))
+        return processes
+
+    async def bare_celery(self, count: int = 1) -> list[Process]:
+        """The same with bare Celery, on the same broker."""
+        names = [f"bare-{i}" for i in range(count)]
+        for name in names:
+            command = (sys.executable, "-m", "celery", "-A", "tests.benchmarks.bare", "worker")
+            options = ("-P", "threads", "-c", "4", "-n", name, "-Q", bare.QUEUE)
+            with (self.stack.data_dir / f"{name}.log").open("ab") as log:
+                self.stack.processes[name] = subprocess.Popen(
+                    [*command, *options],
+                    env={**os.environ, "BARE_BROKER": self.stack.redis_url},
+                    stdout=log,
+                    stderr=log,
+                )
+        await eventually(lambda: all(" ready." in self.stack.log(name) for name in names))
+        return [self.stack.processes[name] for name in names]
+
+    async def launch(self, agent: str, count: int) -> None:
+        """Store `count` runs and poke the workers, as `POST /runs` does."""
+        poker = Poker(self.stack.redis_url)
+        runs = Runs(self.store, discover((AGENTS,)), poker.poke)
+        await asyncio.gather(
+            *(
+                runs.accept(
+                    agent,
+                    Trigger(
+                        channel="api",
+                        conversation=f"{time.monotonic_ns()}-{i}",
+                        text="go",
+                        sender="bench",
+                    ),
+                )
+                for i in range(count)
+            )
+        )
+        await poker.close()
+
+    async def completed(self) -> int:
+        return (await self.store.gauges()).runs["COMPLETED"]
+
+    async def model_stats(self) -> dict[str, Any]:
+        url = self.stack.model_url.removesuffix("/v1") + "/stats"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return dict(await answer.json())
+
+
+@contextlib.asynccontextmanager
+async def bench(*, delay: float = 0, tool_calls: int = 0) -> AsyncIterator[Bench]:
+    """Fresh parts; `delay` and `tool_calls` are those of the model endpoint."""
+    with tempfile.TemporaryDirectory() as folder, StateServer(Path(folder)) as state:
+        port = free_port()
+        stack = Stack(
+            state.url,
+            f"http://127.0.0.1:{port}/v1",
+            Path(folder),
+            {"PONDERD_AGENTS_DIR": str(AGENTS), "PONDERD_LEASE_SECONDS": "15"},
+        )
+        endpoint = ("--port", str(port), "--delay", str(delay), "--tool-calls", str(tool_calls))
+        stack.processes["model"] = subprocess.Popen(
+            [sys.executable, "-m", "tests.benchmarks.model", *endpoint]
+        )
+        store = RedisStore(connect(state.url))
+        try:
+            yield Bench(stack, store)
+        finally:
+            await store.close()
+            for name in reversed(stack.processes.copy()):
+                stack.stop(name)
+
+
+@contextlib.contextmanager
+def held(processes: Sequence[Process]) -> Iterator[None]:
+    """Stop `processes` in their tracks while work is laid out for them, so that laying it out
+    takes no time from doing it."""
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)

@@ -1,0 +1,62 @@
+"""A state server of a test's own, that can be killed and started again on the same data."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+import redis
+
+from daemon.embedded import state_server
+from tests.services.ports import free_port
+
+PASSWORD = "secret"
+
+
+@dataclass
+class StateServer:
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return state_server.url(self.port, PASSWORD)
+
+    def start(self) -> None:
+        config = state_server.write_config(self.folder, self.port, PASSWORD)
+        self.process = subprocess.Popen(
+            state_server.command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 10
+        while not self.answers():
+            assert time.monotonic() < deadline, "the state server did not start"
+            time.sleep(0.02)
+
+    def answers(self) -> bool:
+        try:
+            with redis.Redis.from_url(self.url) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(10)
+            self.process = None
+
+    def empty(self) -> None:
+        with redis.Redis.from_url(self.url) as client:
+            client.flushall()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
