@@ -77,14 +77,13 @@ class MailRules:
         local, _, domain = address.lower().rpartition("@")
         return local if domain == self.domain.lower() else None
 
-    def wrote(self, message_id: str) -> bool:
-        """Whether a Message-ID is one that only we can have made."""
+    def run_of(self, message_id: str) -> str | None:
+        """The run that wrote this Message-ID; None for an id that others can have made."""
         found = _OWN_ID.fullmatch(message_id)
-        return (
-            found is not None
-            and found["domain"].lower() == self.domain.lower()
-            and is_reply_mark(self.secret, f"{found['run']}:{found['version']}", found["mark"])
-        )
+        if not found or not self.secret or found["domain"].lower() != self.domain.lower():
+            return None
+        key = f"{found['run']}:{found['version']}"
+        return found["run"] if is_reply_mark(self.secret, key, found["mark"]) else None
 
 
 def reply_secret(settings: ChannelSettings) -> bytes:
@@ -114,7 +113,7 @@ def parse(
     if reason:
         return Ignored(reason=reason)
     sender = _sender(message)
-    if rules.is_own_address(sender) or (own_id and rules.wrote(own_id)):
+    if rules.is_own_address(sender) or (own_id and rules.run_of(own_id)):
         return Ignored(reason="it comes from one of our own agents")
     for address in (mail_from, sender):
         if not rules.allows(address):
@@ -130,10 +129,11 @@ def parse(
         channel="email",
         keys=(f"email:{own_id}:{agent}",) if own_id else (),
         conversation=root,
+        run_id=next(filter(None, map(rules.run_of, reversed(ancestors))), None),
         text=_said(text, subject, is_reply=bool(ancestors)) or "(no text)",
         sender=sender,
         agent=agent,
-        authentic=bool(rules.secret) and any(rules.wrote(ancestor) for ancestor in ancestors),
+        authentic=any(rules.run_of(ancestor) for ancestor in ancestors),
         reply_to=Address(
             channel="email",
             to=answer_to if answer_to and rules.allows(answer_to) else sender,

@@ -42,6 +42,7 @@ class Trigger(Frozen):
     duplicate. Empty keys mean that the sender gave no id, so every delivery counts.
     `conversation` is where it belongs, within its channel and `source` (which webhook source, for
     example): others cannot reach it by using the same name. `agent` is the agent it names, if any.
+    `run_id` is the run that this answers, where the channel can prove it.
     `authentic` says that the channel proved who wrote it: only such a message may approve things.
     `reply_to` is None when the answer waits in the run until somebody fetches it.
     """
@@ -50,6 +51,7 @@ class Trigger(Frozen):
     keys: tuple[str, ...] = ()
     conversation: str
     source: str = ""
+    run_id: str | None = None
     text: str
     sender: str
     agent: str | None = None

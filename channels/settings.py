@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
 import platformdirs
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-
-from channels.errors import StartupFailed
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
@@ -78,18 +75,6 @@ class ChannelSettings(PonderdSettings):
 
             standard_key(value.get_secret_value())
         return value
-
-    @property
-    def reply_secret(self) -> bytes:
-        """Key of the marks in our Message-IDs, by which we know a reply to our own mail."""
-        if self.webhook_secret is None:
-            raise StartupFailed(
-                "PONDERD_WEBHOOK_SECRET is not set; it signs webhooks and marks outgoing mail",
-                exit_code=2,
-            )
-        return hashlib.sha256(
-            b"ponderd mail " + self.webhook_secret.get_secret_value().encode()
-        ).digest()
 
     @property
     def outbox(self) -> Path:

@@ -99,8 +99,10 @@ def load(**overrides: str) -> Configuration:
         raise StartupFailed("\n".join(problems), exit_code=2)
     made = secrets.read(daemon.data_dir)
     used = set()
-    if made and daemon.api_token is None:
-        daemon = daemon.model_copy(update={"api_token": SecretStr(made.api_token)})
+    # The token that the running daemon was started with goes before the one that was made.
+    token = secrets.read_token(daemon.data_dir) or (made.api_token if made else None)
+    if token and daemon.api_token is None:
+        daemon = daemon.model_copy(update={"api_token": SecretStr(token)})
         used.add("api_token")
     if made and channels.webhook_secret is None:
         secret = SecretStr(made.webhook_secret)

@@ -20,12 +20,13 @@ from prometheus_client.registry import Collector
 from channels.errors import Unavailable
 from workers.app import Poker
 from workers.metrics import SECONDS_BUCKETS
+from workers.settings import WorkerSettings
 from workers.store import Gauges, RunStore
 
 CHECK_SECONDS = 3.0
 
 
-def health_routes(store: RunStore, poker: Poker, model_url: str | None) -> APIRouter:
+def health_routes(store: RunStore, poker: Poker, workers: WorkerSettings) -> APIRouter:
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz")
@@ -39,8 +40,8 @@ def health_routes(store: RunStore, poker: Poker, model_url: str | None) -> APIRo
             "state": await _check(_state(store)),
             "workers": await _check(_workers(store)),
         }
-        if model_url:
-            checks["model"] = await _check(_model(model_url))
+        if workers.model_url:
+            checks["model"] = await _check(_model(workers))
         is_ready = all(result == "ok" for result in checks.values())
         return JSONResponse({"ready": is_ready, "checks": checks}, 200 if is_ready else 503)
 
@@ -147,10 +148,12 @@ async def _workers(store: RunStore) -> None:
         raise Unavailable("no worker was heard from in the last 10 s")
 
 
-async def _model(model_url: str) -> None:
+async def _model(workers: WorkerSettings) -> None:
+    key = workers.model_api_key
+    headers = {"authorization": f"Bearer {key.get_secret_value()}"} if key else {}
     async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"{model_url.rstrip('/')}/models") as response,
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(f"{(workers.model_url or '').rstrip('/')}/models") as response,
     ):
         if response.status != 200:
             raise Unavailable(f"the model server answers {response.status}")

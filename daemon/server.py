@@ -56,7 +56,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         runs = Runs(store, agents, poker.poke)
         dispatcher = Dispatcher(runs, routes)
         app = create_app(runs, dispatcher, routes, channels, daemon)
-        app.include_router(health_routes(store, poker, workers.model_url))
+        app.include_router(health_routes(store, poker, workers))
         mail = MailServer(
             channels,
             dispatcher.accept,

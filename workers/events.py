@@ -113,7 +113,8 @@ class ModelRejected(_Event):
 
 
 class ModelFailed(_Event):
-    """The model server gave no answer; the run waits until `retry_at` and asks again."""
+    """The model server gave no answer; the run waits until `retry_at` and asks again, or gives
+    up (None)."""
 
     type: Literal["model_failed"] = "model_failed"
     error: str

@@ -126,10 +126,12 @@ class Executor:
             )
             completion = await self._complete(run, agent, decision)
         except ModelFailed as error:
-            delay = MODEL_BACKOFF[min(run.effort.model_failures, len(MODEL_BACKOFF) - 1)]
+            failures = run.effort.model_failures
+            delay = MODEL_BACKOFF[failures] if failures < len(MODEL_BACKOFF) else None
             log.warning("model call failed", error=str(error), retry_in=delay)
             self.metrics.model_failed()
-            return e.ModelFailed(at=held.now(), error=str(error), retry_at=held.now() + delay)
+            retry_at = None if delay is None else held.now() + delay
+            return e.ModelFailed(at=held.now(), error=str(error), retry_at=retry_at)
         call = e.ModelCall(
             model=completion.model,
             decision=decision,

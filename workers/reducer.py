@@ -59,9 +59,18 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             said = (Turn("agent", event.content),) if event.content.strip() else ()
             return _add(run, *said, Turn("note", f"That was not usable: {event.detail}"))
         case e.ModelFailed():
-            effort = replace(run.effort, model_failures=run.effort.model_failures + 1)
+            if run.over:  # cancelled meanwhile: nothing is left to try again
+                return run
+            effort = replace(
+                run.effort,
+                model_failures=run.effort.model_failures + 1,
+                model_gone=event.retry_at is None,
+            )
             return replace(run, effort=effort, retry_at=event.retry_at, error=event.error)
-        case e.ApprovalRequested() | e.QuestionAsked():
+        case e.ApprovalRequested():
+            return _say(run, "question", event.text)
+        case e.QuestionAsked():
+            run = _add(run, Turn("note", f"The person was asked: {event.text}"))
             return _say(run, "question", event.text)
         case e.ApprovalAnswered():
             run = replace(run, verdict=None, waiting_for=None, effort=Effort(mode=run.effort.mode))
@@ -115,7 +124,8 @@ def _receive(run: Run, message: e.MessageReceived) -> Run:
             text=message.text,
             reply_to=message.reply_to,
         )
-    if run.over or run.waiting_for == "answer":
+    # A cancelled run first says so, and ends what was in flight for the messages before.
+    if run.waiting_for == "answer" or (run.over and not run.outgoing):
         return _take_up(run, message)
     return replace(run, inbox=(*run.inbox, message))
 
@@ -173,7 +183,7 @@ def _replace_first(run: Run, outgoing: Outgoing) -> Run:
 def _said(run: Run) -> Run:
     said, rest = run.outgoing[0], run.outgoing[1:]
     run = replace(run, outgoing=rest, reply=said.text, retry_at=None)
-    if run.over or rest:
+    if rest:
         return run
     if run.inbox:
         # Written before our question was read: it can withdraw a call, but never approve it.
@@ -182,6 +192,8 @@ def _said(run: Run) -> Run:
         if run.call:
             run = _settle(run, "not done, another message came first.")
         return _take_up(run, message)
+    if run.over:
+        return run
     match said.kind:
         case "question":
             return replace(run, waiting_for="approval" if run.call else "answer")
@@ -201,7 +213,7 @@ def _not_said(run: Run, event: e.ReplyFailed) -> Run:
     run = _said(run)  # given up: it can still be read in the run
     run = replace(run, error=f"could not deliver the reply: {event.error}")
     if run.over is Status.COMPLETED or run.waiting_for:  # nobody will answer what nobody saw
-        run = replace(run, over=Status.FAILED, waiting_for=None, call=None)
+        run = replace(run, over=Status.FAILED, waiting_for=None, call=None, paused=False)
     return run
 
 

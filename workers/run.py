@@ -62,6 +62,8 @@ class Effort:
     rejections: int = 0
     last_rejection: e.RejectionReason | None = None
     model_failures: int = 0
+    model_gone: bool = False
+    """The model server failed too often: the sender is told so."""
     mode: e.ThinkingMode | None = None
 
 
@@ -105,7 +107,7 @@ class Run:
 
     @property
     def status(self) -> Status:
-        if self.over:
+        if self.over and not self.inbox:
             return self.over
         if self.paused:
             return Status.PAUSED

@@ -84,6 +84,9 @@ class Runs:
             known = ", ".join(sorted(self._agents))
             raise NotFound(f"there is no agent {agent!r}; known agents: {known}")
         now = time.time()
+        answered = await self._store.head(trigger.run_id) if trigger.run_id else None
+        if answered and answered.agent == agent:
+            return await self._append(answered.id, _received(trigger, now), trigger.keys)
         key = conversation_key(agent, trigger.channel, trigger.source, trigger.conversation)
         launched = e.RunLaunched(
             at=now,
@@ -101,20 +104,10 @@ class Runs:
     ) -> Accepted:
         """Write to a run; its answer goes to where the conversation already lives."""
         run = await self._load(run_id)
-        now = time.time()
-        launched = e.RunLaunched(
-            at=now,
-            run_id=run_id,
-            agent=run.agent,
-            agent_version=run.agent_version,
-            channel=run.channel,
-            conversation=run.conversation,
-            source=run.source,
-        )
         received = e.MessageReceived(
-            at=now, text=text, sender=sender, authentic=True, reply_to=run.reply_to
+            at=time.time(), text=text, sender=sender, authentic=True, reply_to=run.reply_to
         )
-        return await self._admit(launched, keys, received)
+        return await self._append(run_id, received, keys)
 
     async def pause(self, run_id: str, by: str) -> RunView:
         def event(run: Run, now: float) -> e.Event | None:
@@ -169,6 +162,14 @@ class Runs:
         """Raises `Conflict` if `key` was used with another request before."""
         if await self._store.remember(key, digest, ttl) != digest:
             raise RunConflict("this Idempotency-Key was used with another request")
+
+    async def _append(
+        self, run_id: str, received: e.MessageReceived, keys: tuple[str, ...]
+    ) -> Accepted:
+        """Write to a run that is there: it is found by the conversation it was launched with."""
+        launched = (await self.events(run_id))[0]
+        assert isinstance(launched, e.RunLaunched)
+        return await self._admit(launched, keys, received)
 
     async def _admit(
         self, launched: e.RunLaunched, keys: tuple[str, ...], received: e.MessageReceived

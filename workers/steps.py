@@ -9,9 +9,6 @@ from workers.agent import Agent
 from workers.approval import judge, request_text
 from workers.run import Outgoing, Run
 
-MODEL_RETRIES = 5
-"""Times a run comes back to a model server that gave no answer, before the sender is told."""
-
 _CANNOT_DECIDE = (
     "I could not work out what to do. Please put it differently, or tell me the next step."
 )
@@ -79,7 +76,7 @@ def next_step(run: Run, agent: Agent, now: float) -> Step:
     if run.effort.model_calls >= agent.limits.model_calls:
         text = f"I took {run.effort.model_calls} steps without finding an answer. Shall I go on?"
         return Record(e.QuestionAsked(at=now, text=text))
-    if run.effort.model_failures > MODEL_RETRIES:
+    if run.effort.model_gone:
         error = "I cannot answer now: the model server does not answer. Please try again later."
         return Record(e.RunFailed(at=now, error=error))
     return CallModel()

@@ -1,6 +1,6 @@
 """Bare Celery, the yardstick: threads, no results, everything else as it comes.
 
-    BARE_BROKER=redis://… celery -A tests.benchmarks.bare worker -P threads -c 4
+BARE_BROKER=redis://… celery -A tests.benchmarks.bare worker -P threads -c 4 -Q bare
 """
 
 from __future__ import annotations
@@ -10,24 +10,35 @@ import time
 
 import redis
 from celery import Celery
+from celery.signals import worker_ready
 
 QUEUE = "bare"
+NOTHING = "nothing"
+STAMP = "stamp"
 STARTS = "bare:starts"
 
-_url = os.environ.get("BARE_BROKER", "redis://127.0.0.1:6379/0")
-app = Celery("bare", broker=_url, set_as_current=False)
-app.conf.update(
-    task_default_queue=QUEUE, task_ignore_result=True, broker_connection_retry_on_startup=True
-)
-_redis = redis.Redis.from_url(_url)
+
+def create_app(broker: str) -> Celery:
+    app = Celery("bare", broker=broker, set_as_current=False)
+    app.conf.update(
+        task_default_queue=QUEUE, task_ignore_result=True, broker_connection_retry_on_startup=True
+    )
+    return app
 
 
-@app.task(name="nothing")  # type: ignore[untyped-decorator]
-def nothing() -> None:
-    pass
+if broker := os.environ.get("BARE_BROKER"):
+    app = create_app(broker)
+    starts = redis.Redis.from_url(broker)
 
+    @app.task(name=NOTHING)  # type: ignore[untyped-decorator]
+    def nothing() -> None:
+        pass
 
-@app.task(name="stamp")  # type: ignore[untyped-decorator]
-def stamp() -> None:
-    """Tell when this task started (CLOCK_MONOTONIC)."""
-    _redis.rpush(STARTS, time.monotonic())
+    @app.task(name=STAMP)  # type: ignore[untyped-decorator]
+    def stamp() -> None:
+        """Tell when this task started (CLOCK_MONOTONIC)."""
+        starts.rpush(STARTS, time.monotonic())
+
+    @worker_ready.connect  # type: ignore[untyped-decorator]
+    def say_so(**_: object) -> None:
+        print("worker ready", flush=True)

@@ -16,6 +16,7 @@ import json
 import re
 import time
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import uvloop
 
@@ -50,8 +51,7 @@ class Endpoint(asyncio.Protocol):
         self._arrived = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
 
     def data_received(self, data: bytes) -> None:
         if not self._received:
@@ -93,20 +93,20 @@ class Endpoint(asyncio.Protocol):
 
 
 def _plain(body: bytes) -> bytes:
-    return (
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-        % (len(body), body)
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+        len(body),
+        body,
     )
 
 
 def _streamed(content: str) -> bytes:
     """One whole answer: role, content, end and usage, as chunked server-sent events."""
-    choices = [
+    choices: list[dict[str, Any]] = [
         {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None},
         {"index": 0, "delta": {"content": content}, "finish_reason": None},
         {"index": 0, "delta": {}, "finish_reason": "stop"},
     ]
-    common = {"id": "c", "object": "chat.completion.chunk", "model": "nothing"}
+    common: dict[str, Any] = {"id": "c", "object": "chat.completion.chunk", "model": "nothing"}
     usage = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
     chunks = [common | {"choices": [choice]} for choice in choices]
     chunks.append(common | {"choices": [], "usage": usage})

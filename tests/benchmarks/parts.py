@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
+from celery import Celery
 
 from channels.message import Trigger
 from tests.benchmarks import bare
@@ -36,14 +38,17 @@ Process = subprocess.Popen[bytes]
 
 @dataclass(frozen=True)
 class Bench:
+    """`celery` sends tasks to the workers of bare Celery."""
+
     stack: Stack
     store: RedisStore
+    celery: Celery
 
     async def work(self, count: int = 1) -> list[Process]:
         """Start ponderd's workers and wait until they are ready; they end with the bench."""
         names = [f"work-{i}" for i in range(count)]
         processes = [self.stack.start("work", name) for name in names]
-        await eventually(lambda: all("worker ready" in self.stack.log(name) for name in names))
+        await self._ready(names)
         return processes
 
     async def bare_celery(self, count: int = 1) -> list[Process]:
@@ -59,8 +64,11 @@ class Bench:
                     stdout=log,
                     stderr=log,
                 )
-        await eventually(lambda: all(" ready." in self.stack.log(name) for name in names))
+        await self._ready(names)
         return [self.stack.processes[name] for name in names]
+
+    async def _ready(self, names: Sequence[str]) -> None:
+        await eventually(lambda: all("worker ready" in self.stack.log(name) for name in names))
 
     async def launch(self, agent: str, count: int) -> None:
         """Store `count` runs and poke the workers, as `POST /runs` does."""
@@ -107,12 +115,14 @@ async def bench(*, delay: float = 0, tool_calls: int = 0) -> AsyncIterator[Bench
             [sys.executable, "-m", "tests.benchmarks.model", *endpoint]
         )
         store = RedisStore(connect(state.url))
+        celery = bare.create_app(state.url)
         try:
-            yield Bench(stack, store)
+            yield Bench(stack, store, celery)
         finally:
+            celery.close()
             await store.close()
             for name in reversed(stack.processes.copy()):
-                stack.stop(name)
+                await stack.stop(name)
 
 
 @contextlib.contextmanager
@@ -126,3 +136,9 @@ def held(processes: Sequence[Process]) -> Iterator[None]:
     finally:
         for process in processes:
             process.send_signal(signal.SIGCONT)
+
+
+def cpu_seconds(processes: Sequence[Process]) -> float:
+    """CPU time so far; unlike wall time it hardly depends on what else the machine does."""
+    times = [psutil.Process(process.pid).cpu_times() for process in processes]
+    return sum(time.user + time.system for time in times)

@@ -1,4 +1,5 @@
-"""What the state store does in a second, and the memory that a run of twenty events takes."""
+"""What the state store does in a second, beside a bare RPUSH, and the memory that a run of twenty
+events takes."""
 
 from __future__ import annotations
 
@@ -10,33 +11,49 @@ from collections.abc import Awaitable, Callable
 import redis.asyncio as redis
 
 from tests.benchmarks.parts import bench
-from tests.benchmarks.report import Figure, Figures
-from workers.redis_store import RedisStore
+from tests.benchmarks.report import Figure, Figures, median
+from workers.redis_store import RedisStore, connect
 from workers.store import Committed, NewMessage, Projection, conversation_key, new_run_id
 
+ROUNDS = 3
 RUNS = 500
+EVENTS = 20
 EVENT = b"x" * 1_000
-COMMITS = 18
 READY = Projection("READY")
+
+Call = Callable[[int], Awaitable[None]]
 
 
 async def measure() -> Figures:
-    async with bench() as parts:
-        figures = [
-            figure
-            for callers in (1, 50)
-            for figure in await _verbs(parts.store, callers)
-        ]
-        async with redis.Redis.from_url(parts.stack.redis_url) as client:
-            before = (await client.info("memory"))["used_memory"]
-            await _verbs(parts.store, 50)
-            after = (await client.info("memory"))["used_memory"]
-    size = Figure("a run of 20 events of 1,000 bytes", (after - before) / RUNS / 1000, "kB")
-    return [*figures, size]
+    async with bench() as parts, connect(parts.stack.redis_url) as client:
+        before = (await client.info("memory"))["used_memory"]
+        await _fill(parts.store, 50)
+        after = (await client.info("memory"))["used_memory"]
+        size = (after - before) / RUNS / 1_000
+        figures = [Figure("a run of 20 events of 1 kB", size, "kB")]
+        for callers in (1, 50):
+            rounds = [await _round(parts.store, client, callers) for _ in range(ROUNDS)]
+            names = ("admit", "claim", "commit", "bare RPUSH")
+            rates = zip(*rounds, strict=True)
+            for name, rate in zip(names, map(median, rates), strict=True):
+                figures.append(Figure(f"{name}, {callers} at a time", rate, "/s"))
+            ratio = median([commit / push for _, _, commit, push in rounds])
+            figures.append(Figure(f"commits per RPUSH, {callers} at a time", ratio, "x"))
+    return figures
 
 
-async def _verbs(store: RedisStore, callers: int) -> Figures:
-    """Admit, claim and commit each of `RUNS` runs, with as many at a time as there are callers."""
+async def _round(store: RedisStore, client: redis.Redis, callers: int) -> tuple[float, ...]:
+    """Admissions, claims, commits and bare pushes per second."""
+
+    async def push(number: int) -> None:
+        await client.rpush(f"bare:{number % RUNS}", EVENT)
+
+    rates = await _fill(store, callers)
+    return *rates, await _rate(push, RUNS * (EVENTS - 2), callers)
+
+
+async def _fill(store: RedisStore, callers: int) -> tuple[float, ...]:
+    """Admit, claim and commit to each of `RUNS` runs; what is admitted has two events."""
     ids: list[str] = []
     tokens: dict[str, int] = {}
     versions: dict[str, int] = {}
@@ -53,27 +70,27 @@ async def _verbs(store: RedisStore, callers: int) -> Figures:
 
     async def commit(number: int) -> None:
         run_id = ids[number % RUNS]
-        outcome = await store.commit(
-            run_id, tokens[run_id], versions[run_id], [EVENT], READY
-        )
+        outcome = await store.commit(run_id, tokens[run_id], versions[run_id], [EVENT], READY)
         assert isinstance(outcome, Committed)
         versions[run_id] = outcome.version
 
-    return [
-        Figure(f"{verb.__name__}, {callers} at a time", await _rate(verb, count, callers), "/s")
-        for verb, count in ((admit, RUNS), (claim, RUNS), (commit, RUNS * COMMITS))
-    ]
+    return (
+        await _rate(admit, RUNS, callers),
+        await _rate(claim, RUNS, callers),
+        await _rate(commit, RUNS * (EVENTS - 2), callers),
+    )
 
 
-async def _rate(verb: Callable[[int], Awaitable[None]], count: int, callers: int) -> float:
+async def _rate(call: Call, count: int, callers: int) -> float:
+    """Calls per second, `callers` at a time."""
     numbers = itertools.count()
 
-    async def call() -> None:
+    async def caller() -> None:
         while (number := next(numbers)) < count:
-            await verb(number)
+            await call(number)
 
     started = time.monotonic()
-    await asyncio.gather(*(call() for _ in range(callers)))
+    await asyncio.gather(*(caller() for _ in range(callers)))
     return count / (time.monotonic() - started)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import redis.asyncio as redis
 
 from tests.benchmarks import bare
-from tests.benchmarks.parts import Bench, Process, bench, held
+from tests.benchmarks.parts import Bench, Process, bench, cpu_seconds, held
 from tests.benchmarks.report import Figure, Figures, median
 
 ROUNDS = 5
@@ -32,10 +32,13 @@ async def _measure(workers: int) -> Figures:
         theirs = await parts.bare_celery(workers)
         await _runs(parts, ours)
         await _tasks(parts, theirs)
+        began = cpu_seconds(ours), cpu_seconds(theirs)
         rounds = [
             (STEPS_PER_RUN * RUNS / await _runs(parts, ours), TASKS / await _tasks(parts, theirs))
             for _ in range(ROUNDS)
         ]
+        step_cpu = (cpu_seconds(ours) - began[0]) / (ROUNDS * RUNS * STEPS_PER_RUN)
+        task_cpu = (cpu_seconds(theirs) - began[1]) / (ROUNDS * TASKS)
     steps, tasks = (median(column) for column in zip(*rounds, strict=True))
     ratio = median([ours / theirs for ours, theirs in rounds])
     name = f"{workers} worker{'s' if workers > 1 else ''}"
@@ -44,6 +47,8 @@ async def _measure(workers: int) -> Figures:
         Figure(f"{name}: ponderd, model calls alone", steps * 5 / 9, "calls/s"),
         Figure(f"{name}: bare Celery", tasks, "tasks/s"),
         Figure(f"{name}: steps per task", ratio, "x", ">= 0.5"),
+        Figure(f"{name}: CPU time of a step", step_cpu * 1000, "ms"),
+        Figure(f"{name}: CPU time of a task", task_cpu * 1000, "ms"),
     ]
 
 
@@ -60,10 +65,9 @@ async def _runs(parts: Bench, workers: Sequence[Process]) -> float:
 
 async def _tasks(parts: Bench, workers: Sequence[Process]) -> float:
     """Seconds until `TASKS` tasks are taken; the last few may still be at it."""
-    bare.app.conf.broker_url = parts.stack.redis_url
     with held(workers):
         for _ in range(TASKS):
-            bare.nothing.delay()
+            parts.celery.send_task(bare.NOTHING)
     started = time.monotonic()
     async with redis.Redis.from_url(parts.stack.redis_url) as client:
         while await client.llen(bare.QUEUE) or await client.hlen("unacked"):

@@ -34,11 +34,13 @@ class Fault(enum.Enum):
 
 @dataclass(frozen=True)
 class Says:
-    """`reasoning` is streamed before the content, but only to a request that allows thinking."""
+    """`reasoning` is streamed before the content, but only to a request that allows thinking, and
+    only as much of it as the request's budget allows, unless `keeps_budget` is False."""
 
     content: str | None
     reasoning: str = ""
     delay: float = 0
+    keeps_budget: bool = True
 
 
 Line = Mapping[str, Any] | str | Fault | Says
@@ -177,7 +179,8 @@ def _stream(body: Mapping[str, Any], says: Says) -> list[bytes]:
     """
     thinking = body.get("chat_template_kwargs", {}).get("enable_thinking", True)
     thought = says.reasoning.split() if thinking else []
-    thought = thought[: body.get("thinking_token_budget", len(thought))]
+    if says.keeps_budget:
+        thought = thought[: body.get("thinking_token_budget", len(thought))]
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
     deltas += [{"reasoning": word + " "} for word in thought]
     deltas += [{"content": says.content}]

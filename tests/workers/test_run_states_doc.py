@@ -13,7 +13,7 @@ from channels.message import Address
 from workers import events as e
 from workers.agent import Agent, Limits, tool
 from workers.reducer import reduce
-from workers.run import Run, Usage
+from workers.run import Run, Status, Usage
 from workers.steps import CallModel, CallTool, Record, SendReply, Wait, next_step
 
 DOC = Path(__file__).parents[2] / "docs" / "run-states.md"
@@ -70,6 +70,7 @@ OUTCOMES: dict[InFlight, list[e.Event]] = {
         ),
         e.ModelRejected(at=NOW, reason="prose", detail="d", content="c", call=CALL),
         e.ModelFailed(at=NOW, error="away", retry_at=RETRY),
+        e.ModelFailed(at=NOW, error="away", retry_at=None),
     ],
     "tool": [
         e.ToolFinished(at=NOW, result="done", seconds=1),
@@ -102,6 +103,23 @@ def test_the_table_knows_every_event() -> None:
     assert {event for _, event, _ in table()} == {
         event.model_fields["type"].default for event in e._Event.__subclasses__()
     }
+
+
+def test_no_message_is_left_without_an_outcome() -> None:
+    for run in walk().runs[1:]:
+        if isinstance(next_step(run, AGENT, LATER), Wait) and not run.paused:
+            assert run.over or run.waiting_for
+            assert not run.inbox and not run.outgoing and not run.call_key
+        if run.over is None:  # what is said now is said about the message at hand
+            assert len(run.outgoing) <= 1
+
+
+def test_nothing_is_left_over_when_a_run_ends() -> None:
+    for run in walk().runs:
+        if run.over in (Status.COMPLETED, Status.FAILED):
+            assert not (run.outgoing or run.inbox or run.call or run.paused or run.retry_at)
+        if run.over is Status.CANCELLED and run.outgoing and run.outgoing[0].key is None:
+            assert run.retry_at is None  # the notice goes out at once
 
 
 class Walk(NamedTuple):
@@ -183,7 +201,7 @@ def forget(run: Run) -> Run:
         output=None,
         error=None,
         outgoing=tuple(replace(out, text="", attempts=0) for out in run.outgoing),
-        effort=replace(run.effort, mode=None, last_rejection=None),
+        effort=replace(run.effort, mode=None, last_rejection=None, model_failures=0),
     )
 
 

@@ -9,9 +9,9 @@ from workers.tools.clock import clock
 PROMPT = """
 You are a helpful assistant. The first rule that fits decides what you do:
 1. A line that begins with [tool] is a result: reply to the question with it.
-2. Anything to calculate, also in a story: calculator with the whole expression.
+2. Numbers to calculate with, also in a story: calculator with the whole expression.
 3. Today's date, the weekday or the time: clock.
-4. Everything else: reply from your own knowledge, in one to three sentences.
+4. Everything else: reply from your own knowledge, in one to three sentences; never done.
 """
 
 EXAMPLES = (
@@ -23,10 +23,20 @@ EXAMPLES = (
         {"action": "reply", "text": "In Berlin it is 09:15."},
     ),
     Example(
-        "A box holds 12 pens. I buy 7 boxes for 4 people and lose 5 pens. How many pens are left?",
-        {"action": "calculator", "expression": "12*7-5"},
+        "A box holds 12 pens. 7 friends buy one each and lose 5 pens. How many pens are left?",
+        {"action": "calculator", "expression": "7*12-5"},
     ),
     Example("[tool] calculator: 79", {"action": "reply", "text": "79 pens are left."}),
+    Example(
+        "Each of 3 cats eats 2 tins a day, and a dog eats 4. How many tins do they need in a week?",
+        {"action": "calculator", "expression": "(3*2+4)*7"},
+    ),
+    Example("[tool] calculator: 70", {"action": "reply", "text": "They need 70 tins a week."}),
+    Example(
+        "What is 'thank you' in French?",
+        {"action": "reply", "text": "'Thank you' in French is 'merci'."},
+    ),
+    Example("Thank you", {"action": "reply", "text": "You are welcome!"}),
     Example("Hello", {"action": "reply", "text": "Hello! What can I do for you?"}),
     Example(
         "Who wrote Faust?",

@@ -42,9 +42,7 @@ EXAMPLES = (
         "[tool] list_versions: 2.4.0 (newest), 2.3.1. Live: 2.3.1.",
         {"action": "deploy", "version": "2.4.0"},
     ),
-    Example(
-        "Deploy something", {"action": "ask_human", "text": "Which version shall I deploy?"}
-    ),
+    Example("Deploy something", {"action": "ask_human", "text": "Which version shall I deploy?"}),
     Example("What can I deploy?", {"action": "list_versions"}),
     Example(
         "[tool] list_versions: 4.3.0 (newest), 4.2.7. Live: none.",

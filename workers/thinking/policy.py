@@ -43,7 +43,8 @@ def decide(
 
 def strip_command(text: str) -> str:
     """`text` without a leading /think or /no_think."""
-    return _COMMAND.sub("", text, count=1)
+    found = _COMMAND.match(text)
+    return text[found.end() :] if found else text
 
 
 _COMMAND = re.compile(r"\s*/(no_?think|think)(?!\S)\s*", re.I)
