@@ -68,7 +68,7 @@ def read_token(data_dir: Path) -> str | None:
         return (
             authorization_file(data_dir).read_text().removeprefix("Authorization: Bearer ").strip()
         )
-    except (FileNotFoundError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return None
 
 

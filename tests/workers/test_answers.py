@@ -126,9 +126,7 @@ _json = st.recursive(
 )
 _actions = st.fixed_dictionaries(
     {"action": st.sampled_from(["reply", "done", "calculator", "clock", "ask_human", "?"])},
-    optional={
-        name: _json for name in ("text", "summary", "expression", "category", "urgency", "zone")
-    },
+    optional=dict.fromkeys(("text", "summary", "expression", "category", "urgency", "zone"), _json),
 )
 
 

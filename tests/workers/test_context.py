@@ -89,9 +89,7 @@ def test_the_oldest_exchanges_are_left_out_first():
 
 def test_the_beginning_stays_the_same_for_many_calls_when_something_was_left_out():
     turns = [turn for number in range(60) for turn in exchange(number, size=100)]
-    starts = [
-        conversation(turns[: 2 * n], limit=4000)[0]["content"] for n in range(40, 60)
-    ]
+    starts = [conversation(turns[: 2 * n], limit=4000)[0]["content"] for n in range(40, 60)]
     assert len(set(starts)) <= 4
 
 

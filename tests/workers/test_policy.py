@@ -34,7 +34,7 @@ def test_a_story_with_several_numbers_is_thought_about_shortly():
 
 
 def test_a_long_text_without_a_question_of_steps_is_not():
-    mail = "Subject: Invoice 4711\n\nOn 3 May 2026 you charged 20 euros to my card 1234. Thanks. " * 2
+    mail = "Subject: Invoice 4711\n\nOn 3 May 2026 you charged 20 euros to card 1234. Thanks. " * 2
     assert decision(mail).mode == "none"
     assert decision("how many 1 2 3 4 " * 1000).mode == "none"
 

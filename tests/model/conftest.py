@@ -1,0 +1,60 @@
+"""The real embedded model: at PONDERD_TEST_MODEL_URL if that is set, else started here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from rich.console import Console
+
+from daemon.embedded.model_file import QWEN, fetch
+from daemon.settings import DaemonSettings
+from tests.services.ports import free_port
+from workers.llm.client import ModelClient
+from workers.llm.connect import connect
+from workers.settings import WorkerSettings
+
+
+@pytest.fixture(scope="session")
+def model_url() -> Iterator[str]:
+    if given := os.environ.get("PONDERD_TEST_MODEL_URL"):
+        yield given
+        return
+    file = fetch(QWEN, DaemonSettings().cache_dir, Console())
+    port = free_port()
+    command = [sys.executable, "-m", "daemon.embedded.model_server"]
+    server = subprocess.Popen(
+        [*command, "--model", str(file), "--port", str(port), "--parent", str(os.getpid())],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_until_healthy(f"http://127.0.0.1:{port}/health")
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture
+async def client(model_url: str) -> AsyncIterator[ModelClient]:
+    client = connect(WorkerSettings(model_url=model_url))
+    yield client
+    await client.close()
+
+
+def _wait_until_healthy(url: str) -> None:
+    end = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=1):
+                return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)

@@ -1,0 +1,127 @@
+"""The client and the shipped agents on the real embedded model.
+
+The few tests marked `model` take seconds; the scores (`-m benchmark -k score -s`) take minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Sequence
+
+import aiohttp
+import pytest
+
+from tests.model import cases
+from tests.model.conversation import Choice, Conversation
+from workers.answers import Rejected, schema
+from workers.context import render
+from workers.discovery import discover
+from workers.events import Decision, ToolCall
+from workers.llm.client import Budgets
+from workers.turns import Turn
+
+AGENTS = discover([])
+MODEL = pytest.mark.model
+TIMEOUT = pytest.mark.timeout(1200)
+
+
+def steps(choices: Sequence[Choice]) -> str:
+    names = []
+    for choice in choices:
+        match choice:
+            case ToolCall(tool="deploy"):
+                names.append(f"deploy:{choice.arguments['version']}")
+            case ToolCall():
+                names.append(choice.tool)
+            case Rejected(reason=reason):
+                names.append(f"rejected:{reason}")
+            case _:
+                names.append(choice.action)
+    return " ".join(names)
+
+
+def last_words(choices: Sequence[Choice]) -> str:
+    return str(getattr(choices[-1], "text", ""))
+
+
+@MODEL
+@TIMEOUT
+async def test_the_assistant_calculates_and_then_answers(client, tmp_path):
+    conversation = Conversation(client, AGENTS["assistant"], tmp_path)
+    choices = await conversation.say("What is 48 * 19?")
+    assert steps(choices) == "calculator answer"
+    assert "912" in last_words(choices)
+    first, second = conversation.completions
+    assert second.cached_tokens > 0.8 * first.prompt_tokens  # the prefix cache serves the rest
+    assert first.completion_tokens < 25  # no white space in the JSON
+
+
+@MODEL
+@TIMEOUT
+async def test_thinking_is_bounded_and_ends_in_an_action(client):
+    assert await client.budgets() == Budgets(short=256, long=1024)
+    agent = AGENTS["assistant"]
+    answer = await client.complete(
+        render([Turn("person", "How many legs have 3 cats and 2 birds?")], agent, limit_chars=999),
+        schema=schema(agent),
+        decision=Decision(mode="short", budget=32),
+        max_tokens=100,
+    )
+    assert 0 < answer.reasoning_tokens <= 32
+    assert answer.reasoning
+    assert answer.content.startswith('{"action":"')
+
+
+@MODEL
+@TIMEOUT
+async def test_cancelling_frees_the_slot(client, model_url):
+    agent = AGENTS["assistant"]
+    prompt = render([Turn("person", "Tell a very long story.")], agent, limit_chars=999)
+    call = asyncio.create_task(
+        client.complete(
+            prompt, schema=schema(agent), decision=Decision(mode="long", budget=1024), max_tokens=9
+        )
+    )
+    async with aiohttp.ClientSession() as session:
+
+        async def busy() -> bool:
+            async with session.get(model_url.removesuffix("/v1") + "/slots") as response:
+                return any(slot["is_processing"] for slot in await response.json())
+
+        while not await busy():
+            await asyncio.sleep(0.05)
+        call.cancel()
+        cancelled = time.monotonic()
+        while await busy():
+            assert time.monotonic() - cancelled < 10
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.benchmark
+@TIMEOUT
+@pytest.mark.parametrize(
+    ("name", "said", "least"),
+    [
+        ("assistant", "SEEN", 0.85),
+        ("assistant", "UNSEEN", 0.7),
+        ("triage", "SEEN", 0.65),
+        ("triage", "UNSEEN", 0.8),
+        ("deployer", "SEEN", 0.85),
+        ("deployer", "UNSEEN", 0.85),
+    ],
+)
+async def test_the_score_of_an_agent(client, tmp_path, name, said, least):
+    wrong = []
+    todo = getattr(cases, f"{name.upper()}_{said}")
+    for case in todo:
+        conversation = Conversation(client, AGENTS[name], tmp_path)
+        for text in case.said:
+            choices = await conversation.say(text, case.verdict)
+        did, words = steps(choices), last_words(choices)
+        if did not in case.steps.split("|") or not re.search(case.says, words):
+            wrong.append(f"{case.said[-1]!r}: {did}: {words}")
+    score = 1 - len(wrong) / len(todo)
+    print(f"\n{name} {said}: {len(todo) - len(wrong)} of {len(todo)}", *wrong, sep="\n  ")
+    assert score >= least
