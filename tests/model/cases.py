@@ -101,14 +101,16 @@ TRIAGE_SEEN = (
     Case(("Just wanted to say your new design is lovely. Keep it up!",), "answer", "other"),
     Case(
         (
-            '{"action":"opened","issue":{"number":12,"title":"Export fails with 500","body":"Stack trace: KeyError"},"repository":{"full_name":"acme/app"}}',
+            '{"action":"opened","issue":{"number":12,"title":"Export fails with 500",'
+            '"body":"Stack trace: KeyError"},"repository":{"full_name":"acme/app"}}',
         ),
         "answer",
         "bug",
     ),
     Case(
         (
-            '{"action":"created","comment":{"body":"How can I run this behind a proxy?"},"issue":{"title":"Proxy"}}',
+            '{"action":"created","comment":{"body":"How can I run this behind a proxy?"},'
+            '"issue":{"title":"Proxy"}}',
         ),
         "answer",
         "question",

@@ -1,4 +1,4 @@
-"""The real embedded model: at PONDERD_TEST_MODEL_URL if that is set, else started here."""
+"""The real embedded model: at TEST_MODEL_URL if that is set, else started here."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from workers.settings import WorkerSettings
 
 @pytest.fixture(scope="session")
 def model_url() -> Iterator[str]:
-    if given := os.environ.get("PONDERD_TEST_MODEL_URL"):
+    if given := os.environ.get("TEST_MODEL_URL"):
         yield given
         return
     file = fetch(QWEN, DaemonSettings().cache_dir, Console())

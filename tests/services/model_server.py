@@ -184,7 +184,9 @@ def _stream(body: Mapping[str, Any], says: Says) -> list[bytes]:
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
     deltas += [{"reasoning": word + " "} for word in thought]
     deltas += [{"content": says.content}]
-    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices: list[dict[str, Any]] = [
+        {"index": 0, "delta": delta, "finish_reason": None} for delta in deltas
+    ]
     choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
     prompt = sum(len(message["content"].split()) for message in body.get("messages", ()))
     answer = len((says.content or "").split())

@@ -1,3 +1,4 @@
+import itertools
 import json
 import time
 
@@ -74,7 +75,7 @@ def test_the_context_only_grows_at_its_end():
         "".join(m["role"] + m["content"] for m in render(turns[:n], agent, limit_chars=LIMIT))
         for n in range(1, len(turns) + 1)
     ]
-    for shorter, longer in zip(texts, texts[1:], strict=False):
+    for shorter, longer in itertools.pairwise(texts):
         assert longer.startswith(shorter)
 
 
