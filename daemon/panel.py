@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from pydantic import computed_field
 from rich.text import Text
 
 from channels.message import Frozen
@@ -35,6 +36,7 @@ class Panel(Frozen):
     environment: dict[str, str]
     seconds: float
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def try_lines(self) -> tuple[str, ...]:
         """Shell commands, each complete in itself."""

@@ -19,14 +19,20 @@ import aiohttp
 from pydantic import SecretStr
 from rich.console import Console
 
-from channels.errors import StartupFailed
+from channels.errors import ModelFailed, StartupFailed
 from channels.settings import ChannelSettings, PonderdSettings
 from daemon import secrets
 from daemon.embedded import model_file, model_server, state_server
 from daemon.panel import Panel
 from daemon.processes import free_ports, locked, require_free_port
+from daemon.routing import DEFAULT_AGENT
 from daemon.settings import DaemonSettings
 from daemon.supervisor import POLL, Service, Supervisor
+from workers.answers import schema
+from workers.context import render
+from workers.discovery import discover
+from workers.events import Decision
+from workers.llm.connect import connect
 from workers.settings import WorkerSettings
 
 MIN_FREE = 200_000_000
@@ -104,6 +110,13 @@ def run_up(
 def _run(site: Site, console: Console, as_json: bool) -> None:
     began = time.monotonic()
 
+    warming: list[asyncio.Task[None]] = []
+
+    def when_ready() -> None:
+        show_panel()
+        if site.workers.model_url is None:
+            warming.append(asyncio.create_task(_warm(site)))
+
     def show_panel() -> None:
         panel = describe(site, time.monotonic() - began)
         if as_json:
@@ -115,7 +128,7 @@ def _run(site: Site, console: Console, as_json: bool) -> None:
         services(site),
         site.data_dir,
         console,
-        when_ready=show_panel,
+        when_ready=when_ready,
         write_problem=lambda: state_server.write_problem(site.redis_url),
     )
     supervisor.end_leftovers()
@@ -252,6 +265,25 @@ async def _require_configured_servers(site: Site) -> None:
                 f"the model server at {url} (PONDERD_MODEL_URL) does not answer: {problem}; "
                 "start it, or unset the variable to use the embedded one"
             )
+
+
+async def _warm(site: Site) -> None:
+    """Let the model read what all prompts of the assistant begin with, so that the first person
+    does not wait for that: it takes the embedded model about ten seconds."""
+    settings = site.workers.model_copy(update={"model_url": site.model_url})
+    model = connect(settings)
+    assistant = discover(())[DEFAULT_AGENT]
+    try:
+        await model.complete(
+            render((), assistant, limit_chars=1000),
+            schema=schema(assistant),
+            decision=Decision(),
+            max_tokens=1,
+        )
+    except ModelFailed:
+        pass  # the first message will do it
+    finally:
+        await model.close()
 
 
 async def _until_none(problem: Callable[[], Awaitable[str | None]]) -> str | None:

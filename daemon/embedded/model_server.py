@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 MODEL_NAME = "qwen2.5-coder-1.5b-instruct"
-SLOTS = 4
+SLOTS = 2  # as many as cores: each further one begins with a cold prompt, and slows the others
 CONTEXT_TOKENS = 32_768
 """All slots together."""
 CACHE_MIB = 512
