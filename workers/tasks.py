@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from celery import Celery
 from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 
@@ -11,6 +12,8 @@ from channels.settings import ChannelSettings
 from workers.app import ADVANCE, create_app
 from workers.runtime import Runtime
 from workers.settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
 
 DRAIN_SECONDS = 15.0
 """How long a worker that is told to stop waits for the model calls in flight."""
@@ -35,7 +38,7 @@ def work(settings: WorkerSettings, channels: ChannelSettings) -> int:
         runtime.stop(DRAIN_SECONDS)
 
     def ready(**_: Any) -> None:
-        print("worker ready", flush=True)
+        log.info("worker ready", slots=settings.slots)
 
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(begin_drain, weak=False)
@@ -46,6 +49,7 @@ def work(settings: WorkerSettings, channels: ChannelSettings) -> int:
         without_gossip=True,
         without_mingle=True,
         without_heartbeat=True,
+        quiet=True,
         loglevel=settings.log_level,
     )
     worker.start()
