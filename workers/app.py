@@ -21,7 +21,6 @@ def create_app(redis_url: str) -> Celery:
         task_ignore_result=True,
         task_create_missing_queues=True,
         worker_prefetch_multiplier=1,
-        worker_disable_prefetch=True,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_send_task_events=False,

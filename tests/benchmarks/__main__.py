@@ -18,7 +18,13 @@ BENCHMARKS = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
-    parser.add_argument("name", nargs="*", choices=[*BENCHMARKS, []], help="default: all")
+    parser.add_argument(
+        "name",
+        nargs="*",
+        choices=BENCHMARKS,
+        metavar="name",
+        help=f"{', '.join(BENCHMARKS)}; default: all",
+    )
     arguments = parser.parse_args()
     results: dict[str, Figures] = {}
     for name in arguments.name or BENCHMARKS:
