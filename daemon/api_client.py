@@ -73,8 +73,9 @@ class Api:
     def show(self, run_id: str) -> View:
         return self._view("GET", _run(run_id))
 
-    def message(self, run_id: str, text: str) -> View:
-        return self._view("POST", f"{_run(run_id)}/messages", {"text": text}, _new_key())
+    def message(self, run_id: str, text: str, *, by: str) -> View:
+        body = {"text": text, "by": by}
+        return self._view("POST", f"{_run(run_id)}/messages", body, _new_key())
 
     def signal(self, run_id: str, verb: str, by: str, reason: str = "") -> View:
         """`verb` is pause, resume or cancel."""

@@ -37,10 +37,14 @@ def install_errors(app: FastAPI) -> None:
         return error_response(error.http_status, f"not stored, try again: {error}")
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
         if first["type"] == "json_invalid":
             return error_response(400, "the body is not JSON")
+        if first["loc"] == ("body",) and not request.headers.get("content-type", "").startswith(
+            "application/json"
+        ):
+            return error_response(415, "send the header Content-Type: application/json")
         where = ".".join(str(part) for part in first["loc"][1:])
         return error_response(422, f"{where or 'body'}: {first['msg']}")
 

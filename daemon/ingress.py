@@ -38,6 +38,8 @@ def webhook_routes(
             standard=settings.webhook_secret,
             bearer=api_token,
         )
+        if request.headers.get("x-github-event") == "ping":  # sent once, when a hook is made
+            return {"pong": source}
         trigger = webhook.parse(
             source, route, request.headers, body, new_id=lambda: secrets.token_hex(8)
         )

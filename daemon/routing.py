@@ -2,7 +2,7 @@
 
 [slack]
 agent = "assistant"                  # app mentions and direct messages
-channels = { C0123456 = "deployer" } # but in this channel
+channels = { C0123456789 = "deployer" } # but in this channel
 
 [mail.mailboxes]
 ops = "deployer"                     # ops@ goes to deployer; every agent has its own name too

@@ -42,6 +42,7 @@ class Launch(Body):
 
 class NewMessage(Body):
     text: str = Field(min_length=1)
+    by: str = Field("api", max_length=200)
 
 
 class Steer(Body):
@@ -110,7 +111,7 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
     async def message(run_id: str, body: NewMessage, key: Key = None) -> RunView:
         """Write to a run: an answer to its question, a yes or no, or something new."""
         keys = await _keys(runs, key, run_id, body)
-        await runs.message(run_id, body.text, sender="api", keys=keys)
+        await runs.message(run_id, body.text, sender=body.by, keys=keys)
         return await runs.show(run_id)
 
     @router.post("/{run_id}/pause")

@@ -25,7 +25,7 @@ from daemon import secrets
 from daemon.embedded import model_file, model_server, state_server
 from daemon.panel import Panel
 from daemon.processes import free_ports, locked, require_free_port
-from daemon.routing import DEFAULT_AGENT
+from daemon.routing import DEFAULT_AGENT, load_routes
 from daemon.settings import DaemonSettings
 from daemon.supervisor import POLL, Service, Supervisor
 from workers.answers import schema
@@ -131,6 +131,7 @@ def _run(site: Site, console: Console, as_json: bool) -> None:
         when_ready=when_ready,
         write_problem=lambda: state_server.write_problem(site.redis_url),
     )
+    load_routes(site.daemon.config, discover(site.workers.agent_folders))  # or say what is wrong
     supervisor.end_leftovers()
     require_free_port(site.daemon.host, site.daemon.http_port, "PONDERD_HTTP_PORT")
     require_free_port(site.daemon.host, site.daemon.smtp_port, "PONDERD_SMTP_PORT")
@@ -171,7 +172,7 @@ def services(site: Site) -> tuple[Service, ...]:
         "worker",
         _python("daemon.cli", "work"),
         _environment(site),
-        after=after,
+        after=tuple(service.name for service in embedded),
         grace=WORKER_GRACE,
         restarts=True,
     )

@@ -46,10 +46,11 @@ def judge(message: MessageReceived, now: float) -> ApprovalAnswered:
 def read_verdict(text: str) -> bool | None:
     """True or False for a clear yes or no and nothing else but a signature, otherwise None."""
     body = re.split(r"(?m)^--\s*$", text, maxsplit=1)[0]
-    said = re.sub(r"[\s.!,]+", " ", body.replace("’", "'")).strip().lower()
-    if said in _YES:
+    parts = re.split(r"[.!,;\n]+", body.replace("’", "'").lower())
+    said = [" ".join(part.split()) for part in parts if part.strip()]
+    if said and all(part in _YES for part in said):
         return True
-    return False if said in _NO else None
+    return False if said and all(part in _NO for part in said) else None
 
 
 def _shown(call: ToolCall) -> str:

@@ -64,12 +64,12 @@ class WorkerSettings(PonderdSettings):
 
     @property
     def agent_folders(self) -> tuple[Path, ...]:
-        return tuple(Path(folder) for folder in self.agents_dir)
+        return tuple(Path(folder).expanduser() for folder in self.agents_dir)
 
     @field_validator("agents_dir")
     @classmethod
     def _folders_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for folder in value:
-            if not Path(folder).is_dir():
+            if not Path(folder).expanduser().is_dir():
                 raise ValueError(f"{folder} is not a folder")
         return value

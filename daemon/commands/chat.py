@@ -73,6 +73,7 @@ def _typed() -> Iterator[str]:
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401  (gives input() editing and history)
     while True:
+        _forget_typed_ahead()
         try:
             yield input("> ")
         except EOFError:
@@ -80,6 +81,14 @@ def _typed() -> Iterator[str]:
             return
         except KeyboardInterrupt:
             print()
+
+
+def _forget_typed_ahead() -> None:
+    """A yes that was typed before the question was on the screen must not approve anything."""
+    with contextlib.suppress(ImportError, OSError):
+        import termios
+
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 def _show(outcome: Outcome, agent: str, interactive: bool) -> None:

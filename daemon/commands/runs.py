@@ -142,7 +142,7 @@ def answer(
 ) -> None:
     """Answer the question of a run, approve with `yes`, or tell it something new."""
     api = connect()
-    view = api.message(run_id, " ".join(text))
+    view = api.message(run_id, " ".join(text), by=_me())
     raise typer.Exit(report(api, view, wait=wait, as_json=as_json))
 
 
@@ -170,6 +170,11 @@ def _gist(event: dict[str, Any]) -> str:
         choice, call = event["choice"], event["call"]
         said = choice.get("text") or f"{choice.get('tool')} {choice.get('arguments')}"
         return f"{call['decision']['mode']}, {call['seconds']:.1f} s: {said}"
+    if event["type"] == "approval_answered":
+        if event["approved"]:
+            return f"approved by {event['by']}"
+        remark = event["remark"]
+        return f"not approved: {remark}" if remark else f"denied by {event['by']}"
     told = (event.get(name) for name in ("text", "error", "result", "detail", "remark", "by"))
     return next((text for text in told if text), "")
 

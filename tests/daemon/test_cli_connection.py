@@ -112,7 +112,7 @@ def test_two_messages_have_two_keys(serve: Serve) -> None:
     api = server.api()
     for _ in range(2):
         api.launch("assistant", "hello", channel="api")
-    api.message("00-a-b", "hello")
+    api.message("00-a-b", "hello", by="ann")
     assert len({key for _, _, key, _ in server.requests}) == 3
 
 

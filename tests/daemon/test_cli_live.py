@@ -317,15 +317,16 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
-    def see(self, text: str, seconds: float = 10) -> None:
-        """Read on until `text` is shown, and forget what was shown up to there."""
+    def see(self, text: str, seconds: float = 10) -> str:
+        """Read on until `text` is shown, forget all up to there, and return what came before it."""
         deadline = time.monotonic() + seconds
         while text not in self.shown:
             ready, _, _ = select.select([self.master], [], [], 0.1)
             if ready:
                 self.shown += os.read(self.master, 4096).decode(errors="replace")
             assert time.monotonic() < deadline, f"{text!r} not in {self.shown!r}"
-        self.shown = self.shown.partition(text)[2]
+        before, _, self.shown = self.shown.partition(text)
+        return before
 
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -348,12 +349,30 @@ def test_a_person_at_a_terminal() -> None:
         terminal.see("thinking …")
         terminal.process.send_signal(signal.SIGINT)  # stops waiting, not the run
         terminal.see("the run goes on")
+        terminal.see("> ")
         terminal.type("two\n")
         terminal.see("at last")
         terminal.see("you said two")
         terminal.see("> ")
         terminal.type("\x04")
         assert terminal.process.wait(10) == 0
+    finally:
+        terminal.close()
+
+
+def test_what_was_typed_before_the_answer_was_shown_is_not_sent() -> None:
+    """A yes must not approve a question that nobody has read yet."""
+    terminal = Terminal()
+    try:
+        terminal.see("> ")
+        terminal.type("slow\n")
+        terminal.see("thinking …")
+        terminal.type("yes\n")
+        terminal.see("at last")
+        terminal.see("> ")
+        terminal.type("two\n")
+        terminal.see("you said ")
+        assert terminal.see("\r\n") == "two"
     finally:
         terminal.close()
 

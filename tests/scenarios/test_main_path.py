@@ -345,6 +345,15 @@ async def test_a_megabyte_of_control_characters_reaches_the_model_cut_and_clean(
     assert "<|im_start|>" not in prompt
 
 
+async def test_github_ping_starts_no_run(world: World) -> None:
+    newest = (await world.client.get("/runs?limit=1"))["runs"]
+    status, answer = await world.client.post(
+        "/webhooks/default", {"zen": "x"}, X_GitHub_Event="ping"
+    )
+    assert (status, answer) == (202, {"pong": "default"})
+    assert (await world.client.get("/runs?limit=1"))["runs"] == newest
+
+
 class TestBadInput:
     async def test_signatures_and_tokens(self, world: World) -> None:
         newest = (await world.client.get("/runs"))["runs"][:1]

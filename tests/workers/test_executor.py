@@ -302,7 +302,9 @@ class TestAnApproval:
         assert world.channel.texts == ['May I run launch(name="rocket")? Please answer yes or no.']
         assert "tool_started" not in await world.types(run.id)
 
-    @pytest.mark.parametrize("text", ["yes", "Yes!", "  YES please. ", "yes\n-- \nAnn", "👍"])
+    @pytest.mark.parametrize(
+        "text", ["yes", "Yes!", "Yes, go ahead!", "  YES please. ", "yes\n-- \nAnn", "👍"]
+    )
     async def test_of_a_clear_yes_runs_the_tool_once(self, world: World, text: str) -> None:
         run = await self.launch(world)
         await world.write(text)

@@ -98,6 +98,12 @@ async def test_an_empty_answer_after_thinking_is_asked_for_again_without():
     assert server.requests[1]["chat_template_kwargs"] == {"enable_thinking": False}
 
 
+async def test_an_answer_with_a_piece_of_the_thought_in_it_is_asked_for_again_without():
+    torn = '{"action":"reply","text":"</think>{"}'
+    async with ScriptedModel([Says(torn, reasoning="a b"), ANSWER]) as server:
+        assert (await ask(server, SHORT)).content == ANSWER
+
+
 async def test_an_empty_answer_without_thinking_is_for_the_caller_to_judge():
     async with ScriptedModel(Fault.EMPTY) as server:
         assert (await ask(server)).content == ""

@@ -48,6 +48,7 @@ EXAMPLES = (
         "[tool] list_versions: 4.3.0 (newest), 4.2.7. Live: none.",
         {"action": "reply", "text": "There are 4.3.0 (newest) and 4.2.7. None is live."},
     ),
+    Example("Yes", {"action": "reply", "text": "There is nothing left to approve."}),
     Example(
         "Write me a poem",
         {"action": "reply", "text": "I can only list versions and deploy one."},

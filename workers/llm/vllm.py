@@ -49,7 +49,8 @@ class VLLM:
         # Qwen3's card: greedy decoding makes a thought repeat itself.
         thinking = {"thinking_token_budget": decision.budget, "temperature": 0.6, "top_p": 0.95}
         first = await self._ask(body | thinking, budget=decision.budget)
-        if first.content.strip():
+        # A thought that a budget cut short can close itself inside the answer (seen on vLLM 0.32).
+        if first.content.strip() and "</think>" not in first.content:
             return first
         second = await self.attempt(messages, schema, Decision(mode="none"), max_tokens)
         return replace(
