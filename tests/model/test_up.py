@@ -39,9 +39,8 @@ def up(environment: dict[str, str]) -> Iterator[dict[str, Any]]:
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        process.terminate()  # not kill: it has servers to stop
+        process.wait(60)
         process.stdout.close()
 
 
