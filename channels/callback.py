@@ -98,7 +98,9 @@ async def check_callback(
         return
     try:
         found = await (resolver or ThreadedResolver()).resolve(host, port, socket.AF_UNSPEC)
-    except (OSError, UnicodeError):
+    except UnicodeError:  # an empty label, or one of more than 63 characters
+        raise Malformed(f"{host!r} is not a host name") from None
+    except OSError:
         return
     if not all(is_public(entry["host"]) for entry in found):
         raise Forbidden(f"{host} is not a public host; PONDERD_CALLBACK_ALLOW may list it")

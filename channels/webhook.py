@@ -176,7 +176,14 @@ def _text(route: WebhookRoute, payload: Any, fields: dict[str, Any]) -> str:
             text = clean(json.dumps(payload, ensure_ascii=False, separators=(",", ":")))
     except RecursionError:
         raise Malformed("the JSON is nested too deeply") from None
-    except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+    except (
+        TemplateError,
+        AttributeError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+    ) as error:
         raise Malformed(f"the payload does not fit the route's template: {error}") from None
     if not text.strip():
         raise Malformed("the text is empty")
@@ -267,7 +274,7 @@ class WebhookChannel:
         except aiohttp.ClientConnectorDNSError as error:
             refused = isinstance(error.os_error, RefusedAddress)
             raise DeliveryFailed(f"callback: {error.os_error}", permanent=refused) from error
-        except aiohttp.InvalidURL as error:
+        except (aiohttp.InvalidURL, UnicodeError) as error:
             raise DeliveryFailed(f"callback refused: {error}", permanent=True) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__

@@ -36,7 +36,7 @@ from workers.run import Outgoing, Run
 from workers.steps import CallModel, CallTool, Record, SendReply, Wait, next_step
 from workers.store import Release, RunStore
 from workers.thinking.policy import decide
-from workers.tool_calls import call_tool
+from workers.tool_calls import call_tool, storable
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +48,12 @@ REPLY_BACKOFF = (2.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 18000.0)
 
 UNKNOWN_RETRY = 30.0
 """Seconds until a run is looked at again whose agent or events this worker does not know."""
+
+RECORD_SECONDS = 60.0
+"""For how long a worker tries to write down what has happened while the store is away."""
+
+RECORD_RETRY = 0.2
+"""Seconds between two tries of that."""
 
 STORED_CHARS = 20_000
 """Characters of a tool result or a model answer that are kept."""
@@ -72,10 +78,11 @@ class Executor:
         what is left undone is still due, and the sweeper finds it."""
         structlog.contextvars.bind_contextvars(run=run_id)
         try:
+            asked_at = time.monotonic()
             claim = await self.store.claim(run_id, self.leases.owner, self.leases.seconds)
             if claim is None:
                 return
-            async with self.leases.hold(claim) as held:
+            async with self.leases.hold(claim, asked_at) as held:
                 await self._advance(held, claim.log)
         except LeaseLost:
             log.warning("lease lost, somebody else goes on")
@@ -116,22 +123,28 @@ class Executor:
 
     async def _call_model(self, held: HeldRun, run: Run, agent: Agent) -> e.Event:
         try:
-            decision = decide(
-                agent=agent,
-                text=run.text,
-                mode_before=run.effort.mode,
-                rejections=run.effort.rejections,
-                last_rejection=run.effort.last_rejection,
-                budgets=await self.model.budgets(),
-            )
-            completion = await self._complete(run, agent, decision)
-        except ModelFailed as error:
+            return await self._ask(held, run, agent)
+        except Exception as error:
+            # Whatever it was, it counts: left to the sweeper, it would be paid for for ever.
+            if not isinstance(error, ModelFailed):
+                log.exception("model call failed unexpectedly")
             failures = run.effort.model_failures
             delay = MODEL_BACKOFF[failures] if failures < len(MODEL_BACKOFF) else None
             log.warning("model call failed", error=str(error), retry_in=delay)
             self.metrics.model_failed()
             retry_at = None if delay is None else held.now() + delay
-            return e.ModelFailed(at=held.now(), error=str(error), retry_at=retry_at)
+            return e.ModelFailed(at=held.now(), error=storable(str(error)), retry_at=retry_at)
+
+    async def _ask(self, held: HeldRun, run: Run, agent: Agent) -> e.Event:
+        decision = decide(
+            agent=agent,
+            text=run.text,
+            mode_before=run.effort.mode,
+            rejections=run.effort.rejections,
+            last_rejection=run.effort.last_rejection,
+            budgets=await self.model.budgets(),
+        )
+        completion = await self._complete(run, agent, decision)
         call = e.ModelCall(
             model=completion.model,
             decision=decision,
@@ -192,7 +205,7 @@ class Executor:
             result = await call_tool(agent, call, context)
         except Exception as error:  # a tool may raise anything, and the agent is told
             log.info("tool failed", tool=call.tool, error=str(error))
-            message = (str(error) or type(error).__name__)[:500]
+            message = storable(str(error) or type(error).__name__)[:500]
             outcome = e.ToolFailed(at=held.now(), error=message, seconds=time.monotonic() - started)
         else:
             log.info("tool finished", tool=call.tool)
@@ -234,20 +247,42 @@ class Executor:
             channel = self.channels.get(outgoing.to.channel)
             if channel is None:
                 raise DeliveryFailed(f"channel {outgoing.to.channel} is not set up on this worker")
-            receipt = await channel.send(reply, resend=resend)
+            receipt = await self._carry(channel, reply, resend)
         except DeliveryFailed as error:
             over = error.permanent or outgoing.attempts >= len(REPLY_BACKOFF)
-            delay = 0 if over else max(REPLY_BACKOFF[outgoing.attempts], error.retry_after or 0)
+            asked = min(error.retry_after or 0, REPLY_BACKOFF[-1])
+            delay = 0 if over else max(REPLY_BACKOFF[outgoing.attempts], asked)
             log.warning("reply not sent", key=key, error=str(error), gives_up=over, retry_in=delay)
             retry_at = None if over else held.now() + delay
-            return e.ReplyFailed(at=held.now(), error=str(error), retry_at=retry_at)
+            return e.ReplyFailed(at=held.now(), error=storable(str(error)), retry_at=retry_at)
         log.info("reply sent", key=key, channel=reply.to.channel)
-        return e.ReplySent(at=held.now(), receipt=receipt)
+        return e.ReplySent(at=held.now(), receipt=storable(receipt))
+
+    async def _carry(self, channel: Channel, reply: Reply, resend: bool) -> str:
+        try:
+            return await channel.send(reply, resend=resend)
+        except DeliveryFailed:
+            raise
+        except Exception as error:
+            # Left to the sweeper, it would be sent for ever.
+            log.exception("reply failed unexpectedly")
+            raise DeliveryFailed(f"{channel.name}: {error!r}") from error
 
 
 async def _record(held: HeldRun, run: Run, fact: e.Event) -> Run:
-    """Write down what has happened, on top of whatever else happened meanwhile."""
+    """Write down what has happened, on top of whatever else happened meanwhile.
+
+    A store that is away is waited for: what a tool did, or that a reply went out, is known only
+    here. If somebody else took over by then, the token says so (`LeaseLost`).
+    """
+    until = time.monotonic() + RECORD_SECONDS
     recorded = False
     while not recorded:
-        run, recorded = await held.commit(run, [fact])
+        try:
+            run, recorded = await held.commit(run, [fact])
+        except Unavailable as error:
+            if time.monotonic() > until:
+                raise
+            log.warning("cannot write down what happened, trying again", error=str(error))
+            await asyncio.sleep(RECORD_RETRY)
     return run

@@ -26,7 +26,9 @@ class LeaseLost(Exception):
 class HeldRun:
     """A run under its lease: the only way for a worker to write to it."""
 
-    def __init__(self, store: RunStore, claim: Claim, seconds: float) -> None:
+    def __init__(self, store: RunStore, claim: Claim, seconds: float, asked_at: float) -> None:
+        """`asked_at` is the monotonic time at which the claim was asked for: the lease counts
+        from before the store wrote it, never from when its answer was read."""
         self.id = claim.run_id
         self.token = claim.token
         self.task = asyncio.current_task()
@@ -34,15 +36,20 @@ class HeldRun:
         self.released = False
         self._store = store
         self._offset = claim.now - time.monotonic()
-        self._seconds = seconds
-        self._valid_until = time.monotonic() + seconds
+        self._valid_until = asked_at + seconds
 
     def now(self) -> float:
         """The store's clock, so that a wrong clock of this machine decides nothing."""
         return time.monotonic() + self._offset
 
-    def renewed(self) -> None:
-        self._valid_until = time.monotonic() + self._seconds
+    def renewed(self, until: float) -> None:
+        self._valid_until = until
+
+    def lose(self) -> None:
+        """Cancel what is being done under this lease: somebody else holds the run now."""
+        self.lost = True
+        if self.task:
+            self.task.cancel()
 
     def check(self) -> None:
         """To be called right before an effect: a process that was stopped for longer than its
@@ -60,11 +67,12 @@ class HeldRun:
         Raises `LeaseLost`.
         """
         after = fold(events, run)
+        encoded = [e.encode(event) for event in events]
         outcome = await self._store.commit(
             run.id,
             self.token,
             run.version,
-            [e.encode(event) for event in events],
+            encoded,
             projection(after),
             release,
         )
@@ -73,8 +81,10 @@ class HeldRun:
                 self.released = release is not None
                 return after, True
             case Conflict(missed):
+                # An earlier try of this commit may have been written and only its answer lost.
+                written = bool(encoded) and list(missed[: len(encoded)]) == encoded
                 try:
-                    return fold(e.decode_all(missed), run), False
+                    return fold(e.decode_all(missed), run), written
                 except ValidationError as error:  # written by a newer version of ponderd
                     raise LeaseLost from error
             case _:
@@ -110,10 +120,14 @@ class Leases:
         return len(self._held)
 
     @contextlib.asynccontextmanager
-    async def hold(self, claim: Claim) -> AsyncIterator[HeldRun]:
+    async def hold(self, claim: Claim, asked_at: float) -> AsyncIterator[HeldRun]:
         """Renew the lease of `claim` until the block ends; the block is cancelled when the lease
         is lost. A block that is cancelled from outside gives the run back at once."""
-        held = HeldRun(self._store, claim, self.seconds)
+        held = HeldRun(self._store, claim, self.seconds, asked_at)
+        # After a standstill (SIGSTOP, a suspended machine) the sweeper of this very process may
+        # claim a run whose earlier holder is still at it here.
+        if former := self._held.get(claim.run_id):
+            former.lose()
         self._held[claim.run_id] = held
         try:
             yield held
@@ -124,18 +138,19 @@ class Leases:
                 await asyncio.shield(held.give_back(held.now()))
             raise
         finally:
-            del self._held[claim.run_id]
+            if self._held.get(claim.run_id) is held:
+                del self._held[claim.run_id]
 
     async def renew(self) -> None:
         """Renew all held leases; to be called three times per lease. Raises `Unavailable`."""
         held = dict(self._held)
+        until = time.monotonic() + self.seconds
         lost = await self._store.renew([(run.id, run.token) for run in held.values()], self.seconds)
         for run_id, run in held.items():
             if run_id not in lost:
-                run.renewed()
-            elif self._held.get(run_id) is run and run.task:
-                run.lost = True
-                run.task.cancel()
+                run.renewed(until)
+            elif self._held.get(run_id) is run:
+                run.lose()
 
 
 def projection(run: Run) -> Projection:

@@ -156,11 +156,13 @@ class RedisStore:
         self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
     ) -> s.Page:
         wanted: list[s.Head] = []
+        # Few runs may be the agent's: small bites would take a second per thousand others.
+        bite = limit + 1 if agent is None else max(limit + 1, 1000)
         while len(wanted) <= limit:
-            ids = await self._newest(status, limit + 1, cursor)
+            ids = await self._newest(status, bite, cursor)
             heads = await self._heads([run_id for _, run_id in ids])
             wanted += [head for head in heads if agent in (None, head.agent)]
-            if len(ids) <= limit:
+            if len(ids) < bite:
                 break
             cursor = f"{ids[-1][0]:.0f}:{ids[-1][1]}"
         return s.page(wanted, limit)

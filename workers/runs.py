@@ -87,6 +87,8 @@ class Runs:
         answered = await self._store.head(trigger.run_id) if trigger.run_id else None
         if answered and answered.agent == agent:
             return await self._append(answered.id, _received(trigger, now), trigger.keys)
+        if trigger.run_id:  # the proof was for another run, and vouches for nothing in this one
+            trigger = trigger.model_copy(update={"authentic": False})
         key = conversation_key(agent, trigger.channel, trigger.source, trigger.conversation)
         launched = e.RunLaunched(
             at=now,

@@ -85,6 +85,8 @@ class TestParse:
     def test_a_payload_that_does_not_fit_the_template_is_refused(self) -> None:
         with pytest.raises(Malformed, match="template"):
             read({}, WebhookRoute(text="{{ issue.title }}"))
+        with pytest.raises(Malformed, match="template"):
+            read({"labels": []}, WebhookRoute(text="{{ labels|dictsort }}"))
 
     def test_the_payload_names_the_agent_only_where_the_route_says_so(self) -> None:
         payload = {"text": "hello", "agent": "triage"}
@@ -388,6 +390,8 @@ class TestCheckCallback:
             "http://[2002:a00:1::]/",
             "http://0.0.0.0/",
             "http://127.1/",
+            "http://a..b/",
+            f"http://{64 * 'a'}.test/",
         ],
     )
     async def test_a_private_host_is_refused_at_once(self, url: str) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from channels.errors import DeliveryFailed, ModelFailed, Unavailable
 from channels.message import Address, Trigger
 from tests.services.fakes import FakeChannel, FakeModel
 from workers import events as e
-from workers.agent import Agent, tool
+from workers.agent import Agent, Tool, tool
 from workers.executor import Executor
 from workers.leases import Leases
 from workers.memory_store import MemoryStore
@@ -276,6 +277,153 @@ class TestATool:
         assert world.effects.counted == []
 
 
+def broken() -> list[Tool]:
+    """Tools that misbehave."""
+
+    @tool()
+    def leave() -> str:
+        """exit"""
+        raise SystemExit(3)
+
+    @tool()
+    async def give_up() -> str:
+        """be cancelled"""
+        raise asyncio.CancelledError
+
+    @tool()
+    def odd_names() -> str:
+        """a name that is no UTF-8"""
+        return "caf\udce9"
+
+    @tool()
+    def odd_error() -> str:
+        """an error that is no UTF-8"""
+        raise ValueError("caf\udce9")
+
+    @tool(approval=lambda arguments: bool(arguments["missing"]))
+    def ask() -> str:
+        """a policy that raises"""
+        return "asked"
+
+    return [leave, give_up, odd_names, odd_error, ask]
+
+
+class TestWhatRaisesTheUnexpected:
+    @pytest.mark.parametrize("name", ["leave", "give_up", "odd_names", "odd_error", "ask"])
+    async def test_a_tool(self, world: World, name: str) -> None:
+        agent = replace(world.agent, tools=broken())
+        world.model.lines = [{"action": name}, REPLY]
+        run_id = await world.write()
+        await world.worker(agents={"tester": agent}).advance(run_id)
+        run = await world.run(run_id)
+        assert run.status is (Status.WAITING if name == "ask" else Status.COMPLETED)
+
+    async def test_a_hung_tool_leaves_the_threads_to_others(self, world: World) -> None:
+        over = threading.Event()
+
+        @tool(timeout=0.05)
+        def hang() -> str:
+            """hang"""
+            over.wait(10)
+            return ""
+
+        agent = replace(world.agent, tools=[hang])
+        worker = world.worker(agents={"tester": agent})
+        try:
+            runs = [await world.write(conversation=str(i)) for i in range(40)]
+            world.model.lines = [*[{"action": "hang"}] * 40, REPLY]
+            await asyncio.gather(*map(worker.advance, runs))
+            await asyncio.wait_for(asyncio.to_thread(lambda: None), 2)
+        finally:
+            over.set()
+
+    async def test_a_model_client_ends_in_news_of_a_failure(self, world: World) -> None:
+        def nonsense(call: int) -> None:
+            raise TypeError("a list where a text should be")
+
+        world.model.before_answer = nonsense
+        run_id = await world.write(reply_to=CALLBACK)
+        for _ in range(6):
+            run = await world.advance(run_id)
+            world.clock.now += 1000
+            await world.store.sweep(10, 1)
+        assert run.status is Status.FAILED
+
+    async def test_a_channel_is_tried_again_later(self, world: World) -> None:
+        world.channel.failures = [UnicodeError("label too long")]  # type: ignore[list-item]
+        run = await world.advance(await world.write(reply_to=CALLBACK))
+        assert (run.status, run.waits_for) == (Status.WAITING, "retry")
+
+    async def test_a_receiver_that_says_come_back_in_a_thousand_years(self, world: World) -> None:
+        for wait in (1e11, float("inf")):
+            world.channel.failures = [DeliveryFailed("busy", retry_after=wait)]
+            run = await world.advance(await world.write(reply_to=CALLBACK, conversation=str(wait)))
+            assert run.retry_at is not None
+            assert run.retry_at - world.clock.now < 86400
+
+
+class TestALease:
+    async def test_that_ended_is_taken_over_within_the_same_process(self, world: World) -> None:
+        """A suspended machine: the sweeper wakes up before the renewal."""
+        run_id = await world.write()
+        leases = world.executor.leases
+        thinking = asyncio.Event()
+
+        async def think(call: int) -> None:
+            thinking.set()
+            await asyncio.sleep(3600 if call == 1 else 0)
+
+        world.model.before_answer = think
+        first = asyncio.create_task(world.executor.advance(run_id))
+        await thinking.wait()
+        world.clock.now += 60
+        assert await world.store.sweep(10, 1) == [run_id]
+        second = asyncio.create_task(world.executor.advance(run_id))
+        await asyncio.wait_for(asyncio.gather(first, second), 5)
+        assert (await world.run(run_id)).status is Status.COMPLETED
+        assert len(leases) == 0
+
+    async def test_counts_from_when_it_was_asked_for(self, world: World) -> None:
+        run_id = await world.write()
+        claim = world.store.claim
+
+        async def slow_claim(*args: Any, **kwargs: Any) -> Any:
+            found = await claim(*args, **kwargs)
+            await asyncio.sleep(0.1)
+            return found
+
+        world.store.claim = slow_claim  # type: ignore[method-assign]
+        world.model.lines = [RING, REPLY]
+        await world.worker(leases=Leases(world.store, "slow", 0.05)).advance(run_id)
+        assert world.effects.counted == []
+
+
+class TestAStoreThatIsAwayForAMoment:
+    @pytest.mark.parametrize("written", [True, False])
+    @pytest.mark.parametrize("fact", ["model_answered", "tool_finished", "reply_sent"])
+    async def test_does_not_make_a_worker_forget_what_it_did(
+        self, world: World, fact: str, written: bool
+    ) -> None:
+        world.model.lines = [RING, REPLY]
+        run_id = await world.write(reply_to=CALLBACK)
+        commit = world.store.commit
+        failures = [Unavailable("gone"), Unavailable("still gone")]
+
+        async def broken(*args: Any, **kwargs: Any) -> Any:
+            if args[3] and f'"{fact}"'.encode() in args[3][0] and failures:
+                if written:
+                    await commit(*args, **kwargs)
+                raise failures.pop()
+            return await commit(*args, **kwargs)
+
+        world.store.commit = broken  # type: ignore[method-assign]
+        run = await world.advance(run_id)
+        assert run.status is Status.COMPLETED
+        assert world.effects.counted == ["bell"]
+        assert world.channel.texts == ["all done"]
+        assert (await world.types(run_id)).count(fact) == (2 if fact == "model_answered" else 1)
+
+
 async def crash_in_tool(world: World) -> Run:
     """The worker dies inside the tool; another one takes over when the lease has expired."""
     run_id = await world.write()
@@ -325,6 +473,21 @@ class TestAnApproval:
         run = await world.advance(run.id)
         assert world.effects.counted == []
         assert run.status is Status.COMPLETED
+
+    @pytest.mark.parametrize("proven", ["other agent", "no such run"])
+    async def test_cannot_be_given_with_the_proof_of_another_run(
+        self, world: World, proven: str
+    ) -> None:
+        run = await self.launch(world)
+        other = replace(world.agent, name="other")
+        world.runs = Runs(world.store, {"tester": world.agent, "other": other}, lambda _: None)
+        own = Trigger(channel="api", conversation="own", text="hi", sender="mallory")
+        run_id = (await world.runs.accept("other", own)).run_id
+        if proven == "no such run":
+            run_id = run_id[:-1] + "-"
+        await world.write("yes", run_id=run_id)
+        await world.advance(run.id)
+        assert world.effects.counted == []
 
     async def test_needs_somebody_the_channel_vouches_for(self, world: World) -> None:
         run = await self.launch(world)
@@ -541,7 +704,10 @@ class TestAWorker:
         await task
         assert (await world.types(run_id)).count("model_answered") == 1
 
-    async def test_whose_store_goes_away_leaves_the_run_to_the_sweeper(self, world: World) -> None:
+    async def test_whose_store_goes_away_leaves_the_run_to_the_sweeper(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("workers.executor.RECORD_SECONDS", 0)
         run_id = await world.write()
 
         def away(call: int) -> None:

@@ -181,6 +181,13 @@ async def test_a_server_that_is_not_there_fails_after_some_attempts():
     assert caught.value.retryable
 
 
+async def test_an_answer_without_end_is_broken_off(monkeypatch):
+    monkeypatch.setattr(workers.llm.http, "BODY_LIMIT", 100_000)
+    async with ScriptedModel("x" * 200_000) as server:
+        with pytest.raises(ModelFailed, match="more than 100000 bytes"):
+            await ask(server)
+
+
 async def test_cancelling_a_call_closes_its_connection():
     async with ScriptedModel(Fault.HANG) as server:
         call = asyncio.create_task(ask(server))

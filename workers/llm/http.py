@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import aiohttp
@@ -16,6 +16,9 @@ from channels.errors import ModelFailed
 ATTEMPTS = 4
 FIRST_DELAY = 0.5
 """Seconds before the second attempt; doubles with each further one, and is jittered by half."""
+
+BODY_LIMIT = 16 * 2**20
+"""Bytes of one answer. No honest one comes near; an endless one must not take all memory."""
 
 _TOO_LONG = re.compile(
     r"exceed_context_size|context (length|size|window)|prompt.{0,40}too long|max_model_len", re.I
@@ -53,9 +56,12 @@ class Http:
         """
 
         async def read(response: aiohttp.ClientResponse) -> None:
-            rest = b""
-            async for chunk in response.content.iter_any():
-                *lines, rest = (rest + chunk).split(b"\n")
+            rest = bytearray()
+            async for chunk in _limited(response):
+                rest += chunk
+                if b"\n" not in chunk:
+                    continue
+                *lines, rest = rest.split(b"\n")
                 for line in lines:
                     if not line.startswith(b"data:") or line.startswith(b"data: [DONE]"):
                         continue
@@ -98,7 +104,7 @@ class Http:
                 method, self._root + path, data=body, headers=headers, allow_redirects=False
             ) as response:
                 if response.status != 200:
-                    raise _refusal(response, await response.text(errors="replace"))
+                    raise _refusal(response, (await _whole(response)).decode("utf-8", "replace"))
                 return await read(response)
         except aiohttp.InvalidURL as error:
             raise ModelFailed(f"not a URL: {error}", retryable=False) from error
@@ -146,9 +152,23 @@ def joined(pieces: list[str]) -> str:
 
 def _json(pick: Callable[[Any], T]) -> Callable[[aiohttp.ClientResponse], Awaitable[T]]:
     async def read(response: aiohttp.ClientResponse) -> T:
-        return pick(json.loads(await response.read()))
+        return pick(json.loads(await _whole(response)))
 
     return read
+
+
+async def _limited(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > BODY_LIMIT:
+            response.close()
+            raise ModelFailed(f"the model server sent more than {BODY_LIMIT} bytes")
+        yield chunk
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    return b"".join([chunk async for chunk in _limited(response)])
 
 
 def _refusal(response: aiohttp.ClientResponse, text: str) -> ModelFailed:
