@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import platform
+import random
 import secrets
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
@@ -136,7 +137,9 @@ class Runtime:
         found: list[str] = []
         try:
             if free:
-                found = (await store.sweep(max(1, free // SHARDS), POKE_GRACE))[:free]
+                found = await store.sweep(max(1, free // SHARDS), POKE_GRACE)
+                random.shuffle(found)  # or with few slots the last shards would always wait
+                found = found[:free]
         finally:
             for run_id in found:
                 self._begin(run_id)
