@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiohttp
 from pydantic import SecretStr
@@ -22,6 +21,7 @@ from rich.console import Console
 from channels.errors import ModelFailed, StartupFailed
 from channels.settings import ChannelSettings, PonderdSettings
 from daemon import secrets
+from daemon.configuration import without_credentials
 from daemon.embedded import model_file, model_server, state_server
 from daemon.panel import Panel
 from daemon.processes import free_ports, locked, require_free_port
@@ -197,7 +197,7 @@ def describe(site: Site, seconds: float) -> Panel:
         smtp_port=site.daemon.smtp_port,
         mail_domain=site.channels.mail_domain,
         mail_goes_to=site.channels.smtp_relay or outbox,
-        state=state if site.workers.redis_url is None else _without_password(site.redis_url),
+        state=state if site.workers.redis_url is None else without_credentials(site.redis_url),
         model=model if site.workers.model_url is None else site.model_url,
         slack=site.channels.slack_bot_token is not None,
         data_dir=site.data_dir,
@@ -253,7 +253,7 @@ async def _require_configured_servers(site: Site) -> None:
         problem = await _until_none(lambda: state_server.problem(url))
         if problem:
             raise StartupFailed(
-                f"the state server at {_without_password(url)} (PONDERD_REDIS_URL) does not "
+                f"the state server at {without_credentials(url)} (PONDERD_REDIS_URL) does not "
                 f"answer: {problem}; start it, or unset the variable to use the embedded one"
             )
     if site.workers.model_url is not None:
@@ -363,8 +363,3 @@ def _reachable(host: str) -> str:
     if host in ("0.0.0.0", "::", ""):
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -169,9 +169,6 @@ class MemoryStore:
             counters=dict(self._counters),
         )
 
-    async def ping(self) -> None:
-        self._now()
-
     async def close(self) -> None:
         pass
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -205,9 +205,6 @@ class RedisStore:
             workers=workers,
             counters={name.decode(): float(value) for name, value in counters.items()},
         )
-
-    async def ping(self) -> None:
-        await _answer(cast(Awaitable[Any], self._redis.ping()))
 
     async def close(self) -> None:
         await self._redis.aclose()
