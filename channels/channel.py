@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from channels.message import Accepted, Reply, Trigger
+from channels.message import Accepted, Decided, Reply, Trigger, Verdict
 
 Accept = Callable[[Trigger], Awaitable[Accepted]]
 """Stores a trigger durably and returns; a channel acknowledges to its sender only afterwards.
 
 Raises `Refused` (tell the sender why) or `Unavailable` (do not acknowledge; it will come again).
+"""
+
+Decide = Callable[[Verdict], Awaitable[Decided]]
+"""Stores the answer to a question durably. The first one counts.
+
+Raises `Conflict` (somebody else decided: the text says who), `Forbidden` (this person may not),
+other `Refused`, or `Unavailable`.
 """
 
 

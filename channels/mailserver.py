@@ -1,4 +1,4 @@
-"""The mail server: receives for the mailboxes of the agents, and says 250 only to what is stored.
+"""The mail server: receives for agents and for answers, and says 250 only to what is stored.
 
 It runs on the caller's loop. TLS and spam filtering are the business of the relay in front of it.
 """
@@ -13,10 +13,12 @@ from collections.abc import Callable, Collection
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from channels.channel import Accept
-from channels.email import MailRules, parse
-from channels.errors import Refused, Unavailable
-from channels.message import Ignored, Trigger
+from channels.channel import Accept, Decide
+from channels.email import MailRules, parse, parse_answer
+from channels.errors import Refused, Unauthenticated, Unavailable
+from channels.mail_authentication import Lookup, is_authenticated, txt_records
+from channels.mail_names import is_approve_mailbox
+from channels.message import Ignored, Trigger, Verdict
 from channels.settings import ChannelSettings
 from channels.text import one_line
 
@@ -27,18 +29,23 @@ log = structlog.get_logger(__name__)
 
 
 class MailServer:
-    """`agents` tells which mailboxes exist at the moment; `accept` stores what comes in."""
+    """`agents` tells which mailboxes exist at the moment; `accept` and `decide` store what comes
+    in; `lookup` finds the keys of senders."""
 
     def __init__(
         self,
         settings: ChannelSettings,
         accept: Accept,
         *,
+        decide: Decide,
         agents: Callable[[], Collection[str]],
+        lookup: Lookup = txt_records,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self._settings = settings
         self._accept = accept
+        self._decide = decide
+        self._lookup = lookup
         self._agents = agents
         self._new_id = new_id
         self._sessions: weakref.WeakSet[SMTP] = weakref.WeakSet()
@@ -80,42 +87,74 @@ class MailServer:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         rules = self._rules()
-        agent = rules.agent(address)
-        if agent is None:
-            return _ascii(f"550 5.7.1 relay denied: this server receives for {rules.domain} only")
-        if agent not in rules.agents:
+        mailbox = rules.mailbox(address)
+        if mailbox is None:
+            domain = rules.names.domain
+            return _ascii(f"550 5.7.1 relay denied: this server receives for {domain} only")
+        if mailbox not in rules.agents and not is_approve_mailbox(mailbox):
             known = ", ".join(sorted(rules.agents))
-            return _ascii(f"550 5.1.1 no agent {agent}; the agents are: {known}")
-        if agent not in envelope.rcpt_tos:
-            envelope.rcpt_tos.append(agent)
+            return _ascii(f"550 5.1.1 no agent {mailbox}; the agents are: {known}")
+        if mailbox not in envelope.rcpt_tos:
+            envelope.rcpt_tos.append(mailbox)
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content = envelope.content
         assert isinstance(content, bytes)  # decode_data is off
+        mail_from = envelope.mail_from or ""
         rules = self._rules()
         try:
             # All are read before one is stored, so that a refusal means that nothing was.
-            parsed = [
-                parse(
-                    content,
-                    mail_from=envelope.mail_from or "",
-                    agent=agent,
-                    rules=rules,
-                    new_id=self._new_id,
-                )
-                for agent in envelope.rcpt_tos
+            found = [
+                await self._read(content, mail_from, mailbox, rules)
+                for mailbox in envelope.rcpt_tos
             ]
-            for trigger in parsed:
-                match trigger:
-                    case Ignored():
-                        log.info("mail ignored", sender=envelope.mail_from, reason=trigger.reason)
+            # Verdicts first: one may come too late, and then the mail is refused as a whole.
+            for entry in sorted(found, key=lambda entry: not isinstance(entry, Verdict)):
+                match entry:
+                    case Verdict():
+                        decided = await self._decide(entry)
+                        log.info("mail decided", sender=mail_from, outcome=decided.text)
                     case Trigger():
-                        await self._accept(trigger)
+                        await self._accept(entry)
+                    case Ignored():
+                        log.info("mail ignored", sender=mail_from, reason=entry.reason)
         except (Refused, Unavailable) as error:
-            log.info("mail refused", sender=envelope.mail_from, error=str(error))
+            log.info("mail refused", sender=mail_from, error=str(error))
             return _ascii(f"{error.smtp_status} {error}")
         return "250 2.0.0 OK"
+
+    async def _read(
+        self, content: bytes, mail_from: str, mailbox: str, rules: MailRules
+    ) -> Verdict | Trigger | Ignored:
+        """What a mail says that its sender is proven to have written, as far as that matters."""
+        if not is_approve_mailbox(mailbox):
+            trigger = parse(
+                content, mail_from=mail_from, agent=mailbox, rules=rules, new_id=self._new_id
+            )
+            if isinstance(trigger, Ignored) or not trigger.authentic:
+                return trigger
+            proven = await self._is_authenticated(content, trigger.sender)
+            return trigger.model_copy(update={"authentic": proven})
+        answer = parse_answer(
+            content, mail_from=mail_from, mailbox=mailbox, rules=rules, new_id=self._new_id
+        )
+        match answer:
+            case Ignored():
+                return answer
+            case Verdict(by=by):
+                sender = by.removeprefix("email:")
+            case Trigger(sender=sender):
+                pass
+        if not await self._is_authenticated(content, sender):
+            raise Unauthenticated(
+                f"nothing proves that this is from {sender} (DKIM, DMARC), so it decides nothing"
+            )
+        return answer
+
+    async def _is_authenticated(self, content: bytes, sender: str) -> bool:
+        how = self._settings.mail_authentication
+        return await is_authenticated(content, sender, how, self._lookup)
 
     async def handle_exception(self, error: Exception) -> str:
         log.error("mail session failed", exc_info=error)

@@ -6,7 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ReplyKind = Literal["answer", "question", "failure"]
+ReplyKind = Literal["answer", "question", "failure", "notice"]
+"""A notice is said besides: it is no outcome of a message and ends nothing."""
+
+Urgency = Literal["low", "normal", "high"]
 
 
 class Frozen(BaseModel):
@@ -60,8 +63,45 @@ class Trigger(Frozen):
     attachments: tuple[Attachment, ...] = ()
 
 
+class Prompt(Frozen):
+    """How a question may be answered other than by writing: by a button, a link or a mail.
+
+    `id` ("run:version") names the one approval or question that an answer is for. `choices` are
+    the buttons' words; an approval has none, its buttons are approve and deny.
+    """
+
+    id: str
+    kind: Literal["approval", "question"]
+    choices: tuple[str, ...] = ()
+    urgency: Urgency = "normal"
+
+
+class Verdict(Frozen):
+    """Somebody's answer to one `Prompt`, given by a button, a signed link or a signed mail.
+
+    `choice` is "approve" or "deny" for an approval, else one of its choices. `by` is the person
+    as `principal` writes it, proven by the channel. `remark` is what else they wrote.
+    """
+
+    prompt: str
+    choice: str
+    by: str
+    remark: str = ""
+
+
+class Decided(Frozen):
+    """The verdict counts. `text` tells its giver so."""
+
+    text: str
+
+
 class Reply(Frozen):
-    """One outbound message. `key` ("run:version") makes sending it idempotent."""
+    """One outbound message. `key` ("run:version") makes sending it idempotent.
+
+    `prompt` says how a question may be answered. A notice that `resolves` an earlier question
+    carries the receipt of that question's message: a channel that can change what it sent takes
+    the buttons away there; others send the text.
+    """
 
     key: str
     run_id: str
@@ -70,6 +110,8 @@ class Reply(Frozen):
     kind: ReplyKind
     text: str
     to: Address
+    prompt: Prompt | None = None
+    resolves: str = ""
 
 
 class Accepted(Frozen):
@@ -83,3 +125,8 @@ class Ignored(Frozen):
     """What came in is well-formed but asks for no answer: a bot, a bounce, an edit."""
 
     reason: str
+
+
+def principal(channel: str, person: str) -> str:
+    """A person as approvers are listed: "slack:u0123", "email:ana@example.com". Lower case."""
+    return f"{channel}:{person}".lower()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from channels.channel import Channel
-from channels.email import EmailChannel
+from channels.email_out import EmailChannel
 from channels.settings import ChannelSettings
-from channels.slack import SlackChannel
+from channels.slack_send import SlackChannel
 from channels.terminal import HeldChannel
 from channels.webhook import WebhookChannel
 

@@ -39,6 +39,18 @@ class ChannelSettings(PonderdSettings):
         description="Standard Webhooks secret (whsec_…): checks inbound webhooks and signs "
         "outbound ones",
     )
+    signing_secret: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="signs approval links and the marks in our mails; without it there are no "
+        "links, and no mail proves anything",
+    )
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s]+$",
+        description="where people reach this daemon: the base of approval links; `ponderd up` takes "
+        "its own address if there is none",
+    )
     callback_allow: CommaList = Field(
         (),
         description="hosts, comma-separated (host or host:port), that reply_to may name although "
@@ -66,6 +78,13 @@ class ChannelSettings(PonderdSettings):
         description="senders, comma-separated (address or @domain), that agents answer; "
         "default: anyone at PONDERD_MAIL_DOMAIN",
     )
+    mail_authentication: str = Field(
+        "off",
+        pattern=r"^(off|dkim|relay:[^\s;]+)$",
+        description="who proves that a mail is from the address it names: `relay:ID` "
+        "(Authentication-Results of your mail server, by its authserv-id), `dkim` (verified here), "
+        "or `off`: whoever has our mail",
+    )
 
     @field_validator("webhook_secret")
     @classmethod
@@ -75,6 +94,12 @@ class ChannelSettings(PonderdSettings):
 
             standard_key(value.get_secret_value())
         return value
+
+    @property
+    def signing_key(self) -> bytes:
+        """What marks and links are made with; empty without PONDERD_SIGNING_SECRET."""
+        secret = self.signing_secret
+        return secret.get_secret_value().encode() if secret else b""
 
     @property
     def outbox(self) -> Path:

@@ -18,6 +18,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from channels.callback import CallbackResolver, RefusedAddress, refuse_literal
 from channels.errors import DeliveryFailed, Malformed, Refused, Unauthenticated
+from channels.links import approval_url
 from channels.message import Address, Frozen, Reply, Trigger
 from channels.settings import ChannelSettings
 from channels.signature import (
@@ -225,6 +226,30 @@ def _callback(value: object) -> str:
     return value
 
 
+def payload(reply: Reply, public_url: str | None) -> dict[str, Any]:
+    """What a callback receives. With `public_url` it is told where to answer a question; the API
+    token goes with the answer."""
+    body: dict[str, Any] = {
+        "type": "run.reply",
+        "run_id": reply.run_id,
+        "agent": reply.agent,
+        "conversation": reply.conversation,
+        "kind": reply.kind,
+        "text": reply.text,
+    }
+    prompt = reply.prompt
+    if prompt is not None:
+        body["prompt"] = prompt.model_dump(mode="json")
+    if prompt is not None and public_url is not None:
+        base = public_url.rstrip("/")
+        body["answer_url"] = (
+            approval_url(base, prompt.id)
+            if prompt.kind == "approval"
+            else f"{base}/runs/{reply.run_id}/messages"
+        )
+    return body
+
+
 class WebhookChannel:
     """Posts replies to callbacks, signed with PONDERD_WEBHOOK_SECRET.
 
@@ -238,6 +263,7 @@ class WebhookChannel:
     ) -> None:
         self._secret = settings.webhook_secret
         self._allow = settings.callback_allow
+        self._public_url = settings.public_url
         self._resolver = resolver
         self._session: aiohttp.ClientSession | None = None
 
@@ -248,16 +274,7 @@ class WebhookChannel:
             refuse_literal(reply.to.to, allow=self._allow)
         except Refused as error:
             raise DeliveryFailed(f"callback refused: {error}", permanent=True) from error
-        body = json.dumps(
-            {
-                "type": "run.reply",
-                "run_id": reply.run_id,
-                "agent": reply.agent,
-                "conversation": reply.conversation,
-                "kind": reply.kind,
-                "text": reply.text,
-            }
-        ).encode()
+        body = json.dumps(payload(reply, self._public_url)).encode()
         key = standard_key(self._secret.get_secret_value())
         headers = sign_standard(key, message_id=reply.key, body=body, now=time.time())
         headers["content-type"] = "application/json"

@@ -38,6 +38,14 @@ class ServerSentEvent(NamedTuple):
     data: str
 
 
+class Prompt(NamedTuple):
+    """The bytes of one model call's request; `verified`: their SHA-256 is the recorded one."""
+
+    body: bytes
+    sha256: str
+    verified: bool
+
+
 class Api:
     def __init__(self, settings: DaemonSettings, *, pauses: tuple[float, ...] = PAUSES) -> None:
         self._host, self._port = listening_host(settings), settings.http_port
@@ -57,6 +65,7 @@ class Api:
         text: str,
         *,
         channel: str,
+        by: str,
         conversation: str | None = None,
         reply_to: str | None = None,
     ) -> View:
@@ -64,6 +73,7 @@ class Api:
             "agent": agent,
             "text": text,
             "channel": channel,
+            "by": by,
             "conversation": conversation,
             "reply_to": reply_to,
         }
@@ -77,10 +87,54 @@ class Api:
         body = {"text": text, "by": by}
         return self._view("POST", f"{_run(run_id)}/messages", body, _new_key())
 
-    def signal(self, run_id: str, verb: str, by: str, reason: str = "") -> View:
+    def signal(self, run_id: str, verb: str, by: str, **options: str | bool) -> View:
         """`verb` is pause, resume or cancel."""
-        body = {"by": by} | ({"reason": reason} if reason else {})
-        return self._view("POST", f"{_run(run_id)}/{verb}", body)
+        given = {name: value for name, value in options.items() if value}
+        return self._view("POST", f"{_run(run_id)}/{verb}", {"by": by, **given})
+
+    def fork(self, run_id: str, *, at: int | None, text: str | None, by: str) -> View:
+        body = {"at": at, "text": text, "by": by}
+        return self._view("POST", f"{_run(run_id)}/fork", body, _new_key())
+
+    def event(self, run_id: str, name: str, payload: Any, *, by: str) -> View:
+        body = {"name": name, "payload": payload, "by": by}
+        return self._view("POST", f"{_run(run_id)}/events", body, _new_key())
+
+    def prompt(self, run_id: str, version: int) -> Prompt:
+        def send() -> Prompt:
+            with self._send("GET", f"{_run(run_id)}/prompts/{version}") as response:
+                body = response.read()
+                sha256 = response.getheader("x-prompt-sha256", "")
+                return Prompt(body, sha256, response.getheader("x-prompt-verified") == "true")
+
+        return self._persist(send)
+
+    def approvals(self) -> list[View]:
+        found: list[View] = self.get("/approvals")["approvals"]
+        return found
+
+    def approval_of(self, run_id: str) -> View | None:
+        """The open approval of a run, if it waits for one."""
+        return next((found for found in self.approvals() if found["run_id"] == run_id), None)
+
+    def decide(
+        self,
+        approval: View,
+        *,
+        approve: bool,
+        by: str,
+        remark: str = "",
+        arguments: Mapping[str, Any] | None = None,
+    ) -> View:
+        """Approve or deny exactly what `approval` shows."""
+        body = {
+            "approve": approve,
+            "by": by,
+            "remark": remark,
+            "arguments": arguments,
+            "digest": approval["digest"] or None,
+        }
+        return self._view("POST", f"/approvals/{quote(approval['id'], safe='')}", body)
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get(f"{_run(run_id)}/events")["events"]

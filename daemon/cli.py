@@ -11,6 +11,7 @@ import typer
 from channels.errors import PonderdError, StartupFailed, Unauthenticated, Unavailable
 from channels.text import one_line
 from daemon.commands import runs
+from daemon.commands.approvals import approvals
 from daemon.commands.terminal import Json, coloured, complain, emit_json, say
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(runs.app, name="runs")
+app.command(epilog="Example: ponderd approvals")(approvals)
 
 LogsAsJson = Annotated[bool, typer.Option("--json", help="Log in JSON, one object per line.")]
 
@@ -124,7 +126,9 @@ def launch(
     from daemon.commands.outcome import report
 
     api = runs.connect()
-    view = api.launch(agent, text, channel="api", conversation=conversation, reply_to=reply_to)
+    view = api.launch(
+        agent, text, channel="api", by=runs.me(), conversation=conversation, reply_to=reply_to
+    )
     raise typer.Exit(report(api, view, wait=wait, as_json=as_json))
 
 

@@ -88,8 +88,8 @@ class Configuration:
 def load(**overrides: str) -> Configuration:
     """Settings from the environment; `overrides` (by field name) go before it.
 
-    The API token and the webhook secret come from the data folder if nothing else names them, so
-    that commands find the ponderd that `ponderd up` started. Raises `StartupFailed`.
+    The API token, the webhook and the signing secret come from the data folder if nothing else
+    names them, so that commands find the ponderd that `ponderd up` started. Raises `StartupFailed`.
     """
     problems: dict[str, None] = {}  # data_dir is part of all three: say it once
     channels = _read(ChannelSettings, overrides, problems)
@@ -104,10 +104,11 @@ def load(**overrides: str) -> Configuration:
     if token and daemon.api_token is None:
         daemon = daemon.model_copy(update={"api_token": SecretStr(token)})
         used.add("api_token")
-    if made and channels.webhook_secret is None:
-        secret = SecretStr(made.webhook_secret)
-        channels = channels.model_copy(update={"webhook_secret": secret})
-        used.add("webhook_secret")
+    for name in ("webhook_secret", "signing_secret"):
+        secret = getattr(made, name, "")
+        if secret and getattr(channels, name) is None:
+            channels = channels.model_copy(update={name: SecretStr(secret)})
+            used.add(name)
     return Configuration(channels, workers, daemon, unknown(os.environ), frozenset(used))
 
 
@@ -155,7 +156,7 @@ def unknown(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def without_credentials(url: str) -> str:
-    return re.sub(r"^([a-z]+://)?.*@", r"\1***@", url)
+    return re.sub(r"^([a-z+]+://)?.*@", r"\1***@", url)
 
 
 def _read(settings: type[S], overrides: Mapping[str, Any], problems: dict[str, None]) -> S | None:

@@ -12,11 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import aiohttp
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from channels.errors import ModelFailed, StartupFailed
+from channels.errors import ModelFailed, StartupFailed, Unavailable
 from channels.message import Frozen
 from channels.settings import ChannelSettings
 from daemon import configuration
@@ -25,6 +22,7 @@ from daemon.configuration import Configuration, without_credentials
 from daemon.routing import load_routes
 from workers.discovery import discover
 from workers.llm.http import Http
+from workers.redis_client import server_infos
 from workers.settings import WorkerSettings
 
 PATIENCE = 5.0
@@ -93,10 +91,15 @@ async def _within(check: Awaitable[Check], name: str) -> Check:
 def _settings(settings: Configuration) -> list[Check]:
     warnings = [Check(name="settings", level="warn", found=line) for line in settings.warnings]
     try:
-        agents = discover(settings.workers.agent_folders)
-        load_routes(settings.daemon.config, agents)
+        workers = settings.workers
+        agents = discover(workers.agent_folders, workers.config_file)
+        load_routes(workers.config_file, agents)
     except StartupFailed as error:
         return [*warnings, Check(name="settings", level="fail", found=str(error))]
+    if workers.redis_url is not None and settings.channels.signing_secret is None:
+        found = "there is no PONDERD_SIGNING_SECRET: no approval by link, and none by mail"
+        advice = "set it, the same for `ponderd serve` and every `ponderd work`"
+        warnings.append(Check(name="signing", level="warn", found=found, advice=advice))
     found = f"valid; agents: {', '.join(sorted(agents))}"
     return [*warnings, Check(name="settings", level="ok", found=found)]
 
@@ -180,20 +183,15 @@ async def _state(url: str | None, parts: Mapping[str, str]) -> Check:
         return _embedded(name, parts.get("state"))
     where = without_credentials(url)
     try:
-        async with redis.asyncio.Redis.from_url(
-            url,
-            decode_responses=True,
-            socket_timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
-            retry=Retry(NoBackoff(), 0),
-        ) as client:
-            info: dict[str, Any] = await client.info("server", "persistence", "memory")
-    except (redis.RedisError, OSError, ValueError) as error:
-        found = f"{where} does not answer: {error}"
+        infos = await server_infos(url)
+    except (Unavailable, ValueError) as error:
+        found = f"{where}: {error}"
         return Check(
             name=name, level="fail", found=found, advice="start it, or set PONDERD_REDIS_URL"
         )
-    return judge_state_server(where, info)
+    levels: tuple[Level, ...] = ("fail", "warn", "ok")
+    checks = [judge_state_server(where, info) for info in infos]
+    return min(checks, key=lambda check: levels.index(check.level))
 
 
 def judge_state_server(where: str, info: Mapping[str, Any]) -> Check:

@@ -1,4 +1,4 @@
-"""Where other systems call in: webhooks and Slack's events."""
+"""Where other systems call in: webhooks, Slack's events and its buttons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from channels import webhook
 from channels.callback import check_callback
-from channels.channel import Accept
+from channels.channel import Accept, Decide
 from channels.errors import NotFound
 from channels.settings import ChannelSettings
 from channels.slack import build_app as build_slack
@@ -50,9 +50,12 @@ def webhook_routes(
     return router
 
 
-def slack_routes(accept: Accept, settings: ChannelSettings) -> APIRouter:
+def slack_routes(accept: Accept, decide: Decide, settings: ChannelSettings) -> APIRouter:
+    """Slack's events and pressed buttons."""
     router = APIRouter(tags=["slack"])
-    handle = http_handler(build_slack(settings, accept)) if settings.slack_signing_secret else None
+    handle = None
+    if settings.slack_signing_secret:
+        handle = http_handler(build_slack(settings, accept, decide))
 
     @router.post("/slack/events", response_model=None)
     async def events(request: Request) -> Response | JSONResponse:

@@ -1,4 +1,5 @@
-"""Which agent answers a trigger, as ponderd.toml says. Pure, but for reading the file.
+"""Which agent answers a trigger, as ponderd.toml says. Pure, but for reading the file. Its table
+`[agents]` is the business of workers/agent_config.py.
 
 [slack]
 agent = "assistant"                  # app mentions and direct messages
@@ -17,7 +18,6 @@ text = "{{ issue.title }}\\n{{ issue.body }}"
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from pydantic import Field, ValidationError, field_validator
 from channels.errors import NotFound, StartupFailed
 from channels.message import Frozen, Trigger
 from channels.webhook import WebhookRoute
+from workers.agent_config import read_toml, wrong_entry
 
 DEFAULT_AGENT = "assistant"
 DEFAULT_SOURCE = WebhookRoute(
@@ -93,21 +94,15 @@ class Routes(Frozen):
 def load_routes(
     path: Path | None, agents: Collection[str], environ: Mapping[str, str] = os.environ
 ) -> Routes:
-    """Read `path`, or ./ponderd.toml if that is there, or nothing. Raises `StartupFailed`."""
+    """The routes that `path` says, or those of no file. Raises `StartupFailed`."""
     if path is None:
-        path = Path("ponderd.toml")
-        if not path.exists():
-            return _webhooks_by_default()
-    try:
-        data = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise StartupFailed(f"{path}: {error}", exit_code=2) from error
+        return Routes.model_validate({"webhooks": {}})
+    data = read_toml(path)
+    data.pop("agents", None)
     try:
         routes = Routes.model_validate({"webhooks": {}, **_with_secrets(data, path, environ)})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise StartupFailed(f"{path}: {where}: {first['msg']}", exit_code=2) from error
+        raise wrong_entry(path, error) from error
     for where, agent in routes.named_agents():
         if agent not in agents:
             known = ", ".join(sorted(agents))
@@ -115,10 +110,6 @@ def load_routes(
                 f"{path}: {where} names the agent {agent!r}; known agents: {known}", exit_code=2
             )
     return routes
-
-
-def _webhooks_by_default() -> Routes:
-    return Routes.model_validate({"webhooks": {}})
 
 
 def _with_secrets(data: dict[str, Any], path: Path, environ: Mapping[str, str]) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import secrets
 import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from channels.callback import check_callback
@@ -19,7 +20,8 @@ from daemon.dispatcher import Dispatcher
 from workers import events as e
 from workers.reducer import fold
 from workers.run import TERMINAL
-from workers.runs import RunPage, Runs, RunView, view
+from workers.runs import Runs
+from workers.views import RunPage, RunView, view
 
 POLL_SECONDS = 0.1
 KEEP_ALIVE_SECONDS = 15.0
@@ -38,6 +40,7 @@ class Launch(Body):
     conversation: str | None = Field(None, min_length=1, max_length=200)
     reply_to: str | None = Field(None, max_length=2000, description="callback URL for the answer")
     channel: Literal["api", "terminal"] = "api"
+    by: str = Field("api", min_length=1, max_length=200, description="who writes")
 
 
 class NewMessage(Body):
@@ -47,7 +50,24 @@ class NewMessage(Body):
 
 class Steer(Body):
     by: str = Field("api", max_length=200)
+
+
+class Resume(Steer):
+    adopt_version: bool = Field(False, description="go on with the agent's newest version")
+
+
+class Cancel(Steer):
     reason: str = Field("", max_length=2000)
+
+
+class Fork(Steer):
+    at: int | None = Field(None, ge=1, description="copy this many events; default: all")
+    text: str | None = Field(None, min_length=1, description="a message to the new run")
+
+
+class OutsideEvent(Steer):
+    name: str = Field(min_length=1, max_length=200)
+    payload: Any = Field(None, description="what the run gets to see: text, or JSON")
 
 
 def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ...]) -> APIRouter:
@@ -65,7 +85,7 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
             keys=keys,
             conversation=conversation,
             text=body.text,
-            sender=body.channel,
+            sender=body.by,
             agent=body.agent,
             authentic=True,
             reply_to=Address(channel="webhook", to=body.reply_to) if body.reply_to else None,
@@ -119,13 +139,38 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
         return await runs.pause(run_id, (body or Steer.model_validate({})).by)
 
     @router.post("/{run_id}/resume")
-    async def resume(run_id: str, body: Steer | None = None) -> RunView:
-        return await runs.resume(run_id, (body or Steer.model_validate({})).by)
+    async def resume(run_id: str, body: Resume | None = None) -> RunView:
+        body = body or Resume.model_validate({})
+        return await runs.resume(run_id, body.by, adopt_version=body.adopt_version)
 
     @router.post("/{run_id}/cancel")
-    async def cancel(run_id: str, body: Steer | None = None) -> RunView:
-        body = body or Steer.model_validate({})
+    async def cancel(run_id: str, body: Cancel | None = None) -> RunView:
+        body = body or Cancel.model_validate({})
         return await runs.cancel(run_id, body.by, body.reason)
+
+    @router.post("/{run_id}/events")
+    async def event(run_id: str, body: OutsideEvent, key: Key = None) -> RunView:
+        """Something happened that the run waits for, or will: it is not lost if it comes first."""
+        keys = await _keys(runs, key, run_id, body)
+        payload = body.payload if isinstance(body.payload, str) else json.dumps(body.payload)
+        await runs.event(run_id, body.name, payload, by=body.by, keys=keys)
+        return await runs.show(run_id)
+
+    @router.post("/{run_id}/fork", status_code=201)
+    async def fork(run_id: str, body: Fork, key: Key = None) -> RunView:
+        """A new run that begins with the events of this one."""
+        keys = await _keys(runs, key, run_id, body)
+        return await runs.fork(run_id, at=body.at, by=body.by, text=body.text, keys=keys)
+
+    @router.get("/{run_id}/prompts/{version}", response_class=Response)
+    async def prompt(run_id: str, version: int) -> Response:
+        """The exact request of the model call that became event `version`."""
+        found = await runs.prompt(run_id, version)
+        headers = {
+            "x-prompt-sha256": found.sha256,
+            "x-prompt-verified": "true" if found.verified else "false",
+        }
+        return Response(found.body, media_type="application/json", headers=headers)
 
     return router
 

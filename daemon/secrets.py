@@ -17,11 +17,14 @@ from channels.message import Frozen
 
 
 class Secrets(Frozen):
-    """`webhook_secret` is a Standard Webhooks secret: `whsec_` and 24 bytes in base64."""
+    """`webhook_secret` is a Standard Webhooks secret: `whsec_` and 24 bytes in base64.
+    `signing_secret` is empty in a file of the first version that nothing was started with since.
+    """
 
     api_token: str
     webhook_secret: str
     state_password: str
+    signing_secret: str = ""
 
 
 def load_or_create(data_dir: Path) -> Secrets:
@@ -35,6 +38,8 @@ def load_or_create(data_dir: Path) -> Secrets:
                 webhook_secret="whsec_" + base64.b64encode(secrets.token_bytes(24)).decode(),
                 state_password=secrets.token_urlsafe(24),
             )
+        if not found.signing_secret:
+            found = found.model_copy(update={"signing_secret": secrets.token_urlsafe(24)})
             _write(secrets_file(data_dir), found.model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise StartupFailed(f"cannot keep secrets in {data_dir}: {error.strerror}") from error

@@ -17,6 +17,7 @@ from channels.mailserver import MailServer
 from channels.settings import ChannelSettings
 from channels.slack import SocketMode
 from channels.slack import build_app as build_slack
+from daemon.approval_api import approval_page_routes, approval_routes
 from daemon.dispatcher import Dispatcher
 from daemon.health import health_routes
 from daemon.http import BodyLimit, install_errors, require_token
@@ -47,11 +48,11 @@ def serve(channels: ChannelSettings, workers: WorkerSettings, daemon: DaemonSett
 
 async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: DaemonSettings) -> int:
     assert workers.redis_url is not None
-    agents = discover(workers.agent_folders)
-    routes = load_routes(daemon.config, agents)
+    agents = discover(workers.agent_folders, workers.config_file)
+    routes = load_routes(workers.config_file, agents)
     listening = _listen(daemon.host, daemon.http_port)
     store = RedisStore(connect(workers.redis_url))
-    poker = Poker(workers.redis_url)
+    poker = Poker(workers.broker)
     try:
         runs = Runs(store, agents, poker.poke)
         dispatcher = Dispatcher(runs, routes)
@@ -60,9 +61,10 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         mail = MailServer(
             channels,
             dispatcher.accept,
+            decide=runs.verdict,
             agents=lambda: routes.mailboxes(agents),
         )
-        async with _mail(mail, daemon), _socket_mode(channels, dispatcher):
+        async with _mail(mail, daemon), _socket_mode(channels, runs, dispatcher):
             config = uvicorn.Config(
                 app,
                 log_config=None,
@@ -94,12 +96,14 @@ def create_app(
     )
     app.add_middleware(BodyLimit)
     install_errors(app)
-    app.include_router(
+    app.include_router(approval_page_routes(runs, channels.signing_secret))
+    for router in (
         run_routes(runs, dispatcher, channels.callback_allow),
-        dependencies=[Depends(require_token(daemon.api_token))],
-    )
+        approval_routes(runs),
+    ):
+        app.include_router(router, dependencies=[Depends(require_token(daemon.api_token))])
     app.include_router(webhook_routes(dispatcher.accept, routes, channels, daemon.api_token))
-    app.include_router(slack_routes(dispatcher.accept, channels))
+    app.include_router(slack_routes(dispatcher.accept, runs.verdict, channels))
     return app
 
 
@@ -116,11 +120,13 @@ async def _mail(server: MailServer, daemon: DaemonSettings) -> AsyncIterator[Non
 
 
 @contextlib.asynccontextmanager
-async def _socket_mode(channels: ChannelSettings, dispatcher: Dispatcher) -> AsyncIterator[None]:
+async def _socket_mode(
+    channels: ChannelSettings, runs: Runs, dispatcher: Dispatcher
+) -> AsyncIterator[None]:
     if channels.slack_app_token is None:
         yield
         return
-    app = build_slack(channels, dispatcher.accept)
+    app = build_slack(channels, dispatcher.accept, runs.verdict)
     slack = SocketMode(app, channels.slack_app_token.get_secret_value())
     await slack.start()
     try:

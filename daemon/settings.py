@@ -15,12 +15,15 @@ class DaemonSettings(PonderdSettings):
         default_factory=lambda: platformdirs.user_cache_path("ponderd"),
         description="where the embedded model is kept, once per user",
     )
+    state_fsync: str = Field(
+        "everysec",
+        pattern="^(everysec|always)$",
+        description="when the embedded state server writes to the disk: everysec may lose the "
+        "last second when the whole machine dies; always loses nothing, and is slower",
+    )
     host: str = Field("127.0.0.1", description="address that HTTP and SMTP listen on")
     http_port: int = Field(8700, ge=1, le=65535, description="port of the HTTP API")
     smtp_port: int = Field(8725, ge=1, le=65535, description="port of the mail server")
     api_token: SecretStr | None = Field(
         None, description="bearer token of the HTTP API; `ponderd up` makes one if there is none"
-    )
-    config: Path | None = Field(
-        None, description="ponderd.toml with the routes; default: ./ponderd.toml if it is there"
     )

@@ -53,6 +53,7 @@ class Site:
     data_dir: Path
     api_token: str
     webhook_secret: str
+    signing_secret: str
     state_password: str
     state_port: int
     model_port: int
@@ -131,7 +132,8 @@ def _run(site: Site, console: Console, as_json: bool) -> None:
         when_ready=when_ready,
         write_problem=lambda: state_server.write_problem(site.redis_url),
     )
-    load_routes(site.daemon.config, discover(site.workers.agent_folders))  # or say what is wrong
+    agents = discover(site.workers.agent_folders, site.workers.config_file)
+    load_routes(site.workers.config_file, agents)  # or say what is wrong
     supervisor.end_leftovers()
     require_free_port(site.daemon.host, site.daemon.http_port, "PONDERD_HTTP_PORT")
     require_free_port(site.daemon.host, site.daemon.smtp_port, "PONDERD_SMTP_PORT")
@@ -147,7 +149,9 @@ def services(site: Site) -> tuple[Service, ...]:
     """In the order of their start; they stop in the reverse one."""
     embedded = []
     if site.workers.redis_url is None:
-        config = state_server.write_config(site.data_dir, site.state_port, site.state_password)
+        config = state_server.write_config(
+            site.data_dir, site.state_port, site.state_password, site.daemon.state_fsync
+        )
         state = Service(
             "state server",
             state_server.command(config),
@@ -222,6 +226,7 @@ def _choose(
         data_dir=data_dir,
         api_token=_configured(daemon.api_token) or made.api_token,
         webhook_secret=_configured(channels.webhook_secret) or made.webhook_secret,
+        signing_secret=_configured(channels.signing_secret) or made.signing_secret,
         state_password=made.state_password,
         state_port=state_port,
         model_port=model_port,
@@ -325,6 +330,8 @@ def _environment(site: Site) -> dict[str, str]:
         "PONDERD_MODEL_URL": site.model_url,
         "PONDERD_API_TOKEN": site.api_token,
         "PONDERD_WEBHOOK_SECRET": site.webhook_secret,
+        "PONDERD_SIGNING_SECRET": site.signing_secret,
+        "PONDERD_PUBLIC_URL": site.channels.public_url or site.http_url,
     }
 
 

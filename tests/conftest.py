@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.services.state_cluster import StateCluster
 from tests.services.state_server import StateServer
 
 # Settings of the person who runs the tests must not leak into them.
@@ -26,6 +27,19 @@ def redis_url(redis_server: StateServer) -> str:
     """A real state server, empty."""
     redis_server.empty()
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StateCluster]:
+    with StateCluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster_url(redis_cluster: StateCluster) -> str:
+    """A real cluster of three nodes, empty."""
+    redis_cluster.empty()
+    return redis_cluster.url
 
 
 @pytest.fixture

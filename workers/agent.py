@@ -9,13 +9,29 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, create_model
 
 from workers.events import ThinkingMode
+from workers.policies import Approvals, Budgets, Busy
 
 ApprovalPolicy = Literal["never", "always"] | Callable[[Mapping[str, Any]], bool]
+
+
+class WaitFor(NamedTuple):
+    """What a tool returns to make the run wait, without a worker, for a second or a month.
+
+    Until `event` arrives (POST /runs/{id}/events; one that came before is not lost), or for
+    `seconds`, whichever is first. `note` is the result that the model gets to see.
+    """
+
+    seconds: float | None = None
+    event: str = ""
+    note: str = "waiting"
+
+
+Result = str | WaitFor
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +53,19 @@ class Tool:
 
     `arguments` validates and describes its parameters; `idempotent` says that running it twice
     with the same key does no more than once; `approval` says when a person must agree first.
+    `check` takes the same parameters and raises for what could not be done anyway: nobody is
+    asked to approve that.
     """
 
     name: str
     description: str
     arguments: type[BaseModel]
-    function: Callable[..., str] | Callable[..., Awaitable[str]]
+    function: Callable[..., Result] | Callable[..., Awaitable[Result]]
     context_parameter: str | None
     idempotent: bool
     approval: ApprovalPolicy
     timeout: float
+    check: Callable[..., None] | None = None
 
     def needs_approval(self, arguments: Mapping[str, Any]) -> bool:
         match self.approval:
@@ -60,17 +79,26 @@ class Tool:
                 except Exception:  # a policy that cannot decide leaves it to a person
                     return True
 
+    def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as the function wants them. Raises `pydantic.ValidationError`."""
+        checked = self.arguments.model_validate(arguments)
+        return {name: getattr(checked, name) for name in type(checked).model_fields}
+
 
 def tool(
-    *, idempotent: bool = False, approval: ApprovalPolicy = "never", timeout: float = 60
-) -> Callable[[Callable[..., str] | Callable[..., Awaitable[str]]], Tool]:
+    *,
+    idempotent: bool = False,
+    approval: ApprovalPolicy = "never",
+    timeout: float = 60,
+    check: Callable[..., None] | None = None,
+) -> Callable[[Callable[..., Result] | Callable[..., Awaitable[Result]]], Tool]:
     """Turn a typed function into a `Tool`; its docstring is what the model reads.
 
     A plain function runs in a thread, a coroutine function on the worker's loop; both return the
-    text that the model gets to see, and are given up after `timeout` seconds.
+    text that the model gets to see (or `WaitFor`), and are given up after `timeout` seconds.
     """
 
-    def decorate(function: Callable[..., str] | Callable[..., Awaitable[str]]) -> Tool:
+    def decorate(function: Callable[..., Result] | Callable[..., Awaitable[Result]]) -> Tool:
         fields: dict[str, Any] = {}
         context_parameter = None
         parameters = inspect.signature(function, eval_str=True).parameters
@@ -91,6 +119,7 @@ def tool(
             idempotent=idempotent,
             approval=approval,
             timeout=timeout,
+            check=check,
         )
 
     return decorate
@@ -132,9 +161,18 @@ class Agent:
     describe: Callable[[Any], str] | None = None
     thinking: ThinkingMode | Literal["auto"] = "auto"
     limits: Limits = field(default_factory=Limits)
+    questions: Literal["text", "any"] = "text"
+    """any: the model may also ask for yes or no, or offer choices, and say how urgent it is."""
+    approvals: Approvals = field(default_factory=Approvals)
+    busy: Mapping[str, Busy] = field(default_factory=dict)
+    """By channel; "default" for all others."""
+    budgets: Budgets = field(default_factory=Budgets)
 
     def tool(self, name: str) -> Tool | None:
         return next((tool for tool in self.tools if tool.name == name), None)
+
+    def busy_in(self, channel: str) -> Busy:
+        return self.busy.get(channel) or self.busy.get("default") or Busy()
 
     @functools.cached_property
     def version(self) -> str:
@@ -144,5 +182,5 @@ class Agent:
             "examples": [[example.said, dict(example.did)] for example in self.examples],
             "tools": {t.name: [t.description, t.arguments.model_json_schema()] for t in self.tools},
             "output": self.output.model_json_schema() if self.output else None,
-        }
+        } | ({"questions": self.questions} if self.questions != "text" else {})
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]

@@ -14,8 +14,8 @@ ADVANCE = "ponderd.advance"
 QUEUE = "ponderd"
 
 
-def create_app(redis_url: str) -> Celery:
-    app = Celery("ponderd", broker=redis_url, set_as_current=False)
+def create_app(broker_url: str) -> Celery:
+    app = Celery("ponderd", broker=broker_url, set_as_current=False)
     app.conf.update(
         task_default_queue=QUEUE,
         task_ignore_result=True,
@@ -43,8 +43,8 @@ class Poker:
     """Tells the workers of a run, in the background. Never fails: the sweeper finds what a lost
     poke leaves behind."""
 
-    def __init__(self, redis_url: str) -> None:
-        self._app = create_app(redis_url)
+    def __init__(self, broker_url: str) -> None:
+        self._app = create_app(broker_url)
         self._pending: set[asyncio.Task[None]] = set()
 
     def poke(self, run_id: str) -> None:

@@ -1,4 +1,5 @@
-"""Find the agents: those that come with ponderd, and every *.py of the operator's own folders."""
+"""Find the agents: those that come with ponderd, and every *.py of the operator's own folders;
+ponderd.toml goes before what their files say of policies."""
 
 from __future__ import annotations
 
@@ -10,14 +11,16 @@ from pathlib import Path
 
 from channels.errors import StartupFailed
 from workers.agent import Agent
+from workers.agent_config import configured
 from workers.answers import actions
 
 SHIPPED = Path(__file__).parent / "agents"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
-def discover(folders: Sequence[Path]) -> dict[str, Agent]:
-    """All agents by name. Files that begin with an underscore are passed over.
+def discover(folders: Sequence[Path], config: Path | None = None) -> dict[str, Agent]:
+    """All agents by name, with the policies that the file `config` has for them. Files that begin
+    with an underscore are passed over.
 
     Raises `StartupFailed` naming the file that is broken, or both that define the same agent.
     """
@@ -30,7 +33,7 @@ def discover(folders: Sequence[Path]) -> dict[str, Agent]:
                 raise _broken(file, f"the agent {agent.name} is already in {files[agent.name]}")
             agents[agent.name] = agent
             files[agent.name] = file
-    return agents
+    return configured(agents, config) if config else agents
 
 
 def load(file: Path) -> Agent:

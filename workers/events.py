@@ -10,61 +10,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from channels.message import Address, Frozen, ReplyKind
-
-ThinkingMode = Literal["none", "short", "long"]
-RejectionReason = Literal["prose", "invalid_json", "empty", "unknown_action", "invalid_arguments"]
-
-
-class Decision(Frozen):
-    """How much one model call may think, and why. `budget` is in tokens."""
-
-    mode: ThinkingMode = "none"
-    reason: str = "default"
-    budget: int = Field(0, ge=0)
-
-
-class ModelCall(Frozen):
-    """The receipt of one model call: what was asked, what it cost.
-
-    `prompt_hash` is the SHA-256 of the exact request body; `seconds` the wall time of all
-    attempts; token counts are the server's own where it reports them.
-    """
-
-    model: str
-    decision: Decision
-    prompt_hash: str
-    seconds: float = Field(ge=0)
-    attempts: int = Field(1, ge=1)
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    reasoning_tokens: int = 0
-
-
-# What a model may choose to do next. `ToolCall` is a tool of the agent's own.
-
-
-class ToolCall(Frozen):
-    action: Literal["tool"] = "tool"
-    tool: str
-    arguments: dict[str, Any]
-
-
-class Answer(Frozen):
-    """Answer the sender. `output` is the agent's typed result where it declares a type."""
-
-    action: Literal["answer"] = "answer"
-    text: str
-    output: dict[str, Any] | None = None
-
-
-class Question(Frozen):
-    action: Literal["question"] = "question"
-    text: str
-
-
-Choice = Annotated[ToolCall | Answer | Question, Field(discriminator="action")]
+from channels.message import Address, Frozen, Prompt, ReplyKind
+from workers.choices import Answer as Answer
+from workers.choices import Choice as Choice
+from workers.choices import Decision as Decision
+from workers.choices import ModelCall as ModelCall
+from workers.choices import Question as Question
+from workers.choices import RejectionReason as RejectionReason
+from workers.choices import ThinkingMode as ThinkingMode
+from workers.choices import ToolCall as ToolCall
+from workers.policies import Measure, Scope
 
 
 class _Event(Frozen):
@@ -82,15 +37,64 @@ class RunLaunched(_Event):
     traceparent: str = ""
 
 
+class RunForked(_Event):
+    """The events before this one are a copy of `source` up to its event `version`."""
+
+    type: Literal["run_forked"] = "run_forked"
+    source: str
+    version: int
+    by: str
+
+
+class VersionAdopted(_Event):
+    """From here on the run uses this version of its agent's prompt and tools. `by` is who chose
+    it; "ponderd" where nothing of an older version was under way."""
+
+    type: Literal["version_adopted"] = "version_adopted"
+    version: str
+    by: str
+
+
 class MessageReceived(_Event):
-    """A person or program wrote; see `channels.message.Trigger` for the fields."""
+    """A person or program wrote; see `channels.message.Trigger` for the fields. `via` is its
+    channel."""
 
     type: Literal["message_received"] = "message_received"
     text: str
     sender: str
+    via: str = ""
     authentic: bool = False
     reply_to: Address | None = None
     attachments: tuple[str, ...] = ()
+
+
+class MessagesJoined(_Event):
+    """The messages that wait are answered together with the one at hand."""
+
+    type: Literal["messages_joined"] = "messages_joined"
+
+
+class MessageRefused(_Event):
+    """A message is not taken up, and its sender is told why (`text`): the agent is busy, or this
+    person may not decide, or the command makes no sense now."""
+
+    type: Literal["message_refused"] = "message_refused"
+    text: str
+
+
+class EventReceived(_Event):
+    """Something outside happened that a run waits for, or will."""
+
+    type: Literal["event_received"] = "event_received"
+    name: str
+    payload: str = ""
+    by: str = ""
+
+
+class WaitEnded(_Event):
+    """The time that a tool call asked to wait is over."""
+
+    type: Literal["wait_ended"] = "wait_ended"
 
 
 class ModelAnswered(_Event):
@@ -121,20 +125,81 @@ class ModelFailed(_Event):
     retry_at: float | None
 
 
+class ModelInterrupted(_Event):
+    """The model call in flight was dropped; what it would have said is not wanted any more."""
+
+    type: Literal["model_interrupted"] = "model_interrupted"
+    reason: str
+
+
 class ApprovalRequested(_Event):
-    """The chosen tool call waits for a person's yes."""
+    """The chosen tool call waits for a person's yes. `digest` (SHA-256) binds the approval to the
+    call's exact arguments; `ask` is who else is asked besides the conversation."""
 
     type: Literal["approval_requested"] = "approval_requested"
     text: str
+    digest: str = ""
+    ask: tuple[Address, ...] = ()
+
+
+class LimitReached(_Event):
+    """A limit of spending is reached; the run waits for a person's yes to as much again."""
+
+    type: Literal["limit_reached"] = "limit_reached"
+    scope: Scope
+    measure: Measure
+    limit: float
+    used: float
+    text: str
+    ask: tuple[Address, ...] = ()
+
+
+class VersionChanged(_Event):
+    """No worker has the version of the agent any more that the run is pinned to; it waits for a
+    person's yes to go on with `version`."""
+
+    type: Literal["version_changed"] = "version_changed"
+    version: str
+    text: str
+    ask: tuple[Address, ...] = ()
 
 
 class ApprovalAnswered(_Event):
-    """`remark` is what the person wrote when it was neither a clear yes nor a clear no."""
+    """Somebody decided. `by` is their name in the channel `via`; `arguments` are those of the call
+    if the approver changed them; `remark` is what else they wrote. `approval` is its id, unless it
+    is the open one (""). `withdrawn`: they wrote something else, so the call is not made.
+    """
 
     type: Literal["approval_answered"] = "approval_answered"
     approved: bool
     by: str
+    via: str = ""
     remark: str = ""
+    approval: str = ""
+    withdrawn: bool = False
+    arguments: dict[str, Any] | None = None
+    digest: str = ""
+
+
+class ApprovalReminded(_Event):
+    """Nobody has answered yet: everybody who was asked is asked again."""
+
+    type: Literal["approval_reminded"] = "approval_reminded"
+
+
+class ApprovalEscalated(_Event):
+    """Nobody answered in time: others are asked, too."""
+
+    type: Literal["approval_escalated"] = "approval_escalated"
+    to: tuple[Address, ...]
+
+
+class ApprovalExpired(_Event):
+    """Nobody answered in time. No person denied anything: a policy says what follows."""
+
+    type: Literal["approval_expired"] = "approval_expired"
+    policy: Literal["deny", "halt"]
+    waited: float
 
 
 class QuestionAsked(_Event):
@@ -151,10 +216,18 @@ class ToolStarted(_Event):
     key: str
 
 
+class Waiting(Frozen):
+    """A durable wait: until `event` arrives or the time is `until` (Unix seconds; None: no end)."""
+
+    event: str = ""
+    until: float | None = None
+
+
 class ToolFinished(_Event):
     type: Literal["tool_finished"] = "tool_finished"
     result: str
     seconds: float = Field(ge=0)
+    wait: Waiting | None = None
 
 
 class ToolFailed(_Event):
@@ -176,6 +249,8 @@ class ReplyStarted(_Event):
     key: str
     kind: ReplyKind
     text: str
+    to: Address | None = None
+    prompt: Prompt | None = None
 
 
 class ReplySent(_Event):
@@ -201,29 +276,48 @@ class RunFailed(_Event):
 
 
 class RunPaused(_Event):
+    """`command`: asked for by a message of the conversation, whose sender is told so."""
+
     type: Literal["run_paused"] = "run_paused"
     by: str
+    command: bool = False
 
 
 class RunResumed(_Event):
+    """`command`: asked for by a message of the conversation, whose sender is told so."""
+
     type: Literal["run_resumed"] = "run_resumed"
     by: str
+    command: bool = False
 
 
 class RunCancelled(_Event):
     type: Literal["run_cancelled"] = "run_cancelled"
     by: str
     reason: str = ""
+    command: bool = False
 
 
 Event = Annotated[
     RunLaunched
+    | RunForked
+    | VersionAdopted
     | MessageReceived
+    | MessagesJoined
+    | MessageRefused
+    | EventReceived
+    | WaitEnded
     | ModelAnswered
     | ModelRejected
     | ModelFailed
+    | ModelInterrupted
     | ApprovalRequested
+    | LimitReached
+    | VersionChanged
     | ApprovalAnswered
+    | ApprovalReminded
+    | ApprovalEscalated
+    | ApprovalExpired
     | QuestionAsked
     | ToolStarted
     | ToolFinished

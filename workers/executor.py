@@ -22,41 +22,34 @@ import structlog
 from pydantic import ValidationError
 
 from channels.channel import Channel
-from channels.errors import DeliveryFailed, ModelFailed, Unavailable
-from channels.message import Reply
+from channels.errors import Unavailable
 from workers import events as e
 from workers.agent import Agent, ToolContext
-from workers.answers import Rejected, interpret, schema
-from workers.context import render
+from workers.deliveries import deliver
 from workers.leases import HeldRun, LeaseLost, Leases
-from workers.llm.client import Completion, ModelClient
-from workers.metrics import Metrics
+from workers.limits import ACCOUNT_TTL, accounts, reached, spending
+from workers.model_calls import ModelCalls
 from workers.reducer import fold
 from workers.run import Outgoing, Run
-from workers.steps import CallModel, CallTool, Record, SendReply, Wait, next_step
+from workers.steps import AskApproval, CallModel, CallTool, Record, SendReply, Wait, next_step
 from workers.store import Release, RunStore
-from workers.thinking.policy import decide
-from workers.tool_calls import call_tool, storable
+from workers.tool_calls import objection as objection_to
+from workers.tool_calls import run_tool
+from workers.versions import PATIENCE, changed, pinned, recorded_version
 
 log = structlog.get_logger(__name__)
 
-MODEL_BACKOFF = (2.0, 10.0, 30.0, 120.0, 300.0)
-"""Seconds until a run comes back to a model server that gave no answer, by failure."""
-
-REPLY_BACKOFF = (2.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 18000.0)
-"""Seconds until a reply is sent again, by attempt; after the last one it is given up."""
-
 UNKNOWN_RETRY = 30.0
 """Seconds until a run is looked at again whose agent or events this worker does not know."""
+
+VERSION_RETRY = 10.0
+"""Seconds until a run is looked at again whose version of the agent this worker does not have."""
 
 RECORD_SECONDS = 60.0
 """For how long a worker tries to write down what has happened while the store is away."""
 
 RECORD_RETRY = 0.2
 """Seconds between two tries of that."""
-
-STORED_CHARS = 20_000
-"""Characters of a tool result or a model answer that are kept."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +58,10 @@ class Executor:
 
     store: RunStore
     agents: Mapping[str, Agent]
-    model: ModelClient
+    model: ModelCalls
     channels: Mapping[str, Channel]
     leases: Leases
-    metrics: Metrics
     data_dir: Path
-    context_chars: int
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def advance(self, run_id: str) -> None:
@@ -102,92 +93,74 @@ class Executor:
             return await held.give_back(held.now() + UNKNOWN_RETRY)
         while not self.draining.is_set():
             structlog.contextvars.bind_contextvars(step=run.version)
-            match next_step(run, agent, held.now()):
+            step = next_step(run, agent, held.now())
+            if isinstance(step, CallModel | CallTool) and agent.version != run.agent_version:
+                pin = await self._pin(held, run)
+                if pin is None:
+                    return await held.give_back(held.now() + VERSION_RETRY)
+                if isinstance(pin, Agent):
+                    agent = pin
+                    continue
+                step = Record(pin)
+            match step:
                 case Wait(until):
                     run, idle = await held.commit(run, [], Release(until))
                     if idle:
                         return None
                 case Record(event):
                     run, _ = await held.commit(run, [event])
+                case AskApproval(request):
+                    run = await self._ask_approval(held, run, agent, request)
                 case CallModel():
-                    run = await _record(held, run, await self._call_model(held, run, agent))
+                    run = await self._call_model(held, run, agent)
                 case CallTool(call, key):
                     run = await self._use_tool(held, run, agent, call, key)
                 case SendReply(outgoing):
                     run = await self._send(held, run, outgoing)
-                case step:
+                case _:
                     assert_never(step)
         return await held.give_back(held.now())
 
-    # -- the model ------------------------------------------------------------------------------
+    async def _pin(
+        self, held: HeldRun, run: Run
+    ) -> Agent | e.VersionAdopted | e.VersionChanged | None:
+        """The agent as the run began with it, or what to write down instead; None: another
+        worker may have it."""
+        agent = self.agents[run.agent]
+        if agent.version == run.agent_version:
+            return agent
+        if not run.fresh:
+            version = await recorded_version(self.store, agent.name, run.agent_version)
+            if version and (older := pinned(agent, version)):
+                return older
+            if held.now() < run.updated_at + PATIENCE:
+                log.warning("another version of the agent is needed", version=run.agent_version)
+                return None
+        return changed(run, agent, held.now())
 
-    async def _call_model(self, held: HeldRun, run: Run, agent: Agent) -> e.Event:
-        try:
-            return await self._ask(held, run, agent)
-        except Exception as error:
-            # Whatever it was, it counts: left to the sweeper, it would be paid for for ever.
-            if not isinstance(error, ModelFailed):
-                log.exception("model call failed unexpectedly")
-            failures = run.effort.model_failures
-            delay = MODEL_BACKOFF[failures] if failures < len(MODEL_BACKOFF) else None
-            log.warning("model call failed", error=str(error), retry_in=delay)
-            self.metrics.model_failed()
-            retry_at = None if delay is None else held.now() + delay
-            return e.ModelFailed(at=held.now(), error=storable(str(error)), retry_at=retry_at)
+    async def _call_model(self, held: HeldRun, run: Run, agent: Agent) -> Run:
+        scopes = accounts(run, agent, held.now())
+        spent = await self.store.spent(list(scopes.values())) if scopes else []
+        if limit := reached(run, agent, dict(zip(scopes, spent, strict=True)), held.now()):
+            log.warning("limit reached", scope=limit.scope, measure=limit.measure, used=limit.used)
+            run, _ = await held.commit(run, [limit])
+            return run
+        fact = await self.model.call(held, run, agent)
+        return await self._record_spending(held, run, agent, fact)
 
-    async def _ask(self, held: HeldRun, run: Run, agent: Agent) -> e.Event:
-        decision = decide(
-            agent=agent,
-            text=run.text,
-            mode_before=run.effort.mode,
-            rejections=run.effort.rejections,
-            last_rejection=run.effort.last_rejection,
-            budgets=await self.model.budgets(),
-        )
-        completion = await self._complete(run, agent, decision)
-        call = e.ModelCall(
-            model=completion.model,
-            decision=decision,
-            prompt_hash=completion.prompt_hash,
-            seconds=completion.seconds,
-            attempts=completion.attempts,
-            prompt_tokens=completion.prompt_tokens,
-            cached_tokens=completion.cached_tokens,
-            completion_tokens=completion.completion_tokens,
-            reasoning_tokens=completion.reasoning_tokens,
-        )
-        self.metrics.model_called(call)
-        content = completion.content[:STORED_CHARS]
-        answer = interpret(completion.content, agent)
-        if isinstance(answer, Rejected):
-            log.info("model answer rejected", reason=answer.reason, mode=decision.mode)
-            return e.ModelRejected(
-                at=held.now(),
-                reason=answer.reason,
-                detail=answer.detail,
-                content=content,
-                call=call,
-            )
-        log.info("model answered", action=answer.action, mode=decision.mode, seconds=call.seconds)
-        return e.ModelAnswered(at=held.now(), choice=answer, content=content, call=call)
-
-    async def _complete(self, run: Run, agent: Agent, decision: e.Decision) -> Completion:
-        """One model call; a prompt that is too long for the model is cut and asked again."""
-        limit = self.context_chars
-        while True:
-            try:
-                return await self.model.complete(
-                    render(run.turns, agent, limit_chars=limit),
-                    schema=schema(agent),
-                    decision=decision,
-                    max_tokens=agent.limits.answer_tokens,
-                )
-            except ModelFailed as error:
-                if not error.too_long or limit < 500:
-                    raise
-                limit //= 2
-
-    # -- tools ----------------------------------------------------------------------------------
+    async def _ask_approval(
+        self, held: HeldRun, run: Run, agent: Agent, request: e.ApprovalRequested
+    ) -> Run:
+        """Nobody is asked for what could not be done anyway."""
+        assert run.call is not None
+        context = self._context(run, f"{run.id}:{run.version}")
+        problem = await objection_to(agent, run.call, context)
+        if problem is None:
+            run, _ = await held.commit(run, [request])
+        else:
+            refused = e.ToolFailed(at=held.now(), error=problem, seconds=0)
+            run, _ = await held.commit(run, [refused])
+        return run
 
     async def _use_tool(
         self, held: HeldRun, run: Run, agent: Agent, call: e.ToolCall, key: str | None
@@ -198,78 +171,47 @@ class Executor:
             if not begun:
                 return run
         held.check()
-        context = ToolContext(run_id=run.id, idempotency_key=key, data_dir=self.data_dir)
-        started = time.monotonic()
-        outcome: e.Event
-        try:
-            result = await call_tool(agent, call, context)
-        except Exception as error:  # a tool may raise anything, and the agent is told
-            log.info("tool failed", tool=call.tool, error=str(error))
-            message = storable(str(error) or type(error).__name__)[:500]
-            outcome = e.ToolFailed(at=held.now(), error=message, seconds=time.monotonic() - started)
-        else:
-            log.info("tool finished", tool=call.tool)
-            outcome = e.ToolFinished(
-                at=held.now(), result=result[:STORED_CHARS], seconds=time.monotonic() - started
-            )
-        return await _record(held, run, outcome)
-
-    # -- replies --------------------------------------------------------------------------------
+        outcome = await run_tool(agent, call, self._context(run, key), held.now)
+        log.info("tool called", tool=call.tool, outcome=outcome.type)
+        return await self._record_spending(held, run, agent, outcome)
 
     async def _send(self, held: HeldRun, run: Run, outgoing: Outgoing) -> Run:
         key, resend = outgoing.key, outgoing.key is not None
         if key is None:
             key = f"{run.id}:{run.version}"
-            begin = e.ReplyStarted(at=held.now(), key=key, kind=outgoing.kind, text=outgoing.text)
+            begin = e.ReplyStarted(
+                at=held.now(),
+                key=key,
+                kind=outgoing.kind,
+                text=outgoing.text,
+                to=outgoing.to,
+                prompt=outgoing.prompt,
+            )
             if outgoing.to is None:  # it waits in the run: to begin is to have done it
                 run, _ = await held.commit(run, [begin, e.ReplySent(at=begin.at, receipt="held")])
                 return run
             run, begun = await held.commit(run, [begin])
             if not begun:
                 return run
-        return await _record(held, run, await self._deliver(held, run, outgoing, key, resend))
+        fact = await deliver(self.channels, held, run, outgoing, key, resend=resend)
+        return await record(held, run, fact)
 
-    async def _deliver(
-        self, held: HeldRun, run: Run, outgoing: Outgoing, key: str, resend: bool
-    ) -> e.Event:
-        assert outgoing.to is not None
-        reply = Reply(
-            key=key,
-            run_id=run.id,
-            agent=run.agent,
-            conversation=run.conversation,
-            kind=outgoing.kind,
-            text=outgoing.text,
-            to=outgoing.to,
-        )
-        held.check()
-        try:
-            channel = self.channels.get(outgoing.to.channel)
-            if channel is None:
-                raise DeliveryFailed(f"channel {outgoing.to.channel} is not set up on this worker")
-            receipt = await self._carry(channel, reply, resend)
-        except DeliveryFailed as error:
-            over = error.permanent or outgoing.attempts >= len(REPLY_BACKOFF)
-            asked = min(error.retry_after or 0, REPLY_BACKOFF[-1])
-            delay = 0 if over else max(REPLY_BACKOFF[outgoing.attempts], asked)
-            log.warning("reply not sent", key=key, error=str(error), gives_up=over, retry_in=delay)
-            retry_at = None if over else held.now() + delay
-            return e.ReplyFailed(at=held.now(), error=storable(str(error)), retry_at=retry_at)
-        log.info("reply sent", key=key, channel=reply.to.channel)
-        return e.ReplySent(at=held.now(), receipt=storable(receipt))
+    async def _record_spending(self, held: HeldRun, run: Run, agent: Agent, fact: e.Event) -> Run:
+        scopes = accounts(run, agent, held.now())
+        run = await record(held, run, fact)
+        amounts = spending(fact)
+        if scopes and amounts:
+            try:
+                await self.store.spend(dict.fromkeys(scopes.values(), amounts), ACCOUNT_TTL)
+            except Unavailable as error:  # the run's own log has it; the sums are a brake only
+                log.warning("spending not added up", error=str(error))
+        return run
 
-    async def _carry(self, channel: Channel, reply: Reply, resend: bool) -> str:
-        try:
-            return await channel.send(reply, resend=resend)
-        except DeliveryFailed:
-            raise
-        except Exception as error:
-            # Left to the sweeper, it would be sent for ever.
-            log.exception("reply failed unexpectedly")
-            raise DeliveryFailed(f"{channel.name}: {error!r}") from error
+    def _context(self, run: Run, key: str) -> ToolContext:
+        return ToolContext(run_id=run.id, idempotency_key=key, data_dir=self.data_dir)
 
 
-async def _record(held: HeldRun, run: Run, fact: e.Event) -> Run:
+async def record(held: HeldRun, run: Run, fact: e.Event) -> Run:
     """Write down what has happened, on top of whatever else happened meanwhile.
 
     A store that is away is waited for: what a tool did, or that a reply went out, is known only

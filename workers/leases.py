@@ -34,6 +34,9 @@ class HeldRun:
         self.task = asyncio.current_task()
         self.lost = False
         self.released = False
+        self.version = len(claim.log)
+        self.news = asyncio.Event()
+        """Set when something may have been appended by somebody else."""
         self._store = store
         self._offset = claim.now - time.monotonic()
         self._valid_until = asked_at + seconds
@@ -77,18 +80,33 @@ class HeldRun:
             release,
         )
         match outcome:
-            case Committed():
+            case Committed(version):
                 self.released = release is not None
+                self.version = version
                 return after, True
             case Conflict(missed):
                 # An earlier try of this commit may have been written and only its answer lost.
                 written = bool(encoded) and list(missed[: len(encoded)]) == encoded
-                try:
-                    return fold(e.decode_all(missed), run), written
-                except ValidationError as error:  # written by a newer version of ponderd
-                    raise LeaseLost from error
+                return self._caught_up(run, missed), written
             case _:
                 raise LeaseLost
+
+    async def look(self, run: Run) -> Run:
+        """The run with what others appended to it since. What cannot be read now is met at the
+        next commit."""
+        try:
+            log = await self._store.load(self.id)
+        except Unavailable:
+            return run
+        return self._caught_up(run, log[run.version :])
+
+    def _caught_up(self, run: Run, missed: Sequence[bytes]) -> Run:
+        try:
+            run = fold(e.decode_all(missed), run)
+        except ValidationError as error:  # written by a newer version of ponderd
+            raise LeaseLost from error
+        self.version = run.version
+        return run
 
     async def give_back(self, due: float) -> None:
         """Release the lease with the run as it is, to be looked at again at `due`."""
@@ -145,12 +163,20 @@ class Leases:
         """Renew all held leases; to be called three times per lease. Raises `Unavailable`."""
         held = dict(self._held)
         until = time.monotonic() + self.seconds
-        lost = await self._store.renew([(run.id, run.token) for run in held.values()], self.seconds)
+        kept = await self._store.renew([(run.id, run.token) for run in held.values()], self.seconds)
         for run_id, run in held.items():
-            if run_id not in lost:
+            if run_id in kept:
                 run.renewed(until)
+                if kept[run_id] > run.version:  # the hint may have got lost
+                    run.news.set()
             elif self._held.get(run_id) is run:
                 run.lose()
+
+    async def listen(self) -> None:
+        """Tell held runs what is appended to them. Raises `Unavailable`."""
+        async for run_id in self._store.news():
+            if run := self._held.get(run_id):
+                run.news.set()
 
 
 def projection(run: Run) -> Projection:

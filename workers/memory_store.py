@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from channels.errors import Unavailable
+from channels.errors import NotFound, Unavailable
 from workers import store as s
 
 
 @dataclass
 class _Run:
     head: s.Head
-    log: list[bytes] = field(default_factory=list)
-    token: int = 0
+    conversation_key: str
+    log: list[bytes]
+    token: int
     lease_until: float = 0
     leased_at: float | None = None
 
@@ -30,6 +33,8 @@ class MemoryStore:
         self._due: dict[str, float] = {}
         self._conversations: dict[str, str] = {}
         self._kept: dict[str, tuple[str, float]] = {}
+        self._accounts: dict[str, tuple[dict[str, float], float]] = {}
+        self._listeners: set[asyncio.Queue[str | None]] = set()
         self._workers: dict[str, float] = {}
         self._counters: Counter[str] = Counter()
 
@@ -54,7 +59,9 @@ class MemoryStore:
                 now,
                 now,
             )
-            run = self._runs[run_id] = _Run(head, [message.launched])
+            run = self._runs[run_id] = _Run(
+                head, message.conversation_key, list(message.history), round(now * 1000)
+            )
         run.log.append(message.received)
         paused = run.head.status == "PAUSED"
         self._project(run, s.Projection("PAUSED", run.head.waiting_for) if paused else _READY, now)
@@ -72,13 +79,15 @@ class MemoryStore:
         run.leased_at = now
         return s.Claim(run_id, run.token, now, tuple(run.log))
 
-    async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> set[str]:
+    async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
         now = self._now()
-        lost = {run_id for run_id, token in claims if self._runs[run_id].token != token}
-        for run_id, _ in claims:
-            if run_id not in lost:
-                self._runs[run_id].lease_until = self._due[run_id] = now + lease
-        return lost
+        versions = {}
+        for run_id, token in claims:
+            run = self._runs.get(run_id)
+            if run is not None and run.token == token:
+                run.lease_until = self._due[run_id] = now + lease
+                versions[run_id] = len(run.log)
+        return versions
 
     async def commit(
         self,
@@ -91,7 +100,7 @@ class MemoryStore:
     ) -> s.Committed | s.Conflict | s.Lost:
         now = self._now()
         run = self._runs.get(run_id)
-        if run is None or run.token != token:
+        if run is None or run.token != token or len(run.log) < version:
             return s.Lost()
         if len(run.log) > version:
             return s.Conflict(tuple(run.log[version:]))
@@ -110,7 +119,9 @@ class MemoryStore:
         self, run_id: str, version: int, event: bytes, projection: s.Projection
     ) -> s.Admission | s.Conflict:
         now = self._now()
-        run = self._runs[run_id]
+        run = self._runs.get(run_id)
+        if run is None or len(run.log) < version:
+            raise NotFound(f"there is no run {run_id}")
         if len(run.log) > version:
             return s.Conflict(tuple(run.log[version:]))
         run.log.append(event)
@@ -133,6 +144,28 @@ class MemoryStore:
         run = self._runs.get(run_id)
         return run.head if run else None
 
+    async def finished(self, before: float, limit: int) -> list[str]:
+        self._now()
+        heads = [run.head for run in self._runs.values() if run.head.status in s.FINISHED]
+        old = [(head.updated_at, head.id) for head in heads if head.updated_at < before]
+        return [run_id for _, run_id in sorted(old)[:limit]]
+
+    async def expire(self, run_id: str, version: int) -> bool:
+        now = self._now()
+        run = self._runs.get(run_id)
+        if (
+            run is None
+            or run.head.status not in s.FINISHED
+            or run.lease_until > now
+            or run_id in self._due
+            or len(run.log) != version
+        ):
+            return False
+        del self._runs[run_id]
+        if self._conversations.get(run.conversation_key) == run_id:
+            del self._conversations[run.conversation_key]
+        return True
+
     async def list_runs(
         self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
     ) -> s.Page:
@@ -146,12 +179,37 @@ class MemoryStore:
         found.sort(key=_newest, reverse=True)
         return s.page([head for head in found if _newest(head) < below], limit)
 
-    async def remember(self, key: str, value: str, ttl: float) -> str:
+    async def news(self) -> AsyncIterator[str]:
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            while (run_id := await queue.get()) is not None:
+                yield run_id
+        finally:
+            self._listeners.discard(queue)
+
+    async def remember(self, key: str, value: str, ttl: float | None) -> str:
         now = self._now()
         kept = self._recall(key, now)
         if kept is None:
-            self._kept[key] = (value, now + ttl)
-        return kept or value
+            self._kept[key] = (value, math.inf if ttl is None else now + ttl)
+        return value if kept is None else kept
+
+    async def recall(self, key: str) -> str | None:
+        return self._recall(key, self._now())
+
+    async def spend(self, amounts: Mapping[str, Mapping[str, float]], ttl: float) -> None:
+        now = self._now()
+        for account, measures in amounts.items():
+            sums, expires = self._accounts.get(account, ({}, 0.0))
+            kept = Counter(sums if expires > now else {})
+            kept.update(measures)
+            self._accounts[account] = (dict(kept), now + ttl)
+
+    async def spent(self, accounts: Sequence[str]) -> list[dict[str, float]]:
+        now = self._now()
+        found = [self._accounts.get(account, ({}, 0.0)) for account in accounts]
+        return [dict(sums) if expires > now else {} for sums, expires in found]
 
     async def report(self, worker: str, counts: Mapping[str, float]) -> None:
         self._workers[worker] = self._now()
@@ -170,7 +228,8 @@ class MemoryStore:
         )
 
     async def close(self) -> None:
-        pass
+        for queue in self._listeners:
+            queue.put_nowait(None)
 
     def _now(self) -> float:
         if not self.available:
@@ -192,6 +251,8 @@ class MemoryStore:
 
     def _mark_due(self, run: _Run, now: float) -> bool:
         if run.lease_until > now:
+            for queue in self._listeners:
+                queue.put_nowait(run.head.id)
             return False
         self._due[run.head.id] = now + s.POKE_GRACE
         return True

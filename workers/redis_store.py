@@ -2,61 +2,38 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    BusyLoadingError,
-    ConnectionError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-    TimeoutError,
-)
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import NoScriptError
 
-from channels.errors import Unavailable
+from channels.errors import NotFound
 from workers import store as s
+from workers.redis_client import answer as _answer
+from workers.redis_client import connect
+from workers.redis_news import News
 
-T = TypeVar("T")
+__all__ = ["RedisStore", "connect"]
 
 _LUA = Path(__file__).parent / "lua"
 _HEAD = "agent agent_version channel conversation status waiting_for version created_at updated_at"
 _STATUSES = ("READY", "WAITING", "PAUSED", "COMPLETED", "FAILED", "CANCELLED")
 
 
-def connect(url: str, *, connections: int = 64) -> Redis:
-    """A client that waits for a free connection, fails fast, and never repeats a command by
-    itself: a commit whose answer was lost must not be sent twice."""
-    pool = BlockingConnectionPool.from_url(
-        url,
-        max_connections=connections,
-        timeout=20,
-        socket_timeout=5,
-        socket_connect_timeout=2,
-        health_check_interval=5,
-        retry=Retry(NoBackoff(), 0),
-    )
-    return Redis.from_pool(pool)
-
-
 class RedisStore:
     """Implements `store.RunStore`."""
 
-    def __init__(self, redis: Redis, *, namespace: str = "ponderd") -> None:
+    def __init__(self, redis: Redis | RedisCluster, *, namespace: str = "ponderd") -> None:
         self._redis = redis
         self._namespace = namespace
         common = (_LUA / "common.lua").read_text()
         self._scripts = {
             name: redis.register_script(common + (_LUA / f"{name}.lua").read_text())
-            for name in ("admit", "claim", "commit", "renew", "signal", "sweep")
+            for name in ("admit", "claim", "commit", "expire", "renew", "signal", "sweep")
         }
+        self._news = News(redis, f"{namespace}:news")
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
         run_id, outcome, poke = await self._run(
@@ -68,11 +45,12 @@ class RedisStore:
             message.conversation,
             message.conversation_key,
             message.run_id,
-            message.launched,
             message.received,
             s.TRIGGER_TTL * 1000,
             _ms(s.POKE_GRACE),
+            len(message.keys),
             *message.keys,
+            *message.history,
         )
         return s.Admission(run_id.decode(), outcome.decode(), bool(poke))
 
@@ -83,11 +61,11 @@ class RedisStore:
         token, now, *log = found
         return s.Claim(run_id, int(token), int(now) / 1000, tuple(log))
 
-    async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> set[str]:
-        kept = await self._run_all(
+    async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
+        versions = await self._run_all(
             "renew", [(s.shard_of(run), (run, token, _ms(lease))) for run, token in claims]
         )
-        return {run for (run, _), ok in zip(claims, kept, strict=True) if not ok}
+        return {run: now for (run, _), now in zip(claims, versions, strict=True) if now}
 
     async def commit(
         self,
@@ -134,9 +112,13 @@ class RedisStore:
             event,
             _ms(s.POKE_GRACE),
         )
-        if verdict == b"conflict":
-            return s.Conflict(tuple(rest))
-        return s.Admission(run_id, "appended", bool(rest[0]))
+        match verdict:
+            case b"appended":
+                return s.Admission(run_id, "appended", bool(rest[0]))
+            case b"conflict":
+                return s.Conflict(tuple(rest))
+            case _:
+                raise NotFound(f"there is no run {run_id}")
 
     async def sweep(self, limit: int, grace: float) -> list[str]:
         found = await self._run_all(
@@ -146,11 +128,22 @@ class RedisStore:
 
     async def load(self, run_id: str) -> tuple[bytes, ...]:
         key = f"{self._prefix(s.shard_of(run_id))}:log:{run_id}"
-        return tuple(await _bytes(self._redis.lrange(key, 0, -1)))
+        return tuple(await _answer(self._redis.lrange(key, 0, -1)))
 
     async def head(self, run_id: str) -> s.Head | None:
         heads = await self._heads([run_id])
         return heads[0] if heads else None
+
+    async def finished(self, before: float, limit: int) -> list[str]:
+        pipe = self._redis.pipeline(transaction=False)
+        for shard in range(s.SHARDS):
+            key = f"{self._prefix(shard)}:finished"
+            pipe.zrangebyscore(key, "-inf", f"({_ms(before)}", 0, limit, withscores=True)
+        found = [(ms, run_id) for ids in await _answer(pipe.execute()) for run_id, ms in ids]
+        return [run_id.decode() for _, run_id in sorted(found)[:limit]]
+
+    async def expire(self, run_id: str, version: int) -> bool:
+        return bool(await self._run("expire", s.shard_of(run_id), run_id, version))
 
     async def list_runs(
         self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
@@ -167,11 +160,35 @@ class RedisStore:
             cursor = f"{ids[-1][0]:.0f}:{ids[-1][1]}"
         return s.page(wanted, limit)
 
-    async def remember(self, key: str, value: str, ttl: float) -> str:
-        name = f"{self._namespace}:remember:{key}"
-        await _answer(self._redis.set(name, value, px=_ms(ttl), nx=True))
-        kept = await _bytes(self._redis.get(name))
-        return kept.decode() if kept else value
+    def news(self) -> AsyncIterator[str]:
+        return self._news.listen()
+
+    async def remember(self, key: str, value: str, ttl: float | None) -> str:
+        px = None if ttl is None else _ms(ttl)
+        await _answer(self._redis.set(self._remembered(key), value, px=px, nx=True))
+        kept = await self.recall(key)
+        return value if kept is None else kept
+
+    async def recall(self, key: str) -> str | None:
+        kept = await _answer(self._redis.get(self._remembered(key)))
+        return kept.decode() if kept is not None else None
+
+    async def spend(self, amounts: Mapping[str, Mapping[str, float]], ttl: float) -> None:
+        pipe = self._redis.pipeline(transaction=False)
+        for account, measures in amounts.items():
+            for measure, amount in measures.items():
+                pipe.hincrbyfloat(self._account(account), measure, amount)
+            pipe.pexpire(self._account(account), _ms(ttl))
+        await _answer(pipe.execute())
+
+    async def spent(self, accounts: Sequence[str]) -> list[dict[str, float]]:
+        pipe = self._redis.pipeline(transaction=False)
+        for account in accounts:
+            pipe.hgetall(self._account(account))
+        return [
+            {measure.decode(): float(total) for measure, total in measures.items()}
+            for measures in await _answer(pipe.execute())
+        ]
 
     async def report(self, worker: str, counts: Mapping[str, float]) -> None:
         now = await self._now_ms()
@@ -207,6 +224,7 @@ class RedisStore:
         )
 
     async def close(self) -> None:
+        await self._news.close()
         await self._redis.aclose()
 
     async def _now_ms(self) -> int:
@@ -215,6 +233,12 @@ class RedisStore:
 
     def _prefix(self, shard: int) -> str:
         return f"{{{self._namespace}:{shard:02x}}}"
+
+    def _remembered(self, key: str) -> str:
+        return f"{self._namespace}:remember:{key}"
+
+    def _account(self, account: str) -> str:
+        return f"{self._namespace}:spent:{account}"
 
     async def _run(self, name: str, shard: int, *arguments: Any) -> Any:
         return await _answer(self._scripts[name](keys=[self._prefix(shard)], args=arguments))
@@ -226,7 +250,7 @@ class RedisStore:
         async def send() -> list[Any]:
             pipe = self._redis.pipeline(transaction=False)
             for shard, arguments in calls:
-                pipe.evalsha(script.sha, 1, self._prefix(shard), *arguments)
+                pipe.execute_command("EVALSHA", script.sha, 1, self._prefix(shard), *arguments)
             return await pipe.execute()
 
         async def send_or_load() -> list[Any]:
@@ -264,25 +288,6 @@ class RedisStore:
         return [
             _head(run_id, row) for run_id, row in zip(ids, rows, strict=True) if row[0] is not None
         ]
-
-
-async def _answer(call: Awaitable[T]) -> T:
-    """Await `call`; what keeps the server from answering becomes `Unavailable`."""
-    try:
-        return await call
-    except (ConnectionError, TimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError) as e:
-        raise Unavailable(f"the state server cannot be used: {e}") from e
-    except ResponseError as error:
-        if str(error).startswith(("MISCONF", "OOM", "LOADING", "CLUSTERDOWN", "NOREPLICAS")):
-            raise Unavailable(f"the state server cannot be used: {error}") from error
-        raise
-    except (RedisError, OSError, asyncio.IncompleteReadError) as error:
-        raise Unavailable(f"the state server cannot be used: {error}") from error
-
-
-async def _bytes(call: Awaitable[Any]) -> Any:
-    """Like `_answer`, for commands whose declared type depends on options we do not use."""
-    return await _answer(call)
 
 
 def _ms(seconds: float) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal
 
-from channels.message import Address, ReplyKind
+from channels.message import Address, Prompt, ReplyKind
 from workers import events as e
 from workers.turns import Turn
 
-WaitingFor = Literal["answer", "approval", "retry"]
+WaitingFor = Literal["answer", "approval", "event", "time", "retry"]
 
 
 class Status(StrEnum):
@@ -29,21 +30,57 @@ TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """Something that must be said. `key` is set once sending it has begun."""
+    """Something that must be said. `key` is set once sending it has begun.
+
+    `beside` the conversation: the run does not depend on it, so it is given up soon.
+    """
 
     kind: ReplyKind
     text: str
     to: Address | None
     key: str | None = None
     attempts: int = 0
+    prompt: Prompt | None = None
+    resolves: str = ""
+    beside: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """Where a question was asked; `receipt` is the other side's id of the message."""
+
+    to: Address
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One open question to people, bound to one exact tool call (by `digest`), to one limit of
+    spending ("scope.measure"), or to one version of the agent. Single-use."""
+
+    id: str
+    subject: Literal["tool", "limit", "version"]
+    bound_to: str
+    text: str
+    asked_at: float
+    posted: tuple[Posted, ...] = ()
+    reminders: int = 0
+    escalated: bool = False
+    expired: bool = False
+    """The time is over and the policy was to halt: it can still be answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
+    """What the whole run has spent; `seconds` of model calls and tools, `cost` in money."""
+
     model_calls: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     reasoning_tokens: int = 0
+    tool_calls: int = 0
+    seconds: float = 0
+    cost: float = 0
 
     def plus(self, call: e.ModelCall) -> Usage:
         return Usage(
@@ -51,7 +88,13 @@ class Usage:
             self.prompt_tokens + call.prompt_tokens,
             self.completion_tokens + call.completion_tokens,
             self.reasoning_tokens + call.reasoning_tokens,
+            self.tool_calls,
+            self.seconds + call.seconds,
+            self.cost + call.cost,
         )
+
+    def plus_tool(self, seconds: float) -> Usage:
+        return replace(self, tool_calls=self.tool_calls + 1, seconds=self.seconds + seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +128,33 @@ class Run:
     text: str = ""
     """The message at hand; `reply_to` is where its answer goes."""
     reply_to: Address | None = None
+    listeners: tuple[Address, ...] = ()
+    """Where else the answer goes: to those whose messages were joined to the one at hand."""
+    sender: str = ""
+    """Who wrote the message at hand, as `channels.message.principal` names people."""
+    first_sender: str = ""
+    heard_at: float = 0
     inbox: tuple[e.MessageReceived, ...] = ()
     """Messages that arrived meanwhile; each is handled, and answered, in its turn."""
+    commands: tuple[e.MessageReceived, ...] = ()
+    """Messages like /pause, not yet carried out."""
     call: e.ToolCall | None = None
     """The tool call that was chosen and not yet settled."""
     call_key: str | None = None
     """Set from the intent (`ToolStarted`) until the outcome."""
-    approved: bool = False
+    approval: Approval | None = None
+    """The open one."""
+    approved: str = ""
+    """Digest of the call that a person said yes to."""
     verdict: e.MessageReceived | None = None
     """The message that answers the open approval, not yet judged."""
+    question: str = ""
+    """Id of the open question."""
+    extended: Mapping[str, int] = field(default_factory=dict)
+    """How often people granted a limit ("scope.measure") once more."""
+    wait: e.Waiting | None = None
+    mailbox: tuple[e.EventReceived, ...] = ()
+    """Events that nobody waited for yet."""
     outgoing: tuple[Outgoing, ...] = ()
     waiting_for: Literal["answer", "approval"] | None = None
     retry_at: float | None = None
@@ -107,20 +168,29 @@ class Run:
 
     @property
     def status(self) -> Status:
-        if self.over and not self.inbox:
+        if self.over and not (self.inbox or self.commands):
             return self.over
         if self.paused:
             return Status.PAUSED
-        return Status.WAITING if self.waiting_for or self.retry_at else Status.READY
+        if self.commands or self.over:
+            return Status.READY
+        return Status.WAITING if self.waits_for else Status.READY
 
     @property
     def waits_for(self) -> WaitingFor | None:
         """What a WAITING or PAUSED run waits for."""
         if self.over:
             return None
+        if self.wait and not self.retry_at:
+            return "event" if self.wait.event else "time"
         return self.waiting_for or ("retry" if self.retry_at else None)
 
     @property
     def owes_an_outcome(self) -> bool:
         """Somebody wrote and has not yet got an answer, a question or a failure."""
         return self.over is None and self.waiting_for is None
+
+    @property
+    def fresh(self) -> bool:
+        """Nothing was begun yet for the message at hand."""
+        return self.effort == Effort() and self.call is None

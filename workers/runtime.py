@@ -22,20 +22,24 @@ import structlog
 from channels.errors import Unavailable
 from channels.outbound import outbound_channels
 from channels.settings import ChannelSettings
+from workers.archive import ROUND, archive_round, open_archive
 from workers.discovery import discover
 from workers.executor import Executor
 from workers.leases import Leases
 from workers.llm.connect import connect as connect_model
 from workers.metrics import Metrics
+from workers.model_calls import ModelCalls, Prices
 from workers.redis_store import RedisStore
 from workers.redis_store import connect as connect_redis
 from workers.settings import WorkerSettings
 from workers.store import POKE_GRACE, SHARDS, RunStore
+from workers.versions import register
 
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 0.5
 REPORT_SECONDS = 2.0
+NEWS_SECONDS = 1.0
 
 
 class Runtime:
@@ -46,7 +50,7 @@ class Runtime:
         assert settings.redis_url is not None
         self._settings = settings
         self._channel_settings = channels
-        self._agents = discover(settings.agent_folders)
+        self._agents = discover(settings.agent_folders, settings.config_file)
         self._slots = threading.BoundedSemaphore(settings.slots)
         self._owner = f"{platform.node()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._loop = _new_event_loop()
@@ -56,6 +60,8 @@ class Runtime:
         self._background: list[asyncio.Task[None]] = []
         self._executor: Executor
         self._metrics = Metrics()
+        self._archive = open_archive(settings)
+        self._registered = False
 
     def start(self) -> None:
         self._thread.start()
@@ -96,19 +102,24 @@ class Runtime:
         self._executor = Executor(
             store=store,
             agents=self._agents,
-            model=connect_model(settings),
+            model=ModelCalls(
+                connect_model(settings),
+                self._metrics,
+                settings.context_chars,
+                Prices(settings.price_prompt, settings.price_completion),
+            ),
             channels=outbound_channels(self._channel_settings),
             leases=leases,
-            metrics=self._metrics,
             data_dir=settings.data_dir,
-            context_chars=settings.context_chars,
         )
         self._background = [
             asyncio.create_task(_every(seconds, duty))
             for seconds, duty in (
                 (settings.lease_seconds / 3, leases.renew),
+                (NEWS_SECONDS, leases.listen),
                 (SWEEP_SECONDS, lambda: self._sweep(store)),
                 (REPORT_SECONDS, lambda: self._report(store)),
+                (ROUND, lambda: self._archive_finished(store)),
             )
         ]
 
@@ -147,12 +158,20 @@ class Runtime:
                 self._slots.release()
 
     async def _report(self, store: RunStore) -> None:
+        if not self._registered:
+            await register(store, self._agents.values())
+            self._registered = True
         counts = self._metrics.take()
         try:
             await store.report(self._owner, counts)
         except Unavailable:
             self._metrics.put_back(counts)
             raise
+
+    async def _archive_finished(self, store: RunStore) -> None:
+        await archive_round(
+            store, self._archive, owner=self._owner, keep_days=self._settings.keep_days
+        )
 
     async def _close(self, timeout: float) -> None:
         if self._advancing:
@@ -165,8 +184,9 @@ class Runtime:
             await self._executor.store.report(self._owner, self._metrics.take())
         for channel in set(self._executor.channels.values()):
             await channel.close()
-        await self._executor.model.close()
+        await self._executor.model.client.close()
         await self._executor.store.close()
+        await self._archive.close()
 
     def _call(self, coroutine: Coroutine[Any, Any, None]) -> Future[None]:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 from workers import events as e
 from workers.agent import Agent
-from workers.approval import judge, request_text
+from workers.approval import digest, judge, request_text
+from workers.commands import carry_out, command_of
+from workers.policies import Busy, address_of
 from workers.run import Outgoing, Run
 
 _CANNOT_DECIDE = (
     "I could not work out what to do. Please put it differently, or tell me the next step."
 )
+_BUSY = "I am still busy with the message before and did not take this one. Please send it later."
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,13 @@ class CallTool:
 
     call: e.ToolCall
     key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AskApproval:
+    """Ask people for a yes to the chosen call, unless the tool itself objects to it."""
+
+    request: e.ApprovalRequested
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +56,18 @@ class Wait:
     until: float | None = None
 
 
-Step = CallModel | CallTool | SendReply | Record | Wait
+Step = CallModel | CallTool | AskApproval | SendReply | Record | Wait
 
 
 def next_step(run: Run, agent: Agent, now: float) -> Step:
     """The first rule that fits. `now` is the store's clock, Unix seconds."""
+    if run.commands:
+        return Record(carry_out(run, run.commands[0], now))
     if run.paused:
-        return Wait()
+        return _while_paused(run, now)
+    busy = agent.busy_in(run.channel)
+    if busy.policy == "reject" and run.inbox and not run.over:
+        return Record(e.MessageRefused(at=now, text=_BUSY))
     if run.retry_at is not None and run.retry_at > now:
         return Wait(run.retry_at)
     if run.call and run.call_key:  # begun by a worker that did not live to tell
@@ -62,15 +77,21 @@ def next_step(run: Run, agent: Agent, now: float) -> Step:
         return Record(e.ToolOutcomeUnknown(at=now))
     if run.outgoing:
         return SendReply(run.outgoing[0])
-    if run.over or run.waiting_for:
+    if run.over or run.waiting_for == "answer":
         return Wait()
-    if run.verdict:
-        return Record(judge(run.verdict, now))
+    if run.approval and run.waiting_for == "approval":
+        return _while_nobody_answers(run, agent, now)
+    if run.verdict and run.approval:
+        return Record(judge(run, agent, now))
+    if run.wait:
+        over = run.wait.until is not None and run.wait.until <= now
+        return Record(e.WaitEnded(at=now)) if over else Wait(run.wait.until)
+    if busy.policy == "collect" and run.fresh and _still_talking(run, busy, now):
+        return Wait(run.heard_at + busy.silence)
+    if run.inbox and (busy.policy == "interrupt" or (busy.policy == "collect" and run.fresh)):
+        return Record(e.MessagesJoined(at=now))
     if run.call:
-        tool = agent.tool(run.call.tool)
-        if tool and not run.approved and tool.needs_approval(run.call.arguments):
-            return Record(e.ApprovalRequested(at=now, text=request_text(run.call)))
-        return CallTool(run.call)
+        return _use(run.call, run, agent, now)
     if run.effort.rejections >= agent.limits.rejections:
         return Record(e.QuestionAsked(at=now, text=_CANNOT_DECIDE))
     if run.effort.model_calls >= agent.limits.model_calls:
@@ -80,3 +101,74 @@ def next_step(run: Run, agent: Agent, now: float) -> Step:
         error = "I cannot answer now: the model server does not answer. Please try again later."
         return Record(e.RunFailed(at=now, error=error))
     return CallModel()
+
+
+def interrupts(before: Run, after: Run, agent: Agent) -> str:
+    """Why a model call that began at `before` is not wanted any more at `after`; "" if it is."""
+    if after.over and not before.over:
+        return "cancelled"
+    if any(command_of(m.text) == "cancel" and m.authentic for m in after.commands):
+        return "cancelled"
+    if agent.busy_in(after.channel).policy == "interrupt" and len(after.inbox) > len(before.inbox):
+        return "another message came"
+    return ""
+
+
+def _still_talking(run: Run, busy: Busy, now: float) -> bool:
+    # Messages carry the daemon's clock: one that runs ahead must not hold anything up.
+    return run.heard_at <= now + 1 and now < run.heard_at + busy.silence
+
+
+def _while_paused(run: Run, now: float) -> Step:
+    """Nothing new is begun; but what was begun may have arrived, and notices are no work."""
+    first = run.outgoing[0] if run.outgoing else None
+    if first and (first.key or first.kind == "notice"):
+        if run.retry_at is not None and run.retry_at > now:
+            return Wait(run.retry_at)
+        return SendReply(first)
+    return Wait()
+
+
+def _while_nobody_answers(run: Run, agent: Agent, now: float) -> Step:
+    approval, policy = run.approval, agent.approvals
+    assert approval is not None
+    if approval.expired:
+        return Wait()
+    moments = []
+    if policy.timeout is not None:
+        ends = approval.asked_at + policy.timeout
+        if ends <= now:
+            return Record(_unanswered(run, agent, now))
+        moments.append(ends)
+    if policy.remind_every is not None and approval.posted:
+        reminder = approval.asked_at + policy.remind_every * (approval.reminders + 1)
+        if reminder <= now:
+            return Record(e.ApprovalReminded(at=now))
+        moments.append(reminder)
+    return Wait(min(moments, default=None))
+
+
+def _unanswered(run: Run, agent: Agent, now: float) -> e.ApprovalEscalated | e.ApprovalExpired:
+    approval, policy = run.approval, agent.approvals
+    assert approval is not None
+    waited = now - approval.asked_at
+    match policy.on_timeout:
+        case "escalate" if policy.escalate_to and not approval.escalated:
+            subject = f"Approval needed: {approval.text}"
+            to = tuple(address_of(person, subject=subject) for person in policy.escalate_to)
+            return e.ApprovalEscalated(at=now, to=to)
+        case "deny":
+            return e.ApprovalExpired(at=now, policy="deny", waited=waited)
+        case _:
+            return e.ApprovalExpired(at=now, policy="halt", waited=waited)
+
+
+def _use(call: e.ToolCall, run: Run, agent: Agent, now: float) -> Step:
+    tool = agent.tool(call.tool)
+    if tool is None or not tool.needs_approval(call.arguments) or run.approved == digest(call):
+        return CallTool(call)
+    text = request_text(call)
+    ask = tuple(
+        address_of(person, subject=f"Approval needed: {text}") for person in agent.approvals.ask
+    )
+    return AskApproval(e.ApprovalRequested(at=now, text=text, digest=digest(call), ask=ask))

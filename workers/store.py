@@ -12,7 +12,7 @@ import binascii
 import math
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -25,6 +25,9 @@ WORKER_TTL = 10.0
 """Seconds after its last report for which a worker counts as alive."""
 
 Outcome = Literal["launched", "appended", "duplicate"]
+
+FINISHED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+"""Statuses of runs that nothing is owed to; `lua/common.lua` has them, too."""
 
 TRIGGER_TTL = 7 * 24 * 3600
 """Seconds for which a trigger's keys are remembered: GitHub redelivers after days."""
@@ -43,8 +46,9 @@ class Projection:
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A trigger, routed and encoded. `launched` is used only if there is no run yet.
-    `conversation_key` (see there) is what identifies the run; it and `run_id` share a shard."""
+    """A trigger, routed and encoded. `conversation_key` (see there) is what identifies the run; it
+    and `run_id` share a shard. If there is no run yet, one begins with the events `history`;
+    `received` comes after them."""
 
     run_id: str
     conversation_key: str
@@ -53,7 +57,7 @@ class NewMessage:
     agent_version: str
     channel: str
     conversation: str
-    launched: bytes
+    history: tuple[bytes, ...]
     received: bytes
 
 
@@ -138,15 +142,17 @@ class Gauges:
 class RunStore(Protocol):
     async def admit(self, message: NewMessage) -> Admission:
         """Store a message exactly once: dedupe by its keys, find or create the conversation's run,
-        append, mark due. Durable when it returns."""
+        append, mark due. Durable when it returns. A trigger of a run that expired since is a
+        'duplicate' with that run's id."""
         ...
 
     async def claim(self, run_id: str, owner: str, lease: float) -> Claim | None:
         """Take the lease for `lease` seconds; None if it is held or there is nothing to do."""
         ...
 
-    async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> set[str]:
-        """Prolong leases given as (run_id, token); returns the ids of those that were lost."""
+    async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
+        """Prolong leases given as (run_id, token). Returns run id -> version (number of events)
+        of those that are still the caller's; one that is missing was lost."""
         ...
 
     async def commit(
@@ -164,7 +170,8 @@ class RunStore(Protocol):
     async def signal(
         self, run_id: str, version: int, event: bytes, projection: Projection
     ) -> Admission | Conflict:
-        """Append without a lease if the log still ends at `version`, and mark due."""
+        """Append without a lease if the log still ends at `version`, and mark due. Raises
+        `NotFound` if there is no such run (any more)."""
         ...
 
     async def sweep(self, limit: int, grace: float) -> list[str]:
@@ -179,14 +186,44 @@ class RunStore(Protocol):
 
     async def head(self, run_id: str) -> Head | None: ...
 
+    async def finished(self, before: float, limit: int) -> list[str]:
+        """Runs in one of `FINISHED` that were last written to before `before`, oldest first."""
+        ...
+
+    async def expire(self, run_id: str, version: int) -> bool:
+        """Forget a run, if it is finished, not held, not due, and its log ends at `version`. The
+        keys of its triggers stay until their time is over."""
+        ...
+
     async def list_runs(
         self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
     ) -> Page:
         """Newest first. Raises `Malformed` for a cursor that is none."""
         ...
 
-    async def remember(self, key: str, value: str, ttl: float) -> str:
-        """Keep `value` under `key` unless there is one; returns the one that is kept."""
+    def news(self) -> AsyncIterator[str]:
+        """Ids of runs to which something was appended while they were leased. A hint: what happens
+        before the first `anext` is awaited, or while the server is away, is missed (`renew` tells
+        the version). Goes on by itself after errors; ends with `close`."""
+        ...
+
+    async def remember(self, key: str, value: str, ttl: float | None) -> str:
+        """Keep `value` under `key`, for `ttl` seconds or (None) for ever, unless there is one;
+        returns the one that is kept."""
+        ...
+
+    async def recall(self, key: str) -> str | None:
+        """What `remember` keeps under `key`."""
+        ...
+
+    async def spend(self, amounts: Mapping[str, Mapping[str, float]], ttl: float) -> None:
+        """Add to accounts: account -> measure -> amount. An account is forgotten `ttl` seconds
+        after its last spending, so one that must end earlier carries its period in its name.
+        If the answer is lost, some of it may have been added."""
+        ...
+
+    async def spent(self, accounts: Sequence[str]) -> list[dict[str, float]]:
+        """Measure -> sum of each account, in the given order; empty for one that is not kept."""
         ...
 
     async def report(self, worker: str, counts: Mapping[str, float]) -> None:

@@ -24,8 +24,7 @@ FEEDERS = 4
 
 def work(settings: WorkerSettings, channels: ChannelSettings) -> int:
     """Run a worker in the foreground until SIGTERM or SIGINT; returns the exit code."""
-    assert settings.redis_url is not None
-    app = create_app(settings.redis_url)
+    app = create_app(settings.broker)
     runtime = Runtime(settings, channels)
     register(app, runtime)
     runtime.start()

@@ -7,28 +7,76 @@ import contextlib
 import contextvars
 import inspect
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
-from workers.agent import Agent, ToolContext
-from workers.events import ToolCall
+from workers.agent import Agent, Result, Tool, ToolContext, WaitFor
+from workers.events import ToolCall, ToolFailed, ToolFinished, Waiting
+
+STORED_CHARS = 20_000
+"""Characters of a tool result or a model answer that are kept."""
 
 
-async def call_tool(agent: Agent, call: ToolCall, context: ToolContext) -> str:
-    """Returns what the model gets to see. Raises whatever the tool raises, LookupError for a tool
-    that the agent does not have (any more), `pydantic.ValidationError` and `TimeoutError`."""
+async def run_tool(
+    agent: Agent, call: ToolCall, context: ToolContext, clock: Callable[[], float]
+) -> ToolFinished | ToolFailed:
+    """Never raises: what a tool raises is its outcome. `clock` is the store's, Unix seconds."""
+    started = time.monotonic()
+    try:
+        result = await call_tool(agent, call, context)
+    except Exception as error:
+        seconds = time.monotonic() - started
+        return ToolFailed(at=clock(), error=_shown(error), seconds=seconds)
+    seconds = time.monotonic() - started
+    if isinstance(result, str):
+        return ToolFinished(at=clock(), result=result[:STORED_CHARS], seconds=seconds)
+    until = None if result.seconds is None else clock() + max(0.0, result.seconds)
+    if until is None and not result.event:
+        return ToolFailed(at=clock(), error="it waits for nothing", seconds=seconds)
+    wait = Waiting(event=storable(result.event), until=until)
+    note = storable(result.note)[:STORED_CHARS]
+    return ToolFinished(at=clock(), result=note, seconds=seconds, wait=wait)
+
+
+async def call_tool(agent: Agent, call: ToolCall, context: ToolContext) -> Result:
+    """Returns what the model gets to see, or what to wait for. Raises whatever the tool raises,
+    LookupError for a tool that the agent does not have (any more), `pydantic.ValidationError` and
+    `TimeoutError`."""
     tool = agent.tool(call.tool)
     if tool is None:
         raise LookupError(f"agent {agent.name} has no tool {call.tool}")
-    checked = tool.arguments.model_validate(call.arguments)
-    arguments: dict[str, Any] = {
-        name: getattr(checked, name) for name in type(checked).model_fields
-    }
-    if tool.context_parameter:
-        arguments[tool.context_parameter] = context
+    arguments = _arguments(tool, tool.function, call, context)
+    result = await _in_time(tool, tool.function, arguments)
+    return result if isinstance(result, WaitFor) else storable(result)
+
+
+async def objection(agent: Agent, call: ToolCall, context: ToolContext) -> str | None:
+    """Why the call could not be done anyway, as the tool's own check says."""
+    tool = agent.tool(call.tool)
+    if tool is None or tool.check is None:
+        return None
+    try:
+        await _in_time(tool, tool.check, _arguments(tool, tool.check, call, context))
+    except Exception as error:
+        return _shown(error)
+    return None
+
+
+def _arguments(
+    tool: Tool, function: Callable[..., Any], call: ToolCall, context: ToolContext
+) -> dict[str, Any]:
+    arguments = tool.validated(call.arguments)
+    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+        if parameter.annotation is ToolContext:
+            arguments[name] = context
+    return arguments
+
+
+async def _in_time(tool: Tool, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     try:
         async with asyncio.timeout(tool.timeout):
-            return storable(await _called(tool.function, arguments))
+            return await _called(function, arguments)
     except TimeoutError:
         raise TimeoutError(f"no result within {tool.timeout:.0f} s") from None
 
@@ -81,3 +129,7 @@ async def _in_thread(function: Callable[..., Any], arguments: dict[str, Any]) ->
 def storable(result: object) -> str:
     """Names of files, for example, may hold what no UTF-8 can."""
     return str(result).encode("utf-8", "replace").decode()
+
+
+def _shown(error: Exception) -> str:
+    return storable(str(error) or type(error).__name__)[:500]

@@ -7,9 +7,10 @@ import secrets
 import sys
 from collections.abc import Iterator
 
-from channels.errors import Malformed, TooLarge, Unavailable
+from channels.errors import Conflict, Forbidden, Malformed, TooLarge, Unavailable
 from daemon.api_client import Api
 from daemon.commands.outcome import Outcome, await_outcome, exit_code, explain
+from daemon.commands.runs import decide_or_tell, me
 from daemon.commands.terminal import coloured, complain, emit_json, hint, say, thinking
 
 
@@ -28,7 +29,7 @@ def run_chat(api: Api, agent: str, *, as_json: bool) -> int:
             continue
         try:
             outcome = chat.ask(text)
-        except (Unavailable, Malformed, TooLarge) as error:
+        except (Unavailable, Malformed, TooLarge, Conflict, Forbidden) as error:
             if not interactive:
                 raise
             complain(str(error))
@@ -52,16 +53,25 @@ class _Chat:
         self._conversation = f"terminal-{secrets.token_hex(8)}"
         self._run_id = ""
         self._seen = 0
+        self._waits_for_approval = False
 
     def ask(self, text: str) -> Outcome:
         """The conversation is one run: a message to it answers its question or reopens it."""
         with thinking() as note:
-            view = self._api.launch(
-                self._agent, text, channel="terminal", conversation=self._conversation
-            )
+            if self._waits_for_approval:
+                view = decide_or_tell(self._api, self._api.show(self._run_id), text)
+            else:
+                view = self._api.launch(
+                    self._agent,
+                    text,
+                    channel="terminal",
+                    by=me(),
+                    conversation=self._conversation,
+                )
             self._run_id = view["id"]
             outcome = await_outcome(self._api, self._run_id, self._seen, note)
         self._seen = outcome.view["version"]
+        self._waits_for_approval = outcome.view["waiting_for"] == "approval"
         return outcome
 
     def how_to_stop(self) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import getpass
+import json
+import sys
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import typer
 
 from channels.text import one_line
+from channels.verdict import read_verdict
 from daemon.api_client import Api, View
 from daemon.commands.outcome import exit_code, report
-from daemon.commands.terminal import Json, coloured, emit_json, say
+from daemon.commands.terminal import Json, coloured, complain, emit_json, say
 
 app = typer.Typer(help="Look at runs and steer them.", no_args_is_help=True)
 
@@ -76,8 +79,8 @@ def show(
         "agent": f"{view['agent']} ({view['agent_version']})",
         "status": _status(view),
         "channel": f"{view['channel']}, conversation {view['conversation']}",
-        "created": _local(view["created_at"]),
-        "updated": f"{_local(view['updated_at'])}, {view['version']} events",
+        "created": local_time(view["created_at"]),
+        "updated": f"{local_time(view['updated_at'])}, {view['version']} events",
         "usage": f"{usage['model_calls']} model calls, {usage['prompt_tokens']} prompt, "
         f"{usage['completion_tokens']} completion and {usage['reasoning_tokens']} thinking tokens",
         "error": view["error"],
@@ -114,13 +117,19 @@ def tail(run_id: RunId, as_json: Json = False) -> None:
 @app.command(epilog="Example: ponderd runs pause 0c-mha1v2k8-9f3c1a2b7d")
 def pause(run_id: RunId, as_json: Json = False) -> None:
     """Stop a run before its next step, for a second or a month."""
-    _signalled(connect().signal(run_id, "pause", _me()), as_json)
+    _signalled(connect().signal(run_id, "pause", me()), as_json)
 
 
 @app.command(epilog="Example: ponderd runs resume 0c-mha1v2k8-9f3c1a2b7d")
-def resume(run_id: RunId, as_json: Json = False) -> None:
+def resume(
+    run_id: RunId,
+    adopt: Annotated[
+        bool, typer.Option("--adopt-version", help="With the newest prompt and tools.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Let a paused run go on."""
-    _signalled(connect().signal(run_id, "resume", _me()), as_json)
+    _signalled(connect().signal(run_id, "resume", me(), adopt_version=adopt), as_json)
 
 
 @app.command(epilog='Example: ponderd runs cancel 0c-mha1v2k8-9f3c1a2b7d --reason "not needed"')
@@ -130,20 +139,97 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """End a run for good; whoever waits for its answer is told."""
-    _signalled(connect().signal(run_id, "cancel", _me(), reason), as_json)
+    _signalled(connect().signal(run_id, "cancel", me(), reason=reason), as_json)
 
 
 @app.command(epilog="Example: ponderd runs answer 0c-mha1v2k8-9f3c1a2b7d yes")
 def answer(
     run_id: RunId,
     text: Annotated[list[str], typer.Argument(metavar="TEXT…", help="What to tell it.")],
+    arguments: Annotated[
+        str | None, typer.Option(metavar="JSON", help="Approve the call with these arguments.")
+    ] = None,
+    remark: Annotated[str, typer.Option(help="Recorded with the yes or no.")] = "",
     wait: Annotated[bool, typer.Option(help="Wait for what it says then.")] = True,
     as_json: Json = False,
 ) -> None:
     """Answer the question of a run, approve with `yes`, or tell it something new."""
-    api = connect()
-    view = api.message(run_id, " ".join(text), by=_me())
+    api, said = connect(), " ".join(text)
+    changed = None if arguments is None else _object(arguments)
+    view = decide_or_tell(api, api.show(run_id), said, remark=remark, arguments=changed)
     raise typer.Exit(report(api, view, wait=wait, as_json=as_json))
+
+
+@app.command(epilog="Example: ponderd runs fork 0c-mha1v2k8-9f3c1a2b7d --at 5")
+def fork(
+    run_id: RunId,
+    at: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Up to event N; default: all of them.")
+    ] = None,
+    text: Annotated[str | None, typer.Option(help="A message to the new run.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a new run that begins with the events of this one."""
+    _signalled(connect().fork(run_id, at=at, text=text, by=me()), as_json)
+
+
+@app.command(epilog="Example: ponderd runs event 0c-mha1v2k8-9f3c1a2b7d paid '{\"euro\": 3}'")
+def event(
+    run_id: RunId,
+    name: Annotated[str, typer.Argument(help="What the run waits for, or will.")],
+    payload: Annotated[str, typer.Argument(metavar="[JSON]", help="What it brings.")] = "null",
+    as_json: Json = False,
+) -> None:
+    """Tell a run that something happened outside."""
+    _signalled(connect().event(run_id, name, _json(payload), by=me()), as_json)
+
+
+@app.command(epilog="Example: ponderd runs prompt 0c-mha1v2k8-9f3c1a2b7d 3")
+def prompt(
+    run_id: RunId,
+    version: Annotated[int, typer.Argument(min=1, help="The event that the model call became.")],
+    as_json: Json = False,
+) -> None:
+    """Show the exact request of one model call.
+
+    Its very bytes if piped. Exit code 1 if their SHA-256 is not the recorded one.
+    """
+    found = connect().prompt(run_id, version)
+    if as_json:
+        emit_json(
+            {
+                "sha256": found.sha256,
+                "verified": found.verified,
+                "prompt": json.loads(found.body),
+            }
+        )
+    elif sys.stdout.isatty():
+        say(json.dumps(json.loads(found.body), indent=2, ensure_ascii=False))
+    else:
+        sys.stdout.buffer.write(found.body)
+        sys.stdout.flush()
+    if not found.verified:
+        complain("this is not what was sent: the agent or ponderd has changed since")
+        raise typer.Exit(1)
+
+
+def decide_or_tell(
+    api: Api,
+    view: View,
+    said: str,
+    *,
+    remark: str = "",
+    arguments: dict[str, Any] | None = None,
+) -> View:
+    """Answer a run: a clear yes or no to an open approval decides it, all else is a message."""
+    verdict = read_verdict(said)
+    approval = api.approval_of(view["id"]) if view["waiting_for"] == "approval" else None
+    if approval and verdict is not None:
+        api.decide(approval, approve=verdict, by=me(), remark=remark, arguments=arguments)
+        return api.show(view["id"])
+    if arguments is not None or remark:
+        raise typer.BadParameter("they go with a clear yes or no to an open approval")
+    return api.message(view["id"], said, by=me())
 
 
 def _signalled(view: View, as_json: bool) -> None:
@@ -156,7 +242,7 @@ def _signalled(view: View, as_json: bool) -> None:
 def _say_run(view: View) -> None:
     status = coloured(f"{_status_text(view):<20}", _COLOURS[view["status"]])
     where = one_line(f"{view['channel']:<9} {view['conversation']}", 60)
-    print(f"{view['id']}  {_local(view['created_at'])}  {status} {view['agent']:<12} {where}")
+    print(f"{view['id']}  {local_time(view['created_at'])}  {status} {view['agent']:<12} {where}")
 
 
 def _say_event(event: dict[str, Any]) -> None:
@@ -188,11 +274,26 @@ def _status_text(view: View) -> str:
     return f"{view['status']} for {waiting_for}" if waiting_for else str(view["status"])
 
 
-def _local(moment: str) -> str:
+def local_time(moment: str) -> str:
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _me() -> str:
+def _object(text: str) -> dict[str, Any]:
+    value = _json(text)
+    if not isinstance(value, dict):
+        raise typer.BadParameter('write a JSON object: {"name": "value"}')
+    return value
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no JSON: {error}") from None
+
+
+def me() -> str:
+    """Who acts, as far as this machine knows."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container without a user of this number

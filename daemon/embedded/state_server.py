@@ -13,6 +13,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from channels.errors import StartupFailed
+from workers.redis_client import node_url
 
 
 def find_binary() -> Path:
@@ -31,8 +32,9 @@ def find_binary() -> Path:
         ) from error
 
 
-def write_config(data_dir: Path, port: int, password: str) -> Path:
-    """Write the server's configuration; the password stays out of the process list.
+def write_config(data_dir: Path, port: int, password: str, fsync: str = "everysec") -> Path:
+    """Write the server's configuration; the password stays out of the process list. `fsync` is
+    Redis' appendfsync: everysec, or always.
 
     Without an RDB preamble any Redis and any Valkey can read the file that another one wrote, so
     that installing `redis-server` later does no harm.
@@ -50,7 +52,7 @@ dir {_quoted(folder)}
 daemonize no
 databases 1
 appendonly yes
-appendfsync everysec
+appendfsync {fsync}
 aof-use-rdb-preamble no
 maxmemory-policy noeviction
 save ""
@@ -94,7 +96,7 @@ async def write_problem(address: str) -> str | None:
 
 def _connect(address: str) -> redis.Redis:
     return redis.Redis.from_url(
-        address, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
+        node_url(address), socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
     )
 
 

@@ -13,7 +13,7 @@ import redis.asyncio as redis
 
 from channels.signature import sign_standard, standard_key
 from tests.benchmarks import bare
-from tests.benchmarks.parts import Bench, bench
+from tests.benchmarks.parts import Bench, ask_model, bench
 from tests.benchmarks.report import Figure, Figures, median, percentile
 from tests.services.stack import WEBHOOK_SECRET
 
@@ -72,7 +72,7 @@ async def _webhooks(parts: Bench, marks: range) -> tuple[list[float], list[float
             await asyncio.sleep(PAUSE)
             while await parts.completed() < done + i:
                 await asyncio.sleep(0.01)
-    arrived = (await parts.model_stats())["marks"]
+    arrived = (await ask_model(parts.stack.model_url, "watched"))["first"]
     return [(arrived[str(mark)] - sent[mark]) * 1000 for mark in marks], accepted
 
 

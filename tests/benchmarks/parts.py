@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -40,6 +41,7 @@ Process = subprocess.Popen[bytes]
 class Bench:
     """`celery` sends tasks to the workers of bare Celery."""
 
+    state: StateServer
     stack: Stack
     store: RedisStore
     celery: Celery
@@ -51,16 +53,20 @@ class Bench:
         await self._ready(names)
         return processes
 
-    async def bare_celery(self, count: int = 1) -> list[Process]:
+    async def bare_celery(self, count: int = 1, threads: int = 4) -> list[Process]:
         """The same with bare Celery, on the same broker."""
         names = [f"bare-{i}" for i in range(count)]
         for name in names:
             command = (sys.executable, "-m", "celery", "-A", "tests.benchmarks.bare", "worker")
-            options = ("-P", "threads", "-c", "4", "-n", name, "-Q", bare.QUEUE)
+            options = ("-P", "threads", "-c", str(threads), "-n", name, "-Q", bare.QUEUE)
             with (self.stack.data_dir / f"{name}.log").open("ab") as log:
                 self.stack.processes[name] = subprocess.Popen(
                     [*command, *options],
-                    env={**os.environ, "BARE_BROKER": self.stack.redis_url},
+                    env={
+                        **os.environ,
+                        "BARE_BROKER": self.stack.redis_url,
+                        "MODEL_URL": self.stack.model_url,
+                    },
                     stdout=log,
                     stderr=log,
                 )
@@ -72,57 +78,74 @@ class Bench:
 
     async def launch(self, agent: str, count: int) -> None:
         """Store `count` runs and poke the workers, as `POST /runs` does."""
+        async with self.runs() as runs:
+            await asyncio.gather(*(runs.accept(agent, trigger("go")) for _ in range(count)))
+
+    @contextlib.asynccontextmanager
+    async def runs(self) -> AsyncIterator[Runs]:
+        """The public verbs; the pokes are sent when the block ends."""
         poker = Poker(self.stack.redis_url)
-        runs = Runs(self.store, discover((AGENTS,)), poker.poke)
-        await asyncio.gather(
-            *(
-                runs.accept(
-                    agent,
-                    Trigger(
-                        channel="api",
-                        conversation=f"{time.monotonic_ns()}-{i}",
-                        text="go",
-                        sender="bench",
-                    ),
-                )
-                for i in range(count)
-            )
-        )
-        await poker.close()
+        try:
+            yield Runs(self.store, discover((AGENTS,)), poker.poke)
+        finally:
+            await poker.close()
 
     async def completed(self) -> int:
         return (await self.store.gauges()).runs["COMPLETED"]
 
     async def model_stats(self) -> dict[str, Any]:
-        url = self.stack.model_url.removesuffix("/v1") + "/stats"
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            return dict(await answer.json())
+        return await ask_model(self.stack.model_url, "stats")
 
 
 @contextlib.asynccontextmanager
-async def bench(*, delay: float = 0, tool_calls: int = 0) -> AsyncIterator[Bench]:
-    """Fresh parts; `delay` and `tool_calls` are those of the model endpoint."""
-    with tempfile.TemporaryDirectory() as folder, StateServer(Path(folder)) as state:
-        port = free_port()
-        stack = Stack(
-            state.url,
-            f"http://127.0.0.1:{port}/v1",
-            Path(folder),
-            {"PONDERD_AGENTS_DIR": str(AGENTS), "PONDERD_LEASE_SECONDS": "15"},
-        )
-        endpoint = ("--port", str(port), "--delay", str(delay), "--tool-calls", str(tool_calls))
-        stack.processes["model"] = subprocess.Popen(
-            [sys.executable, "-m", "tests.benchmarks.model", *endpoint]
-        )
+async def bench(
+    *, delay: float = 0, tool_calls: int = 0, model_url: str = "", **settings: str
+) -> AsyncIterator[Bench]:
+    """Fresh parts; `delay` and `tool_calls` are those of the model endpoint, unless there is one
+    at `model_url` already. `settings` are further ones of ponderd's."""
+    with contextlib.ExitStack() as parts:
+        if not model_url:
+            model_url = parts.enter_context(model(delay=delay, tool_calls=tool_calls))
+        folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
+        state = parts.enter_context(StateServer(folder))
+        fixed = {"PONDERD_AGENTS_DIR": str(AGENTS), "PONDERD_LEASE_SECONDS": "15"}
+        stack = Stack(state.url, model_url, folder, fixed | settings)
         store = RedisStore(connect(state.url))
         celery = bare.create_app(state.url)
         try:
-            yield Bench(stack, store, celery)
+            yield Bench(state, stack, store, celery)
         finally:
             celery.close()
             await store.close()
             for name in reversed(stack.processes.copy()):
                 await stack.stop(name)
+
+
+@contextlib.contextmanager
+def model(*, delay: float = 0, tool_calls: int = 0, size: int = 0) -> Iterator[str]:
+    """The URL of a model endpoint of one's own."""
+    port = free_port()
+    options = {"port": port, "delay": delay, "tool-calls": tool_calls, "size": size}
+    arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    process = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.model", *arguments])
+    try:
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+async def ask_model(url: str, what: str) -> dict[str, Any]:
+    """`stats` or `watched` of a model endpoint."""
+    address = f"{url.removesuffix('/v1')}/{what}"
+    async with aiohttp.ClientSession() as session, session.get(address) as answer:
+        return dict(await answer.json())
+
+
+def trigger(text: str) -> Trigger:
+    """A message in a conversation of its own."""
+    conversation = f"{time.monotonic_ns()}-{secrets.token_hex(4)}"
+    return Trigger(channel="api", conversation=conversation, text=text, sender="bench")
 
 
 @contextlib.contextmanager

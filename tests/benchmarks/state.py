@@ -104,6 +104,6 @@ def _message(conversation: str) -> NewMessage:
         agent_version="1",
         channel="api",
         conversation=conversation,
-        launched=EVENT,
+        history=(EVENT,),
         received=EVENT,
     )

@@ -1,46 +1,22 @@
 import asyncio
-import email
-import email.policy
 import smtplib
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from pydantic import SecretStr
 
-from channels.email import EmailChannel, MailRules, compose, message_id, parse
-from channels.errors import DeliveryFailed, Forbidden, Malformed, Unavailable
+from channels.email import MailRules, parse
+from channels.email_out import EmailChannel, compose
+from channels.errors import DeliveryFailed, Forbidden, Malformed
+from channels.mail_names import MailNames
 from channels.mailserver import MailServer
-from channels.message import Accepted, Address, Attachment, Ignored, Reply, Trigger
-from channels.settings import ChannelSettings
+from channels.message import Address, Attachment, Ignored, Reply, Trigger
 from channels.text import one_line
-
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-RULES = MailRules(
-    domain="agents.test",
-    allow=("@agents.test", "@team.test"),
-    agents=("assistant", "triage"),
-    secret=SECRET.encode(),
-)
-OWN_ID = message_id("run1:7", domain="agents.test", secret=SECRET.encode())
-
-
-def mail(text: str = "hello", **headers: str) -> bytes:
-    """A mail; `None` for a header leaves it out, and `_` in a name stands for `-`."""
-    fields: dict[str, Any] = {
-        "From": "Ann <ann@team.test>",
-        "To": "assistant@agents.test",
-        "Subject": "Question",
-        "Message_ID": "<m1@team.test>",
-        **headers,
-    }
-    head = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items() if value]
-    return ("\r\n".join(head) + "\r\n\r\n" + text.replace("\n", "\r\n")).encode()
+from tests.channels.mails import DATE, NAMES, OWN_ID, RULES, Inbox, mail, opened, settings
 
 
 def read(content: bytes, mail_from: str = "ann@team.test") -> Trigger | Ignored:
@@ -120,10 +96,10 @@ class TestParse:
         assert not trigger(mail(In_Reply_To=forged, References=forged)).authentic
 
     def test_without_a_secret_nothing_is_authentic(self) -> None:
-        rules = MailRules("agents.test", RULES.allow, RULES.agents, b"")
-        own = message_id("run1:7", domain="agents.test", secret=b"")
+        names = MailNames("agents.test", b"")
+        rules = MailRules(names, RULES.allow, RULES.agents)
         parsed = parse(
-            mail(In_Reply_To=own),
+            mail(In_Reply_To=names.message_id("run1:7")),
             mail_from="ann@team.test",
             agent="assistant",
             rules=rules,
@@ -322,21 +298,6 @@ def reply(to: str = "ann@team.test", text: str = "Grüße", **headers: str) -> R
     )
 
 
-def settings(data_dir: Path, relay: str | None = None, **fields: Any) -> ChannelSettings:
-    return ChannelSettings(
-        data_dir=data_dir,
-        smtp_relay=relay,
-        mail_domain="agents.test",
-        mail_allow=("@team.test",),
-        webhook_secret=SecretStr(SECRET),
-        **fields,
-    )
-
-
-def opened(content: bytes) -> EmailMessage:
-    return email.message_from_bytes(content, policy=email.policy.default)
-
-
 class TestOutbox:
     async def test_a_reply_is_a_readable_file(self, tmp_path: Path) -> None:
         receipt = await EmailChannel(settings(tmp_path)).send(reply(), resend=False)
@@ -399,10 +360,8 @@ class TestOutbox:
     def test_no_header_can_be_smuggled_in(self) -> None:
         message = compose(
             reply(subject="a\r\nBcc: eve@evil.test", references="<a@b>\r\nBcc: eve@evil.test"),
-            domain="agents.test",
-            secret=b"s",
-            date=opened(b"Date: Thu, 1 Jan 2026 00:00:00 +0000\n\n")["Date"].datetime,
-            encoding="8bit",
+            names=NAMES,
+            date=DATE,
         )
         assert opened(message.as_bytes())["Bcc"] is None
 
@@ -410,21 +369,16 @@ class TestOutbox:
         long = [f"<{'x' * 150}{number}@mail.team.test>" for number in range(20)]
         message = compose(
             reply(references=" ".join(long)),
-            domain="agents.test",
-            secret=b"s",
-            date=opened(b"Date: Thu, 1 Jan 2026 00:00:00 +0000\n\n")["Date"].datetime,
-            encoding="quoted-printable",
+            names=NAMES,
+            date=DATE,
         )
         content = message.as_bytes()
         assert opened(content)["References"].split() == long
         assert max(map(len, content.splitlines())) <= 998
 
     def test_a_subject_gets_one_re(self) -> None:
-        date = opened(b"Date: Thu, 1 Jan 2026 00:00:00 +0000\n\n")["Date"].datetime
         for given, expected in [("RE: a", "RE: a"), ("AW: a", "AW: a"), ("", "Re: your message")]:
-            message = compose(
-                reply(subject=given), domain="agents.test", secret=b"s", date=date, encoding="8bit"
-            )
+            message = compose(reply(subject=given), names=NAMES, date=DATE)
             assert message["Subject"] == expected
 
 
@@ -500,57 +454,11 @@ class TestRelay:
         assert not failed.value.permanent
 
 
-class Inbox:
-    """The daemon's side of the mail server."""
-
-    def __init__(self) -> None:
-        self.triggers: list[Trigger] = []
-        self.away = False
-        self.port = 0
-
-    async def accept(self, trigger: Trigger) -> Accepted:
-        if self.away:
-            raise Unavailable("the state server is away")
-        self.triggers.append(trigger)
-        return Accepted(run_id="run1")
-
-    async def client(self, talk: Callable[[smtplib.SMTP], Any]) -> Any:
-        """What `talk` returns, said by a real client in a thread of its own."""
-
-        def connect() -> Any:
-            with smtplib.SMTP("127.0.0.1", self.port, "client.test", timeout=5) as client:
-                return talk(client)
-
-        return await asyncio.to_thread(connect)
-
-    async def send(
-        self,
-        content: bytes,
-        *to: str,
-        mail_from: str = "ann@team.test",
-    ) -> str:
-        """Hand a mail in and return the server's answer to it."""
-
-        def talk(client: smtplib.SMTP) -> str:
-            client.ehlo()
-            client.mail(mail_from)
-            for address in to or ("assistant@agents.test",):
-                code, answer = client.rcpt(address)
-                if code != 250:
-                    return f"{code} {answer.decode()}"
-            code, answer = client.data(content)
-            return f"{code} {answer.decode()}"
-
-        return str(await self.client(talk))
-
-
 @pytest.fixture
 async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
     inbox = Inbox()
-    server = MailServer(settings(tmp_path), inbox.accept, agents=lambda: ["assistant", "triage"])
-    inbox.port = await server.start("127.0.0.1", 0)
-    yield inbox
-    await server.stop()
+    async with inbox.serving(settings(tmp_path)):
+        yield inbox
 
 
 class TestMailServer:
@@ -631,7 +539,9 @@ class TestMailServer:
 
     async def test_stopping_hangs_up_and_frees_the_port(self, tmp_path: Path) -> None:
         inbox = Inbox()
-        server = MailServer(settings(tmp_path), inbox.accept, agents=lambda: ["assistant"])
+        server = MailServer(
+            settings(tmp_path), inbox.accept, decide=inbox.decide, agents=lambda: ["assistant"]
+        )
         port = await server.start("127.0.0.1", 0)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         await reader.readline()

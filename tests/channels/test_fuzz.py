@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from channels import email, slack, webhook
 from channels.errors import Refused, Unauthenticated
-from channels.message import Ignored, Trigger
+from channels.mail_names import MailNames
+from channels.message import Ignored, Trigger, Verdict
 from channels.signature import (
     sign_standard,
     standard_key,
@@ -22,6 +23,7 @@ from channels.signature import (
     verify_github,
     verify_standard,
 )
+from channels.slack_click import parse_click
 from tests.services.slack_api import mention
 
 thorough = settings(
@@ -31,8 +33,9 @@ thorough = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 KEY = standard_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-RULES = email.MailRules("agents.test", ("@team.test",), ("assistant",), b"secret")
-OWN_ID = email.message_id("run1:7", domain="agents.test", secret=b"secret")
+NAMES = MailNames("agents.test", b"secret")
+RULES = email.MailRules(NAMES, ("@team.test",), ("assistant",))
+OWN_ID = NAMES.message_id("run1:7")
 
 
 def outcome(parse: Callable[[], Trigger | Ignored]) -> Trigger | None:
@@ -177,6 +180,27 @@ events = st.one_of(
 @given(events)
 def test_slack_events(body: dict[str, Any]) -> None:
     outcome(lambda: slack.parse(body))
+
+
+CLICK = {
+    "type": "block_actions",
+    "actions": [{"action_id": "ponderd:0", "value": "run1:7 approve"}],
+    "user": {"id": "U1"},
+    "message": {"text": "May I?", "thread_ts": "1.2"},
+    "response_url": "https://hooks.slack.com/actions/1",
+}
+
+
+@thorough
+@given(st.dictionaries(st.sampled_from([*CLICK]), values, max_size=3))
+def test_slack_clicks(fields: dict[str, Any]) -> None:
+    try:
+        click = parse_click({**CLICK, **fields})
+    except Refused:
+        return
+    if not isinstance(click, Ignored):
+        verdict = click.verdict
+        assert Verdict.model_validate_json(verdict.model_dump_json()) == verdict
 
 
 @thorough

@@ -1,29 +1,39 @@
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
 
-from channels.errors import DeliveryFailed, Malformed, NotFound, StartupFailed, Unavailable
-from channels.message import Accepted, Address, Attachment, Ignored, Reply, Trigger
-from channels.settings import ChannelSettings
-from channels.slack import (
-    TEXT_LIMIT,
-    SlackChannel,
-    SocketMode,
-    build_app,
-    http_handler,
-    mrkdwn,
-    parse,
-    readable,
+from channels.errors import (
+    Conflict,
+    Forbidden,
+    Malformed,
+    NotFound,
+    StartupFailed,
+    Unavailable,
 )
+from channels.message import (
+    Accepted,
+    Address,
+    Attachment,
+    Decided,
+    Ignored,
+    Prompt,
+    Reply,
+    Trigger,
+    Verdict,
+)
+from channels.settings import ChannelSettings
+from channels.slack import SocketMode, build_app, http_handler, parse
+from channels.slack_click import is_response_url, parse_click
+from channels.slack_send import SlackChannel
 from tests.services import slack_api
-from tests.services.slack_api import SIGNING_SECRET, SlackApi, mention, signed
+from tests.services.slack_api import SlackApi, mention, signed
+
+Handle = Callable[[Request], Awaitable[Response]]
 
 
 @pytest.fixture(autouse=True)
@@ -101,134 +111,10 @@ class TestParse:
             parse({"type": "event_callback"})
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("<@UBOT>: deploy", "deploy"),
-        ("<@UBOT|bot> deploy", "deploy"),
-        ("ask <@UBOT> and <@U2> or <@U3|bob>", "ask @UBOT and @U2 or @bob"),
-        ("in <#C1|general> or <#C2>", "in #general or #C2"),
-        ("<!here> <!subteam^S1|@ops> <!date^1^{date}|today>", "@here @ops today"),
-        ("see <https://a.test/?x=1&amp;y=2|the page>", "see the page (https://a.test/?x=1&y=2)"),
-        ("<https://a.test/> <mailto:a@b.test|a@b.test>", "https://a.test/ a@b.test"),
-        ("&amp;lt; 2 &gt; 1", "&lt; 2 > 1"),
-        ("a\x00b\ud800", "ab"),
-    ],
-)
-def test_markup_is_read_as_a_person_would_write_it(text: str, expected: str) -> None:
-    assert readable(text, "UBOT") == expected
-
-
-@pytest.mark.parametrize(
-    ("markdown", "expected"),
-    [
-        ("**bold** and __bold__", "*bold* and *bold*"),
-        ("[page](https://a.test/?x=1&y=2)", "<https://a.test/?x=1&amp;y=2|page>"),
-        ("## Title ##\ntext", "*Title*\ntext"),
-        ("`**code** <b>`", "`**code** &lt;b&gt;`"),
-        (
-            "```\n**code** & [a](https://b.test)\n```",
-            "```\n**code** &amp; [a](https://b.test)\n```",
-        ),
-        ("<!channel> <@U1>", "&lt;!channel&gt; &lt;@U1&gt;"),
-        ("[x](javascript:alert(1))", "[x](javascript:alert(1))"),
-        ("2 ** 3 ** 4", "2 ** 3 ** 4"),
-    ],
-)
-def test_markdown_becomes_slacks_markup(markdown: str, expected: str) -> None:
-    assert mrkdwn(markdown) == expected
-
-
-@pytest.mark.parametrize("piece", ["x", "&", "**a** ", "`", "[a](", "# "])
-def test_a_long_answer_is_cut_quickly(piece: str) -> None:
-    start = time.perf_counter()
-    assert len(mrkdwn(piece * 300_000)) <= TEXT_LIMIT
-    assert time.perf_counter() - start < 2
-
-
 @pytest.fixture
 async def api() -> AsyncIterator[SlackApi]:
     async with slack_api.serve() as api:
         yield api
-
-
-def settings(api: SlackApi) -> ChannelSettings:
-    return ChannelSettings(
-        slack_api_url=api.url,
-        slack_bot_token=SecretStr("xoxb-1"),
-        slack_app_token=SecretStr("xapp-1"),
-        slack_signing_secret=SecretStr(SIGNING_SECRET),
-    )
-
-
-def reply(text: str = "**4**", key: str = "run1:7") -> Reply:
-    return Reply(
-        key=key,
-        run_id="run1",
-        agent="assistant",
-        conversation="T1:C1:1.2",
-        kind="answer",
-        text=text,
-        to=Address(channel="slack", to="C1", thread="1.2"),
-    )
-
-
-class TestSend:
-    async def test_a_reply_is_posted_into_its_thread_with_its_key(self, api: SlackApi) -> None:
-        receipt = await SlackChannel(settings(api)).send(reply(), resend=False)
-        [message] = api.messages
-        assert receipt == message["ts"]
-        assert (message["channel"], message["thread_ts"], message["text"]) == ("C1", "1.2", "*4*")
-        assert message["metadata"] == {
-            "event_type": "ponderd_reply",
-            "event_payload": {"key": "run1:7"},
-        }
-
-    async def test_a_lost_response_does_not_post_twice(self, api: SlackApi) -> None:
-        api.page_size = 1
-        channel = SlackChannel(settings(api))
-        await channel.send(reply(key="run1:3"), resend=False)
-        api.trouble = ["lose_response"]
-        with pytest.raises(DeliveryFailed) as failed:
-            await channel.send(reply(), resend=False)
-        assert not failed.value.permanent
-        assert len(api.messages) == 2
-        assert await channel.send(reply(), resend=True) == api.messages[1]["ts"]
-        assert len(api.messages) == 2
-
-    async def test_a_post_that_never_arrived_is_posted_on_resend(self, api: SlackApi) -> None:
-        api.trouble = ["drop"]
-        channel = SlackChannel(settings(api))
-        with pytest.raises(DeliveryFailed):
-            await channel.send(reply(), resend=False)
-        await channel.send(reply(), resend=True)
-        assert len(api.messages) == 1
-
-    @pytest.mark.parametrize(
-        ("trouble", "permanent", "wait"),
-        [
-            ("429", False, 7),
-            ("invalid_auth", True, None),
-            ("channel_not_found", True, None),
-            ("not_in_channel", True, None),
-            ("is_archived", True, None),
-            ("internal_error", False, None),
-        ],
-    )
-    async def test_the_error_says_whether_to_try_again(
-        self, trouble: str, permanent: bool, wait: float | None, api: SlackApi
-    ) -> None:
-        api.trouble = [trouble]
-        with pytest.raises(DeliveryFailed) as failed:
-            await SlackChannel(settings(api)).send(reply(), resend=False)
-        assert (failed.value.permanent, failed.value.retry_after) == (permanent, wait)
-        assert [method for method, _ in api.calls] == ["chat.postMessage"]
-
-    async def test_a_slack_that_is_away_is_worth_another_try(self, api: SlackApi) -> None:
-        away = settings(api).model_copy(update={"slack_api_url": "http://127.0.0.1:1/api/"})
-        with pytest.raises(DeliveryFailed) as failed:
-            await SlackChannel(away).send(reply(), resend=False)
-        assert not failed.value.permanent
 
 
 class Inbox:
@@ -236,6 +122,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self.triggers: list[Trigger] = []
+        self.verdicts: list[Verdict] = []
         self.error: Exception | None = None
 
     async def accept(self, trigger: Trigger) -> Accepted:
@@ -243,6 +130,12 @@ class Inbox:
             raise self.error
         self.triggers.append(trigger)
         return Accepted(run_id="run1")
+
+    async def decide(self, verdict: Verdict) -> Decided:
+        if self.error:
+            raise self.error
+        self.verdicts.append(verdict)
+        return Decided(text=f"Approved by {verdict.by}.")
 
 
 def request(body: bytes, headers: dict[str, str]) -> Request:
@@ -265,20 +158,18 @@ class TestHttp:
         return Inbox()
 
     @pytest.fixture
-    def handle(self, api: SlackApi, inbox: Inbox) -> Callable[[Request], Awaitable[Response]]:
-        return http_handler(build_app(settings(api), inbox.accept))
+    def handle(self, api: SlackApi, inbox: Inbox) -> Handle:
+        return http_handler(build_app(api.settings, inbox.accept, inbox.decide))
 
     async def test_a_signed_event_is_stored_then_acknowledged(
-        self, handle: Callable[[Request], Awaitable[Response]], inbox: Inbox, api: SlackApi
+        self, handle: Handle, inbox: Inbox, api: SlackApi
     ) -> None:
         body = json.dumps(mention()).encode()
         assert (await handle(request(body, signed(body)))).status_code == 200
         assert [trigger.text for trigger in inbox.triggers] == ["hello"]
         assert api.calls == []  # nothing is asked of Slack before the event is safe
 
-    async def test_url_verification_is_answered(
-        self, handle: Callable[[Request], Awaitable[Response]]
-    ) -> None:
+    async def test_url_verification_is_answered(self, handle: Handle) -> None:
         body = json.dumps({"type": "url_verification", "challenge": "c1"}).encode()
         response = await handle(request(body, signed(body)))
         assert response.status_code == 200
@@ -300,7 +191,7 @@ class TestHttp:
     async def test_a_wrong_signature_is_refused(
         self,
         headers: dict[str, str],
-        handle: Callable[[Request], Awaitable[Response]],
+        handle: Handle,
         inbox: Inbox,
     ) -> None:
         body = json.dumps(mention()).encode()
@@ -310,9 +201,7 @@ class TestHttp:
         assert (await handle(request(body, headers))).status_code == 401
         assert inbox.triggers == []
 
-    async def test_a_store_that_is_away_means_later(
-        self, handle: Callable[[Request], Awaitable[Response]], inbox: Inbox
-    ) -> None:
+    async def test_a_store_that_is_away_means_later(self, handle: Handle, inbox: Inbox) -> None:
         body = json.dumps(mention()).encode()
         inbox.error = Unavailable("the state server is away")
         assert (await handle(request(body, signed(body)))).status_code == 503
@@ -324,7 +213,7 @@ class TestHttp:
     async def test_what_cannot_be_answered_is_acknowledged(
         self,
         error: Exception | None,
-        handle: Callable[[Request], Awaitable[Response]],
+        handle: Handle,
         inbox: Inbox,
     ) -> None:
         inbox.error = error
@@ -336,13 +225,13 @@ class TestHttp:
         [b"", b"{", b"[1]", b"\xff", b'{"authorizations": 5}', b"[" * 100_000],
     )
     async def test_a_malformed_body_is_refused(
-        self, body: bytes, handle: Callable[[Request], Awaitable[Response]], inbox: Inbox
+        self, body: bytes, handle: Handle, inbox: Inbox
     ) -> None:
         assert (await handle(request(body, signed(body)))).status_code in (200, 400)
         assert inbox.triggers == []
 
     async def test_without_a_signing_secret_nobody_is_let_in(self, inbox: Inbox) -> None:
-        handle = http_handler(build_app(ChannelSettings(), inbox.accept))
+        handle = http_handler(build_app(ChannelSettings(), inbox.accept, inbox.decide))
         body = json.dumps(mention()).encode()
         assert (await handle(request(body, signed(body, secret="")))).status_code == 401
 
@@ -353,10 +242,193 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
+class TestParseClick:
+    @pytest.fixture
+    def body(self, api: SlackApi) -> dict[str, Any]:
+        button = {"action_id": "ponderd:0", "value": "run1:7 next week"}
+        actions = [{"type": "actions", "elements": [button]}]
+        message = {"channel": "C1", "ts": "1.2", "text": "When?", "blocks": actions}
+        return api.press(message, "next week", user="U2")
+
+    def test_a_button_says_what_was_asked_what_was_chosen_and_by_whom(
+        self, body: dict[str, Any]
+    ) -> None:
+        click = parse_click(body)
+        assert not isinstance(click, Ignored)
+        assert click.verdict == Verdict(prompt="run1:7", choice="next week", by="slack:u2")
+        assert (click.message, click.thread) == ("When?", "")
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"actions": []},
+            {"actions": [{"action_id": "other:0", "value": "run1:7 approve"}]},
+            {"actions": [{"action_id": "ponderd:0"}]},
+            {"actions": 5},
+            {"user": "U2"},
+        ],
+    )
+    def test_what_is_no_button_of_ours_is_ignored(
+        self, fields: dict[str, Any], body: dict[str, Any]
+    ) -> None:
+        assert isinstance(parse_click(body | fields), Ignored)
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"user": {}},
+            {"user": {"id": "U 2"}},
+            {"actions": [{"action_id": "ponderd:0", "value": "run1:7 \ud800"}]},
+        ],
+    )
+    def test_what_slack_would_not_send_is_refused(
+        self, fields: dict[str, Any], body: dict[str, Any]
+    ) -> None:
+        with pytest.raises(Malformed):
+            parse_click(body | fields)
+
+
+@pytest.mark.parametrize(
+    ("url", "api_url", "trusted"),
+    [
+        ("https://hooks.slack.com/actions/T1/2/3", "https://slack.com/api/", True),
+        ("http://hooks.slack.com/actions/T1/2/3", "https://slack.com/api/", False),
+        ("https://slack.com/actions", "https://slack.com/api/", False),
+        ("https://hooks.slack.com.evil.test/", "https://slack.com/api/", False),
+        ("https://hooks.slack.com@evil.test/", "https://slack.com/api/", False),
+        ("https://hooks.slack.com:8443/", "https://slack.com/api/", False),
+        ("http://127.0.0.1:80/", "https://slack.com/api/", False),
+        ("https://[", "https://slack.com/api/", False),
+        ("", "https://slack.com/api/", False),
+        ("https://hooks.slack-gov.com/x", "https://slack-gov.com/api/", True),
+        ("http://127.0.0.1:80/response", "http://127.0.0.1:80/api/", True),
+        ("http://127.0.0.1:81/response", "http://127.0.0.1:80/api/", False),
+    ],
+)
+def test_only_slack_itself_is_answered(url: str, api_url: str, trusted: bool) -> None:
+    assert is_response_url(url, api_url) is trusted
+
+
+class TestClick:
+    @pytest.fixture
+    def inbox(self) -> Inbox:
+        return Inbox()
+
+    @pytest.fixture
+    def handle(self, api: SlackApi, inbox: Inbox) -> Handle:
+        return http_handler(build_app(api.settings, inbox.accept, inbox.decide))
+
+    @pytest.fixture
+    async def question(self, api: SlackApi) -> dict[str, Any]:
+        """An approval in a thread, as it stands in Slack."""
+        reply = Reply(
+            key="run1:7",
+            run_id="run1",
+            agent="deployer",
+            conversation="T1:C1:1.2",
+            kind="question",
+            text="May I **go**?",
+            to=Address(channel="slack", to="C1", thread="1.2"),
+            prompt=Prompt(id="run1:7", kind="approval", urgency="high"),
+        )
+        await SlackChannel(api.settings).send(reply, resend=False)
+        return api.messages[0]
+
+    async def test_the_verdict_is_stored_then_acknowledged_then_shown(
+        self, handle: Handle, inbox: Inbox, api: SlackApi, question: dict[str, Any]
+    ) -> None:
+        assert (
+            await handle(request(*api.click(question, "approve", user="U2")))
+        ).status_code == 200
+        assert inbox.verdicts == [Verdict(prompt="run1:7", choice="approve", by="slack:u2")]
+        await until(lambda: question["blocks"] == [])
+        assert question["text"] == "May I *go*?\nApproved by <@U2>."
+        assert api.whispers == []
+
+    @pytest.mark.parametrize("error", [Conflict, Forbidden, NotFound])
+    async def test_a_click_that_does_not_count_is_explained_to_who_clicked(
+        self,
+        error: type[Exception],
+        handle: Handle,
+        inbox: Inbox,
+        api: SlackApi,
+        question: dict[str, Any],
+    ) -> None:
+        inbox.error = error("already denied by slack:u3")
+        assert (
+            await handle(request(*api.click(question, "approve", user="U2")))
+        ).status_code == 200
+        await until(lambda: api.whispers)
+        [whisper] = api.whispers
+        assert (whisper["user"], whisper["text"]) == ("U2", "already denied by <@U3>")
+        assert (whisper["response_type"], whisper["thread_ts"]) == ("ephemeral", "1.2")
+        assert question["blocks"] != []
+
+    async def test_a_store_that_is_away_is_an_error_to_who_clicked(
+        self, handle: Handle, inbox: Inbox, api: SlackApi, question: dict[str, Any]
+    ) -> None:
+        inbox.error = Unavailable("the state server is away")
+        click = api.click(question, "deny")
+        assert (await handle(request(*click))).status_code == 503
+        inbox.error = None
+        assert (await handle(request(*click))).status_code == 200
+        assert [verdict.choice for verdict in inbox.verdicts] == ["deny"]
+
+    async def test_a_slow_slack_does_not_delay_the_acknowledgement(
+        self, handle: Handle, api: SlackApi, question: dict[str, Any]
+    ) -> None:
+        api.response_delay = 30
+        async with asyncio.timeout(10):
+            assert (await handle(request(*api.click(question, "approve")))).status_code == 200
+        assert question["blocks"] != []
+
+    async def test_nobody_but_slack_is_answered(
+        self, inbox: Inbox, api: SlackApi, question: dict[str, Any]
+    ) -> None:
+        elsewhere = api.settings.model_copy(update={"slack_api_url": "https://slack.com/api/"})
+        handle = http_handler(build_app(elsewhere, inbox.accept, inbox.decide))
+        assert (await handle(request(*api.click(question, "approve")))).status_code == 200
+        assert len(inbox.verdicts) == 1
+        await asyncio.sleep(0.2)
+        assert question["blocks"] != []
+
+    @pytest.mark.parametrize("secret", ["other", ""])
+    async def test_a_wrong_signature_decides_nothing(
+        self, secret: str, handle: Handle, inbox: Inbox, api: SlackApi, question: dict[str, Any]
+    ) -> None:
+        body, headers = api.click(question, "approve")
+        forged = headers | {
+            name: value
+            for name, value in signed(body, secret=secret).items()
+            if name != "content-type"
+        }
+        assert (await handle(request(body, forged))).status_code == 401
+        payload = api.press(question, "approve") | {"ssl_check": "1"}  # needs no signature
+        await handle(request(json.dumps(payload).encode(), forged))
+        assert inbox.verdicts == []
+
+    async def test_over_socket_mode(
+        self, inbox: Inbox, api: SlackApi, question: dict[str, Any]
+    ) -> None:
+        socket = SocketMode(build_app(api.settings, inbox.accept, inbox.decide), "xapp-1")
+        await socket.start()
+        try:
+            inbox.error = Unavailable("the state server is away")
+            await api.send_envelope(api.press(question, "approve"), "e1", "interactive")
+            await asyncio.sleep(0.1)
+            inbox.error = None
+            await api.send_envelope(api.press(question, "approve"), "e2", "interactive")
+            await until(lambda: api.acks and question["blocks"] == [])
+            assert api.acks == [{"envelope_id": "e2"}]
+            assert [verdict.by for verdict in inbox.verdicts] == ["slack:u2"]
+        finally:
+            await socket.stop()
+
+
 class TestSocketMode:
     async def test_an_event_is_stored_then_acknowledged(self, api: SlackApi) -> None:
         inbox = Inbox()
-        socket = SocketMode(build_app(settings(api), inbox.accept), "xapp-1")
+        socket = SocketMode(build_app(api.settings, inbox.accept, inbox.decide), "xapp-1")
         await socket.start()
         try:
             await api.send_envelope(mention(), "e1")
@@ -370,7 +442,7 @@ class TestSocketMode:
     async def test_a_store_that_is_away_is_not_acknowledged(self, api: SlackApi) -> None:
         inbox = Inbox()
         inbox.error = Unavailable("the state server is away")
-        socket = SocketMode(build_app(settings(api), inbox.accept), "xapp-1")
+        socket = SocketMode(build_app(api.settings, inbox.accept, inbox.decide), "xapp-1")
         await socket.start()
         try:
             await api.send_envelope(mention(), "e1")
@@ -384,13 +456,13 @@ class TestSocketMode:
 
     async def test_a_wrong_token_stops_the_start(self, api: SlackApi) -> None:
         api.bad_app_token = True
-        socket = SocketMode(build_app(settings(api), Inbox().accept), "xapp-1")
+        socket = SocketMode(build_app(api.settings, Inbox().accept, Inbox().decide), "xapp-1")
         with pytest.raises(StartupFailed, match="PONDERD_SLACK_APP_TOKEN"):
             await socket.start()
 
     async def test_a_slack_that_is_away_does_not_stop_the_start(self, api: SlackApi) -> None:
-        away = settings(api).model_copy(update={"slack_api_url": "http://127.0.0.1:1/api/"})
-        socket = SocketMode(build_app(away, Inbox().accept), "xapp-1")
+        away = api.settings.model_copy(update={"slack_api_url": "http://127.0.0.1:1/api/"})
+        socket = SocketMode(build_app(away, Inbox().accept, Inbox().decide), "xapp-1")
         await socket.start()
         await asyncio.sleep(0.05)
         await socket.stop()

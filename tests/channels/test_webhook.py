@@ -12,10 +12,10 @@ from pydantic import SecretStr, ValidationError
 
 from channels.callback import CallbackResolver, check_callback, is_public
 from channels.errors import DeliveryFailed, Forbidden, Malformed, Refused, Unauthenticated
-from channels.message import Address, Reply, Trigger
+from channels.message import Address, Prompt, Reply, Trigger
 from channels.settings import ChannelSettings
 from channels.signature import sign_standard, standard_key
-from channels.webhook import WebhookChannel, WebhookRoute, authenticate, parse
+from channels.webhook import WebhookChannel, WebhookRoute, authenticate, parse, payload
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 KEY = standard_key(SECRET)
@@ -295,6 +295,29 @@ class TestSend:
             "kind": "answer",
             "text": "grüße",
         }
+
+    def test_a_question_says_how_it_can_be_answered(self) -> None:
+        approval = Prompt(id="0c-1:7", kind="approval", urgency="high")
+        question = Prompt(id="0c-1:7", kind="question", choices=("a", "b"))
+        reply = Reply(
+            key="0c-1:7",
+            run_id="0c-1",
+            agent="deployer",
+            conversation="order-17",
+            kind="question",
+            text="May I?",
+            to=Address(channel="webhook", to="https://callback.test/"),
+        )
+        for prompt, url in [
+            (approval, "https://agents.test/approvals/0c-1:7"),
+            (question, "https://agents.test/runs/0c-1/messages"),
+        ]:
+            asked = reply.model_copy(update={"prompt": prompt})
+            body = payload(asked, "https://agents.test/")
+            assert body["prompt"] == prompt.model_dump(mode="json")
+            assert body["answer_url"] == url
+            assert "answer_url" not in payload(asked, None)
+        assert payload(reply, "https://agents.test").keys().isdisjoint({"prompt", "answer_url"})
 
     async def test_a_name_is_listed_with_or_without_its_port(self, sink: Sink) -> None:
         names = Names("127.0.0.1")

@@ -102,7 +102,7 @@ def stream(*entries: tuple[int, str] | str) -> str:
 
 def test_a_message_is_repeated_after_a_dropped_connection_with_the_same_key(serve: Serve) -> None:
     server = serve(DROP, DROP, (201, VIEW))
-    assert server.api().launch("assistant", "hello", channel="api") == VIEW
+    assert server.api().launch("assistant", "hello", channel="api", by="ann") == VIEW
     assert len(server.requests) == 3 and len(set(server.requests)) == 1
     assert server.requests[0][2]
 
@@ -111,7 +111,7 @@ def test_two_messages_have_two_keys(serve: Serve) -> None:
     server = serve((201, VIEW), (201, VIEW), (200, VIEW))
     api = server.api()
     for _ in range(2):
-        api.launch("assistant", "hello", channel="api")
+        api.launch("assistant", "hello", channel="api", by="ann")
     api.message("00-a-b", "hello", by="ann")
     assert len({key for _, _, key, _ in server.requests}) == 3
 

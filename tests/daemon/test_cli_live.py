@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import pty
 import select
@@ -267,6 +268,67 @@ def test_yes_approves(ponderd: Ponderd, world: World) -> None:
     assert ponderd("runs", "answer", asked.json["id"], "yes").code == 0
     events = ponderd("runs", "show", asked.json["id"], "--events", "--json").json["events"]
     assert [e["type"] for e in events].count("tool_finished") == 1
+    [answered] = [e for e in events if e["type"] == "approval_answered"]
+    assert (answered["via"], answered["by"]) == ("api", getuser())
+
+
+def test_open_approvals_are_listed_and_answered_with_other_arguments(ponderd: Ponderd) -> None:
+    run_id = ponderd("launch", "deployer", "deploy 1.4.1", "--json").json["id"]
+    listed = ponderd("approvals", "--json").json_lines
+    assert [view["tool"] for view in listed if view["run_id"] == run_id] == ["deploy"]
+    assert f"{run_id}  " in ponderd("approvals").out
+    change = ("--arguments", '{"version": "1.4.2"}', "--remark", "not that one")
+    assert ponderd("runs", "answer", run_id, "maybe", *change).code == 2
+    assert ponderd("runs", "answer", run_id, "yes", "--arguments", "[]").code == 2
+    wrong = ponderd("runs", "answer", run_id, "yes", "--arguments", '{"to": 1}')
+    assert wrong.code == 1 and wrong.err.startswith("ponderd: deploy: ")
+    assert ponderd("runs", "answer", run_id, "yes", *change).code == 0
+    events = ponderd("runs", "show", run_id, "--events", "--json").json["events"]
+    [answered] = [event for event in events if event["type"] == "approval_answered"]
+    assert (answered["arguments"], answered["remark"]) == ({"version": "1.4.2"}, "not that one")
+    assert any("1.4.2 is live" in event.get("result", "") for event in events)
+    assert run_id not in ponderd("approvals").out
+
+
+def test_other_words_are_told_to_the_agent(ponderd: Ponderd) -> None:
+    run_id = ponderd("launch", "deployer", "deploy 1.4.1", "--json").json["id"]
+    ponderd("runs", "answer", run_id, "is", "it", "tested?")
+    events = ponderd("runs", "show", run_id, "--events", "--json").json["events"]
+    [answered] = [event for event in events if event["type"] == "approval_answered"]
+    assert (answered["withdrawn"], answered["remark"]) == (True, "is it tested?")
+
+
+def test_fork_begins_with_the_same_events(ponderd: Ponderd) -> None:
+    run_id = ponderd("launch", "assistant", "hello", "--json").json["id"]
+    result = ponderd("runs", "fork", run_id, "--at", "2", "--text", "again")
+    forked, _ = result.out.split()
+    assert result.code == 0 and forked != run_id
+    until(ponderd, forked, "COMPLETED")
+    events = ponderd("runs", "show", forked, "--events", "--json").json["events"]
+    assert [event["type"] for event in events][:3] == [
+        *("run_launched", "message_received", "run_forked")
+    ]
+    assert (events[1]["text"], events[2]["source"]) == ("hello", run_id)
+
+
+def test_an_event_is_kept_for_a_run_that_will_wait_for_it(ponderd: Ponderd) -> None:
+    run_id = ponderd("launch", "assistant", "hello", "--json").json["id"]
+    assert ponderd("runs", "event", run_id, "paid", '{"euro": 3}').code == 0
+    assert ponderd("runs", "event", run_id, "paid", "{").code == 2
+    events = ponderd("runs", "show", run_id, "--events", "--json").json["events"]
+    [kept] = [event for event in events if event["type"] == "event_received"]
+    assert (kept["name"], kept["payload"], kept["by"]) == ("paid", '{"euro": 3}', getuser())
+
+
+def test_the_prompt_of_a_call_is_shown_byte_for_byte(ponderd: Ponderd, world: World) -> None:
+    run_id = ponderd("launch", "assistant", "hello", "--json").json["id"]
+    result = ponderd("runs", "prompt", run_id, "3", "--json")
+    assert result.code == 0 and result.json["verified"] is True
+    assert result.json["prompt"] == world.model.requests[-1]
+    command = [sys.executable, "-m", "daemon.cli", "runs", "prompt", run_id, "3"]
+    piped = subprocess.run(command, capture_output=True, check=True)
+    assert hashlib.sha256(piped.stdout).hexdigest() == result.json["sha256"]
+    assert ponderd("runs", "prompt", run_id, "2").code == 1
 
 
 # -- chat ------------------------------------------------------------------------------------------

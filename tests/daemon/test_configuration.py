@@ -47,6 +47,13 @@ def test_a_value_that_does_not_fit_is_told_what_is_expected(monkeypatch: Environ
     )
 
 
+@pytest.mark.parametrize("how", ["on", "relay", "relay:", "relay:a b", "DKIM"])
+def test_how_mail_is_authenticated_is_one_of_three(how: str, monkeypatch: Environment) -> None:
+    monkeypatch.setenv("PONDERD_MAIL_AUTHENTICATION", how)
+    (line,) = refusal()
+    assert line.startswith(f"PONDERD_MAIL_AUTHENTICATION: {how!r} does not fit; expected: ")
+
+
 def test_all_wrong_settings_are_told_at_once(monkeypatch: Environment) -> None:
     monkeypatch.setenv("PONDERD_HTTP_PORT", "abc")
     monkeypatch.setenv("PONDERD_SLOTS", "0")
@@ -57,6 +64,7 @@ def test_all_wrong_settings_are_told_at_once(monkeypatch: Environment) -> None:
 
 def test_secrets_are_never_repeated(monkeypatch: Environment) -> None:
     monkeypatch.setenv("PONDERD_WEBHOOK_SECRET", "hush")
+    monkeypatch.setenv("PONDERD_SIGNING_SECRET", "hush")
     monkeypatch.setenv("PONDERD_REDIS_URL", "http://user:hush@host:6379")
     assert not any("hush" in line for line in refusal())
 
@@ -77,6 +85,17 @@ def test_secrets_that_up_made_are_found(data_dir: Path) -> None:
     assert found.daemon.api_token and found.channels.webhook_secret
     assert found.daemon.api_token.get_secret_value() == made.api_token
     assert found.channels.webhook_secret.get_secret_value() == made.webhook_secret
+    assert found.channels.signing_key == made.signing_secret.encode()
+    assert found.made == {"api_token", "webhook_secret", "signing_secret"}
+
+
+def test_a_folder_from_before_signing_signs_nothing(data_dir: Path) -> None:
+    made = secrets.load_or_create(data_dir)
+    old = made.model_dump_json(exclude={"signing_secret"})
+    secrets.secrets_file(data_dir).write_text(old)
+    found = configuration.load()
+    assert (found.channels.signing_secret, found.channels.signing_key) == (None, b"")
+    assert "signing_secret" not in found.made
 
 
 def test_configured_secrets_go_before_those_that_up_made(
@@ -86,7 +105,7 @@ def test_configured_secrets_go_before_those_that_up_made(
     monkeypatch.setenv("PONDERD_API_TOKEN", "mine")
     found = configuration.load()
     assert found.daemon.api_token and found.daemon.api_token.get_secret_value() == "mine"
-    assert found.made == {"webhook_secret"}
+    assert found.made == {"webhook_secret", "signing_secret"}
 
 
 def test_each_value_says_where_it_comes_from(data_dir: Path, monkeypatch: Environment) -> None:
@@ -108,6 +127,18 @@ def test_an_unknown_variable_is_named_with_the_likely_one() -> None:
         "PONDERD_HTTP_PROT is not a setting; did you mean PONDERD_HTTP_PORT?",
     )
     assert unknown({"PONDERD_XYZZY": "1"}) == ("PONDERD_XYZZY is not a setting",)
+
+
+def test_a_cluster_needs_a_broker_beside_it(monkeypatch: Environment) -> None:
+    monkeypatch.setenv("PONDERD_REDIS_URL", "rediss+cluster://user:hush@host:6379")
+    with pytest.raises(StartupFailed, match="set PONDERD_BROKER_URL") as error:
+        configuration.load()
+    assert "hush" not in str(error.value)
+    monkeypatch.setenv("PONDERD_BROKER_URL", "redis://broker:6379/0")
+    assert configuration.load().workers.broker == "redis://broker:6379/0"
+    monkeypatch.setenv("PONDERD_REDIS_URL", "redis://host:6379/0")
+    monkeypatch.delenv("PONDERD_BROKER_URL")
+    assert configuration.load().workers.broker == "redis://host:6379/0"
 
 
 def test_what_a_process_needs_is_named() -> None:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from daemon.doctor import Check, examine, judge_state_server
 from tests.services.ports import free_port
+from tests.services.state_cluster import StateCluster
 
 Environment = pytest.MonkeyPatch
 
@@ -131,6 +132,30 @@ async def test_a_state_server_with_a_wrong_password(
 ) -> None:
     monkeypatch.setenv("PONDERD_REDIS_URL", redis_url.replace("secret", "wrong"))
     assert (await check("state server")).level == "fail"
+
+
+async def test_a_cluster_is_judged_by_its_worst_node(
+    redis_cluster: StateCluster, monkeypatch: Environment
+) -> None:
+    monkeypatch.setenv("PONDERD_REDIS_URL", redis_cluster.url)
+    monkeypatch.setenv("PONDERD_BROKER_URL", "redis://127.0.0.1:6379/0")
+    found = await check("state server")
+    assert (found.level, found.advice) == ("ok", "")
+    assert "secret" not in found.found
+    redis_cluster.nodes[2].ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        assert (await check("state server")).level == "fail"
+    finally:
+        redis_cluster.nodes[2].ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+
+
+async def test_a_daemon_that_cannot_sign(redis_url: str, monkeypatch: Environment) -> None:
+    assert await checks("signing") == []  # `ponderd up` makes a secret itself
+    monkeypatch.setenv("PONDERD_REDIS_URL", redis_url)
+    found = await check("signing")
+    assert (found.level, "PONDERD_SIGNING_SECRET" in found.found) == ("warn", True)
+    monkeypatch.setenv("PONDERD_SIGNING_SECRET", "a secret of the signer")
+    assert await checks("signing") == []
 
 
 async def test_a_state_server_as_it_should_be(redis_url: str, monkeypatch: Environment) -> None:

@@ -15,9 +15,11 @@ PASSWORD = "secret-of-this-test"
 
 
 @contextlib.asynccontextmanager
-async def serving(data_dir: Path) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
+async def serving(
+    data_dir: Path, fsync: str = "everysec"
+) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
     (port,) = free_ports(1)
-    config = state_server.write_config(data_dir, port, PASSWORD)
+    config = state_server.write_config(data_dir, port, PASSWORD, fsync)
     process = subprocess.Popen(state_server.command(config), stdout=subprocess.DEVNULL)
     url = state_server.url(port, PASSWORD)
     try:
@@ -55,6 +57,12 @@ async def test_it_forgets_nothing_to_save_memory_and_writes_no_snapshots(tmp_pat
             "save": "",
         }
     assert not list(tmp_path.rglob("*.rdb"))
+
+
+@pytest.mark.parametrize("fsync", ["everysec", "always"])
+async def test_it_writes_to_the_disk_as_often_as_it_is_told(tmp_path: Path, fsync: str) -> None:
+    async with serving(tmp_path, fsync) as (_, url), redis.Redis.from_url(url) as client:
+        assert await client.config_get("appendfsync") == {"appendfsync": fsync}
 
 
 async def test_only_loopback_and_only_with_the_password(tmp_path: Path) -> None:

@@ -17,8 +17,22 @@ def test_the_first_start_makes_secrets_and_later_ones_find_them(tmp_path: Path) 
     folder = tmp_path / "data"
     made = secrets.load_or_create(folder)
     assert secrets.load_or_create(folder) == made == secrets.read(folder)
-    assert len(made.api_token) >= 32 and len(made.state_password) >= 32
+    for secret in (made.api_token, made.state_password, made.signing_secret):
+        assert len(secret) >= 32
     assert len(standard_key(made.webhook_secret)) == 24
+
+
+def test_a_file_from_before_signing_gets_its_secret_and_keeps_the_others(tmp_path: Path) -> None:
+    made = secrets.load_or_create(tmp_path)
+    old = made.model_dump_json(exclude={"signing_secret"})
+    secrets.secrets_file(tmp_path).write_text(old)
+    found = secrets.read(tmp_path)
+    assert found is not None and found.signing_secret == ""
+    completed = secrets.load_or_create(tmp_path)
+    assert completed == made.model_copy(update={"signing_secret": completed.signing_secret})
+    assert len(completed.signing_secret) >= 32
+    assert secrets.load_or_create(tmp_path) == completed
+    assert mode(secrets.secrets_file(tmp_path)) == 0o600
 
 
 def test_two_folders_have_different_secrets(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ import redis
 import typer
 import yaml
 
-from channels import slack
 from daemon.cli import app
 from daemon.configuration import describe, env_example
 from daemon.embedded.state_server import find_binary
@@ -207,6 +206,9 @@ def test_systemd_itself_finds_nothing_wrong_with_the_units(tmp_path: Path) -> No
 NEEDED = {
     "apps_connections_open": set(),
     "chat_postMessage": {"chat:write"},
+    "chat_update": {"chat:write"},
+    "conversations_open": {"im:write"},
+    "conversations_history": {"channels:history", "groups:history", "im:history", "mpim:history"},
     "conversations_replies": {"channels:history", "groups:history", "im:history", "mpim:history"},
     "include_all_metadata": {"metadata.message:read"},
     "app_mention": {"app_mentions:read"},
@@ -216,7 +218,7 @@ NEEDED = {
 
 def test_the_slack_manifest_covers_what_the_channel_calls() -> None:
     manifest = yaml.safe_load((DEPLOY / "slack-manifest.yaml").read_text())
-    source = Path(slack.__file__).read_text()
+    source = "".join(path.read_text() for path in (ROOT / "channels").glob("slack*.py"))
     used = set(re.findall(r"client\.([a-z]+_\w+)\(", source))
     used |= set(re.findall(r"include_all_metadata", source))
     used |= set(manifest["settings"]["event_subscriptions"]["bot_events"])
@@ -227,3 +229,4 @@ def test_the_slack_manifest_covers_what_the_channel_calls() -> None:
     assert used == NEEDED.keys()
     scopes = set(manifest["oauth_config"]["scopes"]["bot"])
     assert scopes == set().union(*NEEDED.values())
+    assert manifest["settings"]["interactivity"]["is_enabled"]

@@ -5,41 +5,107 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import itertools
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from aiohttp import WSMsgType, web
+from pydantic import SecretStr
+
+from channels.settings import ChannelSettings
 
 SIGNING_SECRET = "slack signing secret"
 
 
+class Signed(NamedTuple):
+    """A request as Slack sends it to /slack/events."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
 class SlackApi:
-    """`messages` are what a person would see in Slack. `trouble` is done once per post, first
-    in first out: "429", "lose_response" (the message is posted, its response is not seen),
-    "drop" (nothing is posted), or an error of Slack's, such as "not_in_channel".
+    """`messages` are what a person would see in Slack; `whispers` what only one person sees.
+
+    `trouble` is done once per post or change, first in first out: "429", "lose_response" (it is
+    done, its response is not seen), "drop" (it is not done), or an error of Slack's, such as
+    "not_in_channel". `response_delay` is how long a response_url takes, in seconds.
     """
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
+        self.whispers: list[dict[str, Any]] = []
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.trouble: list[str] = []
         self.page_size = 100
+        self.response_delay = 0.0
         self.bad_app_token = False
         self.url = ""
         self.acks: list[dict[str, Any]] = []
         self.connected = asyncio.Event()
+        self._numbers = itertools.count()
         self._socket: web.WebSocketResponse | None = None
 
-    async def send_envelope(self, payload: dict[str, Any], envelope_id: str) -> None:
-        """Deliver an event over Socket Mode."""
+    @property
+    def settings(self) -> ChannelSettings:
+        """Those of an installation in this workspace."""
+        return ChannelSettings(
+            slack_api_url=self.url,
+            slack_bot_token=SecretStr("xoxb-1"),
+            slack_app_token=SecretStr("xapp-1"),
+            slack_signing_secret=SecretStr(SIGNING_SECRET),
+        )
+
+    async def send_envelope(
+        self, payload: dict[str, Any], envelope_id: str, kind: str = "events_api"
+    ) -> None:
+        """Deliver an event, or ("interactive") a pressed button, over Socket Mode."""
         await self.connected.wait()
         assert self._socket is not None
-        await self._socket.send_json(
-            {"type": "events_api", "envelope_id": envelope_id, "payload": payload}
-        )
+        await self._socket.send_json({"type": kind, "envelope_id": envelope_id, "payload": payload})
+
+    def press(self, message: dict[str, Any], choice: str, *, user: str = "U2") -> dict[str, Any]:
+        """The payload with which Slack tells that `user` pressed the button for `choice`."""
+        [button] = [
+            button
+            for block in message.get("blocks") or []
+            if block["type"] == "actions"
+            for button in block["elements"]
+            if button["value"].partition(" ")[2] == choice
+        ]
+        thread = {"thread_ts": message["thread_ts"]} if "thread_ts" in message else {}
+        return {
+            "type": "block_actions",
+            "team": {"id": "T1"},
+            "user": {"id": user, "username": user.lower(), "team_id": "T1"},
+            "api_app_id": "A1",
+            "container": {
+                "type": "message",
+                "message_ts": message["ts"],
+                "channel_id": message["channel"],
+            },
+            "channel": {"id": message["channel"]},
+            "message": {
+                "type": "message",
+                "bot_id": "B1",
+                "ts": message["ts"],
+                "text": message["text"],
+                "blocks": message["blocks"],
+                **thread,
+            },
+            "response_url": f"{self.url}response/{message['ts']}/{user}",
+            "actions": [{**button, "action_ts": "1700000002.000100"}],
+        }
+
+    def click(self, message: dict[str, Any], choice: str, *, user: str = "U2") -> Signed:
+        """`press`, signed, as Slack posts it."""
+        body = urlencode({"payload": json.dumps(self.press(message, choice, user=user))}).encode()
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        return Signed(body, signed(body) | form)
 
     async def _method(self, request: web.Request) -> web.StreamResponse:
         method = request.match_info["method"]
@@ -47,47 +113,91 @@ class SlackApi:
         self.calls.append((method, fields))
         match method:
             case "chat.postMessage":
-                return self._post(request, fields)
+                return self._with_trouble(request, fields, self._post)
+            case "chat.update":
+                return self._with_trouble(request, fields, self._update)
             case "conversations.replies":
-                return self._replies(fields)
+                return self._page(fields, self._thread(fields["channel"], fields["ts"]))
+            case "conversations.history":
+                return self._page(fields, self._thread(fields["channel"], None)[::-1])
+            case "conversations.open":
+                return _ok(channel={"id": _direct(fields["users"])})
             case "apps.connections.open" if self.bad_app_token:
-                return web.json_response({"ok": False, "error": "invalid_auth"})
+                return _error("invalid_auth")
             case "apps.connections.open":
-                return web.json_response({"ok": True, "url": f"{self.url}socket"})
+                return _ok(url=f"{self.url}socket")
             case _:
-                return web.json_response({"ok": False, "error": "unknown_method"})
+                return _error("unknown_method")
 
-    def _post(self, request: web.Request, fields: dict[str, Any]) -> web.StreamResponse:
+    def _with_trouble(
+        self,
+        request: web.Request,
+        fields: dict[str, Any],
+        act: Callable[[dict[str, Any]], web.Response],
+    ) -> web.StreamResponse:
         trouble = self.trouble.pop(0) if self.trouble else ""
         if trouble == "429":
             return web.json_response(
                 {"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": "7"}
             )
         if trouble not in ("", "lose_response", "drop"):
-            return web.json_response({"ok": False, "error": trouble})
-        message = {**fields, "ts": f"1700000000.{len(self.messages):06}"}
-        if trouble != "drop":
-            self.messages.append(message)
+            return _error(trouble)
+        wrong = _limits_exceeded(fields.get("blocks") or [])
+        response = _error(wrong) if wrong else None
+        if trouble != "drop" and response is None:
+            response = act(fields)
         if trouble:
             assert request.transport is not None
             request.transport.close()
-        return web.json_response({"ok": True, "ts": message["ts"], "channel": fields["channel"]})
+        return response or _ok()
 
-    def _replies(self, fields: dict[str, Any]) -> web.Response:
-        thread = [
+    def _post(self, fields: dict[str, Any]) -> web.Response:
+        channel = _direct(fields["channel"])
+        message = {**fields, "channel": channel, "ts": f"1700000000.{next(self._numbers):06}"}
+        self.messages.append(message)
+        return _ok(ts=message["ts"], channel=channel)
+
+    def _update(self, fields: dict[str, Any]) -> web.Response:
+        for message in self.messages:
+            if (message["channel"], message["ts"]) == (fields["channel"], fields["ts"]):
+                if len(fields["text"]) > 4_000:
+                    return _error("msg_too_long")
+                # Slack's pages disagree on whether text alone takes the blocks away.
+                message |= {name: fields[name] for name in ("text", "blocks") if name in fields}
+                return _ok(ts=message["ts"], channel=message["channel"])
+        return _error("message_not_found")
+
+    def _thread(self, channel: str, thread: str | None) -> list[dict[str, Any]]:
+        return [
             entry
             for entry in self.messages
-            if entry["channel"] == fields["channel"] and entry.get("thread_ts") == fields["ts"]
+            if entry["channel"] == channel and entry.get("thread_ts") == thread
         ]
+
+    def _page(self, fields: dict[str, Any], found: list[dict[str, Any]]) -> web.Response:
+        if fields.get("include_all_metadata") not in ("1", "true", True):
+            found = [
+                {name: value for name, value in entry.items() if name != "metadata"}
+                for entry in found
+            ]
         start = int(fields.get("cursor") or 0)
-        more = start + self.page_size < len(thread)
-        return web.json_response(
-            {
-                "ok": True,
-                "messages": thread[start : start + self.page_size],
-                "response_metadata": {"next_cursor": str(start + self.page_size) if more else ""},
-            }
+        more = start + self.page_size < len(found)
+        return _ok(
+            messages=found[start : start + self.page_size],
+            response_metadata={"next_cursor": str(start + self.page_size) if more else ""},
         )
+
+    async def _respond(self, request: web.Request) -> web.Response:
+        """The other end of a response_url."""
+        await asyncio.sleep(self.response_delay)
+        fields = await _fields(request)
+        if not fields.get("replace_original"):
+            self.whispers.append({**fields, "user": request.match_info["user"]})
+            return web.Response(text="ok")
+        for message in self.messages:
+            if message["ts"] == request.match_info["ts"]:
+                message["text"], message["blocks"] = fields["text"], fields.get("blocks", [])
+        return web.Response(text="ok")
 
     async def _websocket(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -110,10 +220,40 @@ async def _fields(request: web.Request) -> dict[str, Any]:
     return fields
 
 
+def _ok(**fields: Any) -> web.Response:
+    return web.json_response({"ok": True, **fields})
+
+
+def _error(reason: str) -> web.Response:
+    return web.json_response({"ok": False, "error": reason})
+
+
+def _direct(channel: str) -> str:
+    """A person's id stands for the direct messages with them, but only where one posts."""
+    return f"D{channel[1:]}" if channel.startswith("U") else channel
+
+
+def _limits_exceeded(blocks: list[dict[str, Any]]) -> str:
+    """What Slack says to blocks of the wrong size, as its reference pages tell."""
+    sizes = [0]
+    for block in blocks:
+        if block["type"] == "section":
+            sizes.append(len(block["text"]["text"]))
+            if not block["text"]["text"].strip() or sizes[-1] > 3_000:
+                return "invalid_blocks"
+        for button in block.get("elements", ()):
+            if not button["text"]["text"].strip() or len(button["text"]["text"]) > 75:
+                return "invalid_blocks"
+            if not 0 < len(button["value"]) <= 2_000 or len(block["elements"]) > 25:
+                return "invalid_blocks"
+    return "msg_blocks_too_long" if sum(sizes) > 12_000 else ""
+
+
 @asynccontextmanager
 async def serve() -> AsyncIterator[SlackApi]:
     api = SlackApi()
     app = web.Application()
+    app.router.add_post("/api/response/{ts}/{user}", api._respond)
     app.router.add_get("/api/socket", api._websocket)
     app.router.add_route("*", "/api/{method}", api._method)
     runner = web.AppRunner(app, shutdown_timeout=0.1)

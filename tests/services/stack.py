@@ -23,6 +23,7 @@ from tests.services.ports import free_port
 
 API_TOKEN = "test-token"
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SIGNING_SECRET = "a secret that signs links and marks"
 
 
 @dataclass
@@ -51,6 +52,7 @@ class Stack:
             "PONDERD_SMTP_PORT": str(self.smtp_port),
             "PONDERD_API_TOKEN": API_TOKEN,
             "PONDERD_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            "PONDERD_SIGNING_SECRET": SIGNING_SECRET,
             "PONDERD_LEASE_SECONDS": "2",
             **self.environment,
         }

@@ -22,6 +22,7 @@ class StateServer:
     folder: Path
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    more_config: str = ""
 
     @property
     def url(self) -> str:
@@ -29,6 +30,8 @@ class StateServer:
 
     def start(self) -> None:
         config = state_server.write_config(self.folder, self.port, PASSWORD)
+        with config.open("a") as file:
+            file.write(self.more_config)
         self.process = subprocess.Popen(
             state_server.command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

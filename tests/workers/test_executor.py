@@ -21,6 +21,7 @@ from workers.executor import Executor
 from workers.leases import Leases
 from workers.memory_store import MemoryStore
 from workers.metrics import Metrics
+from workers.model_calls import ModelCalls
 from workers.reducer import fold
 from workers.run import Run, Status
 from workers.runs import Runs
@@ -86,12 +87,10 @@ class World:
         fields = {
             "store": self.store,
             "agents": {"tester": self.agent},
-            "model": self.model,
+            "model": ModelCalls(self.model, Metrics(), 10_000),
             "channels": {"webhook": self.channel},
             "leases": Leases(self.store, "other", 10),
-            "metrics": Metrics(),
             "data_dir": Path("unused"),
-            "context_chars": 10_000,
         }
         return Executor(**{**fields, **changed})
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import pickle
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -12,9 +13,10 @@ from typing import Literal, NamedTuple
 from channels.message import Address
 from workers import events as e
 from workers.agent import Agent, Limits, tool
+from workers.policies import Approvals, Busy
 from workers.reducer import reduce
-from workers.run import Run, Status, Usage
-from workers.steps import CallModel, CallTool, Record, SendReply, Wait, next_step
+from workers.run import Approval, Run, Status, Usage
+from workers.steps import AskApproval, CallModel, CallTool, Record, SendReply, Wait, next_step
 
 DOC = Path(__file__).parents[2] / "docs" / "run-states.md"
 
@@ -40,10 +42,18 @@ AGENT = Agent(
     prompt="",
     tools=[look, deploy],
     limits=Limits(model_calls=2, rejections=2),
+    approvals=Approvals(remind_every=None),
 )
+OTHERS = {
+    "remind": Approvals(ask=("slack:C1",), remind_every=150),
+    "deny": Approvals(remind_every=None, timeout=150, on_timeout="deny"),
+    "escalate": Approvals(
+        remind_every=None, timeout=150, on_timeout="escalate", escalate_to=("slack:C2",)
+    ),
+}
 
 # Three moments are enough: an event's, the one a retry is put off to, and a later one.
-NOW, RETRY, LATER = 100.0, 200.0, 300.0
+NOW, RETRY, LATER, FAR = 100.0, 200.0, 300.0, 1e9
 
 CALL = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=1)
 LAUNCHED = e.RunLaunched(
@@ -54,6 +64,8 @@ MESSAGES = [
     e.MessageReceived(at=NOW, text=text, sender="s", authentic=True, reply_to=reply_to)
     for text, reply_to in (("yes", SENDER), ("no", None), ("well", SENDER))
 ]
+
+LIMIT = e.LimitReached(at=NOW, scope="run", measure="steps", limit=1, used=1, text="more?")
 
 OUTCOMES: dict[InFlight, list[e.Event]] = {
     None: [],
@@ -71,6 +83,7 @@ OUTCOMES: dict[InFlight, list[e.Event]] = {
         e.ModelRejected(at=NOW, reason="prose", detail="d", content="c", call=CALL),
         e.ModelFailed(at=NOW, error="away", retry_at=RETRY),
         e.ModelFailed(at=NOW, error="away", retry_at=None),
+        e.ModelInterrupted(at=NOW, reason="cancelled"),
     ],
     "tool": [
         e.ToolFinished(at=NOW, result="done", seconds=1),
@@ -106,25 +119,33 @@ def test_the_table_knows_every_event() -> None:
 
 
 def test_no_message_is_left_without_an_outcome() -> None:
-    for run in walk().runs[1:]:
-        if isinstance(next_step(run, AGENT, LATER), Wait) and not run.paused:
-            assert run.over or run.waiting_for
-            assert not run.inbox and not run.outgoing and not run.call_key
+    for agent, run in walk().runs:
+        if isinstance(next_step(run, agent, FAR), Wait) and not run.paused:
+            assert run.over or run.waits_for, run
+            assert not run.inbox and not run.outgoing and not run.call_key and not run.commands
         if run.over is None:  # what is said now is said about the message at hand
-            assert len(run.outgoing) <= 1
+            assert len({out.text for out in run.outgoing if not out.beside}) <= 1
 
 
 def test_nothing_is_left_over_when_a_run_ends() -> None:
-    for run in walk().runs:
+    for _, run in walk().runs:
         if run.over in (Status.COMPLETED, Status.FAILED):
-            assert not (run.outgoing or run.inbox or run.call or run.paused or run.retry_at)
+            assert not (run.inbox or run.call or run.paused or run.approval or run.wait)
+            assert all(out.beside for out in run.outgoing)
         if run.over is Status.CANCELLED and run.outgoing and run.outgoing[0].key is None:
             assert run.retry_at is None  # the notice goes out at once
 
 
+def test_nobody_is_asked_to_approve_what_is_decided() -> None:
+    for _, run in walk().runs:
+        for out in run.outgoing:
+            if out.prompt and out.prompt.kind == "approval" and not out.key:
+                assert run.approval and run.approval.id == out.prompt.id
+
+
 class Walk(NamedTuple):
     transitions: set[Transition]
-    runs: list[Run]
+    runs: list[tuple[Agent, Run]]
 
 
 @functools.cache
@@ -132,61 +153,143 @@ def walk() -> Walk:
     """Walk through everything that can happen to a run, from its launch on.
 
     A run in flight may be met by what people do, by the outcome of the step, or by a crash. Facts
-    are recorded on top of what happened meanwhile; intents are thought over again.
+    are recorded on top of what happened meanwhile; intents are thought over again. What people can
+    do is looked at a group at a time, each with the agents that it concerns and, but for the first
+    group, fewer kinds of model answers: all at once would be millions of states.
     """
+    found: set[Transition] = set()
+    runs: list[tuple[Agent, Run]] = []
+    explored: list[tuple[Agent, People]] = [
+        (AGENT, steering),
+        (AGENT, commanding),
+        (AGENT, deciding),
+        (AGENT, waking),
+        *((replace(AGENT, approvals=approvals), deciding) for approvals in OTHERS.values()),
+        *(
+            (replace(AGENT, busy={"default": Busy(policy=policy, silence=50)}), writing)
+            for policy in ("reject", "collect", "interrupt")
+        ),
+    ]
+    for agent, people in explored:
+        explore(agent, people, found, runs)
+    return Walk(found, runs)
+
+
+def explore(
+    agent: Agent, people: People, found: set[Transition], runs: list[tuple[Agent, Run]]
+) -> None:
     launched = reduce(None, LAUNCHED)
-    found: set[Transition] = {("", LAUNCHED.type, str(launched.status))}
-    runs: list[Run] = []
+    found.add(("", LAUNCHED.type, str(launched.status)))
     start: tuple[Run, InFlight] = launched, None
-    seen, waiting = {repr(start)}, [start]
+    seen, waiting = {key(start)}, [start]
     while waiting:
         run, in_flight = waiting.pop()
-        runs.append(run)
+        if run is not launched:
+            runs.append((agent, run))
         nexts: list[tuple[list[e.Event], InFlight]] = [([], None)]  # the worker crashes
-        nexts += [([event], in_flight) for event in from_people(run)]
-        nexts += [([event], None) for event in OUTCOMES[in_flight]]
+        nexts += [([event], in_flight) for event in people(run)]
+        outcomes = OUTCOMES[in_flight]
+        if in_flight == "model" and people is not steering:
+            outcomes = [outcomes[0], outcomes[1], outcomes[3], outcomes[-3], outcomes[-1]]
+        nexts += [([event], None) for event in outcomes]
+        if people is waking and in_flight == "tool":
+            wait = e.Waiting(event="x", until=RETRY)
+            nexts.append(([e.ToolFinished(at=NOW, result="", seconds=1, wait=wait)], None))
         if in_flight is None and run is not launched:
-            nexts += steps(run)
+            nexts += steps(run, agent)
         for events, then in nexts:
             after = run
             for event in events:
                 before, after = after, reduce(after, event)
                 found.add((str(before.status), event.type, str(after.status)))
             node = forget(after), then
-            if repr(node) not in seen:
-                seen.add(repr(node))
+            if key(node) not in seen:
+                seen.add(key(node))
                 waiting.append(node)
-    return Walk(found, runs)
 
 
-def from_people(run: Run) -> Iterator[e.Event]:
-    """What `workers.runs` lets people do. One message in the inbox stands for several."""
+People = Callable[[Run], Iterator[e.Event]]
+"""What `workers.runs` lets people do. One message in the inbox stands for several."""
+
+
+def writing(run: Run) -> Iterator[e.Event]:
     if not run.inbox:
         yield from MESSAGES
+
+
+def steering(run: Run) -> Iterator[e.Event]:
+    yield from writing(run)
+    if not run.over:
+        yield e.RunCancelled(at=NOW, by="p")
+        yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
+        yield e.VersionAdopted(at=NOW, version="2", by="p")
+    if not run.first_sender:
+        yield e.RunForked(at=NOW, source="00-q", version=2, by="p")
+
+
+def commanding(run: Run) -> Iterator[e.Event]:
+    if not run.inbox:
+        yield MESSAGES[0]
+    if not run.commands:
+        for word in ("/pause", "/resume", "/cancel"):
+            yield MESSAGES[0].model_copy(update={"text": word})
+
+
+def deciding(run: Run) -> Iterator[e.Event]:
+    yield from writing(run)
+    if not run.over:
+        yield e.RunCancelled(at=NOW, by="p")
+        if run.paused:
+            yield e.RunResumed(at=NOW, by="p")
+    if run.approval:
+        for approved in (True, False):
+            yield e.ApprovalAnswered(
+                at=NOW, approved=approved, by="p", via="slack", approval=run.approval.id
+            )
+
+
+def waking(run: Run) -> Iterator[e.Event]:
+    if not run.inbox:
+        yield MESSAGES[0]
+    if not run.mailbox:
+        yield e.EventReceived(at=NOW, name="x")
     if not run.over:
         yield e.RunCancelled(at=NOW, by="p")
         yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
 
 
-def steps(run: Run) -> Iterator[tuple[list[e.Event], InFlight]]:
+def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
     """What a worker does about the run, now and after a while: what it writes down first, and
     what is then in flight."""
     for now in (NOW, LATER):
-        match next_step(run, AGENT, now):
+        match next_step(run, agent, now):
             case Wait():
                 pass
             case Record(event):
                 yield [event], None
+            case AskApproval(request):
+                yield [request], None
             case CallModel():
                 yield [], "model"
+                if not run.extended:
+                    yield [LIMIT], None
+                if run.agent_version == "1":
+                    yield [e.VersionChanged(at=NOW, version="2", text="new?")], None
             case CallTool(_, key):
                 yield [] if key else [e.ToolStarted(at=NOW, key="k")], "tool"
             case SendReply(outgoing):
-                begin = e.ReplyStarted(at=NOW, key="k", kind=outgoing.kind, text=outgoing.text)
+                begin = e.ReplyStarted(
+                    at=NOW, key="k", kind=outgoing.kind, text=outgoing.text, prompt=outgoing.prompt
+                )
                 if outgoing.to is None:
                     yield [begin, e.ReplySent(at=NOW, receipt="held")], None
                 else:
                     yield [] if outgoing.key else [begin], "reply"
+
+
+def key(node: tuple[Run, InFlight]) -> bytes:
+    """Equal for equal states; much quicker than repr."""
+    return pickle.dumps(node, protocol=5)
 
 
 def forget(run: Run) -> Run:
@@ -196,12 +299,28 @@ def forget(run: Run) -> Run:
         version=1,
         turns=(),
         text="",
-        usage=Usage(),
         reply=None,
         output=None,
         error=None,
-        outgoing=tuple(replace(out, text="", attempts=0) for out in run.outgoing),
+        outgoing=tuple(
+            replace(out, text="", attempts=0, resolves="", to=out.to and SENDER)
+            for index, out in enumerate(run.outgoing)
+            if index == 0 or out.kind != "notice"  # one notice stands for several
+        ),
+        approval=run.approval and forget_times(run.approval),
+        extended=dict.fromkeys(run.extended, 1),
         effort=replace(run.effort, mode=None, last_rejection=None, model_failures=0),
+        usage=Usage(),
+    )
+
+
+def forget_times(approval: Approval) -> Approval:
+    return replace(
+        approval,
+        text="",
+        asked_at=NOW,
+        reminders=min(approval.reminders, 1),
+        posted=tuple({posted.to.channel: posted for posted in approval.posted}.values()),
     )
 
 

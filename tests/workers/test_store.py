@@ -1,14 +1,17 @@
-"""What every state store must do. Runs against memory and against a real server."""
+"""What every state store must do. Runs against memory, a real server and a real cluster."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import secrets
+import time
 from collections.abc import AsyncIterator
+from typing import ClassVar, Self
 
 import pytest
 
-from channels.errors import Malformed, Unavailable
+from channels.errors import Malformed, NotFound, Unavailable
 from workers.memory_store import MemoryStore
 from workers.redis_store import RedisStore, connect
 from workers.store import (
@@ -30,18 +33,22 @@ from workers.store import (
 READY = Projection("READY")
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "cluster"])
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[RunStore]:
     if request.param == "memory":
         yield MemoryStore()
         return
-    redis_store = RedisStore(connect(request.getfixturevalue("redis_url")))
+    redis_store = RedisStore(connect(request.getfixturevalue(f"{request.param}_url")))
     yield redis_store
     await redis_store.close()
 
 
 def message(
-    conversation: str = "c1", *keys: str, agent: str = "assistant", text: bytes = b"hello"
+    conversation: str = "c1",
+    *keys: str,
+    agent: str = "assistant",
+    text: bytes = b"hello",
+    history: tuple[bytes, ...] = (b"launched",),
 ) -> NewMessage:
     key = conversation_key(agent, "api", "", conversation)
     return NewMessage(
@@ -52,7 +59,7 @@ def message(
         agent_version="v1",
         channel="api",
         conversation=conversation,
-        launched=b"launched",
+        history=history,
         received=text,
     )
 
@@ -81,6 +88,16 @@ class TestAdmit:
         second = await store.admit(message("c1", "k2", text=b"more"))
         assert second == Admission(first.run_id, "appended", True)
         assert await store.load(first.run_id) == (b"launched", b"hello", b"more")
+
+    async def test_a_run_may_begin_with_a_long_history(self, store: RunStore) -> None:
+        history = tuple(b"%d" % i for i in range(20_000))
+        admission = await store.admit(message("c1", "k1", "k2", history=history))
+        assert await store.load(admission.run_id) == (*history, b"hello")
+        again = await store.admit(message("c1", "k3", history=history))
+        assert again.outcome == "appended"
+        assert len(await store.load(admission.run_id)) == 20_002
+        for key in ("k1", "k2", "k3"):
+            assert (await store.admit(message("c1", key))).outcome == "duplicate"
 
     async def test_same_key_again_changes_nothing(self, store: RunStore) -> None:
         first = await store.admit(message("c1", "event:1", "ts:1"))
@@ -147,9 +164,9 @@ class TestClaim:
         claim = await claimed(store, lease=0.2)
         for _ in range(3):
             await asyncio.sleep(0.1)
-            assert await store.renew([(claim.run_id, claim.token)], 0.2) == set()
+            assert await store.renew([(claim.run_id, claim.token)], 0.2) == {claim.run_id: 2}
         assert await store.claim(claim.run_id, "other", 5) is None
-        assert await store.renew([(claim.run_id, claim.token + 1)], 0.2) == {claim.run_id}
+        assert await store.renew([(claim.run_id, claim.token + 1)], 0.2) == {}
 
 
 class TestCommit:
@@ -169,6 +186,15 @@ class TestCommit:
         assert outcome == Conflict((b"meanwhile",))
         assert await store.load(claim.run_id) == (b"launched", b"hello", b"meanwhile")
         assert await store.claim(claim.run_id, "other", 5) is None  # still held
+
+    async def test_writes_nothing_if_the_log_is_shorter_than_the_writer_knows(
+        self, store: RunStore
+    ) -> None:
+        claim = await claimed(store)
+        assert await store.commit(claim.run_id, claim.token, 3, [b"a"], READY) == Lost()
+        with pytest.raises(NotFound):
+            await store.signal(claim.run_id, 3, b"a", READY)
+        assert await store.load(claim.run_id) == (b"launched", b"hello")
 
     async def test_release_ends_the_lease_and_its_token(self, store: RunStore) -> None:
         claim = await claimed(store)
@@ -240,6 +266,92 @@ class TestSweep:
         assert await store.load(claim.run_id)
 
 
+class TestExpire:
+    async def finish(self, store: RunStore, conversation: str, *keys: str) -> str:
+        run_id = (await store.admit(message(conversation, *keys))).run_id
+        claim = await store.claim(run_id, "worker", 5)
+        assert claim is not None
+        done = Projection("COMPLETED")
+        version = len(claim.log)
+        assert await store.commit(run_id, claim.token, version, [b"end"], done, Release())
+        return run_id
+
+    async def test_finished_runs_are_found_oldest_first(self, store: RunStore) -> None:
+        ids = []
+        for conversation in ("c1", "c2", "c3", "c4"):
+            ids.append(await self.finish(store, conversation))
+            await asyncio.sleep(0.005)
+        head = await store.head(ids[3])
+        assert head is not None
+        assert await store.finished(head.updated_at, 10) == ids[:3]
+        assert await store.finished(head.updated_at, 2) == ids[:2]
+        await store.admit(message("c1", text=b"more"))  # not over any more
+        assert await store.finished(head.updated_at, 10) == ids[1:3]
+
+    async def test_forgets_the_run_and_its_conversation(self, store: RunStore) -> None:
+        run_id = await self.finish(store, "c1", "k1")
+        assert await store.expire(run_id, 3)
+        assert await store.load(run_id) == ()
+        assert await store.head(run_id) is None
+        assert await store.finished(time.time() + 60, 10) == []
+        assert not (await store.list_runs(status=None, agent=None, limit=9, cursor=None)).heads
+        assert (await store.gauges()).runs.get("COMPLETED", 0) == 0
+        assert not await store.expire(run_id, 3)
+        fresh = await store.admit(message("c1", "k2"))
+        assert fresh.outcome == "launched"
+        assert fresh.run_id != run_id
+
+    async def test_a_trigger_of_an_expired_run_is_still_a_duplicate(self, store: RunStore) -> None:
+        run_id = await self.finish(store, "c1", "k1")
+        await store.expire(run_id, 3)
+        assert await store.admit(message("c1", "k1")) == Admission(run_id, "duplicate", False)
+
+    async def test_leaves_a_run_that_is_due_or_held_or_has_another_version(
+        self, store: RunStore
+    ) -> None:
+        run_id = await self.finish(store, "c1")
+        assert not await store.expire(run_id, 2)
+        assert not await store.expire(run_id, 4)
+        await store.signal(run_id, 3, b"cancelled", Projection("CANCELLED"))
+        assert not await store.expire(run_id, 4)  # due
+        claim = await store.claim(run_id, "worker", 5)
+        assert claim is not None
+        assert not await store.expire(run_id, 4)  # held
+        await store.commit(run_id, claim.token, 4, [], Projection("CANCELLED"), Release())
+        assert await store.expire(run_id, 4)
+
+    async def test_leaves_a_run_that_waits(self, store: RunStore) -> None:
+        claim = await claimed(store)
+        await store.commit(claim.run_id, claim.token, 2, [], Projection("WAITING"), Release())
+        assert await store.finished(time.time() + 60, 10) == []
+        assert not await store.expire(claim.run_id, 2)
+
+    async def test_an_expired_run_takes_no_more_events(self, store: RunStore) -> None:
+        claim = await claimed(store)
+        late = (claim.run_id, claim.token, 2, [b"late"], READY)
+        await store.commit(claim.run_id, claim.token, 2, [b"end"], Projection("FAILED"), Release())
+        assert await store.expire(claim.run_id, 3)
+        with pytest.raises(NotFound):
+            await store.signal(claim.run_id, 3, b"cancelled", Projection("CANCELLED"))
+        assert await store.commit(*late) == Lost()
+        assert await store.renew([(claim.run_id, claim.token)], 5) == {}
+        assert await store.load(claim.run_id) == ()
+        assert await store.sweep(10, 1) == []
+
+    async def test_a_run_comes_back_under_its_id(self, store: RunStore) -> None:
+        claim = await claimed(store)
+        await store.commit(claim.run_id, claim.token, 2, [b"end"], Projection("FAILED"), Release())
+        log = await store.load(claim.run_id)
+        await store.expire(claim.run_id, 3)
+        await asyncio.sleep(0.005)  # tokens begin at the clock's milliseconds
+        back = dataclasses.replace(message("c1", text=b"more", history=log), run_id=claim.run_id)
+        assert await store.admit(back) == Admission(claim.run_id, "launched", True)
+        assert await store.load(claim.run_id) == (*log, b"more")
+        again = await store.claim(claim.run_id, "worker", 5)
+        assert again is not None
+        assert again.token > claim.token
+
+
 class TestList:
     async def test_pages_through_all_runs_newest_first(self, store: RunStore) -> None:
         ids = []
@@ -308,6 +420,118 @@ async def test_remember_keeps_the_first_value_until_it_expires(store: RunStore) 
     assert await store.remember("key", "b", 0.1) == "b"
 
 
+async def test_remember_without_a_time_keeps_for_ever(store: RunStore) -> None:
+    assert await store.recall("key") is None
+    assert await store.remember("key", "", None) == ""
+    assert await store.remember("key", "b", 0.01) == ""
+    await asyncio.sleep(0.05)
+    assert await store.recall("key") == ""
+
+
+class TestAccounts:
+    async def test_add_up_by_measure(self, store: RunStore) -> None:
+        await store.spend({"day:1": {"tokens": 100, "money": 0.25}, "run:a": {"tokens": 100}}, 60)
+        await store.spend({"day:1": {"tokens": 20, "money": 0.5}}, 60)
+        assert await store.spent(["run:a", "day:1", "day:2"]) == [
+            {"tokens": 100},
+            {"tokens": 120, "money": 0.75},
+            {},
+        ]
+        assert await store.spent([]) == []
+
+    async def test_are_forgotten_some_time_after_their_last_spending(self, store: RunStore) -> None:
+        await store.spend({"a": {"steps": 1}}, 0.4)
+        await asyncio.sleep(0.25)
+        await store.spend({"a": {"steps": 1}}, 0.4)
+        await asyncio.sleep(0.25)
+        assert await store.spent(["a"]) == [{"steps": 2}]
+        await asyncio.sleep(0.25)
+        assert await store.spent(["a"]) == [{}]
+        await store.spend({"a": {"steps": 5}}, 0.4)
+        assert await store.spent(["a"]) == [{"steps": 5}]
+
+    async def test_count_what_many_spend_at_once(self, store: RunStore) -> None:
+        await asyncio.gather(*(store.spend({"a": {"tokens": 3}}, 60) for _ in range(40)))
+        assert await store.spent(["a"]) == [{"tokens": 120}]
+
+
+class Listener:
+    """Collects the store's news in the background; hears everything once it is entered."""
+
+    probes: ClassVar[set[str]] = set()
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._ready = asyncio.Event()
+        self._heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def __aenter__(self) -> Self:
+        self.task = asyncio.create_task(self._listen())
+        await self.ready()
+        return self
+
+    async def ready(self) -> None:
+        """Wait until what is appended to a held run is heard of."""
+        self._ready.clear()
+        probe = secrets.token_hex(4)
+        self.probes.add((await claimed(self._store, probe, lease=60)).run_id)
+        async with asyncio.timeout(20):
+            while not self._ready.is_set():
+                await self._store.admit(message(probe))
+                await asyncio.sleep(0.02)
+
+    async def next(self) -> str:
+        return await asyncio.wait_for(self._heard.get(), 5)
+
+    def heard_more(self) -> bool:
+        return not self._heard.empty()
+
+    async def _listen(self) -> None:
+        async for run_id in self._store.news():
+            if run_id in self.probes:
+                self._ready.set()
+            else:
+                await self._heard.put(run_id)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+class TestNews:
+    async def test_name_held_runs_that_something_was_appended_to(self, store: RunStore) -> None:
+        async with Listener(store) as listener:
+            held = await claimed(store, "held")
+            free = (await store.admit(message("free"))).run_id
+            await store.signal(free, 2, b"paused", Projection("PAUSED"))
+            await store.admit(message("held"))
+            assert await listener.next() == held.run_id
+            await store.signal(held.run_id, 3, b"paused", Projection("PAUSED"))
+            assert await listener.next() == held.run_id
+            assert not listener.heard_more()
+
+    async def test_reach_every_listener(self, store: RunStore) -> None:
+        async with Listener(store) as one, Listener(store) as other:
+            held = await claimed(store, "held")
+            await store.admit(message("held"))
+            assert await one.next() == held.run_id
+            assert await other.next() == held.run_id
+
+    async def test_end_with_close(self, store: RunStore) -> None:
+        async with Listener(store) as listener:
+            await store.close()
+            await asyncio.wait_for(listener.task, 5)
+
+
+async def test_news_go_on_after_the_connection_broke(redis_url: str) -> None:
+    client = connect(redis_url)
+    store = RedisStore(client)
+    async with Listener(store) as listener:
+        await client.client_kill_filter(_type="pubsub")
+        await listener.ready()
+    await store.close()
+
+
 async def test_an_unreachable_server_is_unavailable() -> None:
     away = RedisStore(connect("redis://127.0.0.1:1/0"))
     gone = MemoryStore()
@@ -327,7 +551,7 @@ async def test_scripts_come_back_after_the_server_forgot_them(redis_url: str) ->
     store = RedisStore(client)
     claim = await claimed(store)
     await client.script_flush()
-    assert await store.renew([(claim.run_id, claim.token)], 5) == set()
+    assert await store.renew([(claim.run_id, claim.token)], 5) == {claim.run_id: 2}
     await client.script_flush()
     assert await store.sweep(1, 1) == []
     await store.close()

@@ -18,6 +18,16 @@ from workers.llm.http import Http, encoded, joined
 END_OF_THOUGHT = "</think>"
 
 
+def template_request(messages: list[Message], decision: Decision) -> dict[str, Any]:
+    """The request that carries the conversation, in a fixed order: its SHA-256 is recorded. The
+    prompt that is then continued is the server's own rendering of it."""
+    return {
+        "messages": messages,
+        "chat_template_kwargs": {"enable_thinking": decision.mode != "none"},
+        "add_generation_prompt": True,
+    }
+
+
 class LlamaCpp:
     default_budgets = Budgets(short=256, long=1024)
 
@@ -29,14 +39,8 @@ class LlamaCpp:
         self, messages: list[Message], schema: dict[str, Any], decision: Decision, max_tokens: int
     ) -> Completion:
         thinking = decision.mode != "none"
-        body = {
-            "messages": messages,
-            "chat_template_kwargs": {"enable_thinking": thinking},
-            "add_generation_prompt": True,
-        }
-        prompt = await self._http.post(
-            "/apply-template", encoded(body), lambda data: str(data["prompt"])
-        )
+        request = encoded(template_request(messages, decision))
+        prompt = await self._http.post("/apply-template", request, lambda data: str(data["prompt"]))
         thought = Part()
         if thinking:
             thought = await self._continue(
@@ -54,7 +58,7 @@ class LlamaCpp:
         return Completion(
             content=answer.text,
             model=self._model,
-            prompt_hash=answer.prompt_hash,
+            prompt_hash=hashlib.sha256(request).hexdigest(),
             reasoning=thought.text.strip(),
             prompt_tokens=first.prompt_tokens,
             cached_tokens=first.cached_tokens,
@@ -64,7 +68,7 @@ class LlamaCpp:
 
     async def _continue(self, body: dict[str, Any]) -> Part:
         data = encoded(body | {"stream": True, "temperature": 0, "cache_prompt": True})
-        part = Part(hashlib.sha256(data).hexdigest())
+        part = Part()
         # llama.cpp's HTTP server closes a connection after a stream, without saying so before.
         await self._http.stream("/completion", data, part.take, reuse=False)
         if not part.finished:
@@ -75,8 +79,7 @@ class LlamaCpp:
 class Part:
     """Gathers one streamed continuation."""
 
-    def __init__(self, prompt_hash: str = "") -> None:
-        self.prompt_hash = prompt_hash
+    def __init__(self) -> None:
         self.finished = False
         self.tokens = 0
         self.prompt_tokens = 0

@@ -21,6 +21,37 @@ OPTIONAL = ("thinking_token_budget", "chat_template_kwargs")
 """Fields that are left out, one after the other, when a server refuses the request."""
 
 
+def request(
+    model: str,
+    messages: list[Message],
+    schema: dict[str, Any],
+    decision: Decision,
+    max_tokens: int,
+) -> dict[str, Any]:
+    """The body of the request, in a fixed order: its SHA-256 is recorded."""
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": messages,
+        "max_completion_tokens": decision.budget + max_tokens,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "chat_template_kwargs": {"enable_thinking": decision.mode != "none"},
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": "action", "schema": schema, "strict": True},
+        },
+    }
+    if decision.mode == "none":
+        return body | {"temperature": 0}
+    # Qwen3's card: greedy decoding makes a thought repeat itself.
+    return body | {"thinking_token_budget": decision.budget, "temperature": 0.6, "top_p": 0.95}
+
+
+def without(body: dict[str, Any], left_out: int) -> dict[str, Any]:
+    """The body without the first `left_out` optional fields."""
+    return {name: body[name] for name in body if name not in OPTIONAL[:left_out]}
+
+
 class VLLM:
     default_budgets = Budgets(short=1024, long=8192)
 
@@ -32,23 +63,10 @@ class VLLM:
     async def attempt(
         self, messages: list[Message], schema: dict[str, Any], decision: Decision, max_tokens: int
     ) -> Completion:
-        body: dict[str, Any] = {
-            "model": self._model,
-            "messages": messages,
-            "max_completion_tokens": decision.budget + max_tokens,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "chat_template_kwargs": {"enable_thinking": decision.mode != "none"},
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": "action", "schema": schema, "strict": True},
-            },
-        }
+        body = request(self._model, messages, schema, decision, max_tokens)
         if decision.mode == "none":
-            return await self._ask(body | {"temperature": 0}, budget=None)
-        # Qwen3's card: greedy decoding makes a thought repeat itself.
-        thinking = {"thinking_token_budget": decision.budget, "temperature": 0.6, "top_p": 0.95}
-        first = await self._ask(body | thinking, budget=decision.budget)
+            return await self._ask(body, budget=None)
+        first = await self._ask(body, budget=decision.budget)
         # A thought that a budget cut short can close itself inside the answer (seen on vLLM 0.32).
         if first.content.strip() and "</think>" not in first.content:
             return first
@@ -65,7 +83,7 @@ class VLLM:
 
     async def _ask(self, body: dict[str, Any], budget: int | None) -> Completion:
         for left_out in range(self._left_out, len(OPTIONAL) + 1):
-            sent = {name: body[name] for name in body if name not in OPTIONAL[:left_out]}
+            sent = without(body, left_out)
             try:
                 answer = await self._stream(sent, budget)
             except BadRequest:

@@ -1,13 +1,14 @@
 -- Store one message exactly once.
--- ARGV: agent, agent_version, channel, conversation, conversation key, new run id, run_launched event,
---       message_received event, trigger ttl (ms), poke grace (ms), trigger key ...
+-- ARGV: agent, agent_version, channel, conversation, conversation key, new run id,
+--       message_received event, trigger ttl (ms), poke grace (ms), number of trigger keys,
+--       trigger key ..., event that a new run begins with ...
 -- Returns {run id, 'launched' | 'appended' | 'duplicate', 1 if somebody should be poked else 0}.
 local agent, agent_version, channel, conversation = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local conversation_key = prefix .. ':conversation:' .. ARGV[5]
-local new_id, launched, received = ARGV[6], ARGV[7], ARGV[8]
-local ttl, grace = ARGV[9], tonumber(ARGV[10])
+local new_id, received, ttl, grace = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9])
+local last_key = 10 + ARGV[10]
 
-for i = 11, #ARGV do
+for i = 11, last_key do
   local seen = redis.call('GET', prefix .. ':trigger:' .. ARGV[i])
   -- The poke may have died with the first delivery: a repeat that finds the run due pokes again.
   if seen then return {seen, 'duplicate', redis.call('ZSCORE', due_key, seen) and 1 or 0} end
@@ -15,13 +16,14 @@ end
 
 local now = now_ms()
 local id, outcome = redis.call('GET', conversation_key), 'appended'
-if not id then
+if not id or redis.call('EXISTS', run_key(id)) == 0 then
   id, outcome = new_id, 'launched'
   redis.call('SET', conversation_key, id)
   redis.call('HSET', run_key(id), 'agent', agent, 'agent_version', agent_version,
-    'channel', channel, 'conversation', conversation, 'token', '0', 'lease_until', '0',
-    'created_at', int(now))
-  redis.call('RPUSH', log_key(id), launched)
+    'channel', channel, 'conversation', conversation, 'conversation_key', ARGV[5],
+    -- A run that was archived may come back under its id: a token of its former life must not pass.
+    'token', int(now), 'lease_until', '0', 'created_at', int(now))
+  append(id, last_key + 1)
   redis.call('ZADD', prefix .. ':runs', int(now), id)
 end
 
@@ -31,5 +33,5 @@ redis.call('HSET', run_key(id), 'version', version)
 -- person paused it (a test holds this against the reducer).
 if redis.call('HGET', run_key(id), 'status') ~= 'PAUSED' then project(id, 'READY', '', now) end
 
-for i = 11, #ARGV do redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl) end
+for i = 11, last_key do redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl) end
 return {id, outcome, mark_due(id, now, grace)}

@@ -7,6 +7,8 @@ local id, token, version = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local status, waiting_for, release = ARGV[4], ARGV[5], ARGV[6]
 
 if redis.call('HGET', run_key(id), 'token') ~= token then return {'lost'} end
+-- A log that is shorter than the caller knows it: this server lost its last second.
+if redis.call('LLEN', log_key(id)) < version then return {'lost'} end
 local missed = redis.call('LRANGE', log_key(id), version, -1)
 if #missed > 0 then
   table.insert(missed, 1, 'conflict')
@@ -14,7 +16,7 @@ if #missed > 0 then
 end
 
 local now = now_ms()
-for i = 7, #ARGV do version = redis.call('RPUSH', log_key(id), ARGV[i]) end
+version = append(id, 7)
 redis.call('HSET', run_key(id), 'version', version)
 project(id, status, waiting_for, now)
 if release ~= 'keep' then

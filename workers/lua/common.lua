@@ -2,9 +2,10 @@
 --
 -- KEYS[1] is always the shard's prefix, for example '{ponderd:0c}'. It is the hash tag of every
 -- key that a script touches, so all of them live on one node of a Redis Cluster:
---   <prefix>:run:<id>                 hash  agent, agent_version, channel, conversation, status,
---                                           waiting_for, version, token, lease_until, created_at,
---                                           updated_at (times in ms of this server's clock)
+--   <prefix>:run:<id>                 hash  agent, agent_version, channel, conversation,
+--                                           conversation_key, status, waiting_for, version, token,
+--                                           owner, lease_until, created_at, updated_at (times in
+--                                           ms of this server's clock)
 --   <prefix>:log:<id>                 list  the events, oldest first; its length is the version
 --   <prefix>:conversation:<key>       string  the id of the run
 --   <prefix>:trigger:<key>            string  the id of the run that a trigger went to; expires
@@ -13,8 +14,12 @@
 --   <prefix>:leased                   zset  id -> ms since which the run is held
 --   <prefix>:runs                     zset  id -> created_at, all runs
 --   <prefix>:runs:<STATUS>            zset  id -> created_at, those in one status
+--   <prefix>:finished                 zset  id -> updated_at, those that are over
 local prefix = KEYS[1]
 local due_key, leased_key = prefix .. ':due', prefix .. ':leased'
+local finished_key = prefix .. ':finished'
+local FINISHED = {COMPLETED = true, FAILED = true, CANCELLED = true}
+local news_channel = prefix:match('^{(.*):%x+}$') .. ':news'
 
 local function now_ms()
   local t = redis.call('TIME')
@@ -27,6 +32,15 @@ local function log_key(id) return prefix .. ':log:' .. id end
 -- Numbers are written as integers: Lua would print large ones as 1.7e+12.
 local function int(number) return string.format('%d', number) end
 
+-- Append ARGV[first] and all after it to the log; returns the version. In bites: Lua's unpack takes
+-- only some thousand values.
+local function append(id, first)
+  for i = first, #ARGV, 1000 do
+    redis.call('RPUSH', log_key(id), unpack(ARGV, i, math.min(i + 999, #ARGV)))
+  end
+  return redis.call('LLEN', log_key(id))
+end
+
 local function project(id, status, waiting_for, now)
   local run = run_key(id)
   local old = redis.call('HMGET', run, 'status', 'created_at')
@@ -35,6 +49,8 @@ local function project(id, status, waiting_for, now)
     redis.call('ZADD', prefix .. ':runs:' .. status, old[2], id)
   end
   redis.call('HSET', run, 'status', status, 'waiting_for', waiting_for, 'updated_at', int(now))
+  if FINISHED[status] then redis.call('ZADD', finished_key, int(now), id)
+  else redis.call('ZREM', finished_key, id) end
 end
 
 local function is_leased(id, now)
@@ -42,9 +58,12 @@ local function is_leased(id, now)
 end
 
 -- A run that nobody holds is due after the grace its poke is given; a held one stays due at the
--- end of its lease, and its holder meets the new event when it commits.
+-- end of its lease, and its holder meets the new event when it commits, or hears of it before.
 local function mark_due(id, now, grace)
-  if is_leased(id, now) then return 0 end
+  if is_leased(id, now) then
+    redis.pcall('PUBLISH', news_channel, id)  -- only a hint: a user without the right may go on
+    return 0
+  end
   redis.call('ZADD', due_key, int(now + grace), id)
   return 1
 end

@@ -1,9 +1,9 @@
 -- Prolong a lease.
 -- ARGV: run id, token, lease (ms)
--- Returns 1, or 0 if the lease is no longer the caller's.
+-- Returns the version, or 0 if the lease is no longer the caller's.
 local id, lease = ARGV[1], tonumber(ARGV[3])
 if redis.call('HGET', run_key(id), 'token') ~= ARGV[2] then return 0 end
 local ends = int(now_ms() + lease)
 redis.call('HSET', run_key(id), 'lease_until', ends)
 redis.call('ZADD', due_key, ends, id)
-return 1
+return redis.call('LLEN', log_key(id))

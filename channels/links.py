@@ -1,0 +1,25 @@
+"""Links by which the person who got one, and nobody else, may decide an approval. Pure."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+from channels.errors import Unauthenticated
+from channels.signature import is_prompt_mark, prompt_mark
+
+
+def approval_link(base_url: str, secret: bytes, prompt_id: str, principal: str) -> str:
+    """The page on which `principal` decides; whoever holds the link acts as that person."""
+    query = urlencode({"as": principal, "mark": prompt_mark(secret, prompt_id, principal)})
+    return f"{approval_url(base_url, prompt_id)}?{query}"
+
+
+def approval_url(base_url: str, prompt_id: str) -> str:
+    """Where programs decide, with the API token."""
+    return f"{base_url.rstrip('/')}/approvals/{quote(prompt_id, safe=':')}"
+
+
+def check_link(secret: bytes, prompt_id: str, principal: str, mark: str) -> None:
+    """Raises Unauthenticated unless `approval_link` made this one; with an empty secret, always."""
+    if not secret or not is_prompt_mark(secret, prompt_id, principal, mark):
+        raise Unauthenticated("this link is not valid, or not complete")

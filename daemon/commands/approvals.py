@@ -1,0 +1,21 @@
+"""`ponderd approvals`: what waits for somebody's yes."""
+
+from __future__ import annotations
+
+from channels.text import one_line
+from daemon.commands.runs import connect, local_time
+from daemon.commands.terminal import Json, coloured, emit_json, hint, say
+
+
+def approvals(as_json: Json = False) -> None:
+    """List what waits for a yes or no, oldest first. With --json: one per line."""
+    found = connect().approvals()
+    for view in found:
+        if as_json:
+            emit_json(view)
+            continue
+        print(f"{view['run_id']}  {local_time(view['asked_at'])}  ", end="")
+        print(f"{coloured(view['agent'], 'yellow'):<12} ", end="")
+        say(one_line(view["text"], 120))
+    if found and not as_json:
+        hint("to answer one: ponderd runs answer ID yes (or no)")

@@ -1,0 +1,67 @@
+"""How soon after a trigger its first model request begins, and what each step costs between two
+model calls: at rest, and under 70 % of the load that the system can bear."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.benchmarks import systems
+from tests.benchmarks.compare import SIZE, Plan, Waits, all_of, alone, arrivals, sustained
+from tests.benchmarks.parts import model
+from tests.benchmarks.report import Cell, Table, median, percentile
+from tests.benchmarks.systems import Start
+from tests.benchmarks.throughput import SLOTS, TOOL_CALLS
+
+LOAD = 0.7
+AT_REST = 5.0
+"""Triggers a second: hardly ever two runs at the same time."""
+
+
+async def measure(plan: Plan) -> list[Table]:
+    rounds, seconds = (1, 4.0) if plan.quick else (2, 10.0)
+    starts: list[Start] = [systems.ponderd, systems.celery]
+    if plan.peers:
+        starts += [
+            partial(plan.peers.dbos, slots=SLOTS, poll=1),
+            partial(plan.peers.dbos),
+            partial(plan.peers.dbos, direct=True),
+            plan.peers.langgraph,
+        ]
+    with model(size=SIZE) as url:
+        async with all_of(start(url) for start in starts) as running:
+            rest = {system.name: Waits() for system in running}
+            loaded = {system.name: Waits() for system in running}
+            rates: dict[str, float] = {}
+            for system in running:
+                plan.stage(f"{system.name}, what it can bear")
+                with alone(system):
+                    await sustained(system, 1, TOOL_CALLS)
+                    rates[system.name] = await sustained(system, seconds / 2, TOOL_CALLS)
+            for _ in range(rounds):
+                for system in running:
+                    for rate, found in (
+                        (AT_REST, rest),
+                        (max(AT_REST, LOAD * rates[system.name]), loaded),
+                    ):
+                        plan.stage(f"{system.name}, {rate:.0f} triggers a second")
+                        with alone(system):
+                            seen = await arrivals(system, url, rate, seconds, TOOL_CALLS)
+                        found[system.name].first += seen.first
+                        found[system.name].step += seen.step
+    columns = ("p50, ms", "p99", "runs/s at 70 %", "p50, ms", "p99")
+    first, step = [], []
+    for name in rest:
+        load = LOAD * rates[name]
+        first.append((name, *_both(rest[name].first), load, *_both(loaded[name].first)))
+        step.append((name, *_both(rest[name].step), load, *_both(loaded[name].step)))
+    missing: list[tuple[str, *tuple[Cell, ...]]] = (
+        [] if plan.peers else [(f"DBOS, LangGraph: {plan.missing}", *([None] * len(columns)))]
+    )
+    return [
+        Table("first_step", columns, (*first, *missing)),
+        Table("step_overhead", columns, (*step, *missing)),
+    ]
+
+
+def _both(values: list[float]) -> tuple[float, float]:
+    return median(values), percentile(values, 99)

@@ -1,0 +1,81 @@
+"""A Redis Cluster of a test's own: three nodes on loopback that share the slots."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import redis
+
+from tests.services.ports import free_port
+from tests.services.state_server import PASSWORD, StateServer
+
+SLOTS = 16384
+
+
+@dataclass
+class ClusterNode(StateServer):
+    """One node; its second port is for the others."""
+
+    def __post_init__(self) -> None:
+        self.bus_port = free_port()
+        self.more_config = (
+            "cluster-enabled yes\n"
+            f"cluster-port {self.bus_port}\n"
+            "cluster-node-timeout 2000\n"
+            f"masterauth {PASSWORD}\n"
+        )
+
+    def ask(self, *command: str | int) -> Any:
+        with redis.Redis.from_url(self.url) as client:
+            return client.execute_command(*command)
+
+
+class StateCluster:
+    def __init__(self, folder: Path) -> None:
+        self.nodes = [ClusterNode(folder / str(i)) for i in range(3)]
+
+    @property
+    def url(self) -> str:
+        return self.nodes[0].url.replace("redis://", "redis+cluster://")
+
+    def start(self) -> None:
+        for i, node in enumerate(self.nodes):
+            node.start()
+            first, end = (SLOTS * k // len(self.nodes) for k in (i, i + 1))
+            node.ask("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+        for node in self.nodes[1:]:
+            meet = self.nodes[0]
+            node.ask("CLUSTER", "MEET", "127.0.0.1", meet.port, meet.bus_port)
+        self.wait_until_complete()
+
+    def wait_until_complete(self) -> None:
+        deadline = time.monotonic() + 30
+        while not all(self._complete(node) for node in self.nodes):
+            assert time.monotonic() < deadline, "the nodes are no cluster"
+            time.sleep(0.05)
+
+    def _complete(self, node: ClusterNode) -> bool:
+        info = node.ask("CLUSTER", "INFO")
+        return b"cluster_state:ok" in info and b"cluster_known_nodes:3" in info
+
+    def empty(self) -> None:
+        for node in self.nodes:
+            node.empty()
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.stop()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

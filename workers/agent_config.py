@@ -1,0 +1,118 @@
+"""`[agents.NAME]` in ponderd.toml: the operator's policies, over those of the agent's file.
+
+[agents.deployer.approvals]
+approvers = ["slack:U0123", "email:*@example.com"]
+timeout = "8h"
+remind_every = false                 # false: none
+
+[agents.deployer.busy]
+default = "queue"
+slack = { policy = "collect", silence = "5s" }
+
+[agents.deployer.budgets.sender]
+tokens = 200000
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+
+from channels.errors import StartupFailed
+from channels.message import Frozen
+from workers.agent import Agent
+from workers.policies import Approvals, Budgets, Busy
+
+BusyChannel = Literal["default", "slack", "email", "webhook", "api", "terminal"]
+M = TypeVar("M", bound=Frozen)
+
+
+def _busy(value: object) -> object:
+    return {"policy": value} if isinstance(value, str) else value
+
+
+class AgentConfig(Frozen):
+    """What it sets goes before the agent's file; what it does not set stays."""
+
+    approvals: Approvals = Approvals()
+    busy: dict[BusyChannel, Annotated[Busy, BeforeValidator(_busy)]] = Field(default_factory=dict)
+    budgets: Budgets = Budgets()
+
+
+_codec = TypeAdapter(dict[str, AgentConfig])
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Raises `StartupFailed` for what cannot be read or is no TOML."""
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise StartupFailed(f"{path}: {error}", exit_code=2) from error
+
+
+def wrong_entry(path: Path, error: ValidationError, *prefix: str) -> StartupFailed:
+    """The first problem of a file, in one line."""
+    first = error.errors()[0]
+    where = ".".join((*prefix, *(str(part) for part in first["loc"] if part != "[key]")))
+    what = first["msg"].removeprefix("Value error, ")
+    return StartupFailed(f"{path}: {where}: {what}", exit_code=2)
+
+
+def load_agent_config(path: Path) -> Mapping[str, AgentConfig]:
+    """The `[agents]` table by agent. Raises `StartupFailed` naming the entry that is wrong."""
+    try:
+        return _codec.validate_python(_without_false(read_toml(path).get("agents", {})))
+    except ValidationError as error:
+        raise wrong_entry(path, error, "agents") from error
+
+
+def configured(agents: Mapping[str, Agent], path: Path) -> dict[str, Agent]:
+    """The agents as the operator wants them. Raises `StartupFailed`, also for an unknown one."""
+    found = dict(agents)
+    for name, config in load_agent_config(path).items():
+        if name not in agents:
+            known = ", ".join(sorted(agents))
+            raise StartupFailed(
+                f"{path}: agents.{name}: there is no such agent; known agents: {known}",
+                exit_code=2,
+            )
+        try:
+            found[name] = _configured(agents[name], config)
+        except ValidationError as error:  # what it says does not fit to what the file says
+            raise wrong_entry(path, error, "agents", name) from error
+    return found
+
+
+def _configured(agent: Agent, config: AgentConfig) -> Agent:
+    return dataclasses.replace(
+        agent,
+        approvals=_over(agent.approvals, config.approvals),
+        busy=dict([*agent.busy.items(), *config.busy.items()]),
+        budgets=_over(agent.budgets, config.budgets),
+    )
+
+
+def _over(base: M, changes: M) -> M:
+    """`base` with what `changes` sets, field by field."""
+    merged = _merged(base.model_dump(), changes.model_dump(exclude_unset=True))
+    return type(base).model_validate(merged)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        name: _merged(base[name], value) if isinstance(value, dict) else value
+        for name, value in changes.items()
+    }
+    return base | both
+
+
+def _without_false(value: Any) -> Any:
+    """TOML has no null; nothing here is a truth value, so false says it."""
+    if isinstance(value, dict):
+        return {name: _without_false(entry) for name, entry in value.items()}
+    return None if value is False else value

@@ -1,0 +1,72 @@
+"""One model call: how much it may think, what it cost, and what the model chose to do next."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from channels.message import Frozen, Urgency
+
+ThinkingMode = Literal["none", "short", "long"]
+RejectionReason = Literal["prose", "invalid_json", "empty", "unknown_action", "invalid_arguments"]
+
+
+class Decision(Frozen):
+    """How much one model call may think, and why. `budget` is in tokens."""
+
+    mode: ThinkingMode = "none"
+    reason: str = "default"
+    budget: int = Field(0, ge=0)
+
+
+class ModelCall(Frozen):
+    """The receipt of one model call: what was asked, what it cost.
+
+    `prompt_hash` is the SHA-256 of the exact request body, which was rendered from the events
+    before with `context_chars` as its limit; `seconds` the wall time of all attempts; token counts
+    are the server's own where it reports them; `cost` what they cost, in the operator's currency.
+    """
+
+    model: str
+    decision: Decision
+    prompt_hash: str
+    seconds: float = Field(ge=0)
+    attempts: int = Field(1, ge=1)
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    context_chars: int = 0
+    cost: float = 0
+
+
+# What a model may choose to do next. `ToolCall` is a tool of the agent's own.
+
+
+class ToolCall(Frozen):
+    action: Literal["tool"] = "tool"
+    tool: str
+    arguments: dict[str, Any]
+
+
+class Answer(Frozen):
+    """Answer the sender. `output` is the agent's typed result where it declares a type."""
+
+    action: Literal["answer"] = "answer"
+    text: str
+    output: dict[str, Any] | None = None
+
+
+class Question(Frozen):
+    """Ask the people of the conversation. Yes/no and choices become buttons where there are any;
+    a free answer is taken all the same."""
+
+    action: Literal["question"] = "question"
+    text: str
+    format: Literal["text", "yes_no", "choices"] = "text"
+    choices: tuple[str, ...] = ()
+    urgency: Urgency = "normal"
+
+
+Choice = Annotated[ToolCall | Answer | Question, Field(discriminator="action")]

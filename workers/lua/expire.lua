@@ -1,0 +1,15 @@
+-- Forget a run that is over, as long as nothing happens to it.
+-- ARGV: run id, version
+-- Returns 1, or 0 if it is not over, held, due, or has another version.
+local id, version = ARGV[1], tonumber(ARGV[2])
+local run = redis.call('HMGET', run_key(id), 'status', 'conversation_key')
+local status, conversation_key = run[1], prefix .. ':conversation:' .. (run[2] or '')
+if not FINISHED[status] or is_leased(id, now_ms()) or redis.call('ZSCORE', due_key, id)
+  or redis.call('LLEN', log_key(id)) ~= version then return 0 end
+
+if redis.call('GET', conversation_key) == id then redis.call('DEL', conversation_key) end
+for _, key in ipairs({':runs', ':runs:' .. status, ':finished'}) do
+  redis.call('ZREM', prefix .. key, id)
+end
+redis.call('DEL', run_key(id), log_key(id))
+return 1

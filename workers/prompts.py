@@ -1,0 +1,48 @@
+"""Show again what a model call was asked, byte for byte. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+from channels.errors import NotFound
+from workers import events as e
+from workers.agent import Agent
+from workers.answers import schema
+from workers.context import render
+from workers.llm import llamacpp, vllm
+from workers.llm.http import encoded
+from workers.reducer import fold
+from workers.views import PromptView
+
+_LOOK_BACK = 100
+"""Events between the begin of a call and the record of its outcome that are looked through."""
+
+
+def find_prompt(events: Sequence[e.Event], version: int, agent: Agent) -> PromptView:
+    """The request of the model call whose outcome is the event number `version`; `agent` as it
+    was then. Raises `NotFound` for an event that is none."""
+    outcome = events[version - 1] if 1 <= version <= len(events) else None
+    if not isinstance(outcome, e.ModelAnswered | e.ModelRejected):
+        raise NotFound(f"event {version} is no answer of a model")
+    best: bytes | None = None
+    # What arrived while the model was at it stands before its answer, and was not in its prompt.
+    for known in range(version - 1, max(1, version - 1 - _LOOK_BACK), -1):
+        for body in _requests(events[:known], outcome.call, agent):
+            if hashlib.sha256(body).hexdigest() == outcome.call.prompt_hash:
+                return PromptView(body=body, sha256=outcome.call.prompt_hash, verified=True)
+            best = best or body
+    assert best is not None
+    return PromptView(body=best, sha256=hashlib.sha256(best).hexdigest(), verified=False)
+
+
+def _requests(events: Sequence[e.Event], call: e.ModelCall, agent: Agent) -> Iterator[bytes]:
+    """In every dialect, and in every variant that a client may have fallen back to."""
+    messages = render(fold(events).turns, agent, limit_chars=call.context_chars or 12_000)
+    for decision in dict.fromkeys((call.decision, e.Decision(mode="none"))):
+        body = vllm.request(
+            call.model, messages, schema(agent), decision, agent.limits.answer_tokens
+        )
+        for left_out in range(len(vllm.OPTIONAL) + 1):
+            yield encoded(vllm.without(body, left_out))
+        yield encoded(llamacpp.template_request(messages, decision))

@@ -1,0 +1,117 @@
+"""What is true after somebody wrote, or something outside happened: the part of `reducer` about
+what comes in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from channels.message import Address, principal
+from workers import events as e
+from workers.commands import command_of
+from workers.run import Effort, Run
+from workers.turns import Turn
+
+
+def receive(run: Run, message: e.MessageReceived) -> Run:
+    # Somebody is there: try again at once.
+    run = replace(run, retry_at=None, heard_at=message.at)
+    if command_of(message.text):
+        return replace(run, commands=(*run.commands, message))
+    if run.waiting_for == "approval":
+        return replace(run, verdict=message, waiting_for=None)
+    if run.wait:
+        return join(_waited(run, "not over, a message came first."), message)
+    # A cancelled run first says so, and ends what was in flight for the messages before.
+    settled = run.over and all(out.beside for out in run.outgoing)
+    if run.waiting_for == "answer" or settled:
+        return take_up(run, message)
+    return replace(run, inbox=(*run.inbox, message))
+
+
+def take_up(run: Run, message: e.MessageReceived) -> Run:
+    """`message` becomes the one at hand."""
+    run = replace(
+        run,
+        text=message.text,
+        reply_to=message.reply_to,
+        listeners=(),
+        waiting_for=None,
+        question="",
+        over=None,
+        paused=run.paused and run.over is None,
+        effort=Effort(),
+        error=None,
+    )
+    return _hear(run, message)
+
+
+def join(run: Run, message: e.MessageReceived) -> Run:
+    """`message` is answered together with the one at hand."""
+    if run.call:
+        run = settle(run, "not done, another message came first.")
+    run = replace(
+        run,
+        text=f"{run.text}\n{message.text}",
+        reply_to=message.reply_to,
+        listeners=_others((run.reply_to, *run.listeners), message.reply_to),
+        effort=Effort(),
+    )
+    return _hear(run, message)
+
+
+def settle(run: Run, outcome: str) -> Run:
+    """The chosen tool call is over, one way or the other."""
+    name = run.call.tool if run.call else "tool"
+    run = replace(run, call=None, call_key=None, approved="", approval=None)
+    return add(run, Turn("tool", f"{name}: {outcome}"))
+
+
+def begin_wait(run: Run, wait: e.Waiting) -> Run:
+    for index, event in enumerate(run.mailbox):
+        if wait.event and event.name == wait.event:  # it came before anybody waited for it
+            mailbox = run.mailbox[:index] + run.mailbox[index + 1 :]
+            return _arrived(replace(run, mailbox=mailbox), event)
+    return replace(run, wait=wait)
+
+
+def hear_of(run: Run, event: e.EventReceived) -> Run:
+    if run.wait and run.wait.event == event.name:
+        return _arrived(replace(run, wait=None), event)
+    return replace(run, mailbox=(*run.mailbox, event))
+
+
+def end_wait(run: Run) -> Run:
+    return _waited(run, "the time is over.") if run.wait else run
+
+
+def add(run: Run, *turns: Turn) -> Run:
+    return replace(run, turns=run.turns + turns)
+
+
+def _hear(run: Run, message: e.MessageReceived) -> Run:
+    files = "".join(f"\n[attached: {name}]" for name in message.attachments)
+    first = run.first_sender or message.sender
+    # The model is told who speaks as soon as there is more than one person.
+    by = f"\n[from {message.sender}]" if message.sender != first else ""
+    run = replace(run, first_sender=first, sender=principal(message.via, message.sender))
+    return add(run, Turn("person", message.text + files + by))
+
+
+def _waited(run: Run, how: str) -> Run:
+    name = f"event {run.wait.event}" if run.wait and run.wait.event else "wait"
+    return add(replace(run, wait=None), Turn("tool", f"{name}: {how}"))
+
+
+def _arrived(run: Run, event: e.EventReceived) -> Run:
+    return add(run, Turn("tool", f"event {event.name}: {event.payload or 'it happened.'}"))
+
+
+def _others(places: tuple[Address | None, ...], reply_to: Address | None) -> tuple[Address, ...]:
+    """The places besides `reply_to`, each once: one answer serves all who are there."""
+    seen = {(reply_to.channel, reply_to.to)} if reply_to else set()
+    others = []
+    for place in places:
+        if place and (place.channel, place.to) not in seen:
+            seen.add((place.channel, place.to))
+            others.append(place)
+    return tuple(others)
