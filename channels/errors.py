@@ -6,7 +6,7 @@ PonderdError
 │   ├── Unauthenticated     401 · SMTP 550   signature or token missing or wrong
 │   ├── Forbidden           403 · SMTP 550   known sender, but not allowed to do this
 │   ├── NotFound            404 · SMTP 550   no such agent, source, mailbox or run
-│   ├── Conflict            409              same idempotency key with another body; run is over
+│   ├── Conflict            409 · SMTP 554   key used with another body; run over; already decided
 │   └── TooLarge            413 · SMTP 552
 ├── Unavailable             503 · SMTP 451 · Slack not acknowledged: send it again later
 ├── DeliveryFailed          a reply could not be sent (`permanent`: trying again is no use)

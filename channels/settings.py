@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -48,8 +49,8 @@ class ChannelSettings(PonderdSettings):
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s]+$",
-        description="where people reach this daemon: the base of approval links; `ponderd up` takes "
-        "its own address if there is none",
+        description="where people reach this daemon: the base of approval links; `ponderd up` "
+        "takes its own address if there is none",
     )
     callback_allow: CommaList = Field(
         (),
@@ -85,6 +86,13 @@ class ChannelSettings(PonderdSettings):
         "(Authentication-Results of your mail server, by its authserv-id), `dkim` (verified here), "
         "or `off`: whoever has our mail",
     )
+
+    @field_validator("mail_authentication")
+    @classmethod
+    def _dkim_is_installed(cls, value: str) -> str:
+        if value == "dkim" and not (find_spec("dkim") and find_spec("dns")):
+            raise ValueError("to verify signatures here, install ponderd[dkim]")
+        return value
 
     @field_validator("webhook_secret")
     @classmethod

@@ -104,7 +104,7 @@ def split(markup: str, limit: int) -> list[str]:
     return [piece for piece in (*pieces, rest) if piece.strip()]
 
 
-_PERSON = re.compile(r"\bslack:([uw][a-z0-9]{1,20})\b")
+_PERSON = re.compile(r"\bslack:([uw][a-z0-9]{1,20})\b", re.IGNORECASE)
 
 
 def with_mentions(markup: str) -> str:

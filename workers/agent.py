@@ -65,7 +65,7 @@ class Tool:
     idempotent: bool
     approval: ApprovalPolicy
     timeout: float
-    check: Callable[..., None] | None = None
+    check: Callable[..., object] | None = None
 
     def needs_approval(self, arguments: Mapping[str, Any]) -> bool:
         match self.approval:
@@ -90,7 +90,7 @@ def tool(
     idempotent: bool = False,
     approval: ApprovalPolicy = "never",
     timeout: float = 60,
-    check: Callable[..., None] | None = None,
+    check: Callable[..., object] | None = None,
 ) -> Callable[[Callable[..., Result] | Callable[..., Awaitable[Result]]], Tool]:
     """Turn a typed function into a `Tool`; its docstring is what the model reads.
 

@@ -1,7 +1,8 @@
 """What a model may say: one JSON object, told apart by its "action". Pure.
 
 The agent's own tools by name, with their arguments beside the action; `reply` and `ask_human`
-with a text; `done` with a summary or, for an agent with an output type, with that type's fields.
+with a text (an agent that may ask in any form adds choices and urgency); `done` with a summary
+or, for an agent with an output type, with that type's fields.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 from pydantic.json_schema import models_json_schema
 
+from channels.message import Urgency
 from workers.agent import Agent
 from workers.events import Answer, Question, RejectionReason, ToolCall
 
@@ -31,6 +33,13 @@ class Actions:
 
     arguments: Mapping[str, type[BaseModel]]
     schema: dict[str, Any]
+
+
+class _Question(BaseModel):
+    text: str = Field(min_length=1)
+    format: Literal["text", "yes_no", "choices"] = "text"
+    choices: list[Annotated[str, Field(min_length=1, max_length=75)]] = Field([], max_length=10)
+    urgency: Urgency = "normal"
 
 
 _Text = create_model("Text", text=(str, Field(min_length=1)))
@@ -90,7 +99,7 @@ def _choice(
             text = next(iter(plain.values()))
             if not text.strip():
                 return Rejected("invalid_arguments", f"{name}: the text was blank.")
-            return Question(text=text) if name == "ask_human" else Answer(text=text)
+            return Question.model_validate(plain) if name == "ask_human" else Answer(text=text)
         case _:
             return ToolCall(tool=name, arguments=plain)
 
@@ -101,7 +110,8 @@ def _build(agent: Agent) -> Actions:
         raise ValueError("two tools have the same name")
     if taken := {"reply", "ask_human", "done"} & arguments.keys():
         raise ValueError(f"a tool must not be called {taken.pop()}")
-    arguments |= {"reply": _Text, "ask_human": _Text, "done": agent.output or _Summary}
+    question = _Question if agent.questions == "any" else _Text
+    arguments |= {"reply": _Text, "ask_human": question, "done": agent.output or _Summary}
     for name, model in arguments.items():
         if "action" in model.model_fields:
             raise ValueError(f"{name}: a field must not be called action")

@@ -15,7 +15,7 @@ QUEUE = "ponderd"
 
 
 def create_app(broker_url: str) -> Celery:
-    app = Celery("ponderd", broker=broker_url, set_as_current=False)
+    app = Celery("ponderd", broker=_kombu_url(broker_url), set_as_current=False)
     app.conf.update(
         task_default_queue=QUEUE,
         task_ignore_result=True,
@@ -37,6 +37,13 @@ def create_app(broker_url: str) -> Celery:
         },
     )
     return app
+
+
+def _kombu_url(url: str) -> str:
+    """kombu has another name for unix:// and for its database."""
+    if not url.startswith("unix://"):
+        return url
+    return url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
 
 
 class Poker:

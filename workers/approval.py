@@ -75,10 +75,10 @@ def may_decide(run: Run, agent: Agent, person: str) -> bool:
 def decided_text(event: ApprovalAnswered) -> str:
     """Who decided what, for everybody who was asked."""
     what = "Approved" if event.approved else "Withdrawn" if event.withdrawn else "Denied"
-    where = f" ({event.via})" if event.via else ""
+    by = principal(event.via, event.by) if event.via else event.by
     changed = ", with other arguments" if event.arguments is not None else ""
     remark = f": {event.remark}" if event.remark else ""
-    return f"{what} by {event.by}{where}{changed}{remark}."
+    return f"{what} by {by}{changed}{remark}."
 
 
 def shown(call: ToolCall) -> str:

@@ -99,7 +99,9 @@ def _described(name: str, agent: Agent) -> str:
     fields = dict.fromkeys(actions(agent).arguments[name].model_fields, "…")
     shape = json.dumps({"action": name} | fields, ensure_ascii=False, separators=(",", ":"))
     tool = agent.tool(name)
-    return f"{shape} {tool.description if tool else _COMMON[name]}"
+    described = tool.description if tool else _COMMON[name]
+    forms = _FORMS if name == "ask_human" and agent.questions == "any" else ""
+    return f"{shape} {described}{forms}"
 
 
 _COMMON = {
@@ -107,6 +109,10 @@ _COMMON = {
     "ask_human": "to ask back when something you need is missing",
     "done": "when the work is finished",
 }
+_FORMS = (
+    '; format: "text", "yes_no" or "choices", with 2 to 10 short choices; '
+    'urgency: "low", "normal" or "high"'
+)
 
 
 def _rendered(turn: Turn, limit: int) -> str:

@@ -39,7 +39,7 @@ from workers.versions import PATIENCE, changed, pinned, recorded_version
 
 log = structlog.get_logger(__name__)
 
-UNKNOWN_RETRY = 30.0
+UNKNOWN_RETRY = 5.0
 """Seconds until a run is looked at again whose agent or events this worker does not know."""
 
 VERSION_RETRY = 10.0

@@ -90,20 +90,8 @@ class ModelCalls:
             last_rejection=run.effort.last_rejection,
             budgets=await self.client.budgets(),
         )
-        completion, limit = await self._complete(run, agent, decision)
-        call = e.ModelCall(
-            model=completion.model,
-            decision=decision,
-            prompt_hash=completion.prompt_hash,
-            seconds=completion.seconds,
-            attempts=completion.attempts,
-            prompt_tokens=completion.prompt_tokens,
-            cached_tokens=completion.cached_tokens,
-            completion_tokens=completion.completion_tokens,
-            reasoning_tokens=completion.reasoning_tokens,
-            context_chars=limit,
-            cost=self.prices.cost(completion),
-        )
+        completion, limit = await complete(self.client, run, agent, decision, self.context_chars)
+        call = receipt(completion, decision, limit, self.prices)
         self.metrics.model_called(call)
         content = completion.content[:STORED_CHARS]
         answer = interpret(completion.content, agent)
@@ -119,22 +107,40 @@ class ModelCalls:
         log.info("model answered", action=answer.action, mode=decision.mode, seconds=call.seconds)
         return e.ModelAnswered(at=held.now(), choice=answer, content=content, call=call)
 
-    async def _complete(
-        self, run: Run, agent: Agent, decision: e.Decision
-    ) -> tuple[Completion, int]:
-        """The answer, and how many characters of conversation were asked with: a prompt that is
-        too long for the model is cut and asked again."""
-        limit = self.context_chars
-        while True:
-            try:
-                completion = await self.client.complete(
-                    render(run.turns, agent, limit_chars=limit),
-                    schema=schema(agent),
-                    decision=decision,
-                    max_tokens=agent.limits.answer_tokens,
-                )
-                return completion, limit
-            except ModelFailed as error:
-                if not error.too_long or limit < 500:
-                    raise
-                limit //= 2
+
+async def complete(
+    client: ModelClient, run: Run, agent: Agent, decision: e.Decision, limit: int
+) -> tuple[Completion, int]:
+    """The answer, and how many characters of conversation were asked with: at most `limit`; a
+    prompt that is too long for the model is cut and asked again. Raises `ModelFailed`."""
+    while True:
+        try:
+            completion = await client.complete(
+                render(run.turns, agent, limit_chars=limit),
+                schema=schema(agent),
+                decision=decision,
+                max_tokens=agent.limits.answer_tokens,
+            )
+            return completion, limit
+        except ModelFailed as error:
+            if not error.too_long or limit < 500:
+                raise
+            limit //= 2
+
+
+def receipt(
+    completion: Completion, decision: e.Decision, limit: int, prices: Prices
+) -> e.ModelCall:
+    return e.ModelCall(
+        model=completion.model,
+        decision=decision,
+        prompt_hash=completion.prompt_hash,
+        seconds=completion.seconds,
+        attempts=completion.attempts,
+        prompt_tokens=completion.prompt_tokens,
+        cached_tokens=completion.cached_tokens,
+        completion_tokens=completion.completion_tokens,
+        reasoning_tokens=completion.reasoning_tokens,
+        context_chars=limit,
+        cost=prices.cost(completion),
+    )

@@ -15,6 +15,9 @@ from workers.llm.http import encoded
 from workers.reducer import fold
 from workers.views import PromptView
 
+CONTEXT_CHARS = 12_000
+"""What calls were asked with whose `context_chars` was not written down."""
+
 _LOOK_BACK = 100
 """Events between the begin of a call and the record of its outcome that are looked through."""
 
@@ -38,7 +41,7 @@ def find_prompt(events: Sequence[e.Event], version: int, agent: Agent) -> Prompt
 
 def _requests(events: Sequence[e.Event], call: e.ModelCall, agent: Agent) -> Iterator[bytes]:
     """In every dialect, and in every variant that a client may have fallen back to."""
-    messages = render(fold(events).turns, agent, limit_chars=call.context_chars or 12_000)
+    messages = render(fold(events).turns, agent, limit_chars=call.context_chars or CONTEXT_CHARS)
     for decision in dict.fromkeys((call.decision, e.Decision(mode="none"))):
         body = vllm.request(
             call.model, messages, schema(agent), decision, agent.limits.answer_tokens

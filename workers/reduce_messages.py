@@ -8,7 +8,7 @@ from dataclasses import replace
 from channels.message import Address, principal
 from workers import events as e
 from workers.commands import command_of
-from workers.run import Effort, Run
+from workers.run import Effort, Outgoing, Run
 from workers.turns import Turn
 
 
@@ -32,11 +32,12 @@ def take_up(run: Run, message: e.MessageReceived) -> Run:
     """`message` becomes the one at hand."""
     run = replace(
         run,
+        outgoing=run.outgoing + _answered(run, message),
         text=message.text,
         reply_to=message.reply_to,
         listeners=(),
         waiting_for=None,
-        question="",
+        question=None,
         over=None,
         paused=run.paused and run.over is None,
         effort=Effort(),
@@ -92,9 +93,22 @@ def _hear(run: Run, message: e.MessageReceived) -> Run:
     files = "".join(f"\n[attached: {name}]" for name in message.attachments)
     first = run.first_sender or message.sender
     # The model is told who speaks as soon as there is more than one person.
-    by = f"\n[from {message.sender}]" if message.sender != first else ""
+    another = message.sender.lower() != first.lower()  # a button tells it in lower case
+    by = f"\n[from {message.sender}]" if another else ""
     run = replace(run, first_sender=first, sender=principal(message.via, message.sender))
     return add(run, Turn("person", message.text + files + by))
+
+
+def _answered(run: Run, message: e.MessageReceived) -> tuple[Outgoing, ...]:
+    """Where the open question has buttons, they are taken away."""
+    if run.question is None:
+        return ()
+    text = f"{run.question.text}\n{principal(message.via, message.sender)}: {message.text}"
+    return tuple(
+        Outgoing("notice", text, posted.to, resolves=posted.receipt, beside=True)
+        for posted in run.question.posted
+        if posted.to.channel == "slack"
+    )
 
 
 def _waited(run: Run, how: str) -> Run:

@@ -73,12 +73,15 @@ def said(run: Run, receipt: str) -> Run:
     if first.kind == "notice":
         return _next_message(run) if run.over else run
     run = replace(run, reply=first.text) if not first.beside else run
+    if run.question and first.to and first.prompt and first.prompt.id == run.question.id:
+        posted = (*run.question.posted, Posted(first.to, receipt))
+        run = replace(run, question=replace(run.question, posted=posted))
     if first.prompt and first.prompt.kind == "approval":
         if run.approval is None or run.approval.id != first.prompt.id:
             # Decided while the question was under way.
             return _next_message(run) if run.over else run
-        posted = (Posted(first.to, receipt),) if first.to else ()
-        approval = replace(run.approval, posted=run.approval.posted + posted)
+        asked = (Posted(first.to, receipt),) if first.to else ()
+        approval = replace(run.approval, posted=run.approval.posted + asked)
         run = replace(run, approval=approval)
         if first.beside:
             return run

@@ -19,7 +19,7 @@ from workers import reduce_replies as replies
 from workers.approval import unknown_outcome_text
 from workers.reduce_messages import add, settle
 from workers.reduce_replies import notify, say
-from workers.run import Effort, Outgoing, Run, Status
+from workers.run import Asked, Effort, Outgoing, Run, Status
 from workers.turns import Turn
 
 
@@ -168,7 +168,7 @@ def _choose(run: Run, event: e.ModelAnswered) -> Run:
             return say(replace(run, output=output), "answer", text)
         case e.Question(text=text) as question:
             prompt = _prompt(run, question)
-            run = replace(run, question=prompt.id if prompt else "")
+            run = replace(run, question=Asked(prompt.id, text) if prompt else None)
             return say(run, "question", text, prompt)
         case _:
             assert_never(event.choice)

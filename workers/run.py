@@ -54,6 +54,15 @@ class Posted:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A question of the model with choices; the first answer counts."""
+
+    id: str
+    text: str
+    posted: tuple[Posted, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Approval:
     """One open question to people, bound to one exact tool call (by `digest`), to one limit of
     spending ("scope.measure"), or to one version of the agent. Single-use."""
@@ -148,8 +157,8 @@ class Run:
     """Digest of the call that a person said yes to."""
     verdict: e.MessageReceived | None = None
     """The message that answers the open approval, not yet judged."""
-    question: str = ""
-    """Id of the open question."""
+    question: Asked | None = None
+    """The open one, if it can be answered by a button."""
     extended: Mapping[str, int] = field(default_factory=dict)
     """How often people granted a limit ("scope.measure") once more."""
     wait: e.Waiting | None = None

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from channels.errors import Conflict as RunConflict
-from channels.errors import Forbidden, Malformed, NotFound
-from channels.message import Accepted, Decided, Trigger, Verdict
+from channels.errors import Forbidden, Malformed, NotFound, Unavailable
+from channels.message import Accepted, Decided, Trigger, Verdict, principal
 from workers import events as e
 from workers.agent import Agent
 from workers.approval import digest, may_decide, refused_text, replace_arguments
@@ -206,28 +206,30 @@ class Runs:
 
     async def verdict(self, verdict: Verdict) -> Decided:
         """What a button, a link or a mail said. Implements `channels.channel.Decide`."""
-        match verdict.choice:
-            case "approve" | "deny" as choice if not await self._is_question(verdict.prompt):
-                decided = await self.decide(
-                    verdict.prompt,
-                    approve=choice == "approve",
-                    by=verdict.by,
-                    remark=verdict.remark,
-                )
-                return Decided(text=f"{decided.status.capitalize()} by {decided.decided_by}.")
-            case _:
-                return await self._answer_question(verdict)
+        if await self._is_question(verdict.prompt):
+            return await self._answer_question(verdict)
+        decided = await self.decide(
+            verdict.prompt,
+            approve=verdict.choice == "approve",
+            by=verdict.by,
+            remark=verdict.remark,
+        )
+        return Decided(text=f"{decided.status.capitalize()} by {decided.decided_by}.")
 
     async def _is_question(self, prompt: str) -> bool:
-        run = await self._load(prompt.rpartition(":")[0])
-        return run.question == prompt
+        run_id, _, version = prompt.rpartition(":")
+        events = await self.events(run_id)
+        index = int(version) - 1 if version.isdecimal() and len(version) < 8 else -1
+        asked = events[index] if 0 <= index < len(events) else None
+        return isinstance(asked, e.ModelAnswered) and isinstance(asked.choice, e.Question)
 
     async def _answer_question(self, verdict: Verdict) -> Decided:
+        run_id, _, version = verdict.prompt.rpartition(":")
         channel, _, person = verdict.by.partition(":")
 
         def event(run: Run, now: float) -> e.Event | None:
-            if run.question != verdict.prompt or run.waiting_for != "answer":
-                raise RunConflict("this question was already answered")
+            if run.question is None or run.question.id != verdict.prompt or not run.waiting_for:
+                return None
             return e.MessageReceived(
                 at=now,
                 text=verdict.choice,
@@ -237,8 +239,15 @@ class Runs:
                 reply_to=run.reply_to,
             )
 
-        await self._signal(verdict.prompt.rpartition(":")[0], event)
-        return Decided(text=f"{person}: {verdict.choice}")
+        await self._signal(run_id, event)
+        after = (await self.events(run_id))[int(version) :]
+        first = next((found for found in after if isinstance(found, e.MessageReceived)), None)
+        if first is None:
+            raise RunConflict("this question is not open")
+        by = principal(first.via, first.sender)
+        if (by, first.text) != (verdict.by, verdict.choice):
+            raise RunConflict(f"this question was already answered by {by}: {first.text}")
+        return Decided(text=f"{by}: {first.text}")
 
     def _answer(
         self,
@@ -284,7 +293,14 @@ class Runs:
         return head.version if head else len((await self._log(run_id))[0])
 
     async def events(self, run_id: str) -> tuple[e.Event, ...]:
-        return e.decode_all((await self._log(run_id))[0])
+        """Raises `NotFound`, and `Unavailable` for what only a newer ponderd can read."""
+        log, _ = await self._log(run_id)
+        try:
+            return e.decode_all(log)
+        except ValidationError as error:
+            raise Unavailable(
+                f"run {run_id} was written by a newer version of ponderd than this daemon"
+            ) from error
 
     async def prompt(self, run_id: str, version: int) -> PromptView:
         """The exact request of the model call whose outcome is the event number `version`.
@@ -317,7 +333,9 @@ class Runs:
         """
         events = await self.events(run_id)
         version = len(events) if at is None else at
-        conversation = f"fork of {run_id} at {version}, {new_run_id(run_id)[3:]}"
+        # The store knows a key again only in the same conversation.
+        unique = keys[0][-12:] if keys else new_run_id(run_id)[3:]
+        conversation = f"fork of {run_id} at {version}, {unique}"
         new_id = new_run_id(conversation_key(fold(events[:1]).agent, "api", "", conversation))
         history = forked(events, version, run_id=new_id, conversation=conversation)
         launched = history[0]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from channels.message import principal
 from workers import events as e
 from workers.approval import digest as digest_of
 from workers.reducer import fold, reduce
@@ -164,7 +165,7 @@ def _ending(event: e.Event, call: e.ToolCall | None) -> dict[str, Any]:
             decided["status"] = (
                 "approved" if event.approved else "withdrawn" if event.withdrawn else "denied"
             )
-            decided["decided_by"] = f"{event.via}:{event.by}" if event.via else event.by
+            decided["decided_by"] = principal(event.via, event.by) if event.via else event.by
             decided["remark"] = event.remark
             if event.arguments is not None and call:
                 changed = call.model_copy(update={"arguments": event.arguments})

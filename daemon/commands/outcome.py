@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from channels.errors import Unavailable
 from daemon.api_client import Api, View
@@ -14,7 +16,7 @@ RUN_FAILED = 4
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`replies` are all that the run said since, oldest first."""
+    """`replies` are all that the run said here since (not by mail or Slack), oldest first."""
 
     view: View
     replies: tuple[str, ...]
@@ -25,13 +27,18 @@ def await_outcome(api: Api, run_id: str, after: int, note: Note) -> Outcome:
     replies: dict[str, str] = {}
     for kind, data in api.follow(run_id, after):
         if kind == "event":
-            if data["type"] == "reply_started":
-                replies[data["key"]] = data["text"]
+            if data["type"] == "reply_started" and data["to"] is None:
+                replies[data["key"]] = _written(data)
         elif data["status"] == "WAITING" and data["waiting_for"] == "retry":
             note(f"tries again soon: {data['error']}")
         elif data["status"] != "READY":
             return Outcome(data, tuple(replies.values()))
     raise Unavailable(f"run {run_id} cannot be followed")
+
+
+def _written(reply: Mapping[str, Any]) -> str:
+    choices = reply["prompt"]["choices"] if reply["prompt"] else ()
+    return f"{reply['text']} ({' / '.join(choices)})" if choices else str(reply["text"])
 
 
 def report(api: Api, view: View, *, wait: bool, as_json: bool) -> int:

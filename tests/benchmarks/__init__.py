@@ -1,4 +1,4 @@
 """How fast, and how small: docs/benchmarks.md tells what is measured and what came out.
 
-python -m tests.benchmarks [--json] [in_flight] [latency] [steps] [state]
+python -m tests.benchmarks [--quick] [--json] [--report] [name ...]
 """

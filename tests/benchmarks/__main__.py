@@ -2,37 +2,138 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
 
-from tests.benchmarks import in_flight, latency, state, steps
-from tests.benchmarks.report import Figures, as_json, table
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-BENCHMARKS = {
-    "in_flight": in_flight.measure,
-    "latency": latency.measure,
-    "steps": steps.measure,
-    "state": state.measure,
+from tests.benchmarks import (
+    first_step,
+    growth,
+    in_flight,
+    latency,
+    length,
+    postgres,
+    promises,
+    state,
+    steps,
+    throughput,
+    venv,
+)
+from tests.benchmarks.compare import Plan
+from tests.benchmarks.report import Figure, Table, aims, insert, table
+from tests.benchmarks.systems import Peers
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+
+Measure = Callable[[Plan], Awaitable[Sequence[Table | Figure]]]
+
+
+def _alone(measure: Callable[[], Awaitable[Sequence[Figure]]]) -> Measure:
+    """One that measures ponderd by itself and knows no plan."""
+
+    async def measured(_: Plan) -> Sequence[Figure]:
+        return await measure()
+
+    return measured
+
+
+BENCHMARKS: dict[str, tuple[Measure, int]] = {
+    "throughput": (throughput.measure, 240),
+    "first_step": (first_step.measure, 300),
+    "length": (length.measure, 90),
+    "growth": (growth.measure, 240),
+    "promises": (promises.measure, 80),
+    "in_flight": (_alone(in_flight.measure), 40),
+    "latency": (_alone(latency.measure), 40),
+    "steps": (_alone(steps.measure), 50),
+    "state": (_alone(state.measure), 20),
 }
+"""Each with about how many seconds it takes."""
+
+QUICK = ("throughput", "first_step", "length", "growth", "promises")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
+    parser.add_argument("--quick", action="store_true", help="a tenth of it, to see that it works")
+    parser.add_argument("--report", action="store_true", help="write the tables into the document")
     parser.add_argument(
         "name",
         nargs="*",
-        choices=BENCHMARKS,
+        choices=[*BENCHMARKS, []],
         metavar="name",
         help=f"{', '.join(BENCHMARKS)}; default: all",
     )
     arguments = parser.parse_args()
-    results: dict[str, Figures] = {}
-    for name in arguments.name or BENCHMARKS:
-        results[name] = asyncio.run(BENCHMARKS[name]())
-        if not arguments.json:
-            print(table(name, results[name]), flush=True)
+    names = arguments.name or (QUICK if arguments.quick else BENCHMARKS)
+    plan = make_plan(quick=arguments.quick)
+    results: dict[str, Sequence[Table | Figure]] = {}
+    with _progress(sum(BENCHMARKS[name][1] for name in names)) as advance:
+        for name in names:
+            measure, seconds = BENCHMARKS[name]
+            stage = advance(name, seconds)
+            results[name] = asyncio.run(_run(measure, replace(plan, stage=stage)))
+            if not arguments.json:
+                for text in _texts(name, results[name]):
+                    print(text, flush=True)
     if arguments.json:
-        print(json.dumps(as_json(results), indent=2))
+        found = {name: [asdict(one) for one in results[name]] for name in results}
+        print(json.dumps(found, indent=2))
+    if arguments.report:
+        DOCUMENT.write_text(insert(DOCUMENT.read_text(), _tables(results)))
 
 
-main()
+def make_plan(*, quick: bool) -> Plan:
+    try:
+        postgres.find_binaries()
+        return Plan(quick, Peers(venv.python()))
+    except postgres.Missing as error:
+        return Plan(quick, missing=str(error))
+
+
+async def _run(measure: Measure, plan: Plan) -> Sequence[Table | Figure]:
+    return await measure(plan)
+
+
+def _texts(name: str, results: Sequence[Table | Figure]) -> list[str]:
+    figures = [one for one in results if isinstance(one, Figure)]
+    texts = [one.text() for one in results if isinstance(one, Table)]
+    return [*texts, *([table(name, figures)] if figures else [])]
+
+
+def _tables(results: dict[str, Sequence[Table | Figure]]) -> list[Table]:
+    tables = []
+    for name, found in results.items():
+        tables += [one for one in found if isinstance(one, Table)]
+        if figures := [one for one in found if isinstance(one, Figure)]:
+            tables.append(aims(name, figures))
+    return tables
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[str, int], Callable[[str], None]]]:
+    """A bar on standard error: its length is the time that the parts usually take."""
+    columns = (BarColumn(30), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(file=sys.stderr)) as progress:
+        task = progress.add_task("", total=total)
+        done = 0
+
+        def advance(name: str, seconds: int) -> Callable[[str], None]:
+            nonlocal done
+            progress.update(task, completed=done, description=name)
+            done += seconds
+            return lambda text: progress.update(task, description=f"{name}: {text}")
+
+        yield advance
+        progress.update(task, completed=total)
+
+
+if __name__ == "__main__":
+    main()

@@ -94,22 +94,6 @@ async def timed(system: System, model_url: str, runs: int, tool_calls: int) -> S
     return counted
 
 
-async def sustained(system: System, seconds: float, tool_calls: int, at_once: int = 50) -> float:
-    """Runs a second with so many at once, launching them included."""
-    before = await system.completed()
-    launched = done = 0
-    began = time.monotonic()
-    while (now := time.monotonic()) < began + seconds:
-        done = await system.completed() - before
-        if free := at_once - (launched - done):
-            await system.launch(new_marks(free), tool_calls)
-            launched += free
-        await asyncio.sleep(0.02)
-    while await system.completed() < before + launched:
-        await asyncio.sleep(0.02)
-    return done / (now - began)
-
-
 @dataclass
 class Waits:
     """Milliseconds from each trigger to the first byte of its first model request, and of what

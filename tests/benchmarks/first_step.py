@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import partial
 
 from tests.benchmarks import systems
-from tests.benchmarks.compare import SIZE, Plan, Waits, all_of, alone, arrivals, sustained
+from tests.benchmarks.compare import SIZE, Plan, Waits, all_of, alone, arrivals, timed
 from tests.benchmarks.parts import model
 from tests.benchmarks.report import Cell, Table, median, percentile
 from tests.benchmarks.systems import Start
@@ -18,7 +18,7 @@ AT_REST = 5.0
 
 
 async def measure(plan: Plan) -> list[Table]:
-    rounds, seconds = (1, 4.0) if plan.quick else (2, 10.0)
+    rounds, runs, seconds = (1, 60, 4.0) if plan.quick else (2, 300, 10.0)
     starts: list[Start] = [systems.ponderd, systems.celery]
     if plan.peers:
         starts += [
@@ -35,8 +35,9 @@ async def measure(plan: Plan) -> list[Table]:
             for system in running:
                 plan.stage(f"{system.name}, what it can bear")
                 with alone(system):
-                    await sustained(system, 1, TOOL_CALLS)
-                    rates[system.name] = await sustained(system, seconds / 2, TOOL_CALLS)
+                    await timed(system, url, runs, TOOL_CALLS)
+                    taken = await timed(system, url, runs, TOOL_CALLS)
+                rates[system.name] = runs / taken.seconds
             for _ in range(rounds):
                 for system in running:
                     for rate, found in (

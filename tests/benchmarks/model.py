@@ -137,7 +137,8 @@ class Endpoint(asyncio.Protocol):
 
     def _finish(self, answer: bytes, mark: int | None) -> None:
         self._model.end(mark)
-        self._transport.write(answer)
+        if not self._transport.is_closing():  # the worker may be dead by now
+            self._transport.write(answer)
 
 
 def _plain(content: Any) -> bytes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -71,6 +70,11 @@ def shown(cell: Cell) -> str:
             return f"{value:,.{digits}f}"
 
 
+def aims(name: str, figures: Figures) -> Table:
+    rows = tuple((figure.name, figure.value, figure.unit, figure.aim) for figure in figures)
+    return Table(name, ("measured", "", "aim"), rows)
+
+
 def insert(document: str, tables: Sequence[Table]) -> str:
     """`document` with each table between its two marks, `<!-- name -->` and `<!-- /name -->`.
     Raises ValueError where the marks are missing."""
@@ -96,10 +100,6 @@ def table(title: str, figures: Figures) -> str:
     width = max(len(figure.name) for figure in figures)
     lines = [title, *(_line(figure, width) for figure in figures)]
     return "\n".join(lines)
-
-
-def as_json(results: Mapping[str, Figures]) -> dict[str, Any]:
-    return {title: [asdict(figure) for figure in figures] for title, figures in results.items()}
 
 
 def _line(figure: Figure, width: int) -> str:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from channels import email, slack, webhook
 from channels.errors import Refused, Unauthenticated
+from channels.mail_authentication import read_results
 from channels.mail_names import MailNames
 from channels.message import Ignored, Trigger, Verdict
 from channels.signature import (
@@ -114,6 +115,39 @@ def test_mails(content: bytes, mail_from: str) -> None:
     )
     if parsed is not None:
         assert parsed.sender.endswith("@team.test")
+
+
+@settings(thorough, max_examples=2_000)
+@given(mutated())
+def test_mails_that_answer_an_approval(content: bytes) -> None:
+    mailbox = NAMES.approve_address("0c-1:7", "ann@team.test").partition("@")[0]
+    try:
+        parsed = email.parse_answer(
+            content, mail_from="ann@team.test", mailbox=mailbox, rules=RULES, new_id=lambda: "new"
+        )
+    except Refused as error:
+        assert str(error)
+        return
+    match parsed:
+        case Verdict():
+            assert (parsed.prompt, parsed.by) == ("0c-1:7", "email:ann@team.test")
+            assert Verdict.model_validate_json(parsed.model_dump_json()) == parsed
+        case Trigger():
+            assert (parsed.run_id, parsed.sender) == ("0c-1", "ann@team.test")
+
+
+WORDS = 'mx.test ; dmarc = pass header.from=team.test dkim=pass fail " ( ) \\ /1 @ x none .'.split()
+claims = st.lists(st.sampled_from([*WORDS, " ", "\r\n "]), max_size=25).map("".join)
+
+
+@settings(thorough, max_examples=2_000)
+@given(claims, st.sampled_from(['"{}"', "({})", 'x="{}"@e', 'x="a"({})']))
+def test_what_a_stranger_gets_quoted_claims_nothing(claim: str, quoted: str) -> None:
+    escaped = "".join(f"\\{char}" if char in '\\"()' else char for char in claim)
+    said_by, results = read_results(f"mx.test; spf=fail smtp.helo={quoted.format(escaped)}")
+    assert said_by == "mx.test"
+    assert {result.method for result in results} <= {"spf"}
+    read_results(claim)
 
 
 ODD: list[Any] = [

@@ -90,7 +90,7 @@ def test_a_long_text_is_split_quickly(piece: str) -> None:
 
 
 def test_people_are_mentioned_as_slack_does() -> None:
-    said = "Approved by slack:u0123ab. Denied by email:a@b.test, slack:general"
+    said = "Approved by slack:u0123ab, not slack:U2. Denied by email:a@b.test, slack:general"
     assert with_mentions(said) == (
-        "Approved by <@U0123AB>. Denied by email:a@b.test, slack:general"
+        "Approved by <@U0123AB>, not <@U2>. Denied by email:a@b.test, slack:general"
     )

@@ -5,139 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from channels.errors import DeliveryFailed, ModelFailed, Unavailable
 from channels.message import Address, Trigger
-from tests.services.fakes import FakeChannel, FakeModel
+from tests.workers.world import CALLBACK, LAUNCH, LOOK, REPLY, RING, Crash, World
 from workers import events as e
-from workers.agent import Agent, Tool, tool
-from workers.executor import Executor
+from workers.agent import Tool, tool
 from workers.leases import Leases
-from workers.memory_store import MemoryStore
-from workers.metrics import Metrics
-from workers.model_calls import ModelCalls
-from workers.reducer import fold
 from workers.run import Run, Status
 from workers.runs import Runs
 from workers.store import Projection
-
-CALLBACK = Address(channel="webhook", to="https://example.com/answers")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Effects:
-    """What the tools of the test agent did."""
-
-    counted: list[str] = field(default_factory=list)
-    crash: bool = False
-
-
-class Crash(BaseException):
-    """Stands for kill -9: nothing after it is executed, not even what handles errors."""
-
-
-@dataclass
-class World:
-    store: MemoryStore
-    clock: Clock
-    model: FakeModel
-    channel: FakeChannel
-    effects: Effects
-    runs: Runs
-    executor: Executor
-    agent: Agent
-
-    async def write(self, text: str = "hello", conversation: str = "c", **fields: Any) -> str:
-        trigger = Trigger(
-            channel="api",
-            conversation=conversation,
-            text=text,
-            sender="ann",
-            authentic=fields.pop("authentic", True),
-            **fields,
-        )
-        return (await self.runs.accept("tester", trigger)).run_id
-
-    async def advance(self, run_id: str) -> Run:
-        await self.executor.advance(run_id)
-        return await self.run(run_id)
-
-    async def run(self, run_id: str) -> Run:
-        return fold(await self.runs.events(run_id))
-
-    async def types(self, run_id: str) -> list[str]:
-        return [event.type for event in await self.runs.events(run_id)]
-
-    def worker(self, **changed: Any) -> Executor:
-        """Another worker on the same store."""
-        fields = {
-            "store": self.store,
-            "agents": {"tester": self.agent},
-            "model": ModelCalls(self.model, Metrics(), 10_000),
-            "channels": {"webhook": self.channel},
-            "leases": Leases(self.store, "other", 10),
-            "data_dir": Path("unused"),
-        }
-        return Executor(**{**fields, **changed})
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    effects = Effects()
-
-    def act(name: str) -> str:
-        effects.counted.append(name)
-        if effects.crash:
-            raise Crash
-        return f"{name} done"
-
-    @tool(idempotent=True)
-    async def look(name: str) -> str:
-        """look at something"""
-        return act(name)
-
-    @tool()
-    async def ring(name: str) -> str:
-        """ring a bell"""
-        return act(name)
-
-    @tool(approval="always")
-    async def launch(name: str) -> str:
-        """launch a rocket"""
-        return act(name)
-
-    @tool()
-    async def fail(name: str) -> str:
-        """fail"""
-        raise ValueError(f"no {name} here")
-
-    agent = Agent("tester", "for tests", "You are a test.", tools=(look, ring, launch, fail))
-    clock, model, channel = Clock(), FakeModel(), FakeChannel()
-    store = MemoryStore(clock)
-    runs = Runs(store, {"tester": agent}, lambda run_id: None)
-    world = World(store, clock, model, channel, effects, runs, None, agent)  # type: ignore[arg-type]
-    world.executor = world.worker()
-    yield world
-
-
-RING = {"action": "ring", "name": "bell"}
-LOOK = {"action": "look", "name": "sky"}
-LAUNCH = {"action": "launch", "name": "rocket"}
-REPLY = {"action": "reply", "text": "all done"}
 
 
 class TestAnAnswer:

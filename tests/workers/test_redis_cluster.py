@@ -91,21 +91,25 @@ async def test_slots_that_move_are_followed(redis_cluster: StateCluster, store: 
     ids = {node.port: node.ask("CLUSTER", "MYID") for node in redis_cluster.nodes}
     before = owners(redis_cluster)
 
-    def give(slot: int, owner: ClusterNode) -> None:
-        for node in (owner, *(node for node in redis_cluster.nodes if node is not owner)):
-            node.ask("CLUSTER", "SETSLOT", slot, "NODE", ids[owner.port])
+    def move(slot: int, giver: ClusterNode, taker: ClusterNode) -> None:
+        taker.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[giver.port])
+        giver.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[taker.port])
+        for node in (taker, giver, *redis_cluster.nodes):
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", ids[taker.port])
+
+    def next_to(node: ClusterNode) -> ClusterNode:
+        return redis_cluster.nodes[(redis_cluster.nodes.index(node) + 1) % 3]
 
     try:
         for slot, node in before.items():
-            there = redis_cluster.nodes.index(node)
-            give(slot, redis_cluster.nodes[(there + 1) % 3])
+            move(slot, node, next_to(node))
         await work_everywhere(store, "b")
         held = await store.admit(message("held"))
         assert await store.claim(held.run_id, "worker", 30)
     finally:
         redis_cluster.empty()
         for slot, node in before.items():
-            give(slot, node)
+            move(slot, next_to(node), node)
 
 
 async def test_a_dead_node_makes_the_store_unavailable_until_it_is_back(

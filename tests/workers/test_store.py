@@ -440,14 +440,14 @@ class TestAccounts:
         assert await store.spent([]) == []
 
     async def test_are_forgotten_some_time_after_their_last_spending(self, store: RunStore) -> None:
-        await store.spend({"a": {"steps": 1}}, 0.4)
-        await asyncio.sleep(0.25)
-        await store.spend({"a": {"steps": 1}}, 0.4)
-        await asyncio.sleep(0.25)
+        await store.spend({"a": {"steps": 1}}, 0.8)
+        await asyncio.sleep(0.5)
+        await store.spend({"a": {"steps": 1}}, 0.8)
+        await asyncio.sleep(0.5)
         assert await store.spent(["a"]) == [{"steps": 2}]
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(0.5)
         assert await store.spent(["a"]) == [{}]
-        await store.spend({"a": {"steps": 5}}, 0.4)
+        await store.spend({"a": {"steps": 5}}, 0.8)
         assert await store.spent(["a"]) == [{"steps": 5}]
 
     async def test_count_what_many_spend_at_once(self, store: RunStore) -> None:
@@ -530,6 +530,19 @@ async def test_news_go_on_after_the_connection_broke(redis_url: str) -> None:
         await client.client_kill_filter(_type="pubsub")
         await listener.ready()
     await store.close()
+
+
+async def test_without_the_right_to_the_channel_all_but_news_works(redis_url: str) -> None:
+    admin = connect(redis_url)
+    rights = ("~*", "+@all", "resetchannels", ">word")
+    await admin.execute_command("ACL", "SETUSER", "mute", "on", *rights)
+    store = RedisStore(connect(redis_url.replace(":secret", "mute:word")))
+    claim = await claimed(store)
+    assert (await store.admit(message(text=b"more"))).outcome == "appended"
+    assert await store.renew([(claim.run_id, claim.token)], 5) == {claim.run_id: 3}
+    await store.close()
+    await admin.execute_command("ACL", "DELUSER", "mute")
+    await admin.aclose()
 
 
 async def test_an_unreachable_server_is_unavailable() -> None:

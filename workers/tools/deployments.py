@@ -26,15 +26,19 @@ def list_versions(context: ToolContext) -> str:
     return f"{listed}. Live: {live(context.data_dir) or 'none'}."
 
 
-@tool(approval="always")
+def known_version(version: str, context: ToolContext) -> str:
+    """The version as it is listed. Raises ValueError for one that there is not."""
+    version, known = version.strip(), versions(context.data_dir)
+    for name in (version, version.removeprefix("v")):
+        if name in known:
+            return name
+    raise ValueError(f"there is no version {version}; there are {', '.join(known)}")
+
+
+@tool(approval="always", check=known_version)
 def deploy(version: str, context: ToolContext) -> str:
     """put one version live; a person is asked for approval by itself"""
-    version = version.strip()
-    known = versions(context.data_dir)
-    if version not in known:
-        version = version.removeprefix("v")
-    if version not in known:
-        raise ValueError(f"there is no version {version}; there are {', '.join(known)}")
+    version = known_version(version, context)
     now = datetime.now(UTC)
     key = re.sub(r"[^0-9A-Za-z-]", "-", context.idempotency_key)
     folder = context.data_dir / "deployments"

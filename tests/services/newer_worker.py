@@ -1,0 +1,45 @@
+"""`python -m tests.services.newer_worker`: a worker of a later version of ponderd, which knows one
+more event and writes it into every run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from daemon.cli import main
+from workers import events, executor, reducer
+from workers.agent import Agent
+from workers.run import Run
+from workers.steps import CallModel, Record, Step
+
+
+class RunCelebrated(events._Event):
+    type: Literal["run_celebrated"] = "run_celebrated"
+
+
+AnyEvent = Annotated[events.Event | RunCelebrated, Field(discriminator="type")]
+
+reduce, next_step = reducer.reduce, executor.next_step
+
+
+def newer_reduce(run: Run | None, event: Any) -> Run:
+    if isinstance(event, RunCelebrated):
+        assert run is not None
+        return replace(run, version=run.version + 1, error="celebrated")
+    return reduce(run, event)
+
+
+def newer_next_step(run: Run, agent: Agent, now: float) -> Step:
+    step = next_step(run, agent, now)
+    if isinstance(step, CallModel) and run.error != "celebrated":
+        return Record(RunCelebrated(at=now))  # type: ignore[arg-type]
+    return step
+
+
+if __name__ == "__main__":
+    events._codec = TypeAdapter(AnyEvent)
+    reducer.reduce = newer_reduce
+    executor.next_step = newer_next_step
+    main(["work", "--json"])

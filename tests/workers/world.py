@@ -1,0 +1,187 @@
+"""One worker, one store and the people around them, for tests of what a run does: real parts, but
+for the model and the channels, and a clock that a test sets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from channels.channel import Channel
+from channels.message import Address, Trigger
+from channels.terminal import HeldChannel
+from tests.services.fakes import FakeChannel, FakeModel
+from workers import events as e
+from workers.agent import Agent, tool
+from workers.executor import Executor
+from workers.leases import Leases
+from workers.memory_store import MemoryStore
+from workers.metrics import Metrics
+from workers.model_calls import ModelCalls, Prices
+from workers.reducer import fold
+from workers.run import Run
+from workers.runs import Runs
+from workers.views import ApprovalView
+
+CALLBACK = Address(channel="webhook", to="https://example.com/answers")
+THREAD = Address(channel="slack", to="C1", thread="17.1")
+MAILBOX = Address(channel="email", to="ann@example.com")
+
+RING = {"action": "ring", "name": "bell"}
+LOOK = {"action": "look", "name": "sky"}
+LAUNCH = {"action": "launch", "name": "rocket"}
+REPLY = {"action": "reply", "text": "all done"}
+
+
+class Clock:
+    """The store's and the daemon's."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Effects:
+    """What the tools of the test agent did."""
+
+    counted: list[str] = field(default_factory=list)
+    crash: bool = False
+
+
+class Crash(BaseException):
+    """Stands for kill -9: nothing after it is executed, not even what handles errors."""
+
+
+class Thought:
+    """What the model is at: it answers when `over` is set. Only the first call takes so long."""
+
+    def __init__(self, model: FakeModel) -> None:
+        self.begun, self.over = asyncio.Event(), asyncio.Event()
+        self.dropped = False
+        model.before_answer = self
+
+    async def __call__(self, call: int) -> None:
+        if self.begun.is_set():
+            return
+        self.begun.set()
+        try:
+            await self.over.wait()
+        except asyncio.CancelledError:
+            self.dropped = True
+            raise
+
+
+@dataclass
+class World:
+    store: MemoryStore
+    clock: Clock
+    model: FakeModel
+    effects: Effects
+    agent: Agent
+    channel: FakeChannel = field(default_factory=FakeChannel)
+    slack: FakeChannel = field(default_factory=lambda: FakeChannel("slack"))
+    mail: FakeChannel = field(default_factory=lambda: FakeChannel("email"))
+    prices: Prices = field(default_factory=Prices)
+
+    def __post_init__(self) -> None:
+        self.become()
+
+    def become(self, **changed: Any) -> None:
+        """From here on the agent is another one, as after a deployment."""
+        self.agent = replace(self.agent, **changed)
+        self.runs = Runs(self.store, {"tester": self.agent}, lambda run_id: None)
+        self.executor = self.worker()
+
+    def worker(self, **changed: Any) -> Executor:
+        """Another worker on the same store."""
+        channels: dict[str, Channel] = {"api": HeldChannel("api")}
+        channels |= {found.name: found for found in (self.channel, self.slack, self.mail)}
+        fields: dict[str, Any] = {
+            "store": self.store,
+            "agents": {"tester": self.agent},
+            "model": ModelCalls(self.model, Metrics(), 10_000, self.prices),
+            "channels": channels,
+            "leases": Leases(self.store, "other", 10),
+            "data_dir": Path("unused"),
+        }
+        return Executor(**{**fields, **changed})
+
+    async def write(self, text: str = "hello", **fields: Any) -> str:
+        """Somebody writes; returns the run."""
+        defaults = {"channel": "api", "conversation": "c", "sender": "ann", "authentic": True}
+        trigger = Trigger(text=text, **{**defaults, **fields})
+        return (await self.runs.accept("tester", trigger)).run_id
+
+    async def say(self, run_id: str, text: str, **fields: Any) -> Run:
+        """Somebody writes to a run, and a worker looks at it."""
+        await self.write(text, run_id=run_id, **fields)
+        return await self.advance(run_id)
+
+    async def advance(self, run_id: str) -> Run:
+        await self.executor.advance(run_id)
+        return await self.run(run_id)
+
+    async def later(self, seconds: float) -> None:
+        """Time passes, then a worker looks at all that is due."""
+        self.clock.now += seconds
+        for run_id in await self.store.sweep(100, 1):
+            await self.executor.advance(run_id)
+
+    async def run(self, run_id: str) -> Run:
+        return fold(await self.runs.events(run_id))
+
+    async def types(self, run_id: str) -> list[str]:
+        return [event.type for event in await self.runs.events(run_id)]
+
+    async def of_type(self, run_id: str, *kinds: type[e._Event]) -> list[Any]:
+        return [event for event in await self.runs.events(run_id) if isinstance(event, kinds)]
+
+    async def approval(self, run_id: str) -> ApprovalView:
+        """The open one."""
+        found = (await self.run(run_id)).approval
+        assert found is not None
+        return await self.runs.approval(found.id)
+
+    async def decide(self, run_id: str, approve: bool, by: str, **fields: Any) -> Run:
+        """Somebody answers the open approval, and a worker looks at the run."""
+        approval = await self.approval(run_id)
+        await self.runs.decide(approval.id, approve=approve, by=by, **fields)
+        return await self.advance(run_id)
+
+
+def make_world() -> World:
+    effects, clock = Effects(), Clock()
+
+    def act(name: str) -> str:
+        effects.counted.append(name)
+        if effects.crash:
+            raise Crash
+        return f"{name} done"
+
+    @tool(idempotent=True)
+    async def look(name: str) -> str:
+        """look at something"""
+        return act(name)
+
+    @tool()
+    async def ring(name: str) -> str:
+        """ring a bell"""
+        return act(name)
+
+    @tool(approval="always")
+    async def launch(name: str) -> str:
+        """launch a rocket"""
+        return act(name)
+
+    @tool()
+    async def fail(name: str) -> str:
+        """fail"""
+        raise ValueError(f"no {name} here")
+
+    agent = Agent("tester", "for tests", "You are a test.", tools=(look, ring, launch, fail))
+    return World(MemoryStore(clock), clock, FakeModel(), effects, agent)
