@@ -26,6 +26,7 @@ from daemon.routing import Routes, load_routes
 from daemon.run_api import run_routes
 from daemon.settings import DaemonSettings
 from workers.app import Poker
+from workers.archive import open_archive
 from workers.discovery import discover
 from workers.redis_store import RedisStore, connect
 from workers.runs import Runs
@@ -53,8 +54,9 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     listening = _listen(daemon.host, daemon.http_port)
     store = RedisStore(connect(workers.redis_url))
     poker = Poker(workers.broker)
+    archive = open_archive(workers)
     try:
-        runs = Runs(store, agents, poker.poke)
+        runs = Runs(store, agents, poker.poke, archive)
         dispatcher = Dispatcher(runs, routes)
         app = create_app(runs, dispatcher, routes, channels, daemon)
         app.include_router(health_routes(store, poker, workers))
@@ -77,6 +79,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
             await server.serve(sockets=[listening])
     finally:
         await poker.close()
+        await archive.close()
         await store.close()
     return 0
 

@@ -38,11 +38,11 @@ class RunLaunched(_Event):
 
 
 class RunForked(_Event):
-    """The events before this one are a copy of `source` up to its event `version`."""
+    """The events before this one are a copy of `source` up to its event `at_version`."""
 
     type: Literal["run_forked"] = "run_forked"
     source: str
-    version: int
+    at_version: int
     by: str
 
 
@@ -51,7 +51,7 @@ class VersionAdopted(_Event):
     it; "ponderd" where nothing of an older version was under way."""
 
     type: Literal["version_adopted"] = "version_adopted"
-    version: str
+    agent_version: str
     by: str
 
 
@@ -156,10 +156,10 @@ class LimitReached(_Event):
 
 class VersionChanged(_Event):
     """No worker has the version of the agent any more that the run is pinned to; it waits for a
-    person's yes to go on with `version`."""
+    person's yes to go on with `agent_version`."""
 
     type: Literal["version_changed"] = "version_changed"
-    version: str
+    agent_version: str
     text: str
     ask: tuple[Address, ...] = ()
 

@@ -42,7 +42,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
         case e.RunForked():
             return run
         case e.VersionAdopted():
-            return replace(run, agent_version=event.version)
+            return replace(run, agent_version=event.agent_version)
         case e.MessageReceived():
             return messages.receive(run, event)
         case e.MessagesJoined():
@@ -70,7 +70,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
         case e.LimitReached():
             return approvals.request(run, event, "limit", f"{event.scope}.{event.measure}")
         case e.VersionChanged():
-            return approvals.request(run, event, "version", event.version)
+            return approvals.request(run, event, "version", event.agent_version)
         case e.ApprovalAnswered():
             return approvals.answer(run, event)
         case e.ApprovalReminded():

@@ -123,7 +123,7 @@ class Runs:
             today = self._agents[run.agent].version if run.agent in self._agents else ""
             if not today or today == run.agent_version:
                 return None
-            return e.VersionAdopted(at=now, version=today, by=by)
+            return e.VersionAdopted(at=now, agent_version=today, by=by)
 
         def event(run: Run, now: float) -> e.Event | None:
             _must_not_be_over(run, "resumed")
@@ -340,7 +340,7 @@ class Runs:
         history = forked(events, version, run_id=new_id, conversation=conversation)
         launched = history[0]
         assert isinstance(launched, e.RunLaunched)
-        fork = e.RunForked(at=time.time(), source=run_id, version=version, by=by)
+        fork = e.RunForked(at=time.time(), source=run_id, at_version=version, by=by)
         forked_run = await self._admit(launched, keys, fork, list(map(e.encode, history)))
         if text:
             message_keys = tuple(f"{key}:message" for key in keys)

@@ -79,14 +79,14 @@ def pinned(agent: Agent, version: AgentVersion) -> Agent | None:
 def changed(run: Run, agent: Agent, now: float) -> e.VersionAdopted | e.VersionChanged:
     """What to write down when a run cannot go on with the version that it is pinned to."""
     if run.fresh:  # nothing of the older version is under way
-        return e.VersionAdopted(at=now, version=agent.version, by="ponderd")
+        return e.VersionAdopted(at=now, agent_version=agent.version, by="ponderd")
     text = (
         f"The agent {agent.name} and its tools have changed since I began this. "
         "May I go on with the new version? Please answer yes or no."
     )
     subject = f"Approval needed: {text}"
     ask = tuple(address_of(person, subject=subject) for person in agent.approvals.ask)
-    return e.VersionChanged(at=now, version=agent.version, text=text, ask=ask)
+    return e.VersionChanged(at=now, agent_version=agent.version, text=text, ask=ask)
 
 
 def _key(name: str, version: str) -> str:

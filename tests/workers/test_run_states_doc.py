@@ -222,9 +222,9 @@ def steering(run: Run) -> Iterator[e.Event]:
     if not run.over:
         yield e.RunCancelled(at=NOW, by="p")
         yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
-        yield e.VersionAdopted(at=NOW, version="2", by="p")
+        yield e.VersionAdopted(at=NOW, agent_version="2", by="p")
     if not run.first_sender:
-        yield e.RunForked(at=NOW, source="00-q", version=2, by="p")
+        yield e.RunForked(at=NOW, source="00-q", at_version=2, by="p")
 
 
 def commanding(run: Run) -> Iterator[e.Event]:
@@ -274,7 +274,7 @@ def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
                 if not run.extended:
                     yield [LIMIT], None
                 if run.agent_version == "1":
-                    yield [e.VersionChanged(at=NOW, version="2", text="new?")], None
+                    yield [e.VersionChanged(at=NOW, agent_version="2", text="new?")], None
             case CallTool(_, key):
                 yield [] if key else [e.ToolStarted(at=NOW, key="k")], "tool"
             case SendReply(outgoing):
