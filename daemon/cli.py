@@ -12,6 +12,7 @@ from channels.errors import PonderdError, StartupFailed, Unauthenticated, Unavai
 from channels.text import one_line
 from daemon.commands import runs
 from daemon.commands.approvals import approvals
+from daemon.commands.replay import replay
 from daemon.commands.terminal import Json, coloured, complain, emit_json, say
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+runs.app.command(epilog="Example: ponderd runs replay 0c-mha1v2k8-9f3c1a2b7d --model small")(replay)
 app.add_typer(runs.app, name="runs")
 app.command(epilog="Example: ponderd approvals")(approvals)
 

@@ -38,6 +38,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 AGENTS = ROOT / "docs" / "agents.md"
+API = ROOT / "docs" / "api.md"
 CHANNELS = ROOT / "docs" / "channels.md"
 
 # Typer brings a click of its own; this is its UsageError.
@@ -131,7 +132,7 @@ def test_the_page_of_the_api_lists_exactly_its_routes() -> None:
         for path, methods in server.openapi()["paths"].items()
         for method in methods
     }
-    listed = re.findall(r"^\| `((?:GET|POST) [^`]+)` \|", (ROOT / "docs/api.md").read_text(), re.M)
+    listed = re.findall(r"^\| `((?:GET|POST) [^`]+)` \|", API.read_text(), re.M)
     assert set(listed) == real
     assert len(listed) == len(real)
 
@@ -150,7 +151,7 @@ def test_routing_files_load(page: Path, tmp_path: Path) -> None:
         file = tmp_path / "ponderd.toml"
         file.write_text(text)
         variables = dict.fromkeys(re.findall(r'_env = "(\w+)"', text), "secret")
-        assert load_routes(file, discover([]), variables).webhooks
+        assert load_routes(file, discover([], file), variables).webhooks
 
 
 # -- examples ----------------------------------------------------------------------------------
@@ -206,13 +207,30 @@ async def test_the_three_ways_to_send_a_webhook_work(ponderd: tuple[Client, Stac
     assert len((await client.get("/runs"))["runs"]) == 3
 
 
-async def run(command: list[str], stack: Stack) -> str:
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+async def test_an_approval_is_shown_and_given_as_the_page_says(
+    ponderd: tuple[Client, Stack], data_dir: Path
+) -> None:
+    client, stack = ponderd
+    run_id = await client.launch("library", "Emma for a week, please")
+    await client.until(run_id)
+    [approval] = (await client.get("/approvals"))["approvals"]
+    [text] = blocks(API, "sh")
+    said = await run(["sh", "-euc", text], stack, APPROVAL=approval["id"])
+    assert '"status":"open"' in said and '"decided_by":"api:ann"' in said
+    assert set(approval) <= set(re.findall(r"`(\w+)`", API.read_text()))
+    await client.until(run_id, "COMPLETED")
+    assert (data_dir / "lent.txt").exists()
+
+
+async def run(command: list[str], stack: Stack, **environment: str) -> str:
     *start, program = command
     process = await asyncio.create_subprocess_exec(
         *start,
         program.replace("http://127.0.0.1:8700", stack.url),
         env={
             **os.environ,
+            **environment,
             "PONDERD_API_TOKEN": API_TOKEN,
             "PONDERD_WEBHOOK_SECRET": WEBHOOK_SECRET,
         },

@@ -85,6 +85,8 @@ def configured(agents: Mapping[str, Agent], path: Path) -> dict[str, Agent]:
             found[name] = _configured(agents[name], config)
         except ValidationError as error:  # what it says does not fit to what the file says
             raise wrong_entry(path, error, "agents", name) from error
+        if problem := _unreachable(found[name].approvals):
+            raise StartupFailed(f"{path}: agents.{name}.approvals.{problem}", exit_code=2)
     return found
 
 
@@ -95,6 +97,17 @@ def _configured(agent: Agent, config: AgentConfig) -> Agent:
         busy=dict([*agent.busy.items(), *config.busy.items()]),
         budgets=_over(agent.budgets, config.budgets),
     )
+
+
+def _unreachable(approvals: Approvals) -> str:
+    """What is wrong with those who are to be asked; "" for nothing."""
+    for entry in ("ask", "escalate_to"):
+        for person in getattr(approvals, entry):
+            if person.partition(":")[0] not in ("slack", "email") or "*" in person:
+                return f"{entry}: {person!r} cannot be asked: write slack:C0123 or email:a@b.org"
+    if approvals.on_timeout == "escalate" and not approvals.escalate_to:
+        return "on_timeout: escalate asks those whom escalate_to names, and it names nobody"
+    return ""
 
 
 def _over(base: M, changes: M) -> M:

@@ -7,6 +7,7 @@ newest turns; that is why no date or time ever enters it.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -115,6 +116,7 @@ _FORMS = (
 )
 
 
+@functools.lru_cache(maxsize=4096)  # every step renders all turns before it again
 def _rendered(turn: Turn, limit: int) -> str:
     # Cut first: cleaning a text of any length then takes no time. It never makes one longer.
     match turn.role:

@@ -143,13 +143,16 @@ class ApprovalRequested(_Event):
 
 
 class LimitReached(_Event):
-    """A limit of spending is reached; the run waits for a person's yes to as much again."""
+    """A limit of spending is reached; the run waits for a person's yes to as much again: to
+    `allows` in all. `account` is whose limit it is."""
 
     type: Literal["limit_reached"] = "limit_reached"
     scope: Scope
+    account: str = ""
     measure: Measure
     limit: float
     used: float
+    allows: float = 0
     text: str
     ask: tuple[Address, ...] = ()
 

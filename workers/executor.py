@@ -123,15 +123,16 @@ class Executor:
 
     async def _pin(
         self, held: HeldRun, run: Run
-    ) -> Agent | e.VersionAdopted | e.VersionChanged | None:
+    ) -> Agent | e.VersionAdopted | e.VersionChanged | e.ToolOutcomeUnknown | None:
         """The agent as the run began with it, or what to write down instead; None: another
         worker may have it."""
         agent = self.agents[run.agent]
         if agent.version == run.agent_version:
             return agent
-        if not run.fresh:
+        if run.pinned:
             version = await recorded_version(self.store, agent.name, run.agent_version)
-            if version and (older := pinned(agent, version)):
+            older = pinned(agent, version) if version else None
+            if older and older.version == run.agent_version:
                 return older
             if held.now() < run.updated_at + PATIENCE:
                 log.warning("another version of the agent is needed", version=run.agent_version)

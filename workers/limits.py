@@ -50,34 +50,33 @@ def reached(
     run: Run, agent: Agent, spent: Mapping[Scope, Mapping[str, float]], now: float
 ) -> e.LimitReached | None:
     """The first limit that is used up. `spent` holds the sums of the accounts."""
+    named = accounts(run, agent, now)
     for scope in get_args(Scope):
+        account = named.get(scope, scope)
         used_in_scope = _measured(run.usage) if scope == "run" else spent.get(scope, {})
         for measure in get_args(Measure):
             base = getattr(_budget(agent, scope), measure)
             used = used_in_scope.get(measure, 0.0)
-            granted = 1 + run.extended.get(f"{scope}.{measure}", 0)
-            if base is not None and used >= base * granted:
-                return _reached(run, agent, scope, measure, base * granted, used, now)
+            if base is None or used < (limit := run.extended.get(f"{account}.{measure}", base)):
+                continue
+            text = (
+                f"I have used {used:,.6g} of the {limit:,.6g} {_UNIT[measure]} that {agent.name} "
+                f"may spend {_OF[scope]}. Shall I go on with as much again? "
+                "Please answer yes or no."
+            )
+            subject = f"Approval needed: {text}"
+            return e.LimitReached(
+                at=now,
+                scope=scope,
+                account=account,
+                measure=measure,
+                limit=limit,
+                used=used,
+                allows=used + base,
+                text=text,
+                ask=tuple(address_of(person, subject=subject) for person in agent.approvals.ask),
+            )
     return None
-
-
-def _reached(
-    run: Run, agent: Agent, scope: Scope, measure: Measure, limit: float, used: float, now: float
-) -> e.LimitReached:
-    text = (
-        f"I have used {used:,.6g} of the {limit:,.6g} {_UNIT[measure]} that {agent.name} may "
-        f"spend {_OF[scope]}. Shall I go on with as much again? Please answer yes or no."
-    )
-    subject = f"Approval needed: {text}"
-    return e.LimitReached(
-        at=now,
-        scope=scope,
-        measure=measure,
-        limit=limit,
-        used=used,
-        text=text,
-        ask=tuple(address_of(person, subject=subject) for person in agent.approvals.ask),
-    )
 
 
 def _budget(agent: Agent, scope: Scope) -> Budget:

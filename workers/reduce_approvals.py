@@ -22,7 +22,8 @@ def request(
     subject: Literal["tool", "limit", "version"],
     bound_to: str,
 ) -> Run:
-    approval = Approval(f"{run.id}:{run.version}", subject, bound_to, event.text, event.at)
+    allows = event.allows if isinstance(event, e.LimitReached) else 0
+    approval = Approval(f"{run.id}:{run.version}", subject, bound_to, event.text, event.at, allows)
     prompt = _prompt(approval)
     run = replace(run, approval=approval, approved="", retry_at=None)
     run = say(run, "question", event.text, prompt)
@@ -36,6 +37,8 @@ def answer(run: Run, event: e.ApprovalAnswered) -> Run:
     outcome = decided_text(event)
     mode = run.effort.mode
     run = replace(run, verdict=None, waiting_for=None, retry_at=None, effort=Effort(mode=mode))
+    if approval.expired:  # it was paused because nobody had answered
+        run = replace(run, paused=False)
     if verdict and event.approval:  # a button was faster than this message
         run = notify(run, f"{approval.text}\n{outcome}", verdict.reply_to)
     elif verdict:
@@ -45,8 +48,7 @@ def answer(run: Run, event: e.ApprovalAnswered) -> Run:
         case "tool":
             return _answer_call(run, event)
         case "limit" if event.approved:
-            granted = run.extended.get(approval.bound_to, 0) + 1
-            return replace(run, extended={**run.extended, approval.bound_to: granted})
+            return replace(run, extended={**run.extended, approval.bound_to: approval.allows})
         case "version" if event.approved:
             return replace(run, agent_version=approval.bound_to)
         case _:
@@ -67,7 +69,7 @@ def escalate(run: Run, event: e.ApprovalEscalated) -> Run:
         return run
     approval = replace(run.approval, escalated=True, asked_at=event.at, reminders=0)
     text = f"Nobody has answered yet: {approval.text}"
-    return _ask_again(replace(run, approval=approval), text, event.to)
+    return _ask_again(replace(run, approval=approval), text, () if run.detached else event.to)
 
 
 def expire(run: Run, event: e.ApprovalExpired) -> Run:
@@ -84,6 +86,13 @@ def expire(run: Run, event: e.ApprovalExpired) -> Run:
     if approval.subject == "tool":
         return settle(run, f"not done. {after}; nobody said no.")
     return _stopped(run, f"{approval.text} {after}.")
+
+
+def ask_anew(run: Run) -> Run:
+    """A yes is for the run that it was given to, not for a copy of that."""
+    if run.verdict:
+        run = replace(run, verdict=None, waiting_for="approval")
+    return replace(run, approved="")
 
 
 def _answer_call(run: Run, event: e.ApprovalAnswered) -> Run:

@@ -40,6 +40,7 @@ def take_up(run: Run, message: e.MessageReceived) -> Run:
         question=None,
         over=None,
         paused=run.paused and run.over is None,
+        under_way=run.waiting_for == "answer" and run.over is None,
         effort=Effort(),
         error=None,
     )
@@ -48,6 +49,7 @@ def take_up(run: Run, message: e.MessageReceived) -> Run:
 
 def join(run: Run, message: e.MessageReceived) -> Run:
     """`message` is answered together with the one at hand."""
+    run = replace(run, under_way=run.pinned)
     if run.call:
         run = settle(run, "not done, another message came first.")
     run = replace(

@@ -24,7 +24,7 @@ def ask_too(run: Run, text: str, prompt: Prompt, to: Iterable[Address]) -> Run:
     asked = tuple(
         Outgoing("question", text, address, prompt=prompt, beside=True)
         for address in to
-        if (address.channel, address.to) not in places
+        if (address.channel, address.to) not in places and not run.detached
     )
     return replace(run, outgoing=run.outgoing + asked)
 
@@ -50,13 +50,34 @@ def resolve(run: Run, approval: Approval, outcome: str) -> Run:
         ),
     )
     places = {(address.channel, address.to) for address in audience(run) if address}
+    last = {(posted.to.channel, posted.to.to): posted for posted in approval.posted}
     for posted in approval.posted:
-        here = (posted.to.channel, posted.to.to) in places
-        # In the conversation itself the run goes on to speak; in Slack the buttons must go.
-        if not here or posted.to.channel == "slack":
+        place = posted.to.channel, posted.to.to
+        # In the conversation itself the run goes on to speak, and elsewhere one word is enough for
+        # the question and its reminders; in Slack all their buttons must go.
+        if posted.to.channel == "slack" or (place not in places and posted is last[place]):
             text = f"{approval.text}\n{outcome}"
             run = notify(run, text, posted.to, resolves=posted.receipt)
     return run
+
+
+def detach(run: Run) -> Run:
+    """Nobody outside hears of the run any more: what it says is kept in it."""
+    return replace(
+        run,
+        detached=True,
+        reply_to=None,
+        listeners=(),
+        outgoing=tuple(replace(out, to=None, key=None) for out in run.outgoing if not out.beside),
+        inbox=tuple(map(_without_address, run.inbox)),
+        commands=tuple(map(_without_address, run.commands)),
+        approval=run.approval and replace(run.approval, posted=()),
+        question=run.question and replace(run.question, posted=()),
+    )
+
+
+def _without_address(message: e.MessageReceived) -> e.MessageReceived:
+    return message.model_copy(update={"reply_to": None})
 
 
 def audience(run: Run) -> tuple[Address | None, ...]:
@@ -108,15 +129,19 @@ def not_said(run: Run, event: e.ReplyFailed) -> Run:
         run = _replace_first(run, replace(first, attempts=first.attempts + 1))
         error = run.error if first.beside else event.error
         return replace(run, retry_at=event.retry_at, error=error)
+    error = f"could not deliver the reply: {event.error}"
     if first.beside:
         run = replace(run, outgoing=run.outgoing[1:], retry_at=None)
-        return _next_message(run) if run.over else run
-    run = _given_up(run)  # it can still be read in the run
-    run = replace(run, error=f"could not deliver the reply: {event.error}")
+        if run.over:
+            return _next_message(run)
+        unseen = run.waiting_for == "approval" and run.reply_to is not None
+    else:
+        run = replace(_given_up(run), error=error)  # it can still be read in the run
+        unseen = run.waiting_for is not None
     asked_elsewhere = run.approval and (
         run.approval.posted or any(out.prompt for out in run.outgoing)
     )
-    if run.over is Status.COMPLETED or (run.waiting_for and not asked_elsewhere):
+    if run.over is Status.COMPLETED or (unseen and not asked_elsewhere):
         # Nobody will answer what nobody saw.
         run = replace(
             run,
@@ -126,6 +151,7 @@ def not_said(run: Run, event: e.ReplyFailed) -> Run:
             approval=None,
             wait=None,
             paused=False,
+            error=error,
         )
     return run
 

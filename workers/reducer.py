@@ -40,7 +40,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
     run = replace(run, version=run.version + 1, updated_at=event.at)
     match event:
         case e.RunForked():
-            return run
+            return replies.detach(approvals.ask_anew(run))
         case e.VersionAdopted():
             return replace(run, agent_version=event.agent_version)
         case e.MessageReceived():
@@ -68,7 +68,8 @@ def reduce(run: Run | None, event: e.Event) -> Run:
         case e.ApprovalRequested():
             return approvals.request(run, event, "tool", event.digest)
         case e.LimitReached():
-            return approvals.request(run, event, "limit", f"{event.scope}.{event.measure}")
+            bound_to = f"{event.account or event.scope}.{event.measure}"
+            return approvals.request(run, event, "limit", bound_to)
         case e.VersionChanged():
             return approvals.request(run, event, "version", event.agent_version)
         case e.ApprovalAnswered():

@@ -33,8 +33,8 @@ class Replayed:
         match self.recorded, self.now:
             case e.Answer(output=dict() as recorded), e.Answer(output=dict() as now):
                 return recorded == now
-            case recorded, now:
-                return recorded == now
+            case _:
+                return self.recorded == self.now
 
 
 async def replay(

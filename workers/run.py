@@ -65,13 +65,15 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Approval:
     """One open question to people, bound to one exact tool call (by `digest`), to one limit of
-    spending ("scope.measure"), or to one version of the agent. Single-use."""
+    spending ("account.measure"), or to one version of the agent. Single-use."""
 
     id: str
     subject: Literal["tool", "limit", "version"]
     bound_to: str
     text: str
     asked_at: float
+    allows: float = 0
+    """Of a limit: how much may be used after a yes."""
     posted: tuple[Posted, ...] = ()
     reminders: int = 0
     escalated: bool = False
@@ -159,8 +161,8 @@ class Run:
     """The message that answers the open approval, not yet judged."""
     question: Asked | None = None
     """The open one, if it can be answered by a button."""
-    extended: Mapping[str, int] = field(default_factory=dict)
-    """How often people granted a limit ("scope.measure") once more."""
+    extended: Mapping[str, float] = field(default_factory=dict)
+    """How much of an account ("account.measure") people allowed this run to see used."""
     wait: e.Waiting | None = None
     mailbox: tuple[e.EventReceived, ...] = ()
     """Events that nobody waited for yet."""
@@ -169,6 +171,10 @@ class Run:
     retry_at: float | None = None
     paused: bool = False
     over: Status | None = None
+    detached: bool = False
+    """It is a copy of another run, and talks to nobody outside."""
+    under_way: bool = False
+    """The message at hand goes on with something that the agent has begun before."""
     effort: Effort = field(default_factory=Effort)
     usage: Usage = field(default_factory=Usage)
     reply: str | None = None
@@ -203,3 +209,8 @@ class Run:
     def fresh(self) -> bool:
         """Nothing was begun yet for the message at hand."""
         return self.effort == Effort() and self.call is None
+
+    @property
+    def pinned(self) -> bool:
+        """Something is under way that is to be ended with the agent as it was."""
+        return self.under_way or not self.fresh

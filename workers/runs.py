@@ -199,7 +199,7 @@ class Runs:
         decided = await self.approval(approval_id)
         done = "approved" if approve else "denied"
         same_arguments = not approve or arguments in (None, decided.arguments)
-        if (decided.status, decided.decided_by) != (done, by) or not same_arguments:
+        if (decided.status, decided.decided_by) != (done, by.lower()) or not same_arguments:
             who = f" by {decided.decided_by}" if decided.decided_by else ""
             raise RunConflict(f"this was already {decided.status}{who}: {decided.text}")
         return decided
@@ -228,7 +228,9 @@ class Runs:
         channel, _, person = verdict.by.partition(":")
 
         def event(run: Run, now: float) -> e.Event | None:
-            if run.question is None or run.question.id != verdict.prompt or not run.waiting_for:
+            if run.question is None or run.question.id != verdict.prompt:
+                return None
+            if run.over or run.inbox:  # a message may be quicker than the record of the question
                 return None
             return e.MessageReceived(
                 at=now,
@@ -240,14 +242,13 @@ class Runs:
             )
 
         await self._signal(run_id, event)
-        after = (await self.events(run_id))[int(version) :]
-        first = next((found for found in after if isinstance(found, e.MessageReceived)), None)
-        if first is None:
+        answer = _first_answer(await self.events(run_id), int(version))
+        if answer is None:
             raise RunConflict("this question is not open")
-        by = principal(first.via, first.sender)
-        if (by, first.text) != (verdict.by, verdict.choice):
-            raise RunConflict(f"this question was already answered by {by}: {first.text}")
-        return Decided(text=f"{by}: {first.text}")
+        by, text = answer
+        if (by, text) != (verdict.by.lower(), verdict.choice):
+            raise RunConflict(f"this question was already answered by {by}: {text}")
+        return Decided(text=f"{by}: {text}")
 
     def _answer(
         self,
@@ -434,6 +435,21 @@ def _received(trigger: Trigger, now: float) -> e.MessageReceived:
             f"{file.name} ({file.content_type}, {file.size} bytes)" for file in trigger.attachments
         ),
     )
+
+
+def _first_answer(events: Sequence[e.Event], version: int) -> tuple[str, str] | None:
+    """Who answered the question that the event number `version` asked, and what."""
+    run = fold(events[:version])
+    asked = run.question
+    for event in events[version:]:
+        run = reduce(run, event)
+        if run.over or asked is None:
+            return None
+        if run.question is None or run.question.id != asked.id:
+            return run.sender, run.text
+    if run.inbox:
+        return principal(run.inbox[0].via, run.inbox[0].sender), run.inbox[0].text
+    return None
 
 
 def _checked(agent: Agent, name: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -63,10 +63,12 @@ def next_step(run: Run, agent: Agent, now: float) -> Step:
     """The first rule that fits. `now` is the store's clock, Unix seconds."""
     if run.commands:
         return Record(carry_out(run, run.commands[0], now))
+    if run.verdict and run.approval and run.approval.expired:  # what it was paused for came
+        return Record(judge(run, agent, now))
     if run.paused:
         return _while_paused(run, now)
     busy = agent.busy_in(run.channel)
-    if busy.policy == "reject" and run.inbox and not run.over:
+    if busy.policy == "reject" and run.inbox and not (run.over or run.verdict):
         return Record(e.MessageRefused(at=now, text=_BUSY))
     if run.retry_at is not None and run.retry_at > now:
         return Wait(run.retry_at)

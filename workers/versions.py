@@ -76,9 +76,13 @@ def pinned(agent: Agent, version: AgentVersion) -> Agent | None:
     )
 
 
-def changed(run: Run, agent: Agent, now: float) -> e.VersionAdopted | e.VersionChanged:
+def changed(
+    run: Run, agent: Agent, now: float
+) -> e.VersionAdopted | e.VersionChanged | e.ToolOutcomeUnknown:
     """What to write down when a run cannot go on with the version that it is pinned to."""
-    if run.fresh:  # nothing of the older version is under way
+    if run.call_key:  # begun with a tool that is not the same any more: not to be repeated
+        return e.ToolOutcomeUnknown(at=now)
+    if not run.pinned:
         return e.VersionAdopted(at=now, agent_version=agent.version, by="ponderd")
     text = (
         f"The agent {agent.name} and its tools have changed since I began this. "

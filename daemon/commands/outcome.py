@@ -11,6 +11,11 @@ from daemon.api_client import Api, View
 from daemon.commands.terminal import Note, complain, emit_json, hint, say, thinking
 
 WAITS_FOR_A_HUMAN = 3
+_GOES_ON = {
+    "retry": "tries again soon: {error}",
+    "time": "sleeps",
+    "event": "waits for something outside",
+}
 RUN_FAILED = 4
 
 
@@ -29,8 +34,8 @@ def await_outcome(api: Api, run_id: str, after: int, note: Note) -> Outcome:
         if kind == "event":
             if data["type"] == "reply_started" and data["to"] is None:
                 replies[data["key"]] = _written(data)
-        elif data["status"] == "WAITING" and data["waiting_for"] == "retry":
-            note(f"tries again soon: {data['error']}")
+        elif data["status"] == "WAITING" and data["waiting_for"] in _GOES_ON:
+            note(_GOES_ON[data["waiting_for"]].format_map(data))
         elif data["status"] != "READY":
             return Outcome(data, tuple(replies.values()))
     raise Unavailable(f"run {run_id} cannot be followed")

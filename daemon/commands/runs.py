@@ -30,6 +30,12 @@ _COLOURS = {
     "CANCELLED": "red",
 }
 
+_GISTS = (
+    *("text", "error", "result", "detail", "reason", "name", "policy", "source"),
+    *("agent_version", "remark", "by"),
+)
+"""What a person looks for in an event; the first that it has."""
+
 
 def connect() -> Api:
     """The daemon that the settings name."""
@@ -257,12 +263,12 @@ def _gist(event: dict[str, Any]) -> str:
         said = choice.get("text") or f"{choice.get('tool')} {choice.get('arguments')}"
         return f"{call['decision']['mode']}, {call['seconds']:.1f} s: {said}"
     if event["type"] == "approval_answered":
-        if event["approved"]:
-            return f"approved by {event['by']}"
-        remark = event["remark"]
-        return f"not approved: {remark}" if remark else f"denied by {event['by']}"
-    told = (event.get(name) for name in ("text", "error", "result", "detail", "remark", "by"))
-    return next((text for text in told if text), "")
+        verdict = "withdrawn" if event["withdrawn"] else "denied"
+        changed = f", with {event['arguments']}" if event["arguments"] is not None else ""
+        remark = f": {event['remark']}" if event["remark"] else ""
+        return f"{'approved' if event['approved'] else verdict} by {event['by']}{changed}{remark}"
+    told = (event.get(name) for name in _GISTS)
+    return next((str(text) for text in told if text), "")
 
 
 def _status(view: View) -> str:

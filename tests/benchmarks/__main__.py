@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, replace
@@ -60,6 +61,7 @@ QUICK = ("throughput", "first_step", "length", "growth", "promises")
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what was started, too
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     parser.add_argument("--quick", action="store_true", help="a tenth of it, to see that it works")
@@ -129,7 +131,13 @@ def _progress(total: int) -> Iterator[Callable[[str, int], Callable[[str], None]
             nonlocal done
             progress.update(task, completed=done, description=name)
             done += seconds
-            return lambda text: progress.update(task, description=f"{name}: {text}")
+
+            def stage(text: str) -> None:
+                progress.update(task, description=f"{name}: {text}")
+                if not progress.console.is_terminal:
+                    progress.console.print(f"{name}: {text}")
+
+            return stage
 
         yield advance
         progress.update(task, completed=total)

@@ -7,7 +7,7 @@ import contextlib
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -79,7 +79,7 @@ def spent(system: System) -> Iterator[Spent]:
 async def timed(system: System, model_url: str, runs: int, tool_calls: int) -> Spent:
     """What `runs` runs took, laid out beforehand where the system has a queue."""
     goal = await system.completed() + runs
-    replies = (await ask_model(model_url, "stats"))["replies"] + runs
+    replies = await replied(model_url) + runs
     if system.queued:
         with held(system.workers):
             await system.launch(new_marks(runs), tool_calls)
@@ -87,11 +87,27 @@ async def timed(system: System, model_url: str, runs: int, tool_calls: int) -> S
         if not system.queued:
             await system.launch(new_marks(runs), tool_calls)
         # Asking the model endpoint costs the system under measurement nothing.
-        while (await ask_model(model_url, "stats"))["replies"] < replies:
-            await asyncio.sleep(0.02)
-        while await system.completed() < goal:
-            await asyncio.sleep(0.005)
+        await reached(replies, lambda: replied(model_url))
+        await reached(goal, system.completed, every=0.005)
     return counted
+
+
+async def reached(
+    goal: int, count: Callable[[], Awaitable[int]], *, every: float = 0.02, patience: float = 120
+) -> None:
+    """Wait until `count` is `goal`. Raises TimeoutError after `patience` seconds without change."""
+    before, changed = -1, time.monotonic()
+    while (now := await count()) < goal:
+        if now != before:
+            before, changed = now, time.monotonic()
+        elif time.monotonic() > changed + patience:
+            raise TimeoutError(f"{now} of {goal}, and nothing goes on")
+        await asyncio.sleep(every)
+
+
+async def replied(model_url: str) -> int:
+    """Runs that the model has given their last answer."""
+    return int((await ask_model(model_url, "stats"))["replies"])
 
 
 @dataclass
@@ -119,8 +135,7 @@ async def arrivals(
         sent[mark] = time.monotonic()
         launches.append(asyncio.create_task(system.launch([mark], tool_calls)))
     await asyncio.gather(*launches)
-    while await system.completed() < goal + len(sent):
-        await asyncio.sleep(0.02)
+    await reached(goal + len(sent), system.completed)
     watched = await ask_model(model_url, "watched")
     first = {int(mark): at for mark, at in watched["first"].items()}
     return Waits(

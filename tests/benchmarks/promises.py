@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator
 
 from tests.benchmarks import systems
-from tests.benchmarks.compare import Plan
+from tests.benchmarks.compare import Plan, reached
 from tests.benchmarks.parts import ask_model, model, trigger
 from tests.benchmarks.report import Figure, Figures, median, percentile
 from tests.benchmarks.systems import Ponderd, new_marks
@@ -40,10 +40,8 @@ async def _approvals(plan: Plan) -> Figures:
                         answered[mark] = time.monotonic()
                         await system.runs.message(run_id, "yes", sender="bench")
                         await asyncio.sleep(0.03)
-                    latest: dict[str, float] = {}
-                    while not all(str(mark) in latest for mark in answered):
-                        latest |= (await ask_model(url, "watched"))["latest"]
-                        await asyncio.sleep(0.05)
+                    await asyncio.sleep(2)
+                    latest = (await ask_model(url, "watched"))["latest"]
                 took = [(latest[str(mark)] - at) * 1000 for mark, at in answered.items()]
                 figures += [
                     Figure(f"approval to resumed step, {name}, p50", median(took), "ms"),
@@ -64,8 +62,11 @@ async def _waiting(system: Ponderd, count: int) -> dict[int, str]:
         for mark in new_marks(count):
             accepted = await verbs.accept("careful", trigger(f"mark-{mark} calls-1"))
             runs[mark] = accepted.run_id
-    while (await system.parts.store.gauges()).runs["WAITING"] < count:
-        await asyncio.sleep(0.02)
+
+    async def asked() -> int:
+        return (await system.parts.store.gauges()).runs["WAITING"]
+
+    await reached(count, asked)
     return runs
 
 
@@ -96,8 +97,11 @@ async def _killed(plan: Plan) -> Figures:
             plan.stage("kill -9 of a worker")
             marks = new_marks(runs)
             await system.launch(marks, 1_000)
-            while (await ask_model(url, "stats"))["in_flight"] < runs:
-                await asyncio.sleep(0.05)
+
+            async def asking() -> int:
+                return int((await ask_model(url, "stats"))["in_flight"])
+
+            await reached(runs, asking)
             await asyncio.sleep(random.uniform(1, 2))
             await ask_model(url, "watched")
             killed = time.monotonic()
@@ -137,8 +141,7 @@ async def _deployed(plan: Plan) -> Figures:
             system.parts.stack.start("work", "work-2")
             code = await stopped
             took = time.monotonic() - began
-            while await system.completed() < runs:
-                await asyncio.sleep(0.05)
+            await reached(runs, system.completed)
             paid = (await ask_model(url, "stats"))["count"]
             logged = 0
             for run_id in run_ids:

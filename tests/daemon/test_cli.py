@@ -36,7 +36,7 @@ def test_these_are_the_commands() -> None:
         *("up", "serve", "work", "chat", "launch", "settings", "doctor", "version"),
         *("runs list", "runs show", "runs tail", "runs answer"),
         *("runs pause", "runs resume", "runs cancel", "runs fork", "runs event"),
-        *("runs prompt", "approvals"),
+        *("runs prompt", "runs replay", "approvals"),
     }
 
 

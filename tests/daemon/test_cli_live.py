@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -329,6 +330,38 @@ def test_the_prompt_of_a_call_is_shown_byte_for_byte(ponderd: Ponderd, world: Wo
     piped = subprocess.run(command, capture_output=True, check=True)
     assert hashlib.sha256(piped.stdout).hexdigest() == result.json["sha256"]
     assert ponderd("runs", "prompt", run_id, "2").code == 1
+
+
+def test_replay_asks_again_and_compares(ponderd: Ponderd, world: World) -> None:
+    run_id = ponderd("launch", "assistant", "hello", "--json").json["id"]
+    before = ponderd("runs", "show", run_id, "--json").json
+    same = ponderd("runs", "replay", run_id)
+    assert same.code == 0 and re.search("3 +same .* answer: you said hello$", same.out, re.M)
+    world.model.script = {"action": "reply", "text": "good day"}
+    other = ponderd("runs", "replay", run_id)
+    assert " other " in other.out and "->  answer: good day" in other.out
+    assert other.err.startswith("0 of 1 the same")
+    line = ponderd("runs", "replay", run_id, "--model", "small", "--json").json
+    assert (line["version"], line["same"], line["now"]["text"]) == (3, False, "good day")
+    assert (line["call"]["model"], line["recorded_call"]["model"]) == ("small", "scripted")
+    assert ponderd("runs", "show", run_id, "--json").json == before
+
+
+def test_replay_with_another_prompt(ponderd: Ponderd, world: World, tmp_path: Path) -> None:
+    run_id = ponderd("launch", "assistant", "hello", "--json").json["id"]
+    file = tmp_path / "assistant.py"
+    file.write_text(
+        "from workers.agent import Agent\n"
+        'agent = Agent(name="assistant", description="", prompt="Be rude.")\n'
+    )
+    assert ponderd("runs", "replay", run_id, "--agent", str(file)).code == 0
+    assert world.model.requests[-1]["messages"][0]["content"].startswith("Be rude.")
+
+
+def test_replay_needs_a_model(ponderd: Ponderd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PONDERD_MODEL_URL")
+    result = ponderd("runs", "replay", "00-a-b")
+    assert result.code == 2 and "--model-url" in result.err
 
 
 # -- chat ------------------------------------------------------------------------------------------

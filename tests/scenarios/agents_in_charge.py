@@ -69,7 +69,7 @@ remind_every = "1s"
 default = "queue"
 
 [agents.collecting.busy]
-default = { policy = "collect", silence = "1s" }
+default = { policy = "collect", silence = "2s" }
 
 [agents.interrupting.busy]
 default = "interrupt"

@@ -250,8 +250,8 @@ def _limits_exceeded(blocks: list[dict[str, Any]]) -> str:
 
 
 @asynccontextmanager
-async def serve() -> AsyncIterator[SlackApi]:
-    api = SlackApi()
+async def serve(api: SlackApi | None = None) -> AsyncIterator[SlackApi]:
+    api = api or SlackApi()
     app = web.Application()
     app.router.add_post("/api/response/{ts}/{user}", api._respond)
     app.router.add_get("/api/socket", api._websocket)

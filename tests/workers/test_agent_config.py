@@ -101,6 +101,18 @@ def test_an_agent_that_is_not_named_stays(tmp_path: Path) -> None:
             '[agents.deployer.approvals]\napprovers = ["ann"]',
             "agents.deployer.approvals.approvers.0: 'ann' names nobody: write slack:U0123, ",
         ),
+        (
+            '[agents.deployer.approvals]\nask = ["api:ann"]',
+            "agents.deployer.approvals.ask: 'api:ann' cannot be asked",
+        ),
+        (
+            '[agents.deployer.approvals]\nescalate_to = ["email:*@example.com"]',
+            "agents.deployer.approvals.escalate_to: 'email:*@example.com' cannot be asked",
+        ),
+        (
+            '[agents.deployer.approvals]\non_timeout = "escalate"',
+            "agents.deployer.approvals.on_timeout: escalate asks those",
+        ),
         ("[agents.deployer.approvals]\ntimeout = 0", "timeout: Input should be greater than 0"),
         ('[agents.deployer.busy]\nslak = "queue"', "agents.deployer.busy.slak: Input should be"),
         ('[agents.deployer.busy]\nslack = "drop"', "agents.deployer.busy.slack.policy: Input sho"),

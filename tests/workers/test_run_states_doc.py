@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import hashlib
+import io
 import pickle
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -197,6 +199,8 @@ def explore(
             nexts.append(([e.ToolFinished(at=NOW, result="", seconds=1, wait=wait)], None))
         if in_flight is None and run is not launched:
             nexts += steps(run, agent)
+            if people is waking and isinstance(next_step(run, agent, LATER), CallModel):
+                nexts += [([event], None) for event in limits(run)]
         for events, then in nexts:
             after = run
             for event in events:
@@ -222,7 +226,6 @@ def steering(run: Run) -> Iterator[e.Event]:
     if not run.over:
         yield e.RunCancelled(at=NOW, by="p")
         yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
-        yield e.VersionAdopted(at=NOW, agent_version="2", by="p")
     if not run.first_sender:
         yield e.RunForked(at=NOW, source="00-q", at_version=2, by="p")
 
@@ -239,8 +242,8 @@ def deciding(run: Run) -> Iterator[e.Event]:
     yield from writing(run)
     if not run.over:
         yield e.RunCancelled(at=NOW, by="p")
-        if run.paused:
-            yield e.RunResumed(at=NOW, by="p")
+        if run.paused or run.approval:
+            yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
     if run.approval:
         for approved in (True, False):
             yield e.ApprovalAnswered(
@@ -254,6 +257,7 @@ def waking(run: Run) -> Iterator[e.Event]:
     if not run.mailbox:
         yield e.EventReceived(at=NOW, name="x")
     if not run.over:
+        yield e.VersionAdopted(at=NOW, agent_version="2", by="p")
         yield e.RunCancelled(at=NOW, by="p")
         yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
 
@@ -271,10 +275,6 @@ def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
                 yield [request], None
             case CallModel():
                 yield [], "model"
-                if not run.extended:
-                    yield [LIMIT], None
-                if run.agent_version == "1":
-                    yield [e.VersionChanged(at=NOW, agent_version="2", text="new?")], None
             case CallTool(_, key):
                 yield [] if key else [e.ToolStarted(at=NOW, key="k")], "tool"
             case SendReply(outgoing):
@@ -289,7 +289,19 @@ def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
 
 def key(node: tuple[Run, InFlight]) -> bytes:
     """Equal for equal states; much quicker than repr."""
-    return pickle.dumps(node, protocol=5)
+    data = io.BytesIO()
+    pickler = pickle.Pickler(data, protocol=5)
+    pickler.fast = True  # no memo: whether two parts are the same object does not matter
+    pickler.dump(node)
+    return hashlib.blake2b(data.getvalue(), digest_size=16).digest()
+
+
+def limits(run: Run) -> Iterator[e.Event]:
+    """What may be in the way of a model call."""
+    if not run.extended:
+        yield LIMIT
+    if run.agent_version == "1":
+        yield e.VersionChanged(at=NOW, agent_version="2", text="new?")
 
 
 def forget(run: Run) -> Run:
@@ -309,6 +321,7 @@ def forget(run: Run) -> Run:
         ),
         approval=run.approval and forget_times(run.approval),
         extended=dict.fromkeys(run.extended, 1),
+        under_way=False,
         effort=replace(run.effort, mode=None, last_rejection=None, model_failures=0),
         usage=Usage(),
     )

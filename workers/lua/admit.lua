@@ -31,7 +31,9 @@ local version = redis.call('RPUSH', log_key(id), received)
 redis.call('HSET', run_key(id), 'version', version)
 -- The only projection that is not a fold by a worker: a message makes any run READY, unless a
 -- person paused it (a test holds this against the reducer).
-if redis.call('HGET', run_key(id), 'status') ~= 'PAUSED' then project(id, 'READY', '', now) end
+local known = redis.call('HMGET', run_key(id), 'status', 'waiting_for')
+if known[1] == 'PAUSED' then project(id, 'PAUSED', known[2], now)
+else project(id, 'READY', '', now) end
 
 for i = 11, last_key do redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl) end
 return {id, outcome, mark_due(id, now, grace)}

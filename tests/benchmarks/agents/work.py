@@ -7,7 +7,7 @@ RESULT = "what the tool found, and every time the same, " * 22
 
 
 @tool(idempotent=True)
-async def nothing(note: str) -> str:
+async def nothing(note: str = "") -> str:
     """does nothing"""
     return RESULT
 

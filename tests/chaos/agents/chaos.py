@@ -1,0 +1,48 @@
+"""An agent whose tools leave evidence outside: a file for every time that one was run."""
+
+import asyncio
+import json
+import uuid
+from pathlib import Path
+
+from workers.agent import Agent, ToolContext, tool
+
+STEP = 0.05
+"""Seconds before and after an effect, so that faults find a tool at work."""
+
+
+async def take_effect(name: str, order: str, context: ToolContext) -> str:
+    await asyncio.sleep(STEP)
+    folder = context.data_dir / "effects" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    evidence = {"order": order, "key": context.idempotency_key, "run": context.run_id}
+    write(folder, evidence)
+    await asyncio.sleep(STEP)
+    return f"{name} {order}"
+
+
+def write(folder: Path, evidence: dict[str, str]) -> None:
+    file = folder / f"{uuid.uuid4().hex}.json"
+    file.with_suffix(".new").write_text(json.dumps(evidence))
+    file.with_suffix(".new").replace(file)
+
+
+@tool(idempotent=True)
+async def keep(order: str, context: ToolContext) -> str:
+    """do what may be repeated: what has its key counts once"""
+    return await take_effect("keep", order, context)
+
+
+@tool()
+async def once(order: str, context: ToolContext) -> str:
+    """do what must not be repeated"""
+    return await take_effect("once", order, context)
+
+
+@tool(approval="always")
+async def risky(order: str, context: ToolContext) -> str:
+    """do what must not be repeated, and needs a yes"""
+    return await take_effect("risky", order, context)
+
+
+agent = Agent("chaos", "for the chaos harness", "You are a test.", tools=(keep, once, risky))

@@ -1,0 +1,197 @@
+"""One run of the harness: load and faults, a quiet phase, the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.check import Effect, Evidence, SeenRun, Violation, check, copies
+from tests.chaos.faults import Faults
+from tests.chaos.injector import Injector
+from tests.chaos.load import Load
+from tests.chaos.senders import Senders
+from tests.chaos.world import World, world
+from tests.services.stack import API_TOKEN
+from workers import events as e
+
+QUIET_SECONDS = 150.0
+"""How long runs may take to come to rest once everything is healed: two failures of a delivery
+and three of the model, whose pauses are 10 and 30 s then, may still be waited for."""
+
+Show = Callable[[str, int, int], None]
+"""(what happens, done, of how many)"""
+
+
+@dataclass
+class Report:
+    seed: int
+    runs: int = 0
+    messages: int = 0
+    faults: Faults = field(default_factory=lambda: Faults(0, 0))
+    violations: list[Violation] = field(default_factory=list)
+    details: list[dict[str, Any]] = field(default_factory=list)
+    effects: int = 0
+    unknown_outcomes: int = 0
+    copies: dict[str, int] = field(default_factory=dict)
+    statuses: dict[str, int] = field(default_factory=dict)
+    log_errors: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0
+    quiet_seconds: float = 0
+
+    @property
+    def clean(self) -> bool:
+        return not self.violations
+
+    def as_json(self) -> dict[str, Any]:
+        counts: Counter[str] = Counter()
+        for violation in self.violations:
+            counts[violation.kind] += violation.count
+        return {
+            "seed": self.seed,
+            "runs": self.runs,
+            "messages": self.messages,
+            "faults": self.faults.total,
+            "lost": counts["lost"],
+            "doubled": counts["doubled"],
+            "stuck": counts["stuck"],
+            "wrong": counts["wrong"],
+            "effects": self.effects,
+            "unknown_outcomes": self.unknown_outcomes,
+            "copies": self.copies,
+            "statuses": self.statuses,
+            "seconds": round(self.seconds, 1),
+            "quiet_seconds": round(self.quiet_seconds, 1),
+            "kinds": dict(sorted(self.faults.counts.items())),
+            "boundaries": dict(sorted(self.faults.boundaries.items())),
+            "log_errors": self.log_errors,
+            "details": self.details,
+        }
+
+
+async def chaos(
+    seed: int,
+    wanted: int,
+    *,
+    seconds: float,
+    workers: int = 3,
+    show: Show = lambda phase, done, total: None,
+) -> Report:
+    """Let `wanted` faults strike, for at most `seconds`, and report what came of it."""
+    started = time.monotonic()
+    for noisy in ("aiohttp.server", "mail.log"):  # they tell of every client that went away
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    faults = Faults(seed, wanted)
+    with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder:
+        async with world(Path(folder), faults, workers=workers) as here:
+            senders = Senders(here, faults)
+            load = Load(here, faults, senders)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(load.run())
+                tasks.create_task(Injector(here, faults).run())
+                tasks.create_task(_watch(faults, load, seconds, show))
+            quiet = time.monotonic()
+            await _come_to_rest(here, show)
+            report = Report(seed, faults=faults, quiet_seconds=time.monotonic() - quiet)
+            evidence = await _look(here, load, show)
+        # The processes are gone now, so their logs are complete.
+        report.violations = check(evidence)
+        report.violations += [
+            Violation("wrong", what) for what in [*senders.refused, *here.misbehaved]
+        ]
+        _sum_up(report, evidence, here)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+async def _watch(faults: Faults, load: Load, seconds: float, show: Show) -> None:
+    deadline = time.monotonic() + seconds
+    while not faults.over.is_set():
+        show(f"{len(load.conversations)} conversations, faults", faults.total, faults.wanted)
+        await asyncio.sleep(0.2)
+        if time.monotonic() > deadline:
+            faults.over.set()
+
+
+async def _come_to_rest(here: World, show: Show) -> None:
+    deadline = time.monotonic() + QUIET_SECONDS
+    most = 1
+    while (left := await here.unfinished()) and time.monotonic() < deadline:
+        most = max(most, left)
+        show("coming to rest", most - left, most)
+        await asyncio.sleep(0.2)
+
+
+async def _look(here: World, load: Load, show: Show) -> Evidence:
+    async def get(path: str) -> Any:
+        headers = {"authorization": f"Bearer {API_TOKEN}"}
+        async with here.session.get(here.stack.url + path, headers=headers) as response:
+            assert response.status == 200, await response.text()
+            return await response.json()
+
+    listed: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = await get(f"/runs?limit=500{cursor}")
+        listed += page["runs"]
+        if page["cursor"] is None:
+            break
+        cursor = f"&cursor={page['cursor']}"
+    runs: list[SeenRun] = []
+    for head in listed:
+        show("looking", len(runs), len(listed))
+        log = (await get(f"/runs/{head['id']}/events"))["events"]
+        for event in log:
+            del event["version"]
+        shown = await get(f"/runs/{head['id']}")
+        runs.append(SeenRun(head, shown, e.decode_all([json.dumps(event) for event in log])))
+    effects = [
+        Effect(file.parent.name, **json.loads(file.read_text()))
+        for file in here.effects.glob("*/*.json")
+    ]
+    return Evidence(load.conversations, here.received, runs, effects)
+
+
+def _sum_up(report: Report, evidence: Evidence, here: World) -> None:
+    report.runs = len(evidence.runs)
+    report.messages = sum(m.accepted for talk in evidence.conversations for m in talk.messages)
+    report.effects = len(evidence.effects)
+    report.copies = copies(evidence.received)
+    report.statuses = dict(Counter(str(run.shown["status"]) for run in evidence.runs))
+    report.unknown_outcomes = sum(
+        isinstance(event, e.ToolOutcomeUnknown) for run in evidence.runs for event in run.log
+    )
+    logs = [file.read_text(errors="replace") for file in here.stack.data_dir.glob("*.log")]
+    report.log_errors = _errors(logs)
+    for violation in report.violations[:50]:
+        run = evidence.by_run.get(violation.run_id)
+        lines = [line for log in logs for line in log.splitlines() if violation.run_id in line]
+        report.details.append(
+            {
+                "kind": violation.kind,
+                "what": violation.what,
+                "run": violation.run_id,
+                "events": [event.model_dump(mode="json") for event in run.log] if run else [],
+                "log": lines[:100] if violation.run_id else [],
+            }
+        )
+
+
+def _errors(logs: list[str]) -> dict[str, int]:
+    """What the processes called an error, and how often: nothing that was foreseen is one."""
+    found: Counter[str] = Counter()
+    for line in (line for log in logs for line in log.splitlines()):
+        if '"level": "error"' in line or '"level": "critical"' in line:
+            entry = json.loads(line)
+            last = str(entry.get("exception", "")).strip().splitlines()[-1:]
+            found[f"{entry.get('event')}: {''.join(last)}"[:300]] += 1
+        elif not line.startswith("{") and ("Traceback" in line or "Error" in line):
+            found[line[:300]] += 1
+    return dict(found.most_common(30))

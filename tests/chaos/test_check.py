@@ -1,0 +1,141 @@
+"""The check sees what is wrong: evidence of a small sound world, spoiled in one place at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from channels.message import Address
+from tests.chaos.check import Effect, Evidence, SeenRun, check, copies
+from tests.chaos.receivers import Received, Visible
+from tests.chaos.senders import Conversation, Message
+from workers import events as e
+from workers.reducer import fold
+from workers.views import view
+
+RUN = "00-abc-1"
+CALL = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=0)
+TO = Address(channel="slack", to="C1", thread="1.1")
+POST = Visible("slack", "slack:C1:1.1", f"{RUN}:7", "done")
+LOG: tuple[e.Event, ...] = (
+    e.RunLaunched(
+        at=1,
+        run_id=RUN,
+        agent="chaos",
+        agent_version="1",
+        channel="slack",
+        conversation="T1:C1:1.1",
+    ),
+    e.MessageReceived(at=1, text="do it", sender="U1", reply_to=TO),
+    e.ModelAnswered(
+        at=1, choice=e.ToolCall(tool="once", arguments={"order": "o"}), content="{}", call=CALL
+    ),
+    e.ToolStarted(at=1, key=f"{RUN}:3"),
+    e.ToolFinished(at=1, result="once o", seconds=0),
+    e.ModelAnswered(at=1, choice=e.Answer(text="done"), content="{}", call=CALL),
+    e.ReplyStarted(at=1, key=f"{RUN}:7", kind="answer", text="done"),
+    e.ReplySent(at=1, receipt="1.2"),
+)
+EFFECT = Effect("once", "o", f"{RUN}:3", RUN)
+
+
+def shown(log: tuple[e.Event, ...]) -> dict[str, Any]:
+    return view(fold(log)).model_dump(mode="json")
+
+
+def evidence(
+    *,
+    log: tuple[e.Event, ...] = LOG,
+    posts: tuple[Visible, ...] = (POST,),
+    effects: tuple[Effect, ...] = (EFFECT,),
+) -> Evidence:
+    talk = Conversation("t1", "slack", "T1:C1:1.1")
+    talk.messages.append(Message("m1", "slack:C1:1.1", accepted=True))
+    received = Received()
+    for post in posts:
+        received.add(post)
+    return Evidence([talk], received, [SeenRun(shown(log), shown(log), log)], effects)
+
+
+def without(*types: type[e.Event]) -> tuple[e.Event, ...]:
+    return tuple(event for event in LOG if not isinstance(event, types))
+
+
+def test_sound() -> None:
+    assert check(evidence()) == []
+
+
+SPOILED: dict[str, tuple[str, Callable[[], Evidence]]] = {
+    "no outcome": ("lost", lambda: evidence(posts=())),
+    "two outcomes": (
+        "doubled",
+        lambda: evidence(posts=(POST, replace(POST, key=f"{RUN}:9"))),
+    ),
+    "one outcome posted to Slack twice": ("doubled", lambda: evidence(posts=(POST, POST))),
+    "an outcome elsewhere": (
+        "lost",
+        lambda: evidence(posts=(replace(POST, address="slack:C1:9.9"),)),
+    ),
+    "a message stored twice": (
+        "doubled",
+        lambda: evidence(log=(*LOG[:2], *LOG[1:])),
+    ),
+    "a tool that ran twice": ("doubled", lambda: evidence(effects=(EFFECT, EFFECT))),
+    "an order carried out under two keys": (
+        "doubled",
+        lambda: evidence(effects=(EFFECT, replace(EFFECT, key=f"{RUN}:5"))),
+    ),
+    "a repeatable order under two keys": (
+        "doubled",
+        lambda: evidence(
+            effects=(replace(EFFECT, tool="keep"), replace(EFFECT, tool="keep", key=f"{RUN}:5"))
+        ),
+    ),
+    "an effect that was acknowledged but is not there": ("lost", lambda: evidence(effects=())),
+    "an effect without an intent": (
+        "doubled",
+        lambda: evidence(log=without(e.ToolStarted, e.ToolFinished)),
+    ),
+    "a reply that never went out": ("stuck", lambda: evidence(log=without(e.ReplySent))),
+}
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_spoiled(name: str) -> None:
+    kind, spoiled = SPOILED[name]
+    assert kind in {violation.kind for violation in check(spoiled())}
+
+
+def test_a_repeatable_tool_may_run_twice_with_one_key() -> None:
+    twice = (replace(EFFECT, tool="keep"), replace(EFFECT, tool="keep"))
+    assert check(evidence(effects=twice)) == []
+
+
+def test_a_tool_whose_outcome_is_unknown_may_have_run_or_not() -> None:
+    log = (*LOG[:4], e.ToolOutcomeUnknown(at=1), *LOG[6:])
+    for effects in ((), (EFFECT,)):
+        assert [v for v in check(evidence(log=log, effects=effects)) if v.kind != "stuck"] == []
+
+
+def test_a_listing_that_does_not_show_the_log() -> None:
+    sound = evidence()
+    run = sound.runs[0]
+    stale = SeenRun({**run.listed, "status": "READY"}, run.shown, run.log)
+    [violation] = check(replace(sound, runs=[stale]))
+    assert violation.kind == "wrong"
+
+
+def test_a_run_of_no_conversation() -> None:
+    sound = evidence()
+    [violation, *_] = check(replace(sound, conversations=[]))
+    assert violation.kind == "doubled"
+
+
+def test_mail_and_callbacks_may_come_again_with_the_same_key() -> None:
+    received = Received()
+    for channel in ("mail", "mail", "callback"):
+        received.add(Visible(channel, "a", f"{channel}-key", ""))
+    assert copies(received) == {"mail": 1, "callback": 0}

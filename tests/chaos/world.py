@@ -1,0 +1,263 @@
+"""The real parts: state server, daemon, workers, each behind a proxy of its own, and what they
+talk to. Also what can be done to them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import struct
+import subprocess
+import time
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import aiohttp
+import redis.asyncio as redis
+
+from tests.chaos.faults import Faults
+from tests.chaos.proxy import Proxy, Traps
+from tests.chaos.receivers import Callbacks, Received, Relay, Slack
+from tests.chaos.script import script
+from tests.services import slack_api
+from tests.services.model_server import Line, ScriptedModel
+from tests.services.stack import Stack
+from tests.services.state_server import PASSWORD, StateServer
+from workers.store import SHARDS
+
+LEASE = 1.5
+MODEL_TIMEOUT = 2.0
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+SOON = 600.0
+"""Seconds; the longest pause that a run makes by itself is shorter, reminders are rarer."""
+HERE = Path(__file__).parent
+
+ROUTES = """
+[slack]
+agent = "chaos"
+"""
+
+
+@dataclass
+class World:
+    folder: Path
+    session: aiohttp.ClientSession
+    state: StateServer
+    callbacks: Callbacks
+    received: Received
+    slack: Slack
+    stack: Stack
+    traps: Traps
+    model: Proxy
+    proxies: dict[str, Proxy] = field(default_factory=dict)
+    """By the name of the process that connects through it."""
+    retired: dict[subprocess.Popen[bytes], str] = field(default_factory=dict)
+    """Told to stop, not yet gone."""
+    misbehaved: list[str] = field(default_factory=list)
+
+    @property
+    def workers(self) -> list[str]:
+        return [name for name in self.proxies if name != "serve"]
+
+    @property
+    def effects(self) -> Path:
+        return self.stack.data_dir / "effects"
+
+    # -- processes ------------------------------------------------------------------------------
+
+    async def begin(self, workers: int) -> None:
+        for name in ["serve", *(f"work-{i}" for i in range(workers))]:
+            proxy = Proxy(name, self.state.port, self.traps)
+            await proxy.listen()
+            self.proxies[name] = proxy
+            self.set_clock(name, 0)
+        await asyncio.gather(*(self.start(name) for name in self.proxies))
+
+    async def start(self, name: str) -> None:
+        """Start a process and wait until it does its work."""
+        proxy = self.proxies[name]
+        stack = replace(
+            self.stack,
+            redis_url=f"redis://:{PASSWORD}@127.0.0.1:{proxy.port}/0",
+            environment={
+                **self.stack.environment,
+                "CHAOS_CLOCK": str(self._clock(name)),
+                "PYTHONFAULTHANDLER": "1",
+                "PYTHONPATH": f"{HERE / 'clock'}:{HERE.parents[1]}",
+            },
+        )
+        sweeps = proxy.sweeps
+        process = stack.start("serve" if name == "serve" else "work", name)
+        deadline = time.monotonic() + START_SECONDS
+        while not (await self._listens() if name == "serve" else proxy.sweeps > sweeps):
+            assert process.poll() is None, f"{name} ended:\n{self._tail(name)}"
+            assert time.monotonic() < deadline, f"{name} did not come up"
+            await asyncio.sleep(0.05)
+
+    async def _listens(self) -> bool:
+        try:
+            async with self.session.get(f"{self.stack.url}/healthz") as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    def fallen(self, killed: Collection[str]) -> list[str]:
+        """Processes that ended by themselves, to be started again."""
+        ended = [n for n, process in self.stack.processes.items() if process.poll() is not None]
+        names = [name for name in ended if name not in killed]
+        for name in names:
+            code = self.stack.processes[name].returncode
+            self.misbehaved.append(f"{name} ended by itself with {code}:\n{self._tail(name)}")
+        return names
+
+    def _tail(self, name: str) -> str:
+        """The end of its log, of errors and what is not ours."""
+        lines = self.stack.log(name).splitlines()
+        telling = [line for line in lines if not line.startswith("{") or "Traceback" in line]
+        return "\n".join(telling[-40:]).replace("\\n", "\n")
+
+    async def kill(self, name: str) -> None:
+        await self.stack.stop(name, signal.SIGKILL)
+
+    def retire(self, name: str) -> None:
+        """SIGTERM."""
+        process = self.stack.processes.pop(name)
+        process.terminate()
+        self.retired[process] = name
+
+    async def replace(self, name: str) -> None:
+        """Start the next one beside one that still drains, or after it if they share a port."""
+        if name == "serve":
+            for process in [p for p, of in self.retired.items() if of == name]:
+                await self._gone(process)
+        await self.start(name)
+
+    async def _gone(self, process: subprocess.Popen[bytes]) -> None:
+        try:
+            await asyncio.to_thread(process.wait, STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # faulthandler writes where every thread is
+            await asyncio.to_thread(process.wait)
+            name = self.retired[process]
+            self.misbehaved.append(f"{name} did not end after SIGTERM:\n{self._tail(name)}")
+        del self.retired[process]
+
+    def suspend(self, name: str) -> None:
+        self.stack.processes[name].send_signal(signal.SIGSTOP)
+
+    def wake(self, name: str) -> None:
+        self.stack.processes[name].send_signal(signal.SIGCONT)
+
+    async def stop_state_for(self, seconds: float) -> None:
+        assert self.state.process is not None
+        self.state.process.send_signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.state.process.send_signal(signal.SIGCONT)
+
+    def kill_state(self) -> None:
+        self.state.stop(signal.SIGKILL)
+
+    async def start_state(self) -> None:
+        await asyncio.to_thread(self.state.start)
+
+    def set_clock(self, name: str, offset: float) -> None:
+        """How wrong the wall clock of a process is, in seconds."""
+        self._clock(name).write_bytes(struct.pack("d", offset))
+
+    def _clock(self, name: str) -> Path:
+        return self.folder / f"{name}.clock"
+
+    # -- looking --------------------------------------------------------------------------------
+
+    def redis(self) -> redis.Redis:
+        """A client that no fault hits."""
+        return redis.Redis.from_url(self.state.url)
+
+    async def unfinished(self) -> int:
+        """Runs that the workers are at, or will look at soon: a reminder is far away."""
+        total = 0
+        async with self.redis() as client:
+            now, _ = await client.time()
+            for shard in range(SHARDS):
+                due = f"{{ponderd:{shard:02x}}}:due"
+                total += await client.zcount(due, "-inf", (now + SOON) * 1000)
+        return total
+
+    def heal(self) -> None:
+        for name, proxy in self.proxies.items():
+            proxy.heal()
+            self.set_clock(name, 0)
+        self.model.heal()
+
+    async def end(self) -> None:
+        """Stop everything, the old fashioned way."""
+        for name in list(self.stack.processes):
+            self.wake(name)
+            self.retire(name)
+        for process in list(self.retired):
+            await self._gone(process)
+
+
+@contextlib.asynccontextmanager
+async def world(folder: Path, faults: Faults, *, workers: int = 3) -> AsyncIterator[World]:
+    received = Received()
+    data = folder / "data"
+    data.mkdir()
+    routes = folder / "ponderd.toml"
+    routes.write_text(ROUTES)
+    traps = Traps()
+    # With everysec Redis answers before it writes while an fsync takes long (aof.c,
+    # flushAppendOnlyFile): then even the death of its process loses what it promised.
+    state = StateServer(folder / "state-server", more_config="appendfsync always\n")
+
+    def say(body: dict[str, object]) -> Line:
+        return faults.of_model() or script(body)
+
+    async with contextlib.AsyncExitStack() as parts:
+        model = ScriptedModel(say, delay=0.05, keep_requests=False)
+        await parts.enter_async_context(model)
+        model_proxy = await parts.enter_async_context(Proxy(None, model.port, None))
+        session = await parts.enter_async_context(_session())
+        callbacks = await parts.enter_async_context(Callbacks(received, faults.of_delivery))
+        relay = await parts.enter_async_context(Relay(received, faults.of_delivery))
+        slack = Slack(received, faults.of_delivery)
+        await parts.enter_async_context(slack_api.serve(slack))
+        stack = Stack(
+            "",
+            f"http://127.0.0.1:{model_proxy.port}/v1",
+            data,
+            {
+                "PONDERD_AGENTS_DIR": str(HERE / "agents"),
+                "PONDERD_CALLBACK_ALLOW": f"127.0.0.1:{callbacks.port}",
+                "PONDERD_CONFIG": str(routes),
+                "PONDERD_LEASE_SECONDS": str(LEASE),
+                "PONDERD_MODEL_TIMEOUT": str(MODEL_TIMEOUT),
+                "PONDERD_SIGNING_SECRET": "chaos signing secret",
+                "PONDERD_SLACK_API_URL": slack.url,
+                "PONDERD_SLACK_BOT_TOKEN": "xoxb-1",
+                "PONDERD_SLACK_SIGNING_SECRET": slack_api.SIGNING_SECRET,
+                "PONDERD_SMTP_RELAY": f"127.0.0.1:{relay.port}",
+            },
+        )
+        here = World(folder, session, state, callbacks, received, slack, stack, traps, model_proxy)
+        parts.push_async_callback(_close, here)
+        await here.start_state()
+        await here.begin(workers)
+        yield here
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=60)
+    )
+
+
+async def _close(here: World) -> None:
+    await here.end()
+    for proxy in here.proxies.values():
+        await proxy.__aexit__()
+    here.state.stop(signal.SIGKILL)
