@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, model_validator
 
 from channels.message import Address, Frozen, Prompt, ReplyKind
 from workers.choices import Answer as Answer
@@ -182,6 +182,13 @@ class ApprovalAnswered(_Event):
     withdrawn: bool = False
     arguments: dict[str, Any] | None = None
     digest: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_withdrawn(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Before there was this field, nothing but a withdrawal had a remark."""
+        withdrawn = "approval" not in data and bool(data.get("remark"))
+        return {"withdrawn": withdrawn, **data}
 
 
 class ApprovalReminded(_Event):

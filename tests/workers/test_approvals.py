@@ -16,7 +16,9 @@ from tests.workers.world import MAILBOX, REPLY, THREAD, World
 from workers import events as e
 from workers.approval import digest
 from workers.policies import Approvals, Busy
+from workers.reducer import reduce
 from workers.run import Status
+from workers.steps import AskApproval, CallTool, next_step
 
 
 @pytest.fixture
@@ -34,6 +36,21 @@ class TestAnApproval:
         assert view.digest == digest(run.call)
         other = run.call.model_copy(update={"arguments": {"to": "zoe", "euro": 51}})
         assert digest(other) != view.digest
+
+    async def test_is_not_for_another_call_than_that_with_its_digest(self, world: World) -> None:
+        run = await asked(world)
+        assert run.call is not None
+        yes = e.ApprovalAnswered(at=1, approved=True, by="ann", digest=digest(run.call))
+        approved = replace(reduce(run, yes), outgoing=())
+        assert isinstance(next_step(approved, world.agent, world.clock.now), CallTool)
+        other = replace(approved, call=run.call.model_copy(update={"arguments": EDITED}))
+        assert isinstance(next_step(other, world.agent, world.clock.now), AskApproval)
+
+    async def test_is_not_decided_by_a_late_answer_to_another(self, world: World) -> None:
+        run = await asked(world)
+        late = e.ApprovalAnswered(at=1, approved=True, by="ann", approval=f"{run.id}:2")
+        assert reduce(run, late).approval == run.approval
+        assert reduce(run, late).approved == ""
 
     async def test_of_one_call_is_none_for_the_next(self, world: World) -> None:
         world.model.lines = [PAY, PAY, REPLY]
@@ -133,14 +150,15 @@ class TestTheFirstAnswer:
         """Unless no worker has looked at the message yet: until then it is only a message."""
         run = await asked(world)
         approval = (await world.approval(run.id)).id
-        await world.write("no", run_id=run.id, channel="slack", sender="U1", reply_to=THREAD)
+        person = {"channel": "email", "sender": "ann@example.com", "reply_to": MAILBOX}
+        await world.write("no", run_id=run.id, **person)
         if looked:
             await world.advance(run.id)
         if pause and not looked:
             await world.runs.pause(run.id, "ann")
             assert (await world.advance(run.id)).status is Status.PAUSED
         if looked:
-            with pytest.raises(Conflict, match="denied by slack:u1"):
+            with pytest.raises(Conflict, match=r"denied by email:ann@example\.com"):
                 await world.runs.decide(approval, approve=True, by=BOB)
             assert world.effects.counted == []
             return
@@ -151,8 +169,9 @@ class TestTheFirstAnswer:
             await world.runs.resume(run.id, "ann")
             run = await world.advance(run.id)
         assert world.effects.counted == ["50 to zoe"]
-        told = [r for r, _ in world.slack.sent if r.to == THREAD and r.kind == "notice"]
-        assert any(f"Approved by {BOB}" in reply.text for reply in told)
+        [told] = [reply for reply, _ in world.mail.sent if reply.to == MAILBOX]
+        assert told.kind == "notice"
+        assert f"Approved by {BOB}" in told.text
 
     async def test_by_button_beats_a_later_message(self, world: World) -> None:
         """The message is one like any other: the model gets to see it, afterwards."""

@@ -70,6 +70,16 @@ class TestNobodyAnswering:
         await world.advance(run.id)
         assert world.effects.counted == ["50 to zoe"]
 
+    async def test_waits_on_after_a_resume(self, world: World) -> None:
+        run = await waited(world, 101, timeout=100, on_timeout="halt")
+        await world.runs.resume(run.id, "ann")
+        run = await world.advance(run.id)
+        assert (run.status, run.waits_for) == (Status.WAITING, "approval")
+        await world.later(86400 * 10)
+        assert (await world.run(run.id)).version == run.version
+        await world.say(run.id, "yes", channel="slack", sender="U1", reply_to=THREAD)
+        assert world.effects.counted == ["50 to zoe"]
+
     async def test_asks_others_and_halts_when_they_do_not_answer(self, world: World) -> None:
         policy: dict[str, Any] = {"timeout": 100, "on_timeout": "escalate", "approvers": (ANN,)}
         run = await waited(world, 101, **policy, escalate_to=("email:chief@example.com",))
