@@ -18,9 +18,6 @@ from workers.views import PromptView
 CONTEXT_CHARS = 12_000
 """What calls were asked with whose `context_chars` was not written down."""
 
-_LOOK_BACK = 100
-"""Events between the begin of a call and the record of its outcome that are looked through."""
-
 
 def find_prompt(events: Sequence[e.Event], version: int, agent: Agent) -> PromptView:
     """The request of the model call whose outcome is the event number `version`; `agent` as it
@@ -28,14 +25,12 @@ def find_prompt(events: Sequence[e.Event], version: int, agent: Agent) -> Prompt
     outcome = events[version - 1] if 1 <= version <= len(events) else None
     if not isinstance(outcome, e.ModelAnswered | e.ModelRejected):
         raise NotFound(f"event {version} is no answer of a model")
-    best: bytes | None = None
-    # What arrived while the model was at it stands before its answer, and was not in its prompt.
-    for known in range(version - 1, max(1, version - 1 - _LOOK_BACK), -1):
-        for body in _requests(events[:known], outcome.call, agent):
-            if hashlib.sha256(body).hexdigest() == outcome.call.prompt_hash:
-                return PromptView(body=body, sha256=outcome.call.prompt_hash, verified=True)
-            best = best or body
-    assert best is not None
+    # What arrived while the model was at it waits in the inbox: its prompt was the same without.
+    requests = list(_requests(events[: version - 1], outcome.call, agent))
+    for body in requests:
+        if hashlib.sha256(body).hexdigest() == outcome.call.prompt_hash:
+            return PromptView(body=body, sha256=outcome.call.prompt_hash, verified=True)
+    best = requests[0]
     return PromptView(body=best, sha256=hashlib.sha256(best).hexdigest(), verified=False)
 
 

@@ -10,5 +10,6 @@ from tests.workers.world import World, make_world
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = make_world()
-    monkeypatch.setattr("workers.runs.time", SimpleNamespace(time=world.clock))
+    for module in ("runs", "run_logs"):
+        monkeypatch.setattr(f"workers.{module}.time", SimpleNamespace(time=world.clock))
     return world

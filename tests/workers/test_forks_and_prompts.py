@@ -79,6 +79,21 @@ class TestAFork:
             assert (await world.run(fork.id)).waits_for != "retry"
         assert told(world) == before
 
+    async def test_reminds_nobody_and_asks_no_others(self, world: World) -> None:
+        others = Approvals(timeout=50, on_timeout="escalate", escalate_to=("slack:CBOSS",))
+        world.become(approvals=others)
+        world.model.lines = [LAUNCH, REPLY]
+        run = await world.advance(await world.write("go", reply_to=THREAD))
+        fork = await world.runs.fork(run.id, at=None, by="ann")
+        await world.runs.cancel(run.id, "ann")
+        await world.advance(run.id)
+        before = told(world)
+        for _ in range(3):
+            await world.later(51)
+        assert (await world.run(fork.id)).status is Status.PAUSED
+        assert await world.of_type(fork.id, e.ApprovalEscalated) != []
+        assert told(world) == before
+
     async def test_uses_no_approval_of_the_run_it_copies(self, world: World) -> None:
         run = await finished(world)
         assert world.effects.counted == ["bell", "rocket"]
