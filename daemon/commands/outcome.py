@@ -21,7 +21,7 @@ RUN_FAILED = 4
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`replies` are all that the run said here since (not by mail or Slack), oldest first."""
+    """`replies` are all that the run said since, oldest first."""
 
     view: View
     replies: tuple[str, ...]
@@ -32,8 +32,10 @@ def await_outcome(api: Api, run_id: str, after: int, note: Note) -> Outcome:
     replies: dict[str, str] = {}
     for kind, data in api.follow(run_id, after):
         if kind == "event":
-            if data["type"] == "reply_started" and data["to"] is None:
-                replies[data["key"]] = _written(data)
+            if data["type"] == "reply_started" and not _is_for_others(data):
+                # A question that is asked in several places is one.
+                prompt = data.get("prompt")
+                replies.setdefault(prompt["id"] if prompt else data["key"], _written(data))
         elif data["status"] == "WAITING" and data["waiting_for"] in _GOES_ON:
             note(_GOES_ON[data["waiting_for"]].format_map(data))
         elif data["status"] != "READY":
@@ -41,8 +43,13 @@ def await_outcome(api: Api, run_id: str, after: int, note: Note) -> Outcome:
     raise Unavailable(f"run {run_id} cannot be followed")
 
 
+def _is_for_others(reply: Mapping[str, Any]) -> bool:
+    return reply["kind"] == "notice" and reply.get("to") is not None
+
+
 def _written(reply: Mapping[str, Any]) -> str:
-    choices = reply["prompt"]["choices"] if reply["prompt"] else ()
+    prompt = reply.get("prompt")
+    choices = prompt["choices"] if prompt else ()
     return f"{reply['text']} ({' / '.join(choices)})" if choices else str(reply["text"])
 
 

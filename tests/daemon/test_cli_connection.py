@@ -188,7 +188,7 @@ def test_a_daemon_that_does_not_come_back_ends_the_stream(serve: Serve) -> None:
 
 def test_all_replies_since_are_found_once_each(serve: Serve) -> None:
     def reply(version: int, text: str) -> str:
-        event = {"type": "reply_started", "key": f"00-a-b:{text}", "text": text}
+        event = {"type": "reply_started", "kind": "answer", "key": f"00-a-b:{text}", "text": text}
         return f"id: {version}\nevent: reply_started\ndata: {json.dumps(event)}\n\n"
 
     again = reply(5, "two")  # sent a second time: its first outcome was not seen

@@ -438,6 +438,7 @@ def test_a_person_at_a_terminal() -> None:
         terminal.see("thinking …")
         terminal.see("assistant: \x1b[0myou said one")
         terminal.see("> ")
+        time.sleep(0.5)  # readline is deaf between showing its prompt and reading
         terminal.process.send_signal(signal.SIGINT)  # drops the line that is being typed
         terminal.see("> ")
         terminal.type("slow\n")
