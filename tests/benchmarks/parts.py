@@ -117,8 +117,13 @@ async def bench(
         finally:
             celery.close()
             await store.close()
-            for name in reversed(stack.processes.copy()):
-                await stack.stop(name)
+            for name, process in reversed(list(stack.processes.items())):
+                try:
+                    await stack.stop(name)
+                except subprocess.TimeoutExpired:  # the figures must not go for that
+                    print(f"{name} does not end by itself", file=sys.stderr)
+                    process.kill()
+                    process.wait()
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import secrets
+import signal
 import sys
 
 from rich.console import Console
@@ -36,15 +37,19 @@ def main() -> int:
         def show(phase: str, done: int, total: int) -> None:
             progress.update(task, description=phase, completed=done, total=total)
 
-        report = asyncio.run(
-            chaos(
+        async def run() -> Report:
+            task = asyncio.current_task()
+            assert task is not None
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+            return await chaos(
                 arguments.seed,
                 arguments.faults,
                 seconds=arguments.seconds or 60 + arguments.faults,
                 workers=arguments.workers,
                 show=show,
             )
-        )
+
+        report = asyncio.run(run())
     if arguments.json:
         print(json.dumps(report.as_json()))
     else:

@@ -135,6 +135,7 @@ class Injector:
     async def _caught(self, trap: Trap) -> None:
         """Wait until somebody was caught, but not for long."""
         if not self._world.traps.arm(trap):
+            await asyncio.sleep(0.05)
             return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(trap.sprung.wait(), TRAP_SECONDS)

@@ -166,7 +166,9 @@ class World:
 
     def set_clock(self, name: str, offset: float) -> None:
         """How wrong the wall clock of a process is, in seconds."""
-        self._clock(name).write_bytes(struct.pack("d", offset))
+        self._clock(name).touch()
+        with self._clock(name).open("r+b") as file:  # in place: it is read at any moment
+            file.write(struct.pack("d", offset))
 
     def _clock(self, name: str) -> Path:
         return self.folder / f"{name}.clock"

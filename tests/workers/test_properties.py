@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -28,6 +28,7 @@ WALKS = settings(
     database=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],  # making a failure smaller would take minutes
 )
 
 
