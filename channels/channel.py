@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Protocol
 
 from channels.message import Accepted, Decided, Reply, Trigger, Verdict
@@ -19,6 +20,11 @@ Decide = Callable[[Verdict], Awaitable[Decided]]
 Raises `Conflict` (somebody else decided: the text says who), `Forbidden` (this person may not),
 other `Refused`, or `Unavailable`.
 """
+
+still_ours: ContextVar[Callable[[], None]] = ContextVar("still_ours", default=lambda: None)
+"""Set while a reply is sent; raises when another worker may be sending it by now. A channel whose
+other side does not recognise the key calls it at the last moment, when all that is left is to write
+to the socket: a process may be stopped (SIGSTOP, a suspended machine) at any other."""
 
 
 class Channel(Protocol):

@@ -9,6 +9,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from channels.channel import still_ours
 from channels.errors import DeliveryFailed
 from channels.message import Reply
 from channels.settings import ChannelSettings
@@ -65,17 +66,19 @@ class SlackChannel:
     name = "slack"
 
     def __init__(self, settings: ChannelSettings) -> None:
-        token = settings.slack_bot_token
-        self._client = web_client(settings, token.get_secret_value()) if token else None
+        self._settings = settings
 
     async def send(self, reply: Reply, *, resend: bool) -> str:
-        if self._client is None:
+        token = self._settings.slack_bot_token
+        if token is None:
             raise DeliveryFailed("PONDERD_SLACK_BOT_TOKEN is not set", permanent=True)
+        client = web_client(self._settings, token.get_secret_value())
         try:
-            if reply.resolves and await _changed(self._client, reply):
-                return reply.resolves
-            posted = await _posted(self._client, reply) if resend else None
-            return posted or await _post(self._client, reply)
+            async with _checking_session() as client.session:
+                if reply.resolves and await _changed(client, reply):
+                    return reply.resolves
+                posted = await _posted(client, reply) if resend else None
+                return posted or await _post(client, reply)
         except SlackApiError as error:
             raise _delivery_failed(error) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -84,6 +87,20 @@ class SlackChannel:
 
     async def close(self) -> None:
         pass
+
+
+def _checking_session() -> aiohttp.ClientSession:
+    """Asks once more whether the reply is still ours when the connection stands: opening it takes
+    time, and Slack would take a second post for a new one."""
+
+    async def check(*_: object) -> None:
+        still_ours.get()()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(check)
+    trace.on_connection_reuseconn.append(check)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT)
+    return aiohttp.ClientSession(timeout=timeout, trace_configs=[trace])
 
 
 async def _post(client: AsyncWebClient, reply: Reply) -> str:

@@ -7,11 +7,17 @@ import asyncio
 
 import structlog
 from celery import Celery
+from kombu.transport import redis as redis_transport
 
 log = structlog.get_logger(__name__)
 
 ADVANCE = "ponderd.advance"
 QUEUE = "ponderd"
+
+
+# A poke may get lost, so nothing is kept of it to be acknowledged or put back: kombu 5.7 ends the
+# worker (AttributeError) when it puts back what was not acknowledged before a connection died.
+redis_transport.Channel.do_restore = False
 
 
 def create_app(broker_url: str) -> Celery:
@@ -30,6 +36,7 @@ def create_app(broker_url: str) -> Celery:
         # Without these a half-open connection to the broker hangs for minutes.
         broker_transport_options={
             "global_keyprefix": "ponderd:celery:",
+            "ack_emulation": False,
             "visibility_timeout": 3600,
             "socket_timeout": 10,
             "socket_connect_timeout": 2,

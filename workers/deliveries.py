@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import structlog
 
-from channels.channel import Channel
+from channels.channel import Channel, still_ours
 from channels.errors import DeliveryFailed
 from channels.message import Reply
 from workers import events as e
-from workers.leases import HeldRun
+from workers.leases import HeldRun, LeaseLost
 from workers.run import Outgoing, Run
 from workers.tool_calls import storable
 
@@ -46,6 +46,7 @@ async def deliver(
         resolves=outgoing.resolves,
     )
     held.check()
+    still_ours.set(held.check)
     try:
         channel = channels.get(outgoing.to.channel)
         if channel is None:
@@ -66,7 +67,7 @@ async def deliver(
 async def _carry(channel: Channel, reply: Reply, resend: bool) -> str:
     try:
         return await channel.send(reply, resend=resend)
-    except DeliveryFailed:
+    except (DeliveryFailed, LeaseLost):
         raise
     except Exception as error:
         # Left to the sweeper, it would be sent for ever.

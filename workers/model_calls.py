@@ -55,8 +55,10 @@ class ModelCalls:
         try:
             while True:
                 news = asyncio.create_task(held.news.wait())
-                await asyncio.wait({asking, news}, return_when=asyncio.FIRST_COMPLETED)
-                news.cancel()
+                try:
+                    await asyncio.wait({asking, news}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    news.cancel()
                 if asking.done():
                     return asking.result()
                 held.news.clear()

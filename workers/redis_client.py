@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
@@ -102,6 +102,16 @@ class _Pipeline(ClusterPipeline):
             raise
 
 
+async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel tasks that talk to the server, until all are done. Once may not be enough: up to
+    Python 3.11 `wait_for`, with which redis-py sends every command, swallows a cancellation that
+    comes when its future is done (CPython issue 86296)."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=0.2)
+
+
 async def answer(call: Awaitable[Any]) -> Any:
     """Await `call`; what keeps the server from answering becomes `Unavailable`."""
     try:
@@ -111,4 +121,9 @@ async def answer(call: Awaitable[Any]) -> Any:
             raise Unavailable(f"the state server cannot be used: {error}") from error
         raise
     except (RedisError, RedisClusterException, OSError, asyncio.IncompleteReadError) as error:
+        raise Unavailable(f"the state server cannot be used: {error}") from error
+    except RuntimeError as error:
+        # uvloop's word for a write to a connection that was closed a moment ago.
+        if "handler is closed" not in str(error):
+            raise
         raise Unavailable(f"the state server cannot be used: {error}") from error

@@ -13,6 +13,8 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError, RedisClusterException, RedisError
 
+from workers.redis_client import end_tasks
+
 log = structlog.get_logger(__name__)
 
 PING = 3.0
@@ -43,15 +45,11 @@ class News:
                 yield text
         finally:
             self._readers.discard(reader)
-            reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await reader
+            await end_tasks([reader])
 
     async def close(self) -> None:
         """End all listeners; to be called before the client is closed."""
-        for reader in self._readers:
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+        await end_tasks(self._readers)
 
     async def _read(self, heard: asyncio.Queue[str | None]) -> None:
         wait = FIRST_WAIT

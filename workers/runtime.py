@@ -29,6 +29,7 @@ from workers.leases import Leases
 from workers.llm.connect import connect as connect_model
 from workers.metrics import Metrics
 from workers.model_calls import ModelCalls, Prices
+from workers.redis_client import end_tasks
 from workers.redis_store import RedisStore
 from workers.redis_store import connect as connect_redis
 from workers.settings import WorkerSettings
@@ -177,9 +178,7 @@ class Runtime:
         if self._advancing:
             log.info("draining", runs=len(self._advancing))
             await asyncio.wait(self._advancing, timeout=timeout)
-        for task in [*self._advancing, *self._background]:
-            task.cancel()
-        await asyncio.gather(*self._advancing, *self._background, return_exceptions=True)
+        await end_tasks([*self._advancing, *self._background])
         with contextlib.suppress(Unavailable):
             await self._executor.store.report(self._owner, self._metrics.take())
         for channel in set(self._executor.channels.values()):

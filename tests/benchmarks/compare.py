@@ -76,8 +76,11 @@ def spent(system: System) -> Iterator[Spent]:
     counted.store_cpu = _since(store, _cpu(system.store()))
 
 
-async def timed(system: System, model_url: str, runs: int, tool_calls: int) -> Spent:
-    """What `runs` runs took, laid out beforehand where the system has a queue."""
+async def timed(
+    system: System, model_url: str, runs: int, tool_calls: int, every: float = 0.02
+) -> Spent:
+    """What `runs` runs took, laid out beforehand where the system has a queue; looked at `every`
+    so many seconds."""
     goal = await system.completed() + runs
     replies = await replied(model_url) + runs
     if system.queued:
@@ -87,8 +90,8 @@ async def timed(system: System, model_url: str, runs: int, tool_calls: int) -> S
         if not system.queued:
             await system.launch(new_marks(runs), tool_calls)
         # Asking the model endpoint costs the system under measurement nothing.
-        await reached(replies, lambda: replied(model_url))
-        await reached(goal, system.completed, every=0.005)
+        await reached(replies, lambda: replied(model_url), every=every)
+        await reached(goal, system.completed, every=every / 4)
     return counted
 
 

@@ -49,7 +49,13 @@ async def measure(plan: Plan) -> list[Table]:
                             seen = await arrivals(system, url, rate, seconds, TOOL_CALLS)
                         found[system.name].first += seen.first
                         found[system.name].step += seen.step
-    columns = ("p50, ms", "p99", "runs/s at 70 %", "p50, ms", "p99")
+    columns = (
+        "p50 at rest, ms",
+        "p99",
+        "70 % of its load, runs/s",
+        "p50 loaded, ms",
+        "p99 loaded",
+    )
     first, step = [], []
     for name in rest:
         load = LOAD * rates[name]

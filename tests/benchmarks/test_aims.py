@@ -3,10 +3,24 @@ it compares what was measured side by side, or does not depend on speed."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from tests.benchmarks import in_flight, latency, state, steps
-from tests.benchmarks.report import Figures, table
+from tests.benchmarks import (
+    first_step,
+    growth,
+    in_flight,
+    latency,
+    length,
+    promises,
+    state,
+    steps,
+    throughput,
+)
+from tests.benchmarks.__main__ import make_plan
+from tests.benchmarks.compare import Plan
+from tests.benchmarks.report import Figures, Table, table
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.timeout(300)]
 
@@ -38,3 +52,63 @@ async def test_a_commit_is_a_few_appends_and_stores_little_else() -> None:
     seen = shown("state", await state.measure())
     assert seen["commits per RPUSH, 1 at a time"] > 0.2
     assert seen["a run of 20 events of 1 kB"] < 30
+
+
+# -- side by side with others, in a tenth of the time that docs/benchmarks.md took -----------------
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return make_plan(quick=True)
+
+
+@pytest.fixture(scope="module")
+def comparable(plan: Plan) -> Plan:
+    if plan.peers is None:
+        pytest.skip(plan.missing)
+    return plan
+
+
+def seen(tables: list[Table]) -> dict[str, Table]:
+    for one in tables:
+        print(f"\n{one.text()}")
+    return {one.name: one for one in tables}
+
+
+def test_others_make_fewer_steps_and_store_no_less(comparable: Plan) -> None:
+    found = seen(asyncio.run(throughput.measure(comparable)))
+    share = "of ponderd's best"
+    assert found["steps"].cell("DBOS, queue polled every 0.05 s", share) < 0.7
+    assert found["steps"].cell("LangGraph, durability async", share) < 0.8
+    kept = {
+        row[0]: found["stored"].cell(row[0], "bytes kept per step") for row in found["stored"].rows
+    }
+    assert kept["ponderd"] < 1.5 * min(kept.values())
+
+
+def test_a_step_costs_few_milliseconds_at_rest_and_under_load(plan: Plan) -> None:
+    overhead = seen(asyncio.run(first_step.measure(plan)))["step_overhead"]
+    assert overhead.cell("ponderd", "p50 at rest, ms") < 10
+    assert overhead.cell("ponderd", "p50 loaded, ms") < 20
+
+
+def test_a_run_costs_as_much_as_it_is_long(plan: Plan) -> None:
+    found = seen(asyncio.run(length.measure(plan)))
+    assert found["length_bytes"].cell("ponderd", "exponent") < 1.2
+    cpu = found["length_cpu"]
+    assert cpu.cell("ponderd", "321 steps, ms each") < 3 * cpu.cell("ponderd", "81 steps, ms each")
+
+
+def test_stored_runs_cost_nothing_but_their_place(plan: Plan) -> None:
+    found = seen(asyncio.run(growth.measure(plan)))["growth"]
+    few, many = (column for column in found.columns if column.startswith("steps/s"))
+    assert found.cell("ponderd", many) > 0.6 * found.cell("ponderd", few)
+
+
+def test_it_goes_on_at_once_after_a_yes_a_death_and_a_deploy(plan: Plan) -> None:
+    figures = shown("promises", asyncio.run(promises.measure(plan)))
+    assert figures["approval to resumed step, at rest, p99"] < 250
+    assert figures["runs that were never resumed"] == 0
+    assert figures["beyond the lease"] < 2
+    assert figures["model calls wasted by a deploy"] == 0
+    assert figures["exit code of the stopped worker"] == 0
