@@ -17,7 +17,9 @@ def receive(run: Run, message: e.MessageReceived) -> Run:
     run = replace(run, retry_at=None, heard_at=message.at)
     if command_of(message.text):
         return replace(run, commands=(*run.commands, message))
-    if run.waiting_for == "approval":
+    if run.waiting_for == "approval" or (
+        run.has_read_the_question(message.at) and not (run.inbox or run.verdict or run.over)
+    ):
         return replace(run, verdict=message, waiting_for=None)
     if run.wait:
         return join(_waited(run, "not over, a message came first."), message)

@@ -85,7 +85,7 @@ def audience(run: Run) -> tuple[Address | None, ...]:
 
 
 def begun(run: Run, event: e.ReplyStarted) -> Run:
-    return _replace_first(run, replace(run.outgoing[0], key=event.key))
+    return _replace_first(run, replace(run.outgoing[0], key=event.key, begun_at=event.at))
 
 
 def said(run: Run, receipt: str) -> Run:
@@ -114,6 +114,8 @@ def said(run: Run, receipt: str) -> Run:
         return run
     match first.kind:
         case "question":
+            if run.verdict:  # answered before the record of its arrival was there
+                return run
             return replace(run, waiting_for="approval" if run.approval else "answer")
         case "answer":
             return replace(run, over=Status.COMPLETED, paused=False)

@@ -27,6 +27,9 @@ class Status(StrEnum):
 
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
+READING_SECONDS = 1.0
+"""Nobody reads a question and answers it within less: such an answer was typed ahead."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -39,6 +42,7 @@ class Outgoing:
     text: str
     to: Address | None
     key: str | None = None
+    begun_at: float = 0
     attempts: int = 0
     prompt: Prompt | None = None
     resolves: str = ""
@@ -199,6 +203,13 @@ class Run:
         if self.wait and not self.retry_at:
             return "event" if self.wait.event else "time"
         return self.waiting_for or ("retry" if self.retry_at else None)
+
+    def has_read_the_question(self, at: float) -> bool:
+        """Whether somebody who writes at that time can have read the question of the open
+        approval, although the record of its arrival is not there yet (a worker may have died)."""
+        first = self.outgoing[0] if self.outgoing else None
+        asked = first and first.prompt and self.approval and first.prompt.id == self.approval.id
+        return bool(first and asked and first.key and at >= first.begun_at + READING_SECONDS)
 
     @property
     def owes_an_outcome(self) -> bool:

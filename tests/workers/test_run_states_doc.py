@@ -239,7 +239,8 @@ def commanding(run: Run) -> Iterator[e.Event]:
 
 
 def deciding(run: Run) -> Iterator[e.Event]:
-    yield from writing(run)
+    for message in writing(run):  # late enough to have read a question that is under way
+        yield message.model_copy(update={"at": NOW + 5})
     if not run.over:
         yield e.RunCancelled(at=NOW, by="p")
         if run.paused or run.approval:
@@ -309,6 +310,8 @@ def forget(run: Run) -> Run:
     return replace(
         run,
         version=1,
+        updated_at=NOW,
+        heard_at=NOW,
         turns=(),
         text="",
         reply=None,
