@@ -8,7 +8,7 @@ from typing import get_args
 
 from workers import events as e
 from workers.agent import Agent
-from workers.policies import Budget, Measure, Scope, address_of
+from workers.policies import Budget, Measure, Scope, places_to_ask
 from workers.run import Run, Usage
 
 ACCOUNT_TTL = 40 * 24 * 3600.0
@@ -64,7 +64,6 @@ def reached(
                 f"may spend {_OF[scope]}. Shall I go on with as much again? "
                 "Please answer yes or no."
             )
-            subject = f"Approval needed: {text}"
             return e.LimitReached(
                 at=now,
                 scope=scope,
@@ -74,7 +73,7 @@ def reached(
                 used=used,
                 allows=used + base,
                 text=text,
-                ask=tuple(address_of(person, subject=subject) for person in agent.approvals.ask),
+                ask=places_to_ask(agent.approvals.ask, text),
             )
     return None
 

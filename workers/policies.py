@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -98,8 +99,11 @@ class Budgets(Frozen):
     day: Budget = Budget()
 
 
-def address_of(person: str, *, subject: str) -> Address:
-    """Where somebody is asked who is not in the conversation."""
-    channel, _, to = person.partition(":")
-    headers = {"subject": subject} if channel == "email" else {}
-    return Address(channel=channel, to=to, headers=headers)
+def places_to_ask(people: Iterable[Person], text: str) -> tuple[Address, ...]:
+    """Where people are asked `text` who are not in the conversation."""
+    places = []
+    for person in people:
+        channel, _, to = person.partition(":")
+        headers = {"subject": f"Approval needed: {text}"} if channel == "email" else {}
+        places.append(Address(channel=channel, to=to, headers=headers))
+    return tuple(places)

@@ -8,7 +8,7 @@ from workers import events as e
 from workers.agent import Agent
 from workers.approval import digest, judge, request_text
 from workers.commands import carry_out, command_of
-from workers.policies import Busy, address_of
+from workers.policies import Busy, places_to_ask
 from workers.run import Outgoing, Run
 
 _CANNOT_DECIDE = (
@@ -156,9 +156,7 @@ def _unanswered(run: Run, agent: Agent, now: float) -> e.ApprovalEscalated | e.A
     waited = now - approval.asked_at
     match policy.on_timeout:
         case "escalate" if policy.escalate_to and not approval.escalated:
-            subject = f"Approval needed: {approval.text}"
-            to = tuple(address_of(person, subject=subject) for person in policy.escalate_to)
-            return e.ApprovalEscalated(at=now, to=to)
+            return e.ApprovalEscalated(at=now, to=places_to_ask(policy.escalate_to, approval.text))
         case "deny":
             return e.ApprovalExpired(at=now, policy="deny", waited=waited)
         case _:
@@ -170,7 +168,5 @@ def _use(call: e.ToolCall, run: Run, agent: Agent, now: float) -> Step:
     if tool is None or not tool.needs_approval(call.arguments) or run.approved == digest(call):
         return CallTool(call)
     text = request_text(call)
-    ask = tuple(
-        address_of(person, subject=f"Approval needed: {text}") for person in agent.approvals.ask
-    )
+    ask = places_to_ask(agent.approvals.ask, text)
     return AskApproval(e.ApprovalRequested(at=now, text=text, digest=digest(call), ask=ask))

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from channels.message import Frozen
 from workers import events as e
 from workers.agent import Agent, Example
-from workers.policies import address_of
+from workers.policies import places_to_ask
 from workers.run import Run
 from workers.store import RunStore
 
@@ -88,8 +88,7 @@ def changed(
         f"The agent {agent.name} and its tools have changed since I began this. "
         "May I go on with the new version? Please answer yes or no."
     )
-    subject = f"Approval needed: {text}"
-    ask = tuple(address_of(person, subject=subject) for person in agent.approvals.ask)
+    ask = places_to_ask(agent.approvals.ask, text)
     return e.VersionChanged(at=now, agent_version=agent.version, text=text, ask=ask)
 
 
