@@ -15,7 +15,7 @@ from email.header import decode_header, make_header
 from email.message import Message
 from email.parser import BytesParser
 from email.policy import compat32
-from email.utils import parseaddr
+from email.utils import getaddresses, parseaddr
 
 from channels.errors import Forbidden, Malformed
 from channels.mail_names import ADDRESS, MESSAGE_ID, MailNames
@@ -225,8 +225,11 @@ def _automatic(message: Message, mail_from: str) -> str | None:
 
 
 def _sender(message: Message) -> str:
-    address = _address(_header(message, "From")) if len(message.get_all("From", [])) == 1 else None
-    if address is None:
+    # Read as it came, and only if it names one person: an encoded display name may spell another
+    # address, and of two addresses the one that was vouched for need not be the first.
+    given = [str(value)[:1_000] for value in message.get_all("From", [])]
+    address = _address(given[0]) if len(given) == 1 else None
+    if address is None or len(getaddresses(given)) != 1:
         raise Malformed("the mail has no usable From header")
     return address
 

@@ -26,12 +26,15 @@ def read_verdict(text: str) -> bool | None:
 
 
 def read_first_line(text: str) -> tuple[bool | None, str]:
-    """The verdict in the first line of a letter, and what is written below it.
+    """The verdict in the first line of a letter that is more than polite, and what is below it.
 
     People go on below their yes: with a footer, a thank you. But a yes that a later line takes
-    back ("no, wait") is none.
+    back ("no, wait") is none. What is no verdict here is none for `read_verdict` either: it goes
+    on as a message, which must not decide another approval than the one that it answers.
     """
     first, _, rest = _without_signature(text).strip().partition("\n")
+    while rest and not _said(first):
+        first, _, rest = rest.strip().partition("\n")
     verdict = read_verdict(first)
     if verdict and any(part.split()[0] in _NO or part in _NO for part in _said(rest)):
         verdict = None

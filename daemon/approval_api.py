@@ -148,7 +148,7 @@ class _Form:
             return None
         try:
             arguments = json.loads(self.arguments)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Malformed(f"the arguments are no JSON: {error}") from None
         if not isinstance(arguments, dict):
             raise Malformed("the arguments must be one JSON object: { … }")

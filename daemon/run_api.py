@@ -21,6 +21,7 @@ from workers import events as e
 from workers.reducer import fold
 from workers.run import TERMINAL
 from workers.runs import Runs
+from workers.tool_calls import storable
 from workers.views import RunPage, RunView, view
 
 POLL_SECONDS = 0.1
@@ -152,7 +153,8 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
     async def event(run_id: str, body: OutsideEvent, key: Key = None) -> RunView:
         """Something happened that the run waits for, or will: it is not lost if it comes first."""
         keys = await _keys(runs, key, run_id, body)
-        payload = body.payload if isinstance(body.payload, str) else json.dumps(body.payload)
+        text = isinstance(body.payload, str)
+        payload = storable(body.payload) if text else json.dumps(body.payload)
         await runs.event(run_id, body.name, payload, by=body.by, keys=keys)
         return await runs.show(run_id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -181,8 +182,12 @@ def _checked(agent: Agent, name: str, arguments: dict[str, Any]) -> dict[str, An
     if tool is None:
         raise RunConflict(f"agent {agent.name} has no tool {name} any more")
     try:
-        return tool.arguments.model_validate(arguments).model_dump(mode="json")
+        checked = tool.arguments.model_validate(arguments).model_dump(mode="json")
+        json.dumps(checked, ensure_ascii=False, allow_nan=False).encode()  # or it cannot be stored
+        return checked
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise Malformed(f"{name}: {where}: {first['msg']}") from None
+    except (ValueError, RecursionError):
+        raise Malformed(f"{name}: the arguments hold something that is no JSON") from None

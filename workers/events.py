@@ -130,6 +130,7 @@ class ModelInterrupted(_Event):
 
     type: Literal["model_interrupted"] = "model_interrupted"
     reason: str
+    seconds: float = Field(0, ge=0)
 
 
 class ApprovalRequested(_Event):

@@ -154,19 +154,24 @@ class Executor:
     ) -> Run:
         """Nobody is asked for what could not be done anyway."""
         assert run.call is not None
-        context = self._context(run, f"{run.id}:{run.version}")
-        problem = await objection_to(agent, run.call, context)
-        if problem is None:
-            run, _ = await held.commit(run, [request])
-        else:
-            refused = e.ToolFailed(at=held.now(), error=problem, seconds=0)
-            run, _ = await held.commit(run, [refused])
+        refused = await self._objection(held, run, agent, run.call)
+        run, _ = await held.commit(run, [refused or request])
         return run
+
+    async def _objection(
+        self, held: HeldRun, run: Run, agent: Agent, call: e.ToolCall
+    ) -> e.ToolFailed | None:
+        problem = await objection_to(agent, call, self._context(run, f"{run.id}:{run.version}"))
+        return None if problem is None else e.ToolFailed(at=held.now(), error=problem, seconds=0)
 
     async def _use_tool(
         self, held: HeldRun, run: Run, agent: Agent, call: e.ToolCall, key: str | None
     ) -> Run:
         if key is None:
+            # What was approved may be other arguments than were asked for, and some time ago.
+            if run.approved and (refused := await self._objection(held, run, agent, call)):
+                run, _ = await held.commit(run, [refused])
+                return run
             key = f"{run.id}:{run.version}"
             run, begun = await held.commit(run, [e.ToolStarted(at=held.now(), key=key)])
             if not begun:

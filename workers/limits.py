@@ -39,6 +39,8 @@ def spending(fact: e.Event) -> dict[str, float]:
     match fact:
         case e.ModelAnswered(call=call) | e.ModelRejected(call=call):
             usage = Usage().plus(call)
+        case e.ModelInterrupted(seconds=seconds):
+            usage = Usage().plus_dropped(seconds)
         case e.ToolFinished(seconds=seconds) | e.ToolFailed(seconds=seconds):
             usage = Usage().plus_tool(seconds)
         case _:

@@ -51,6 +51,7 @@ class ModelCalls:
     async def call(self, held: HeldRun, run: Run, agent: Agent) -> e.Event:
         """What the model answered, or that it did not; or that the call was dropped, because
         something arrived meanwhile after which its answer would be of no use."""
+        began = held.now()
         asking = asyncio.create_task(self._ask_or_fail(held, run, agent))
         try:
             while True:
@@ -64,7 +65,8 @@ class ModelCalls:
                 held.news.clear()
                 if reason := interrupts(run, await held.look(run), agent):
                     log.info("model call dropped", reason=reason)
-                    return e.ModelInterrupted(at=held.now(), reason=reason)
+                    now = held.now()
+                    return e.ModelInterrupted(at=now, reason=reason, seconds=now - began)
         finally:
             asking.cancel()
             await asyncio.wait({asking})

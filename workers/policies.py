@@ -65,9 +65,10 @@ BusyPolicy = Literal["queue", "collect", "interrupt", "reject"]
 class Busy(Frozen):
     """What becomes of a message that comes while the agent works on another one.
 
-    queue: it is next. collect: messages are answered together, once there was `silence` (seconds).
-    interrupt: the model call in flight is dropped and both are answered together. reject: its
-    sender is told to come back later.
+    queue: it is next. collect: messages are answered together, once there was `silence` (seconds),
+    or ten times as long after the first. interrupt: the model call in flight is dropped and both
+    are answered together; after three times the others wait. reject: its sender is told to come
+    back later.
     """
 
     policy: BusyPolicy = "queue"

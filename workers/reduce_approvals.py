@@ -10,8 +10,8 @@ from typing import Literal
 from channels.message import Address, Prompt
 from workers import events as e
 from workers.approval import decided_text, digest, replace_arguments
-from workers.reduce_messages import add, settle
-from workers.reduce_replies import ask_too, notify, resolve, say
+from workers.reduce_messages import add, others, settle
+from workers.reduce_replies import ask_too, audience, notify, resolve, say
 from workers.run import Approval, Effort, Outgoing, Run
 from workers.turns import Turn
 
@@ -42,7 +42,8 @@ def answer(run: Run, event: e.ApprovalAnswered) -> Run:
     if verdict and event.approval:  # a button was faster than this message
         run = notify(run, f"{approval.text}\n{outcome}", verdict.reply_to)
     elif verdict:
-        run = replace(run, text=verdict.text, reply_to=verdict.reply_to, listeners=())
+        listeners = others(audience(run), verdict.reply_to)  # they wait for the outcome, too
+        run = replace(run, text=verdict.text, reply_to=verdict.reply_to, listeners=listeners)
     run = resolve(run, approval, outcome)
     match approval.subject:
         case "tool":

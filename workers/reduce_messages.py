@@ -13,8 +13,7 @@ from workers.turns import Turn
 
 
 def receive(run: Run, message: e.MessageReceived) -> Run:
-    # Somebody is there: try again at once.
-    run = replace(run, retry_at=None, heard_at=message.at)
+    run = replace(_hurried(run), heard_at=message.at)
     if command_of(message.text):
         return replace(run, commands=(*run.commands, message))
     if run.waiting_for == "approval" or (
@@ -30,6 +29,20 @@ def receive(run: Run, message: e.MessageReceived) -> Run:
     return replace(run, inbox=(*run.inbox, message))
 
 
+def _hurried(run: Run) -> Run:
+    """Somebody is there: what waits is tried again at once. That try is one more than planned, or
+    a few impatient messages would use up the hours that a reply is worth."""
+    if run.retry_at is None:
+        return run
+    run = replace(run, retry_at=None)
+    if run.outgoing:
+        first = run.outgoing[0]
+        planned = first.attempts if first.beside else max(0, first.attempts - 1)
+        return replace(run, outgoing=(replace(first, attempts=planned), *run.outgoing[1:]))
+    failures = max(0, run.effort.model_failures - 1)
+    return replace(run, effort=replace(run.effort, model_failures=failures))
+
+
 def take_up(run: Run, message: e.MessageReceived) -> Run:
     """`message` becomes the one at hand."""
     run = replace(
@@ -38,6 +51,8 @@ def take_up(run: Run, message: e.MessageReceived) -> Run:
         text=message.text,
         reply_to=message.reply_to,
         listeners=(),
+        heard_since=message.at,
+        joined=0,
         waiting_for=None,
         question=None,
         over=None,
@@ -58,7 +73,7 @@ def join(run: Run, message: e.MessageReceived) -> Run:
         run,
         text=f"{run.text}\n{message.text}",
         reply_to=message.reply_to,
-        listeners=_others((run.reply_to, *run.listeners), message.reply_to),
+        listeners=others((run.reply_to, *run.listeners), message.reply_to),
         effort=Effort(),
     )
     return _hear(run, message)
@@ -124,7 +139,7 @@ def _arrived(run: Run, event: e.EventReceived) -> Run:
     return add(run, Turn("tool", f"event {event.name}: {event.payload or 'it happened.'}"))
 
 
-def _others(places: tuple[Address | None, ...], reply_to: Address | None) -> tuple[Address, ...]:
+def others(places: tuple[Address | None, ...], reply_to: Address | None) -> tuple[Address, ...]:
     """The places besides `reply_to`, each once: one answer serves all who are there."""
     seen = {(reply_to.channel, reply_to.to)} if reply_to else set()
     others = []

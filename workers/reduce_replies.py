@@ -39,16 +39,15 @@ def notify(run: Run, text: str, to: Address | None, *, resolves: str = "") -> Ru
 
 
 def resolve(run: Run, approval: Approval, outcome: str) -> Run:
-    """The approval is over: nobody is asked any more, and everybody who was asked is told."""
-    run = replace(
-        run,
-        approval=None,
-        outgoing=tuple(
-            out
-            for out in run.outgoing
-            if out.key or not (out.prompt and out.prompt.id == approval.id)
-        ),
-    )
+    """The approval is over: nobody is asked any more, and everybody who was asked is told. A
+    question that is under way must not hold up what was decided: it is given up soon."""
+    outgoing = []
+    for out in run.outgoing:
+        if not (out.prompt and out.prompt.id == approval.id):
+            outgoing.append(out)
+        elif out.key:
+            outgoing.append(replace(out, beside=True))
+    run = replace(run, approval=None, outgoing=tuple(outgoing))
     places = {(address.channel, address.to) for address in audience(run) if address}
     last = {(posted.to.channel, posted.to.to): posted for posted in approval.posted}
     for posted in approval.posted:

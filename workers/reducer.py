@@ -47,7 +47,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             return messages.receive(run, event)
         case e.MessagesJoined():
             inbox = run.inbox
-            run = replace(run, inbox=())
+            run = replace(run, inbox=(), joined=run.joined + 1)
             for message in inbox:
                 run = messages.join(run, message)
             return run
@@ -64,7 +64,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
         case e.ModelFailed():
             return _fail_model(run, event)
         case e.ModelInterrupted():
-            return run
+            return replace(run, usage=run.usage.plus_dropped(event.seconds))
         case e.ApprovalRequested():
             return approvals.request(run, event, "tool", event.digest)
         case e.LimitReached():

@@ -108,6 +108,10 @@ class Usage:
             self.cost + call.cost,
         )
 
+    def plus_dropped(self, seconds: float) -> Usage:
+        """A model call that was dropped: the server did not say how many tokens it took."""
+        return replace(self, model_calls=self.model_calls + 1, seconds=self.seconds + seconds)
+
     def plus_tool(self, seconds: float) -> Usage:
         return replace(self, tool_calls=self.tool_calls + 1, seconds=self.seconds + seconds)
 
@@ -149,6 +153,10 @@ class Run:
     """Who wrote the message at hand, as `channels.message.principal` names people."""
     first_sender: str = ""
     heard_at: float = 0
+    heard_since: float = 0
+    """When the message at hand came; `heard_at` is when the newest did."""
+    joined: int = 0
+    """How often others were joined to the message at hand."""
     inbox: tuple[e.MessageReceived, ...] = ()
     """Messages that arrived meanwhile; each is handled, and answered, in its turn."""
     commands: tuple[e.MessageReceived, ...] = ()

@@ -16,6 +16,13 @@ _CANNOT_DECIDE = (
 )
 _BUSY = "I am still busy with the message before and did not take this one. Please send it later."
 
+INTERRUPTIONS = 3
+"""How often one message may be put off for others (policy interrupt): then it is answered, and
+those that come meanwhile wait, or somebody who never stops writing would never hear anything."""
+
+LONGEST_SILENCE = 10
+"""How many times its `silence` policy collect waits at most, for people who are never silent."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallModel:
@@ -88,9 +95,9 @@ def next_step(run: Run, agent: Agent, now: float) -> Step:
     if run.wait:
         over = run.wait.until is not None and run.wait.until <= now
         return Record(e.WaitEnded(at=now)) if over else Wait(run.wait.until)
-    if busy.policy == "collect" and run.fresh and _still_talking(run, busy, now):
-        return Wait(run.heard_at + busy.silence)
-    if run.inbox and (busy.policy == "interrupt" or (busy.policy == "collect" and run.fresh)):
+    if busy.policy == "collect" and run.fresh and (silent := _silent_at(run, busy, now)) > now:
+        return Wait(silent)
+    if run.inbox and (_may_interrupt(run, busy) or (busy.policy == "collect" and run.fresh)):
         return Record(e.MessagesJoined(at=now))
     if run.call:
         return _use(run.call, run, agent, now)
@@ -111,14 +118,21 @@ def interrupts(before: Run, after: Run, agent: Agent) -> str:
         return "cancelled"
     if any(command_of(m.text) == "cancel" and m.authentic for m in after.commands):
         return "cancelled"
-    if agent.busy_in(after.channel).policy == "interrupt" and len(after.inbox) > len(before.inbox):
+    if _may_interrupt(before, agent.busy_in(after.channel)) and len(after.inbox) > len(
+        before.inbox
+    ):
         return "another message came"
     return ""
 
 
-def _still_talking(run: Run, busy: Busy, now: float) -> bool:
-    # Messages carry the daemon's clock: one that runs ahead must not hold anything up.
-    return run.heard_at <= now + 1 and now < run.heard_at + busy.silence
+def _silent_at(run: Run, busy: Busy, now: float) -> float:
+    if run.heard_at > now + 1:
+        return now  # messages carry the daemon's clock: one that runs ahead must not hold this up
+    return min(run.heard_at + busy.silence, run.heard_since + busy.silence * LONGEST_SILENCE)
+
+
+def _may_interrupt(run: Run, busy: Busy) -> bool:
+    return busy.policy == "interrupt" and run.joined < INTERRUPTIONS
 
 
 def _while_paused(run: Run, now: float) -> Step:

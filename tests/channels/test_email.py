@@ -164,11 +164,27 @@ class TestParse:
             "undisclosed:;",
             "(" * 900,
             "ann@team.test\r\nFrom: eve@evil.test",
+            "boss@team.test, ann@team.test",
+            "boss@team.test <ann@team.test>",
+            "<boss@team.test> <ann@team.test>",
+            "us: boss@team.test; ann@team.test",
         ],
     )
     def test_a_mail_without_a_usable_sender_is_refused(self, sender: str) -> None:
         with pytest.raises(Malformed):
             read(mail(From=sender))
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "=?utf-8?q?boss=40team.test?=",
+            "=?utf-8?q?boss=40team.test=2C?=",
+            "=?utf-8?b?PGJvc3NAdGVhbS50ZXN0Pg==?=",
+            '"boss@team.test,"',
+        ],
+    )
+    def test_a_display_name_is_not_the_sender(self, name: str) -> None:
+        assert trigger(mail(From=f"{name} <ann@team.test>")).sender == "ann@team.test"
 
     def test_headers_are_decoded_and_stay_on_one_line(self) -> None:
         parsed = trigger(mail(Subject="=?utf-8?q?Gr=C3=BC=C3=9Fe=0D=0ABcc=3A_x?="))

@@ -32,6 +32,9 @@ def test_anything_else_is_neither(text: str) -> None:
         ("Hello,\nyes", (None, "yes")),
         ("yes\n-- \nno", (True, "")),
         ("no\nyes", (False, "yes")),
+        ("Thanks!\n\nYes\nAnn", (True, "Ann")),
+        ("Danke,\nnein", (False, "")),
+        ("Thanks!", (None, "")),
         ("", (None, "")),
     ],
 )

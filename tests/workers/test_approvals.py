@@ -12,7 +12,7 @@ import pytest
 from channels.errors import Conflict, DeliveryFailed, Forbidden, Malformed
 from channels.message import Address, Verdict
 from tests.workers.payments import ANN, BOB, EDITED, EVE, PAY, asked, with_payments
-from tests.workers.world import MAILBOX, REPLY, THREAD, World
+from tests.workers.world import CALLBACK, MAILBOX, REPLY, THREAD, World
 from workers import events as e
 from workers.approval import digest
 from workers.policies import Approvals, Busy
@@ -282,6 +282,17 @@ class TestEditedArguments:
         assert (await world.approval(run.id)).status == "open"
         assert await world.of_type(run.id, e.ApprovalAnswered) == []
 
+    async def test_that_cannot_be_done_are_not(self, world: World) -> None:
+        run = await asked(world)
+        await world.decide(run.id, True, ANN, arguments={"to": "nobody", "euro": 20})
+        assert world.effects.counted == []
+        assert "no account nobody" in world.model.prompts[1][-1]["content"]
+
+    async def test_must_be_what_can_be_stored(self, world: World) -> None:
+        run = await asked(world)
+        with pytest.raises(Malformed, match="pay: "):
+            await world.decide(run.id, True, ANN, arguments={"to": "\ud800", "euro": 20})
+
     async def test_make_no_sense_with_a_no(self, world: World) -> None:
         run = await asked(world)
         with pytest.raises(Malformed):
@@ -380,3 +391,32 @@ async def test_a_policy_that_cannot_decide_leaves_it_to_a_person(world: World) -
     world.become(tools=(replace(pay, approval=broken),))
     world.model.lines = [PAY | {"euro": 1}, REPLY]
     assert (await world.advance(await world.write())).waits_for == "approval"
+
+
+class TestTheOutcome:
+    async def test_is_for_whoever_asked_also_when_others_write(self, world: World) -> None:
+        run = await asked(with_payments(world), reply_to=CALLBACK)
+        boss = {"channel": "email", "sender": "boss@example.com", "reply_to": MAILBOX}
+        await world.say(run.id, "what is this for?", **boss)
+        assert (world.channel.texts[-1], world.mail.texts[-1]) == ("all done", "all done")
+
+    async def test_is_for_all_whose_messages_were_joined(self, world: World) -> None:
+        with_payments(world).become(approvals=Approvals(), busy={"default": Busy(policy="collect")})
+        bob = Address(channel="webhook", to="https://example.com/bob")
+        run_id = await world.write("pay zoe", reply_to=CALLBACK)
+        await world.write("and tell me", sender="bob", reply_to=bob)
+        await world.later(6)
+        await world.say(run_id, "yes", reply_to=CALLBACK)
+        told = [reply.to for reply, _ in world.channel.sent if reply.kind == "answer"]
+        assert sorted(told, key=str) == sorted([CALLBACK, bob], key=str)
+
+    async def test_does_not_wait_until_the_question_can_be_delivered(self, world: World) -> None:
+        with_payments(world)
+        world.channel.failures = [DeliveryFailed("away") for _ in range(50)]
+        run_id = await world.write("pay zoe", reply_to=CALLBACK)
+        await world.advance(run_id)
+        await world.later(100)
+        await world.decide(run_id, True, ANN)
+        for _ in range(3):
+            await world.later(60)
+        assert world.effects.counted == ["50 to zoe"]

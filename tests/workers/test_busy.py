@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from channels.errors import DeliveryFailed, ModelFailed
 from channels.message import Address
 from tests.workers.world import CALLBACK, LAUNCH, LOOK, RING, Thought, World
 from workers import events as e
@@ -80,6 +81,14 @@ class TestCollect:
         assert "one" in content
         assert "two" in content
 
+    async def test_answers_also_those_who_are_never_silent(self, world: World) -> None:
+        busy(world, "collect")
+        run = await world.advance(await world.write("one", reply_to=CALLBACK))
+        for _ in range(51):
+            await world.later(1)
+            await world.say(run.id, "and", reply_to=CALLBACK)
+        assert world.channel.texts == ["first"]
+
     async def test_answers_everybody_whose_message_was_joined(self, world: World) -> None:
         busy(world, "collect")
         run_id = await world.write("one", reply_to=CALLBACK)
@@ -124,7 +133,7 @@ class TestInterrupt:
         assert thought.dropped
         run = await only_run(world)
         assert world.channel.texts == ["second"]
-        assert [len(world.model.prompts), run.usage.model_calls] == [2, 1]
+        assert [len(world.model.prompts), run.usage.model_calls] == [2, 2]
         assert world.model.prompts[1][-1]["content"].endswith("one\ntwo")
         [interrupted] = await world.of_type(run.id, e.ModelInterrupted)
         assert interrupted.reason == "another message came"
@@ -243,3 +252,41 @@ class TestAPolicy:
         assert world.effects.counted == []
         assert {r.to.to for r, _ in world.channel.sent[1:]} == {ELSEWHERE.to, CALLBACK.to}
         assert (await world.run(run_id)).status is Status.COMPLETED
+
+
+async def test_somebody_who_never_stops_writing_is_answered(world: World) -> None:
+    """A message during every model call: some calls are dropped, and paid for, but not all."""
+    busy(world, "interrupt")
+    world.model.lines = [LOOK, LOOK, LOOK, LOOK, says("done")]
+
+    async def another(call: int) -> None:
+        if call < 50:
+            await world.write("and", reply_to=CALLBACK)
+
+    world.model.before_answer = another
+    run = await world.advance(await world.write("one", reply_to=CALLBACK))
+    assert world.effects.counted == ["sky"]  # of the first three calls nothing came
+    assert world.channel.texts[0] == "done"
+    assert run.usage.model_calls == len(world.model.prompts)
+
+
+class TestImpatience:
+    """Every message makes what waits be tried again at once; that costs none of its attempts."""
+
+    async def test_does_not_use_up_the_hours_that_a_reply_is_worth(self, world: World) -> None:
+        world.channel.failures = [DeliveryFailed("away") for _ in range(9)]
+        run_id = await world.write("one", reply_to=CALLBACK)
+        await world.advance(run_id)
+        for _ in range(8):
+            await world.say(run_id, "hello?", reply_to=CALLBACK)
+        for _ in range(9):
+            await world.later(30)
+        assert len(world.channel.sent) == 9
+
+    async def test_does_not_give_up_a_model_server_that_starts_again(self, world: World) -> None:
+        world.model.lines = [*(ModelFailed("away") for _ in range(6)), says("done")]
+        run_id = await world.write("one", reply_to=CALLBACK)
+        await world.advance(run_id)
+        for _ in range(6):
+            await world.say(run_id, "hello?", reply_to=CALLBACK)
+        assert set(world.channel.texts) == {"done"}

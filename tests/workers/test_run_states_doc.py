@@ -325,6 +325,7 @@ def forget(run: Run) -> Run:
         approval=run.approval and forget_times(run.approval),
         extended=dict.fromkeys(run.extended, 1),
         under_way=False,
+        joined=0,
         effort=replace(run.effort, mode=None, last_rejection=None, model_failures=0),
         usage=Usage(),
     )
