@@ -26,24 +26,35 @@ class Decisions(RunLogs):
         """Raises `NotFound`."""
         run_id, _, version = approval_id.rpartition(":")
         events = await self.events(run_id) if version.isdecimal() and len(version) < 8 else ()
-        launched = events[0] if events else None
-        agent = self._agents.get(launched.agent) if isinstance(launched, e.RunLaunched) else None
-        approvers = agent.approvals.approvers if agent else ()
-        found = approval_view(events, int(version), approvers) if events else None
+        found = self._shown(events, int(version)) if events else None
         if found is None:
             raise NotFound(f"there is no approval {approval_id}")
         return found
 
     async def approvals(self) -> list[ApprovalView]:
-        """All that are open, oldest first; at most those of the newest 500 runs that wait."""
+        """All that are open, oldest first."""
         found = []
         for status in (Status.WAITING, Status.PAUSED):
-            page = await self._store.list_runs(status=status, agent=None, limit=500, cursor=None)
-            for head in page.heads:
-                run = fold(await self.events(head.id)) if head.waiting_for == "approval" else None
-                if run and run.approval:
-                    found.append(await self.approval(run.approval.id))
+            cursor, more = None, True
+            while more:
+                page = await self._store.list_runs(
+                    status=status, agent=None, limit=500, cursor=cursor
+                )
+                for head in page.heads:
+                    if head.waiting_for != "approval":
+                        continue
+                    events = await self.events(head.id)
+                    approval = fold(events).approval
+                    version = int(approval.id.rpartition(":")[2]) if approval else 0
+                    if view := self._shown(events, version):
+                        found.append(view)
+                cursor, more = page.cursor, page.cursor is not None
         return sorted(found, key=lambda approval: approval.asked_at)
+
+    def _shown(self, events: Sequence[e.Event], version: int) -> ApprovalView | None:
+        launched = events[0]
+        agent = self._agents.get(launched.agent) if isinstance(launched, e.RunLaunched) else None
+        return approval_view(events, version, agent.approvals.approvers if agent else ())
 
     async def decide(
         self,

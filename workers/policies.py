@@ -32,7 +32,7 @@ def _person(value: str) -> str:
     return value.lower() if channel != "slack" else value
 
 
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=1e10)]
 Person = Annotated[str, AfterValidator(_person)]
 """A person as a channel proves them, `slack:U0123`; where approvers are listed also with `*`."""
 

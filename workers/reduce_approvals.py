@@ -59,7 +59,7 @@ def answer(run: Run, event: e.ApprovalAnswered) -> Run:
 def remind(run: Run, event: e.ApprovalReminded) -> Run:
     if run.approval is None:
         return run
-    approval = replace(run.approval, reminders=run.approval.reminders + 1)
+    approval = replace(run.approval, reminded_at=event.at)
     places = {(posted.to.channel, posted.to.to): posted.to for posted in approval.posted}
     text = f"Still waiting: {approval.text}"
     return _ask_again(replace(run, approval=approval), text, places.values())
@@ -68,7 +68,7 @@ def remind(run: Run, event: e.ApprovalReminded) -> Run:
 def escalate(run: Run, event: e.ApprovalEscalated) -> Run:
     if run.approval is None:
         return run
-    approval = replace(run.approval, escalated=True, asked_at=event.at, reminders=0)
+    approval = replace(run.approval, escalated=True, asked_at=event.at, reminded_at=None)
     text = f"Nobody has answered yet: {approval.text}"
     return _ask_again(replace(run, approval=approval), text, () if run.detached else event.to)
 

@@ -79,7 +79,7 @@ class Approval:
     allows: float = 0
     """Of a limit: how much may be used after a yes."""
     posted: tuple[Posted, ...] = ()
-    reminders: int = 0
+    reminded_at: float | None = None
     escalated: bool = False
     expired: bool = False
     """The time is over and the policy was to halt: it can still be answered."""

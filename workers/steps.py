@@ -157,7 +157,9 @@ def _while_nobody_answers(run: Run, agent: Agent, now: float) -> Step:
             return Record(_unanswered(run, agent, now))
         moments.append(ends)
     if policy.remind_every is not None and approval.posted:
-        reminder = approval.asked_at + policy.remind_every * (approval.reminders + 1)
+        # The next one after the last: what a pause or a standstill left out is not made up for.
+        last = (approval.reminded_at or approval.asked_at) - approval.asked_at
+        reminder = approval.asked_at + policy.remind_every * (last // policy.remind_every + 1)
         if reminder <= now:
             return Record(e.ApprovalReminded(at=now))
         moments.append(reminder)

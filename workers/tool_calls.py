@@ -17,6 +17,9 @@ from workers.events import ToolCall, ToolFailed, ToolFinished, Waiting
 STORED_CHARS = 20_000
 """Characters of a tool result or a model answer that are kept."""
 
+LONGEST_WAIT = 1e10
+"""Seconds, 300 years: for infinity there is no moment that could be stored."""
+
 
 async def run_tool(
     agent: Agent, call: ToolCall, context: ToolContext, clock: Callable[[], float]
@@ -31,7 +34,9 @@ async def run_tool(
     seconds = time.monotonic() - started
     if isinstance(result, str):
         return ToolFinished(at=clock(), result=result[:STORED_CHARS], seconds=seconds)
-    until = None if result.seconds is None else clock() + max(0.0, result.seconds)
+    until = (
+        None if result.seconds is None else clock() + min(max(0.0, result.seconds), LONGEST_WAIT)
+    )
     if until is None and not result.event:
         return ToolFailed(at=clock(), error="it waits for nothing", seconds=seconds)
     wait = Waiting(event=storable(result.event), until=until)

@@ -3,6 +3,7 @@ is derived from them, differ from the original."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +45,16 @@ async def copy_in_redis(client: redis.Redis, text: str, count: int) -> None:
         size = min(BATCH, count - begin)
         ids = [f"{shard}-{made}-{secrets.token_hex(6)}" for _ in range(size)]
         await script(keys=keys, args=[original, *ids])
+    await _rewritten(client)  # one that it began by itself meanwhile
     await client.bgrewriteaof()
+    await _rewritten(client)
+
+
+async def _rewritten(client: redis.Redis) -> None:
+    status = {"aof_rewrite_in_progress": 1}
+    while status["aof_rewrite_in_progress"] or status["aof_rewrite_scheduled"]:
+        await asyncio.sleep(0.1)
+        status = await client.info("persistence")
 
 
 async def _run_with(client: redis.Redis, text: str) -> str:

@@ -18,7 +18,7 @@ AT_REST = 5.0
 
 
 async def measure(plan: Plan) -> list[Table]:
-    rounds, runs, seconds = (1, 60, 4.0) if plan.quick else (2, 300, 10.0)
+    rounds, runs, seconds = (1, 60, 4.0) if plan.quick else (2, 300, 8.0)
     starts: list[Start] = [systems.ponderd, systems.celery]
     if plan.peers:
         starts += [

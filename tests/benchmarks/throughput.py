@@ -39,7 +39,7 @@ async def measure(plan: Plan) -> list[Table]:
 
 async def _instant(plan: Plan) -> dict[str, dict[int, list[Spent]]]:
     """What each round of each system took, by its number of workers."""
-    rounds, runs = (2, 60) if plan.quick else (5, 300)
+    rounds, runs = (2, 60) if plan.quick else (3, 300)
     starts: list[Start] = [systems.ponderd, partial(systems.ponderd, always=True), systems.celery]
     if plan.peers:
         starts += [

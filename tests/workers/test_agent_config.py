@@ -98,6 +98,10 @@ def test_an_agent_that_is_not_named_stays(tmp_path: Path) -> None:
             "agents.deployer.approvals.timeout: 'soon' is no duration: write 90, 30s, 10m, 4h",
         ),
         (
+            "[agents.deployer.approvals]\ntimeout = inf",
+            "agents.deployer.approvals.timeout: Input should be less than or equal to",
+        ),
+        (
             '[agents.deployer.approvals]\napprovers = ["ann"]',
             "agents.deployer.approvals.approvers.0: 'ann' names nobody: write slack:U0123, ",
         ),

@@ -91,6 +91,13 @@ class TestAnApproval:
         await world.decide(run.id, True, ANN)
         assert await world.runs.approvals() == []
 
+    async def test_is_listed_however_many_wait_for_something_else(self, world: World) -> None:
+        run = await asked(world)
+        world.model.lines = [{"action": "ask_human", "text": "Which one?"}]
+        for number in range(501):
+            await world.advance(await world.write("go", conversation=f"c{number}"))
+        assert [view.run_id for view in await world.runs.approvals()] == [run.id]
+
     async def test_survives_the_worker_that_asked(self, world: World) -> None:
         run = await asked(world)
         world.clock.now += 30 * 86400

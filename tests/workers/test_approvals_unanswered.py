@@ -108,3 +108,16 @@ class TestNobodyAnswering:
         await world.later(100)
         assert world.effects.counted == ["50 to zoe"]
         assert await world.of_type(run.id, e.ApprovalExpired) == []
+
+
+async def test_reminders_that_a_pause_left_out_are_not_made_up_for(world: World) -> None:
+    with_payments(world).become(
+        approvals=Approvals(ask=("email:boss@example.com",), remind_every=3600)
+    )
+    run = await asked(world)
+    await world.runs.pause(run.id, "ann")
+    await world.advance(run.id)
+    await world.later(86400 * 10 + 1800)
+    await world.runs.resume(run.id, "ann")
+    await world.advance(run.id)
+    assert len(await world.of_type(run.id, e.ApprovalReminded)) == 1

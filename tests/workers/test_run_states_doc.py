@@ -336,7 +336,7 @@ def forget_times(approval: Approval) -> Approval:
         approval,
         text="",
         asked_at=NOW,
-        reminders=min(approval.reminders, 1),
+        reminded_at=None,
         posted=tuple({posted.to.channel: posted for posted in approval.posted}.values()),
     )
 

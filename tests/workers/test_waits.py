@@ -11,6 +11,7 @@ from tests.workers.world import CALLBACK, REPLY, Crash, World
 from workers import events as e
 from workers.agent import ToolContext, WaitFor, tool
 from workers.run import Run, Status
+from workers.tool_calls import LONGEST_WAIT
 from workers.tools.waiting import LONGEST, sleep, wait_for_event
 
 SLEEP = {"action": "sleep", "seconds": 60}
@@ -86,6 +87,20 @@ class TestASleep:
         assert (await world.run(run_id)).waits_for == "time"
         await world.later(61)
         assert (await world.run(run_id)).status is Status.COMPLETED
+
+
+async def test_a_wait_for_ever_is_one_that_can_be_stored(world: World) -> None:
+    @tool()
+    async def nap() -> WaitFor:
+        """nap"""
+        return WaitFor(seconds=float("inf"))
+
+    world.become(tools=(nap,))
+    world.model.lines = [{"action": "nap"}, REPLY]
+    run = await world.advance(await world.write())
+    assert run.waits_for == "time"
+    assert run.wait is not None
+    assert run.wait.until == pytest.approx(world.clock.now + LONGEST_WAIT)
 
 
 class TestAnEvent:
