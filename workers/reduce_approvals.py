@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from channels.message import Address, Prompt
+from channels.message import Address, Prompt, principal
 from workers import events as e
 from workers.approval import decided_text, digest, replace_arguments
 from workers.reduce_messages import add, others, settle
@@ -42,7 +42,10 @@ def answer(run: Run, event: e.ApprovalAnswered) -> Run:
     if verdict and event.approval:  # a button was faster than this message
         run = notify(run, f"{approval.text}\n{outcome}", verdict.reply_to)
     elif verdict:
-        listeners = others(audience(run), verdict.reply_to)  # they wait for the outcome, too
+        # Others wait for the outcome, too; who asked and decides is answered where they write now.
+        same = principal(verdict.via, verdict.sender) == run.sender
+        waiting = run.listeners if same else audience(run)
+        listeners = others(waiting, verdict.reply_to)
         run = replace(run, text=verdict.text, reply_to=verdict.reply_to, listeners=listeners)
     run = resolve(run, approval, outcome)
     match approval.subject:

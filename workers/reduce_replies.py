@@ -107,14 +107,14 @@ def said(run: Run, receipt: str) -> Run:
             return run
     if any(out.kind == first.kind and not out.beside for out in run.outgoing):
         return run  # others are still to be told the same
+    if run.verdict:  # answered before the record of its arrival was there
+        return run
     if run.inbox and not any(out.kind == "failure" for out in run.outgoing):
         return _next_message(run)
     if run.over:
         return run
     match first.kind:
         case "question":
-            if run.verdict:  # answered before the record of its arrival was there
-                return run
             return replace(run, waiting_for="approval" if run.approval else "answer")
         case "answer":
             return replace(run, over=Status.COMPLETED, paused=False)

@@ -311,6 +311,7 @@ async def test_pause_resume_and_cancel(world: World) -> None:
     assert "list_versions" in view["reply"]
     status, error = await world.client.post(f"/runs/{run_id}/cancel")
     assert (status, "COMPLETED" in error["error"]) == (409, True)
+    model.delay = 2
     second = await world.client.launch("assistant", "hello")
     status, view = await world.client.post(f"/runs/{second}/cancel", {"by": "ann"})
     assert (status, view["status"]) == (200, "CANCELLED")

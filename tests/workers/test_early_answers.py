@@ -42,9 +42,9 @@ ASKED: list[e.Event] = [
 SENT = e.ReplySent(at=30, receipt="1.1")
 
 
-def yes(at: float) -> e.MessageReceived:
+def yes(at: float, text: str = "yes") -> e.MessageReceived:
     return e.MessageReceived(
-        at=at, text="yes", sender="u1", via="slack", authentic=True, reply_to=THREAD
+        at=at, text=text, sender="u1", via="slack", authentic=True, reply_to=THREAD
     )
 
 
@@ -60,3 +60,11 @@ def test_counts_if_the_question_can_have_been_read(at: float) -> None:
 def test_withdraws_the_call_if_it_was_typed_ahead(at: float) -> None:
     run = fold([*ASKED, yes(at), SENT])
     assert run.call is None and run.approval is None
+
+
+def test_is_judged_before_what_came_after_it() -> None:
+    run = fold([*ASKED, yes(12, "no"), yes(13), SENT])
+    step = next_step(run, AGENT, 31)
+    assert isinstance(step, Record)
+    assert isinstance(step.event, e.ApprovalAnswered) and not step.event.approved
+    assert [message.text for message in run.inbox] == ["yes"]

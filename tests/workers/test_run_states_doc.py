@@ -138,6 +138,11 @@ def test_nothing_is_left_over_when_a_run_ends() -> None:
             assert run.retry_at is None  # the notice goes out at once
 
 
+def test_an_answer_that_waits_to_be_judged_answers_something() -> None:
+    for _, run in walk().runs:
+        assert run.approval or not run.verdict
+
+
 def test_nobody_is_asked_to_approve_what_is_decided() -> None:
     for _, run in walk().runs:
         for out in run.outgoing:
