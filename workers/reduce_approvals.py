@@ -43,7 +43,9 @@ def answer(run: Run, event: e.ApprovalAnswered) -> Run:
         run = notify(run, f"{approval.text}\n{outcome}", verdict.reply_to)
     elif verdict:
         # Others wait for the outcome, too; who asked and decides is answered where they write now.
+        # (The callers of a webhook or of the API are one name, but not one program.)
         same = principal(verdict.via, verdict.sender) == run.sender
+        same = same and verdict.via not in ("webhook", "api")
         waiting = run.listeners if same else audience(run)
         listeners = others(waiting, verdict.reply_to)
         run = replace(run, text=verdict.text, reply_to=verdict.reply_to, listeners=listeners)

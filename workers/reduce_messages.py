@@ -16,9 +16,9 @@ def receive(run: Run, message: e.MessageReceived) -> Run:
     run = replace(_hurried(run), heard_at=message.at)
     if command_of(message.text):
         return replace(run, commands=(*run.commands, message))
-    if run.waiting_for == "approval" or (
-        run.has_read_the_question(message.at) and not (run.inbox or run.verdict or run.over)
-    ):
+    if run.is_asking:
+        return replace(run, early=(*run.early, message))
+    if run.waiting_for == "approval":
         return replace(run, verdict=message, waiting_for=None)
     if run.wait:
         return join(_waited(run, "not over, a message came first."), message)

@@ -69,6 +69,7 @@ def detach(run: Run) -> Run:
         listeners=(),
         outgoing=tuple(replace(out, to=None, key=None) for out in run.outgoing if not out.beside),
         inbox=tuple(map(_without_address, run.inbox)),
+        early=tuple(map(_without_address, run.early)),
         commands=tuple(map(_without_address, run.commands)),
         approval=run.approval and replace(run.approval, posted=()),
         question=run.question and replace(run.question, posted=()),
@@ -84,7 +85,7 @@ def audience(run: Run) -> tuple[Address | None, ...]:
 
 
 def begun(run: Run, event: e.ReplyStarted) -> Run:
-    return _replace_first(run, replace(run.outgoing[0], key=event.key, begun_at=event.at))
+    return _replace_first(run, replace(run.outgoing[0], key=event.key))
 
 
 def said(run: Run, receipt: str) -> Run:
@@ -99,6 +100,7 @@ def said(run: Run, receipt: str) -> Run:
     if first.prompt and first.prompt.kind == "approval":
         if run.approval is None or run.approval.id != first.prompt.id:
             # Decided while the question was under way.
+            run = replace(run, inbox=run.inbox + run.early, early=())
             return _next_message(run) if run.over else run
         asked = (Posted(first.to, receipt),) if first.to else ()
         approval = replace(run.approval, posted=run.approval.posted + asked)
@@ -107,8 +109,7 @@ def said(run: Run, receipt: str) -> Run:
             return run
     if any(out.kind == first.kind and not out.beside for out in run.outgoing):
         return run  # others are still to be told the same
-    if run.verdict:  # answered before the record of its arrival was there
-        return run
+    run = _hear_early(run)
     if run.inbox and not any(out.kind == "failure" for out in run.outgoing):
         return _next_message(run)
     if run.over:
@@ -163,6 +164,18 @@ def _given_up(run: Run) -> Run:
     run = said(run, "")
     if run.approval and approval:
         run = replace(run, approval=replace(run.approval, posted=approval.posted))
+    return run
+
+
+def _hear_early(run: Run) -> Run:
+    """What came while the question was on its way may answer it, or have been typed ahead: it
+    neither approves nor withdraws anything, and its sender is asked again."""
+    early, run = run.early, replace(run, early=())
+    if run.inbox or run.approval is None:
+        return replace(run, inbox=run.inbox + early)
+    text = f"I was only just asking when you wrote. Please answer again: {run.approval.text}"
+    for message in early:
+        run = notify(run, text, message.reply_to)
     return run
 
 

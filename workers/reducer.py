@@ -218,7 +218,7 @@ def _cancel(run: Run, event: e.RunCancelled) -> Run:
     notice = f"Cancelled by {event.by}." + (f" {event.reason}" if event.reason else "")
     begun = tuple(out for out in run.outgoing if out.key or out.kind == "notice")
     answering = any(out.key and not out.beside for out in begun)  # may have arrived: finish it
-    owed = [message.reply_to for message in run.inbox]
+    owed = [message.reply_to for message in (*run.inbox, *run.early)]
     if run.verdict:
         owed.insert(0, run.verdict.reply_to)
     elif run.owes_an_outcome and not answering:
@@ -232,6 +232,7 @@ def _cancel(run: Run, event: e.RunCancelled) -> Run:
         retry_at=None,
         verdict=None,
         inbox=(),
+        early=(),
         wait=None,
         call=run.call if run.call_key else None,  # begun: its outcome is still to be recorded
         outgoing=begun + tuple(Outgoing("failure", notice, to) for to in owed),

@@ -27,9 +27,6 @@ class Status(StrEnum):
 
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
-READING_SECONDS = 1.0
-"""Nobody reads a question and answers it within less: such an answer was typed ahead."""
-
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -42,7 +39,6 @@ class Outgoing:
     text: str
     to: Address | None
     key: str | None = None
-    begun_at: float = 0
     attempts: int = 0
     prompt: Prompt | None = None
     resolves: str = ""
@@ -159,6 +155,8 @@ class Run:
     """How often others were joined to the message at hand."""
     inbox: tuple[e.MessageReceived, ...] = ()
     """Messages that arrived meanwhile; each is handled, and answered, in its turn."""
+    early: tuple[e.MessageReceived, ...] = ()
+    """Messages that came while the question of an approval was on its way."""
     commands: tuple[e.MessageReceived, ...] = ()
     """Messages like /pause, not yet carried out."""
     call: e.ToolCall | None = None
@@ -212,12 +210,13 @@ class Run:
             return "event" if self.wait.event else "time"
         return self.waiting_for or ("retry" if self.retry_at else None)
 
-    def has_read_the_question(self, at: float) -> bool:
-        """Whether somebody who writes at that time can have read the question of the open
-        approval, although the record of its arrival is not there yet (a worker may have died)."""
+    @property
+    def is_asking(self) -> bool:
+        """The question of the open approval is on its way, and may have been read or not."""
         first = self.outgoing[0] if self.outgoing else None
-        asked = first and first.prompt and self.approval and first.prompt.id == self.approval.id
-        return bool(first and asked and first.key and at >= first.begun_at + READING_SECONDS)
+        if first is None or first.key is None or first.beside or self.over:
+            return False
+        return bool(first.prompt and self.approval and first.prompt.id == self.approval.id)
 
     @property
     def owes_an_outcome(self) -> bool:

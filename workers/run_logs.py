@@ -104,6 +104,14 @@ class RunLogs:
             raise NotFound(f"there is no run {run_id}")
         return archived, True
 
+    async def _agent_of(self, run_id: str) -> str | None:
+        """None if there is no such run, in the archive neither."""
+        if head := await self._store.head(run_id):
+            return head.agent
+        log = await self._archive.get(run_id) if self._archive else None
+        launched = e.decode(log[0]) if log else None
+        return launched.agent if isinstance(launched, e.RunLaunched) else None
+
     async def _load(self, run_id: str) -> Run:
         return fold(await self.events(run_id))
 

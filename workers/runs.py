@@ -40,10 +40,11 @@ class Runs(Decisions):
             known = ", ".join(sorted(self._agents))
             raise NotFound(f"there is no agent {agent!r}; known agents: {known}")
         now = time.time()
-        answered = await self._store.head(trigger.run_id) if trigger.run_id else None
-        if answered and (trigger.agent is None or answered.agent == agent):
-            return await self._append(answered.id, trigger.keys, _received(trigger, now))
-        if trigger.run_id:  # the proof was for another run, and vouches for nothing in this one
+        if trigger.run_id:
+            answered = await self._agent_of(trigger.run_id)
+            if answered and (trigger.agent is None or answered == agent):
+                return await self._append(trigger.run_id, trigger.keys, _received(trigger, now))
+            # The proof was for another run, and vouches for nothing in this one.
             trigger = trigger.model_copy(update={"authentic": False})
         key = conversation_key(agent, trigger.channel, trigger.source, trigger.conversation)
         launched = e.RunLaunched(

@@ -40,7 +40,7 @@ def create_app(broker: str) -> Celery:
 
 if broker := os.environ.get("BARE_BROKER"):
     app = create_app(broker)
-    starts = redis.Redis.from_url(broker)
+    starts = redis.Redis.from_url(broker, max_connections=1_000)  # by default 100 for 500 threads
     local = threading.local()
 
     @app.task(name=NOTHING)  # type: ignore[untyped-decorator]

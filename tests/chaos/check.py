@@ -110,11 +110,16 @@ def _outcomes(evidence: Evidence) -> Iterable[Violation]:
         expected = Counter(message.address for message in accepted)
         if decided := sum(len(_decisions(run.log)) for run in mine):
             expected[None] += decided  # what follows is said besides the question
+        # Whoever asked hears what came of it, too, if somebody else's message said yes or no: every
+        # message of a webhook or of the API has a callback of its own here.
+        spare = sum(len(_by_message(run.log)) for run in mine if talk.channel in ("webhook", "api"))
+        if spare:
+            expected[None] += 0
         if None in expected:  # they may be answered at any of the conversation's addresses
             said, all, expected = (_total(counts) for counts in (said, all, expected))
         for where in {*all, *expected}:
             what = f"{talk.id}: outcomes at {where or 'all addresses'}"
-            yield from _compare(what, said[where], all[where], expected[where], run_id)
+            yield from _compare(what, said[where], all[where], expected[where], run_id, spare)
     for (_, name), rest in runs.items():
         yield Violation("doubled", f"a run of nobody's conversation: {name}", rest[0].id, len(rest))
 
@@ -141,14 +146,20 @@ def _decisions(log: Iterable[e.Event]) -> list[e.ApprovalAnswered]:
     return [event for event in log if isinstance(event, e.ApprovalAnswered) and event.approval]
 
 
-def _compare(what: str, seen: int, at_most: int, expected: int, run_id: str) -> Iterable[Violation]:
+def _by_message(log: Iterable[e.Event]) -> list[e.ApprovalAnswered]:
+    return [event for event in log if isinstance(event, e.ApprovalAnswered) and not event.approval]
+
+
+def _compare(
+    what: str, seen: int, at_most: int, expected: int, run_id: str, spare: int = 0
+) -> Iterable[Violation]:
     """A notice (`at_most` counts them, too) may be the outcome of a message, "you may not decide
-    this", or be said besides, "Ana has decided"."""
+    this", or be said besides, "Ana has decided". `spare` outcomes may come besides."""
     text = f"{what}: {seen} (with notices {at_most}) instead of {expected}"
     if at_most < expected:
         yield Violation("lost", text, run_id, expected - at_most)
-    elif seen > expected:
-        yield Violation("doubled", text, run_id, seen - expected)
+    elif seen > expected + spare:
+        yield Violation("doubled", text, run_id, seen - expected - spare)
 
 
 def _notices(log: Iterable[e.Event]) -> Iterable[str]:

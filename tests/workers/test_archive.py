@@ -14,6 +14,7 @@ import pytest
 from channels.errors import StartupFailed, Unavailable
 from tests.services.ports import free_port
 from tests.services.s3_server import S3Server
+from tests.workers.world import World
 from workers.archive import (
     BATCH,
     Archive,
@@ -24,6 +25,7 @@ from workers.archive import (
     open_archive,
 )
 from workers.memory_store import MemoryStore
+from workers.runs import Runs
 from workers.settings import WorkerSettings
 from workers.store import (
     NewMessage,
@@ -257,3 +259,15 @@ def test_the_place_is_a_folder_or_s3(tmp_path: Path) -> None:
     for wrong in ("s3://", "gs://bucket", "s3://bucket?x=1"):
         with pytest.raises(StartupFailed, match="PONDERD_ARCHIVE"):
             open_archive(WorkerSettings(archive=wrong))
+
+
+async def test_a_mail_that_answers_an_archived_run_brings_it_back(
+    world: World, tmp_path: Path
+) -> None:
+    archive = FolderArchive(tmp_path)
+    world.runs = Runs(world.store, {"tester": world.agent}, lambda _: None, archive)
+    run = await world.advance(await world.write("one"))
+    world.clock.now += 100
+    assert await archive_finished(world.store, archive, keep=10, now=world.clock.now, limit=9) == 1
+    assert await world.write("two", run_id=run.id, channel="email", conversation="<m@x>") == run.id
+    assert (await world.advance(run.id)).turns[0].text == "one"

@@ -1,4 +1,4 @@
-"""A yes that comes while the question is still on its way: read, or typed ahead?"""
+"""An answer that comes while the question is still on its way: read, or typed ahead?"""
 
 from __future__ import annotations
 
@@ -6,23 +6,14 @@ import pytest
 
 from channels.message import Address, Prompt
 from workers import events as e
-from workers.agent import Agent, tool
 from workers.approval import digest, request_text
 from workers.reducer import fold
-from workers.steps import Record, next_step
 
 THREAD = Address(channel="slack", to="C1", thread="1")
 CALL = e.ToolCall(tool="pay", arguments={})
 RECEIPT = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=1)
 
 
-@tool(approval="always")
-def pay() -> str:
-    """pay"""
-    return "paid"
-
-
-AGENT = Agent("payer", "", "", tools=(pay,))
 ASKED: list[e.Event] = [
     e.RunLaunched(
         at=0, run_id="00-r", agent="payer", agent_version="1", channel="slack", conversation="c"
@@ -48,23 +39,25 @@ def yes(at: float, text: str = "yes") -> e.MessageReceived:
     )
 
 
-@pytest.mark.parametrize("at", [11.0, 29.0])
-def test_counts_if_the_question_can_have_been_read(at: float) -> None:
-    run = fold([*ASKED, yes(at), SENT])
-    step = next_step(run, AGENT, 31)
-    assert isinstance(step, Record)
-    assert isinstance(step.event, e.ApprovalAnswered) and step.event.approved
+@pytest.mark.parametrize("text", ["yes", "no", "well"])
+def test_decides_nothing_and_is_asked_for_again(text: str) -> None:
+    run = fold([*ASKED, yes(12, text), SENT])
+    assert run.approval and run.waiting_for == "approval" and run.call == CALL
+    [notice] = run.outgoing
+    assert notice.kind == "notice" and "answer again" in notice.text and notice.to == THREAD
 
 
-@pytest.mark.parametrize("at", [5.0, 10.5])
-def test_withdraws_the_call_if_it_was_typed_ahead(at: float) -> None:
-    run = fold([*ASKED, yes(at), SENT])
+def test_that_came_before_the_question_withdraws_the_call() -> None:
+    run = fold([*ASKED[:-1], yes(5), ASKED[-1], SENT])
     assert run.call is None and run.approval is None
 
 
-def test_is_judged_before_what_came_after_it() -> None:
-    run = fold([*ASKED, yes(12, "no"), yes(13), SENT])
-    step = next_step(run, AGENT, 31)
-    assert isinstance(step, Record)
-    assert isinstance(step.event, e.ApprovalAnswered) and not step.event.approved
-    assert [message.text for message in run.inbox] == ["yes"]
+def test_is_not_lost_when_a_button_decides_meanwhile() -> None:
+    pressed = e.ApprovalAnswered(at=13, approved=True, by="u2", via="slack", approval="00-r:4")
+    run = fold([*ASKED, yes(12), pressed, SENT])
+    assert run.approved and [message.text for message in run.inbox] == ["yes"]
+
+
+def test_is_told_of_a_cancel() -> None:
+    run = fold([*ASKED, yes(12), e.RunCancelled(at=13, by="u2"), SENT])
+    assert [(out.kind, out.to) for out in run.outgoing] == [("failure", THREAD)]
