@@ -181,7 +181,10 @@ def _unanswered(run: Run, agent: Agent, now: float) -> e.ApprovalEscalated | e.A
 
 def _use(call: e.ToolCall, run: Run, agent: Agent, now: float) -> Step:
     tool = agent.tool(call.tool)
-    if tool is None or not tool.needs_approval(call.arguments) or run.approved == digest(call):
+    # A fork repeats what the run did that it was made from: not without somebody's yes.
+    repeats = run.detached and tool is not None and not tool.idempotent
+    needed = tool is not None and (repeats or tool.needs_approval(call.arguments))
+    if not needed or run.approved == digest(call):
         return CallTool(call)
     text = request_text(call)
     ask = places_to_ask(agent.approvals.ask, text)

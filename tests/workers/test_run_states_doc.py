@@ -124,7 +124,12 @@ def test_no_message_is_left_without_an_outcome() -> None:
     for agent, run in walk().runs:
         if isinstance(next_step(run, agent, FAR), Wait) and not run.paused:
             assert run.over or run.waits_for, run
-            assert not run.inbox and not run.outgoing and not run.call_key and not run.commands
+            assert (
+                not (run.inbox or run.early)
+                and not run.outgoing
+                and not run.call_key
+                and not run.commands
+            )
         if run.over is None:  # what is said now is said about the message at hand
             assert len({out.text for out in run.outgoing if not out.beside}) <= 1
 
@@ -222,7 +227,7 @@ People = Callable[[Run], Iterator[e.Event]]
 
 
 def writing(run: Run) -> Iterator[e.Event]:
-    if not run.inbox:
+    if not (run.inbox or run.early):
         yield from MESSAGES
 
 
@@ -236,7 +241,7 @@ def steering(run: Run) -> Iterator[e.Event]:
 
 
 def commanding(run: Run) -> Iterator[e.Event]:
-    if not run.inbox:
+    if not (run.inbox or run.early):
         yield MESSAGES[0]
     if not run.commands:
         for word in ("/pause", "/resume", "/cancel"):
@@ -258,7 +263,7 @@ def deciding(run: Run) -> Iterator[e.Event]:
 
 
 def waking(run: Run) -> Iterator[e.Event]:
-    if not run.inbox:
+    if not (run.inbox or run.early):
         yield MESSAGES[0]
     if not run.mailbox:
         yield e.EventReceived(at=NOW, name="x")
