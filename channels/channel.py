@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Protocol
 
-from channels.message import Accepted, Decided, Reply, Trigger, Verdict
+from channels.message import Accepted, Decided, Reaction, Reply, Trigger, Verdict
 
 Accept = Callable[[Trigger], Awaitable[Accepted]]
 """Stores a trigger durably and returns; a channel acknowledges to its sender only afterwards.
@@ -20,6 +20,9 @@ Decide = Callable[[Verdict], Awaitable[Decided]]
 Raises `Conflict` (somebody else decided: the text says who), `Forbidden` (this person may not),
 other `Refused`, or `Unavailable`.
 """
+
+React = Callable[[Reaction], Awaitable[None]]
+"""Notes what somebody thinks of an answer. Raises `Unavailable`."""
 
 still_ours: ContextVar[Callable[[], None]] = ContextVar("still_ours", default=lambda: None)
 """Set while a reply is sent; raises when another worker may be sending it by now. A channel whose

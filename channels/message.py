@@ -89,6 +89,16 @@ class Verdict(Frozen):
     remark: str = ""
 
 
+class Reaction(Frozen):
+    """Somebody reacted to one of our messages: `value` from 0 (bad) to 1 (good). `message` is the
+    channel's id of it, `by` a `principal`."""
+
+    channel: str
+    message: str
+    by: str
+    value: float = Field(ge=0, le=1)
+
+
 class Decided(Frozen):
     """The verdict counts. `text` tells its giver so."""
 

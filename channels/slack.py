@@ -15,9 +15,9 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from channels.channel import Accept, Decide
+from channels.channel import Accept, Decide, React
 from channels.errors import Malformed, Refused, StartupFailed, Unavailable
-from channels.message import Address, Attachment, Ignored, Trigger
+from channels.message import Address, Attachment, Ignored, Reaction, Trigger, principal
 from channels.settings import ChannelSettings
 from channels.slack_click import Answers, Click, parse_click
 from channels.slack_send import reason_of, web_client
@@ -37,7 +37,7 @@ _WRONG_TOKEN = ("invalid_auth", "not_authed", "account_inactive", "token_revoked
 log = structlog.get_logger(__name__)
 
 
-def parse(body: dict[str, Any]) -> Trigger | Ignored:
+def parse(body: dict[str, Any]) -> Trigger | Reaction | Ignored:
     """An event that Slack sent and signed. Raises Malformed."""
     if body.get("type") != "event_callback":
         return Ignored(reason=f"not an event: {_shown(body.get('type'))}")
@@ -45,6 +45,8 @@ def parse(body: dict[str, Any]) -> Trigger | Ignored:
     if not isinstance(event, dict):
         raise Malformed("event: expected an object")
     kind, subtype = event.get("type"), event.get("subtype")
+    if kind == "reaction_added":
+        return _reaction(event, _own_user(body))
     if kind != "app_mention" and not (kind == "message" and event.get("channel_type") == "im"):
         return Ignored(reason=f"neither a mention nor a direct message: {_shown(kind)}")
     if subtype not in _SPOKEN:
@@ -71,6 +73,27 @@ def parse(body: dict[str, Any]) -> Trigger | Ignored:
     )
 
 
+GOOD = frozenset({"+1", "thumbsup", "white_check_mark", "heart", "tada", "100", "pray"})
+BAD = frozenset({"-1", "thumbsdown", "x", "no_entry", "confused", "disappointed"})
+"""Slack's names of reactions, without a skin tone."""
+
+
+def _reaction(event: dict[str, Any], own_user: str | None) -> Reaction | Ignored:
+    item = event.get("item")
+    name = str(event.get("reaction") or "").partition("::")[0]
+    if not isinstance(item, dict) or item.get("type") != "message" or name not in GOOD | BAD:
+        return Ignored(reason=f"no reaction that says good or bad: {_shown(name)}")
+    user = id_field(event, "user")
+    if user == own_user:
+        return Ignored(reason="our own reaction")
+    return Reaction(
+        channel="slack",
+        message=f"{id_field(item, 'channel')}:{id_field(item, 'ts')}",
+        by=principal("slack", user),
+        value=float(name in GOOD),
+    )
+
+
 def _shown(value: object) -> str:
     return one_line(str(value), 60) if isinstance(value, str) else type(value).__name__
 
@@ -93,7 +116,7 @@ def _files(files: object) -> Iterable[Attachment]:
                 )
 
 
-def build_app(settings: ChannelSettings, accept: Accept, decide: Decide) -> AsyncApp:
+def build_app(settings: ChannelSettings, accept: Accept, decide: Decide, react: React) -> AsyncApp:
     """The Bolt app that both HTTP and Socket Mode feed.
 
     It acknowledges an event only after `accept` returned, and a pressed button after `decide`
@@ -120,6 +143,8 @@ def build_app(settings: ChannelSettings, accept: Accept, decide: Decide) -> Asyn
                     await accept(trigger)
                 case Click() as click:
                     await press(click)
+                case Reaction() as reaction:
+                    await react(reaction)
         except Refused as error:
             log.warning("slack event refused", error=str(error))
         return BoltResponse(status=200)

@@ -96,6 +96,33 @@ class Api:
         body = {"at": at, "text": text, "by": by}
         return self._view("POST", f"{_run(run_id)}/fork", body, _new_key())
 
+    def feedback(
+        self, run_id: str, value: float, *, by: str, source: str, answer: int | None = None
+    ) -> View:
+        body: dict[str, Any] = {"value": value, "by": by, "source": source}
+        if answer is not None:
+            body["answer"] = answer
+        return self._view("POST", f"{_run(run_id)}/feedback", body)
+
+    def ledger(self, agent: str) -> Iterator[dict[str, Any]]:
+        """An agent's model calls and their outcomes, oldest first."""
+        after: str | None = ""
+        while after is not None:
+            page = self.get("/thinking/ledger", agent=agent, after=after, limit=5000)
+            yield from page["entries"]
+            after = page["next"]
+
+    def thinking(self) -> View:
+        found: View = self.get("/thinking")
+        return found
+
+    def tune_thinking(self, price: float | None) -> View:
+        return self._view("PUT", "/thinking", {"price": price})
+
+    def forget_thinking(self, agent: str | None) -> View:
+        query = "" if agent is None else f"?{urlencode({'agent': agent})}"
+        return self._view("DELETE", f"/thinking/ledger{query}")
+
     def event(self, run_id: str, name: str, payload: Any, *, by: str) -> View:
         body = {"name": name, "payload": payload, "by": by}
         return self._view("POST", f"{_run(run_id)}/events", body, _new_key())

@@ -10,7 +10,7 @@ import typer
 
 from channels.errors import PonderdError, StartupFailed, Unauthenticated, Unavailable
 from channels.text import one_line
-from daemon.commands import runs
+from daemon.commands import runs, thinking
 from daemon.commands.approvals import approvals
 from daemon.commands.replay import replay
 from daemon.commands.terminal import Json, coloured, complain, emit_json, say
@@ -40,6 +40,7 @@ app = typer.Typer(
 )
 runs.app.command(epilog="Example: ponderd runs replay 0c-mha1v2k8-9f3c1a2b7d --model small")(replay)
 app.add_typer(runs.app, name="runs")
+app.add_typer(thinking.app, name="thinking")
 app.command(epilog="Example: ponderd approvals")(approvals)
 
 LogsAsJson = Annotated[bool, typer.Option("--json", help="Log in JSON, one object per line.")]

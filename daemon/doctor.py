@@ -20,13 +20,19 @@ from daemon import configuration
 from daemon.api_client import base_url, listening_host
 from daemon.configuration import Configuration, without_credentials
 from daemon.routing import load_routes
+from workers.agent_config import load_family
 from workers.discovery import discover
+from workers.llm.canary import problems
+from workers.llm.connect import connect as connect_model
 from workers.llm.http import Http
 from workers.redis_client import server_infos
 from workers.settings import WorkerSettings
 
 PATIENCE = 5.0
 """Seconds that one check may take."""
+
+THINKING_PATIENCE = 60.0
+"""Seconds that the model may take for three small answers."""
 
 LITTLE_SPACE, NO_SPACE = 1_000_000_000, 200_000_000
 """Bytes free in the data folder below which we warn, and below which ponderd does not start."""
@@ -64,14 +70,16 @@ async def _examine_parts(settings: Configuration) -> list[Check]:
     checks = await asyncio.gather(
         _within(_state(settings.workers.redis_url, parts), "state server"),
         _within(_model(settings.workers, parts), "model server"),
+        _within(_thinking(settings.workers), "thinking", THINKING_PATIENCE),
         _within(_mail(settings), "SMTP"),
         _within(_slack(settings.channels), "Slack"),
     )
-    state, model, mail, slack = checks
+    state, model, thinking, mail, slack = checks
     return [
         _data_folder(settings.daemon.data_dir),
         state,
         model,
+        *([thinking] if settings.workers.model_url else []),
         http,
         _workers(parts),
         mail,
@@ -79,12 +87,12 @@ async def _examine_parts(settings: Configuration) -> list[Check]:
     ]
 
 
-async def _within(check: Awaitable[Check], name: str) -> Check:
+async def _within(check: Awaitable[Check], name: str, patience: float = PATIENCE) -> Check:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             return await check
     except TimeoutError:
-        found = f"no answer within {PATIENCE:.0f} s"
+        found = f"no answer within {patience:.0f} s"
         return Check(name=name, level="fail", found=found, advice="is it overloaded, or blocked?")
 
 
@@ -240,6 +248,30 @@ async def _model(settings: WorkerSettings, parts: Mapping[str, str]) -> Check:
     dialect = "llama.cpp" if models[0].get("owned_by") == "llamacpp" else "vLLM"
     found = f"{dialect} at {without_credentials(url)}, models: {', '.join(names)}"
     return Check(name=name, level="ok", found=found)
+
+
+async def _thinking(settings: WorkerSettings) -> Check:
+    """Whether the switch switches, the budget binds, JSON holds and tokens are counted."""
+    name = "thinking"
+    if settings.model_url is None:
+        return Check(name=name, level="ok", found="not configured")
+    client = connect_model(settings, load_family(settings.config_file))
+    try:
+        examined = await client.examine(thoroughly=True)
+    finally:
+        await client.close()
+    found, lost, advice = [], False, "docs/operations.md says how to start vLLM"
+    for arm, able in examined.items():
+        if isinstance(able, ModelFailed):
+            lost, lines, advice = True, [str(able)], "see the model server above"
+        else:
+            lost |= not able.continues and not able.switch_off
+            lines = problems(able)
+        found += [f"arm {arm}: {line}" if arm else line for line in lines]
+    if not found:
+        done = "the switch switches, the budget binds, JSON holds, thoughts are counted"
+        return Check(name=name, level="ok", found=done)
+    return Check(name=name, level="fail" if lost else "warn", found="; ".join(found), advice=advice)
 
 
 async def _mail(settings: Configuration) -> Check:

@@ -78,15 +78,26 @@ def families(gauges: Gauges, queue_length: int | None) -> list[Metric]:
     tokens = CounterMetricFamily(
         "ponderd_model_tokens", "Tokens by thinking mode and kind", labels=["mode", "kind"]
     )
+    decisions = CounterMetricFamily(
+        "ponderd_thinking_decisions",
+        "Model calls by what they were given to think with and what became of the answer",
+        labels=["arm", "verdict"],
+    )
+    overruns = CounterMetricFamily(
+        "ponderd_thinking_budget_overruns",
+        "Model calls that thought more than they were allowed to",
+        labels=["arm"],
+    )
+    counted = {"tokens": tokens, "decisions": decisions, "budget_overruns": overruns}
     for (name, *labels), value in _split(gauges.counters):
-        if name == "tokens":
-            tokens.add_metric(labels, value)
+        if name in counted:
+            counted[name].add_metric(labels, value)
     failures = CounterMetricFamily(
         "ponderd_model_failures",
         "Model calls that failed after all their attempts",
         value=gauges.counters.get("model_failures", 0),
     )
-    return [*found, runs, tokens, failures, _latency(gauges.counters)]
+    return [*found, runs, tokens, decisions, overruns, failures, _latency(gauges.counters)]
 
 
 def _latency(counters: dict[str, float]) -> HistogramMetricFamily:

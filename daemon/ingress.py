@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from channels import webhook
 from channels.callback import check_callback
-from channels.channel import Accept, Decide
+from channels.channel import Accept, Decide, React
 from channels.errors import NotFound
 from channels.settings import ChannelSettings
 from channels.slack import build_app as build_slack
@@ -50,12 +50,14 @@ def webhook_routes(
     return router
 
 
-def slack_routes(accept: Accept, decide: Decide, settings: ChannelSettings) -> APIRouter:
+def slack_routes(
+    accept: Accept, decide: Decide, react: React, settings: ChannelSettings
+) -> APIRouter:
     """Slack's events and pressed buttons."""
     router = APIRouter(tags=["slack"])
     handle = None
     if settings.slack_signing_secret:
-        handle = http_handler(build_slack(settings, accept, decide))
+        handle = http_handler(build_slack(settings, accept, decide, react))
 
     @router.post("/slack/events", response_model=None)
     async def events(request: Request) -> Response | JSONResponse:

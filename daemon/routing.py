@@ -1,5 +1,5 @@
-"""Which agent answers a trigger, as ponderd.toml says. Pure, but for reading the file. Its table
-`[agents]` is the business of workers/agent_config.py.
+"""Which agent answers a trigger, as ponderd.toml says. Pure, but for reading the file. Its tables
+`[agents]` and `[thinking]` are the business of workers/agent_config.py.
 
 [slack]
 agent = "assistant"                  # app mentions and direct messages
@@ -98,7 +98,8 @@ def load_routes(
     if path is None:
         return Routes.model_validate({"webhooks": {}})
     data = read_toml(path)
-    data.pop("agents", None)
+    for table in ("agents", "thinking"):  # workers.agent_config reads these
+        data.pop(table, None)
     try:
         routes = Routes.model_validate({"webhooks": {}, **_with_secrets(data, path, environ)})
     except ValidationError as error:

@@ -71,6 +71,16 @@ class OutsideEvent(Steer):
     payload: Any = Field(None, description="what the run gets to see: text, or JSON")
 
 
+class Feedback(Steer):
+    value: float = Field(ge=0, le=1, description="0: of no use; 1: just right")
+    source: Literal["thumb", "judge"] = Field(
+        "judge", description="a person's reaction, or a program that grades answers"
+    )
+    answer: int | None = Field(
+        None, ge=1, description="event of the model call that is graded; default: newest answer"
+    )
+
+
 def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ...]) -> APIRouter:
     router = APIRouter(prefix="/runs", tags=["runs"])
 
@@ -157,6 +167,13 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
         payload = storable(body.payload) if text else json.dumps(body.payload)
         await runs.event(run_id, body.name, payload, by=body.by, keys=keys)
         return await runs.show(run_id)
+
+    @router.post("/{run_id}/feedback")
+    async def feedback(run_id: str, body: Feedback) -> RunView:
+        """How good an answer was: what agents learn from how hard to think."""
+        return await runs.feedback(
+            run_id, body.value, by=body.by, source=body.source, answer=body.answer
+        )
 
     @router.post("/{run_id}/fork", status_code=201)
     async def fork(run_id: str, body: Fork, key: Key = None) -> RunView:

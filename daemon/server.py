@@ -25,6 +25,7 @@ from daemon.ingress import slack_routes, webhook_routes
 from daemon.routing import Routes, load_routes
 from daemon.run_api import run_routes
 from daemon.settings import DaemonSettings
+from daemon.thinking_api import thinking_routes
 from workers.app import Poker
 from workers.archive import open_archive
 from workers.discovery import discover
@@ -48,7 +49,7 @@ def serve(channels: ChannelSettings, workers: WorkerSettings, daemon: DaemonSett
 
 
 async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: DaemonSettings) -> int:
-    assert workers.redis_url is not None
+    assert workers.redis_url is not None and daemon.api_token is not None
     agents = discover(workers.agent_folders, workers.config_file)
     routes = load_routes(workers.config_file, agents)
     listening = _listen(daemon.host, daemon.http_port)
@@ -60,6 +61,8 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         dispatcher = Dispatcher(runs, routes)
         app = create_app(runs, dispatcher, routes, channels, daemon)
         app.include_router(health_routes(store, poker, workers))
+        needs_token = [Depends(require_token(daemon.api_token))]
+        app.include_router(thinking_routes(store, agents), dependencies=needs_token)
         mail = MailServer(
             channels,
             dispatcher.accept,
@@ -106,7 +109,7 @@ def create_app(
     ):
         app.include_router(router, dependencies=[Depends(require_token(daemon.api_token))])
     app.include_router(webhook_routes(dispatcher.accept, routes, channels, daemon.api_token))
-    app.include_router(slack_routes(dispatcher.accept, runs.verdict, channels))
+    app.include_router(slack_routes(dispatcher.accept, runs.verdict, runs.react, channels))
     return app
 
 
@@ -129,7 +132,7 @@ async def _socket_mode(
     if channels.slack_app_token is None:
         yield
         return
-    app = build_slack(channels, dispatcher.accept, runs.verdict)
+    app = build_slack(channels, dispatcher.accept, runs.verdict, runs.react)
     slack = SocketMode(app, channels.slack_app_token.get_secret_value())
     await slack.start()
     try:

@@ -26,6 +26,7 @@ from daemon.health import families, health_routes
 from daemon.routing import load_routes
 from daemon.server import create_app
 from daemon.settings import DaemonSettings
+from daemon.thinking_api import thinking_routes
 from tests.services.model_server import Line, ScriptedModel
 from tests.services.stack import API_TOKEN, WEBHOOK_SECRET, Client, Stack, running
 from workers.app import Poker
@@ -127,12 +128,13 @@ def test_the_page_of_the_api_lists_exactly_its_routes() -> None:
     daemon = DaemonSettings(api_token=SecretStr("t"))
     server = create_app(runs, Dispatcher(runs, routes), routes, ChannelSettings(), daemon)
     server.include_router(health_routes(store, Poker("redis://127.0.0.1:1/0"), None))
+    server.include_router(thinking_routes(store, []))
     real = {
         f"{method.upper()} {path}"
         for path, methods in server.openapi()["paths"].items()
         for method in methods
     }
-    listed = re.findall(r"^\| `((?:GET|POST) [^`]+)` \|", API.read_text(), re.M)
+    listed = re.findall(r"^\| `((?:GET|POST|PUT|DELETE) [^`]+)` \|", API.read_text(), re.M)
     assert set(listed) == real
     assert len(listed) == len(real)
 

@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, create_model
 
-from workers.events import ThinkingMode
-from workers.policies import Approvals, Budgets, Busy
+from workers.choices import Answer, Question, ToolCall
+from workers.policies import Approvals, Budgets, Busy, Thinking
 
 ApprovalPolicy = Literal["never", "always"] | Callable[[Mapping[str, Any]], bool]
 
@@ -32,6 +32,9 @@ class WaitFor(NamedTuple):
 
 
 Result = str | WaitFor
+
+ThinkingWord = Literal["auto", "never", "always", "none", "short", "long"]
+"""Short for a `Thinking`: "none" is never, "short" and "long" are always so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ class Tool:
     `arguments` validates and describes its parameters; `idempotent` says that running it twice
     with the same key does no more than once; `approval` says when a person must agree first.
     `check` takes the same parameters and raises for what could not be done anyway: nobody is
-    asked to approve that.
+    asked to approve that. `destructive` says that a wrong call does harm that cannot be undone: an
+    agent that may choose it thinks at least shortly (unless its policy says otherwise).
     """
 
     name: str
@@ -66,6 +70,7 @@ class Tool:
     approval: ApprovalPolicy
     timeout: float
     check: Callable[..., object] | None = None
+    destructive: bool = False
 
     def needs_approval(self, arguments: Mapping[str, Any]) -> bool:
         match self.approval:
@@ -91,12 +96,16 @@ def tool(
     approval: ApprovalPolicy = "never",
     timeout: float = 60,
     check: Callable[..., object] | None = None,
+    destructive: bool | None = None,
 ) -> Callable[[Callable[..., Result] | Callable[..., Awaitable[Result]]], Tool]:
     """Turn a typed function into a `Tool`; its docstring is what the model reads.
 
     A plain function runs in a thread, a coroutine function on the worker's loop; both return the
     text that the model gets to see (or `WaitFor`), and are given up after `timeout` seconds.
+    Unless said, a tool is `destructive` if it needs approval and must not be repeated.
     """
+    if destructive is None:
+        destructive = approval != "never" and not idempotent
 
     def decorate(function: Callable[..., Result] | Callable[..., Awaitable[Result]]) -> Tool:
         fields: dict[str, Any] = {}
@@ -120,6 +129,7 @@ def tool(
             approval=approval,
             timeout=timeout,
             check=check,
+            destructive=destructive,
         )
 
     return decorate
@@ -149,7 +159,8 @@ class Limits:
 @dataclass(frozen=True)
 class Agent:
     """A small, focused agent. `output` is the type of its result, if it has one;
-    `describe` turns such a result into the text of the answer.
+    `describe` turns such a result into the text of the answer. `check` looks at what the model
+    chose and raises ValueError for what cannot be right: the model is told, and thinks harder.
     """
 
     name: str
@@ -159,7 +170,8 @@ class Agent:
     examples: Sequence[Example] = ()
     output: type[BaseModel] | None = None
     describe: Callable[[Any], str] | None = None
-    thinking: ThinkingMode | Literal["auto"] = "auto"
+    check: Callable[[ToolCall | Answer | Question], object] | None = None
+    thinking: Thinking | ThinkingWord = "auto"
     limits: Limits = field(default_factory=Limits)
     questions: Literal["text", "any"] = "text"
     """any: the model may also ask for yes or no, or offer choices, and say how urgent it is."""
@@ -167,6 +179,19 @@ class Agent:
     busy: Mapping[str, Busy] = field(default_factory=dict)
     """By channel; "default" for all others."""
     budgets: Budgets = field(default_factory=Budgets)
+
+    @functools.cached_property
+    def thinks(self) -> Thinking:
+        """Its policy of thinking, also where `thinking` is one word."""
+        match self.thinking:
+            case Thinking() as policy:
+                return policy
+            case "none":
+                return Thinking(mode="never")
+            case "short" | "long" as arm:
+                return Thinking(mode="always", arms=(arm,))
+            case mode:
+                return Thinking(mode=mode)
 
     def tool(self, name: str) -> Tool | None:
         return next((tool for tool in self.tools if tool.name == name), None)

@@ -11,6 +11,15 @@ slack = { policy = "collect", silence = "5s" }
 
 [agents.deployer.budgets.sender]
 tokens = 200000
+
+[agents.deployer.thinking]
+mode = "auto"
+greatest = 2048
+
+[thinking.arms.large]                # a further member of the model family
+model = "qwen3-32b"
+url = "http://large:8000/v1"
+mode = "short"
 """
 
 from __future__ import annotations
@@ -19,17 +28,23 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from channels.errors import StartupFailed
 from channels.message import Frozen
 from workers.agent import Agent
-from workers.policies import Approvals, Budgets, Busy
+from workers.choices import ThinkingMode
+from workers.policies import Approvals, Budgets, Busy, Thinking
+from workers.thinking.arms import Arm, Arms
 
 BusyChannel = Literal["default", "slack", "email", "webhook", "api", "terminal"]
 M = TypeVar("M", bound=Frozen)
+
+
+def _thinking(value: object) -> object:
+    return {"mode": value} if isinstance(value, str) else value
 
 
 def _busy(value: object) -> object:
@@ -42,7 +57,21 @@ class AgentConfig(Frozen):
     approvals: Approvals = Approvals()
     busy: dict[BusyChannel, Annotated[Busy, BeforeValidator(_busy)]] = Field(default_factory=dict)
     budgets: Budgets = Budgets()
+    thinking: Annotated[Thinking, BeforeValidator(_thinking)] = Thinking()
 
+
+class Member(Frozen):
+    """A further arm: another model, or this one at another budget. `url` ends in /v1;
+    `api_key_env` names the environment variable with the key for it, where it needs one."""
+
+    mode: ThinkingMode = "none"
+    budget: int = Field(0, ge=0)
+    model: str | None = None
+    url: Annotated[str, Field(pattern=r"^https?://.+/v1/?$")] | None = None
+    api_key_env: str = ""
+
+
+_family = TypeAdapter(dict[Annotated[str, Field(pattern=r"^[a-z0-9-]+$")], Member])
 
 _codec = TypeAdapter(dict[str, AgentConfig])
 
@@ -66,9 +95,26 @@ def wrong_entry(path: Path, error: ValidationError, *prefix: str) -> StartupFail
 def load_agent_config(path: Path) -> Mapping[str, AgentConfig]:
     """The `[agents]` table by agent. Raises `StartupFailed` naming the entry that is wrong."""
     try:
-        return _codec.validate_python(_without_false(read_toml(path).get("agents", {})))
+        return _codec.validate_python(_false_for_none(read_toml(path).get("agents", {})))
     except ValidationError as error:
         raise wrong_entry(path, error, "agents") from error
+
+
+def load_family(path: Path | None) -> Arms:
+    """`[thinking.arms]`, in the order of the file. Raises `StartupFailed`."""
+    if path is None:
+        return ()
+    try:
+        table = read_toml(path).get("thinking", {}).get("arms", {})
+        members = _family.validate_python(table)
+    except ValidationError as error:
+        raise wrong_entry(path, error, "thinking", "arms") from error
+    except AttributeError as error:
+        raise StartupFailed(f"{path}: thinking: expected a table", exit_code=2) from error
+    return tuple(
+        Arm(name, member.mode, member.budget, member.model, member.url, member.api_key_env)
+        for name, member in members.items()
+    )
 
 
 def configured(agents: Mapping[str, Agent], path: Path) -> dict[str, Agent]:
@@ -90,12 +136,25 @@ def configured(agents: Mapping[str, Agent], path: Path) -> dict[str, Agent]:
     return found
 
 
+def check_arms(agents: Mapping[str, Agent], path: Path | None) -> None:
+    """Raises `StartupFailed` for an agent that may only use arms which nobody knows."""
+    known = {*get_args(ThinkingMode), *(arm.name for arm in load_family(path))}
+    for agent in agents.values():
+        if unknown := set(agent.thinks.arms) - known:
+            raise StartupFailed(
+                f"agent {agent.name}: thinking.arms: there is no arm {', '.join(sorted(unknown))}; "
+                f"known: {', '.join(sorted(known))}",
+                exit_code=2,
+            )
+
+
 def _configured(agent: Agent, config: AgentConfig) -> Agent:
     return dataclasses.replace(
         agent,
         approvals=_over(agent.approvals, config.approvals),
         busy=dict([*agent.busy.items(), *config.busy.items()]),
         budgets=_over(agent.budgets, config.budgets),
+        thinking=_over(agent.thinks, config.thinking),
     )
 
 
@@ -124,8 +183,11 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return base | both
 
 
-def _without_false(value: Any) -> Any:
-    """TOML has no null; nothing here is a truth value, so false says it."""
+_TRUTHS = {name for name, field in Thinking.model_fields.items() if field.annotation is bool}
+
+
+def _false_for_none(value: Any, name: str = "") -> Any:
+    """TOML has no null, so false says it, but where a truth value is wanted."""
     if isinstance(value, dict):
-        return {name: _without_false(entry) for name, entry in value.items()}
-    return None if value is False else value
+        return {key: _false_for_none(entry, key) for key, entry in value.items()}
+    return None if value is False and name not in _TRUTHS else value

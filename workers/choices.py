@@ -4,20 +4,43 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from channels.message import Frozen, Urgency
 
 ThinkingMode = Literal["none", "short", "long"]
-RejectionReason = Literal["prose", "invalid_json", "empty", "unknown_action", "invalid_arguments"]
+RejectionReason = Literal[
+    "prose", "invalid_json", "empty", "unknown_action", "invalid_arguments", "failed_check"
+]
+DoubtReason = Literal["margin", "drafts", "cut off"]
+"""Why a usable answer is not used: the model was unsure of it, two drafts of it disagree, or it
+ends where the tokens did."""
 
 
 class Decision(Frozen):
-    """How much one model call may think, and why. `budget` is in tokens."""
+    """How much one model call may think, and why.
+
+    `arm` is what was chosen: one of the modes, or a member of the model family by its name; `mode`
+    how it is asked. `budget` is in tokens. `probability` is the chance that exactly this arm had,
+    given `features` (what was known of the call) and `policy` (the version of what decided), among
+    `allowed` (empty: all arms there are). `frame` is the sentence that the thought begins with.
+    """
 
     mode: ThinkingMode = "none"
+    arm: str = "none"
     reason: str = "default"
     budget: int = Field(0, ge=0)
+    probability: float = Field(1, gt=0, le=1)
+    features: dict[str, float] = Field(default_factory=dict)
+    policy: str = ""
+    allowed: tuple[str, ...] = ()
+    frame: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_mode(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Before there were families, the arms were the modes."""
+        return {"arm": data.get("mode", "none"), **data}
 
 
 class ModelCall(Frozen):
@@ -39,6 +62,10 @@ class ModelCall(Frozen):
     reasoning_tokens: int = 0
     context_chars: int = 0
     cost: float = 0
+    margin: float | None = None
+    """Least log-probability among the tokens that the answer hangs on; None: not known."""
+    cache_salt: str = ""
+    priority: int = 0
 
 
 # What a model may choose to do next. `ToolCall` is a tool of the agent's own.

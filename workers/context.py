@@ -16,7 +16,7 @@ from typing import assert_never
 from workers.agent import Agent
 from workers.answers import actions
 from workers.llm.client import Message
-from workers.thinking.policy import strip_command
+from workers.thinking.switches import without_switch
 from workers.turns import Turn
 
 NEW = "[new conversation]\n"
@@ -121,7 +121,7 @@ def _rendered(turn: Turn, limit: int) -> str:
     # Cut first: cleaning a text of any length then takes no time. It never makes one longer.
     match turn.role:
         case "person":
-            text = clean(cut(strip_command(turn.text), limit // 2))
+            text = without_switch(clean(cut(turn.text, limit // 2)))
             return _MARK.sub("(", text).strip() or "(empty message)"
         case "agent":
             return clean(cut(turn.text, limit // 5))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from channels.errors import StartupFailed
 from workers.agent import Agent
-from workers.agent_config import configured
+from workers.agent_config import check_arms, configured
 from workers.answers import actions
 
 SHIPPED = Path(__file__).parent / "agents"
@@ -33,7 +33,9 @@ def discover(folders: Sequence[Path], config: Path | None = None) -> dict[str, A
                 raise _broken(file, f"the agent {agent.name} is already in {files[agent.name]}")
             agents[agent.name] = agent
             files[agent.name] = file
-    return configured(agents, config) if config else agents
+    found = configured(agents, config) if config else agents
+    check_arms(found, config)
+    return found
 
 
 def load(file: Path) -> Agent:

@@ -14,12 +14,16 @@ from channels.message import Address, Frozen, Prompt, ReplyKind
 from workers.choices import Answer as Answer
 from workers.choices import Choice as Choice
 from workers.choices import Decision as Decision
+from workers.choices import DoubtReason as DoubtReason
 from workers.choices import ModelCall as ModelCall
 from workers.choices import Question as Question
 from workers.choices import RejectionReason as RejectionReason
 from workers.choices import ThinkingMode as ThinkingMode
 from workers.choices import ToolCall as ToolCall
 from workers.policies import Measure, Scope
+
+FeedbackSource = Literal["thumb", "judge"]
+"""A person's reaction, or the verdict of a program that grades answers."""
 
 
 class _Event(Frozen):
@@ -98,12 +102,14 @@ class WaitEnded(_Event):
 
 
 class ModelAnswered(_Event):
-    """The model chose what to do next; `content` is what it wrote, word for word."""
+    """The model chose what to do next; `content` is what it wrote, word for word, and `thought`
+    what it thought before, where that is kept."""
 
     type: Literal["model_answered"] = "model_answered"
     choice: Choice
     content: str
     call: ModelCall
+    thought: str = ""
 
 
 class ModelRejected(_Event):
@@ -112,6 +118,16 @@ class ModelRejected(_Event):
     type: Literal["model_rejected"] = "model_rejected"
     reason: RejectionReason
     detail: str
+    content: str
+    call: ModelCall
+
+
+class ModelDoubted(_Event):
+    """The model wrote something usable that is not used: it is asked again, to think harder.
+    Nothing was done with it, and the model does not get to see it."""
+
+    type: Literal["model_doubted"] = "model_doubted"
+    reason: DoubtReason
     content: str
     call: ModelCall
 
@@ -279,6 +295,18 @@ class ReplyFailed(_Event):
     retry_at: float | None
 
 
+class FeedbackReceived(_Event):
+    """Somebody says how good an answer was: from 0 (of no use) to 1 (just right). `answer` is the
+    event, by its number, whose model call it is about; None: the newest answer. It changes nothing
+    about the run."""
+
+    type: Literal["feedback_received"] = "feedback_received"
+    value: float = Field(ge=0, le=1)
+    by: str
+    source: FeedbackSource
+    answer: int | None = None
+
+
 class RunFailed(_Event):
     """The agent cannot go on; the sender is told `error`."""
 
@@ -320,6 +348,7 @@ Event = Annotated[
     | WaitEnded
     | ModelAnswered
     | ModelRejected
+    | ModelDoubted
     | ModelFailed
     | ModelInterrupted
     | ApprovalRequested
@@ -337,6 +366,7 @@ Event = Annotated[
     | ReplyStarted
     | ReplySent
     | ReplyFailed
+    | FeedbackReceived
     | RunFailed
     | RunPaused
     | RunResumed

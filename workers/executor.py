@@ -23,16 +23,18 @@ from pydantic import ValidationError
 
 from channels.channel import Channel
 from channels.errors import Unavailable
+from channels.message import Address
 from workers import events as e
 from workers.agent import Agent, ToolContext
 from workers.deliveries import deliver
 from workers.leases import HeldRun, LeaseLost, Leases
 from workers.limits import ACCOUNT_TTL, accounts, reached, spending
 from workers.model_calls import ModelCalls
-from workers.reducer import fold
+from workers.reducer import fold, reduce
 from workers.run import Outgoing, Run
 from workers.steps import AskApproval, CallModel, CallTool, Record, SendReply, Wait, next_step
-from workers.store import Release, RunStore
+from workers.store import RECEIPT_TTL, Release, RunStore, receipt_key
+from workers.thinking.outcomes import FROM_OUTSIDE
 from workers.tool_calls import objection as objection_to
 from workers.tool_calls import run_tool
 from workers.versions import PATIENCE, changed, pinned, recorded_version
@@ -82,7 +84,7 @@ class Executor:
 
     async def _advance(self, held: HeldRun, raw: tuple[bytes, ...]) -> None:
         try:
-            run = fold(e.decode_all(raw))
+            run = self._met(e.decode_all(raw))
         except (ValidationError, ValueError) as error:
             # Written by a newer version of ponderd: left to a worker that knows what it means.
             log.warning("unknown events, leaving the run alone", error=str(error)[:200])
@@ -120,6 +122,17 @@ class Executor:
                 case _:
                     assert_never(step)
         return await held.give_back(held.now())
+
+    def _met(self, events: tuple[e.Event, ...]) -> Run:
+        """The run, after whoever observes has seen what others appended since a worker had it."""
+        known = len(events)
+        while known and isinstance(events[known - 1], FROM_OUTSIDE):
+            known -= 1
+        run = fold(events[:known])
+        for event in events[known:]:
+            self.leases.observe(run, event)
+            run = reduce(run, event)
+        return run
 
     async def _pin(
         self, held: HeldRun, run: Run
@@ -199,8 +212,23 @@ class Executor:
             run, begun = await held.commit(run, [begin])
             if not begun:
                 return run
+        assert outgoing.to is not None
         fact = await deliver(self.channels, held, run, outgoing, key, resend=resend)
-        return await record(held, run, fact)
+        answer = f"{run.id}:{run.chosen_by}"
+        run = await record(held, run, fact)
+        if isinstance(fact, e.ReplySent) and outgoing.kind == "answer":
+            await self._remember(outgoing.to, fact.receipt, answer)
+        return run
+
+    async def _remember(self, to: Address, receipt: str, answer: str) -> None:
+        """So that a reaction to the message is known to be about this answer."""
+        if to.channel != "slack":
+            return
+        try:
+            key = receipt_key(to.channel, f"{to.to}:{receipt}")
+            await self.store.remember(key, answer, RECEIPT_TTL)
+        except Unavailable as error:
+            log.warning("a reaction to this answer will find no run", error=str(error))
 
     async def _record_spending(self, held: HeldRun, run: Run, agent: Agent, fact: e.Event) -> Run:
         scopes = accounts(run, agent, held.now())

@@ -5,18 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
 from pydantic import ValidationError
 
 from channels.errors import Unavailable
 from workers import events as e
-from workers.reducer import fold
+from workers.reducer import reduce
 from workers.run import Run
 from workers.store import Claim, Committed, Conflict, Projection, Release, RunStore
 
 log = structlog.get_logger(__name__)
+
+
+Observer = Callable[[Run, e.Event], None]
+"""Gets to see every event that a worker appends or meets, with the run as it was before it."""
+
+
+def _nobody(run: Run, event: e.Event) -> None:
+    pass
 
 
 class LeaseLost(Exception):
@@ -26,7 +34,14 @@ class LeaseLost(Exception):
 class HeldRun:
     """A run under its lease: the only way for a worker to write to it."""
 
-    def __init__(self, store: RunStore, claim: Claim, seconds: float, asked_at: float) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        claim: Claim,
+        seconds: float,
+        asked_at: float,
+        observe: Observer,
+    ) -> None:
         """`asked_at` is the monotonic time at which the claim was asked for: the lease counts
         from before the store wrote it, never from when its answer was read."""
         self.id = claim.run_id
@@ -38,6 +53,7 @@ class HeldRun:
         self.news = asyncio.Event()
         """Set when something may have been appended by somebody else."""
         self._store = store
+        self._observe = observe
         self._offset = claim.now - time.monotonic()
         self._valid_until = asked_at + seconds
 
@@ -69,7 +85,10 @@ class HeldRun:
         something else was appended first, nothing was written, and the lease is still held.
         Raises `LeaseLost`.
         """
-        after = fold(events, run)
+        after, seen = run, []
+        for event in events:
+            seen.append((after, event))
+            after = reduce(after, event)
         encoded = [e.encode(event) for event in events]
         outcome = await self._store.commit(
             run.id,
@@ -83,6 +102,8 @@ class HeldRun:
             case Committed(version):
                 self.released = release is not None
                 self.version = version
+                for before, event in seen:
+                    self._observe(before, event)
                 return after, True
             case Conflict(missed):
                 # An earlier try of this commit may have been written and only its answer lost.
@@ -102,9 +123,12 @@ class HeldRun:
 
     def _caught_up(self, run: Run, missed: Sequence[bytes]) -> Run:
         try:
-            run = fold(e.decode_all(missed), run)
+            events = e.decode_all(missed)
         except ValidationError as error:  # written by a newer version of ponderd
             raise LeaseLost from error
+        for event in events:
+            self._observe(run, event)
+            run = reduce(run, event)
         self.version = run.version
         return run
 
@@ -128,9 +152,12 @@ class HeldRun:
 class Leases:
     """All runs that this process holds. They expire unless `renew` is called all the time."""
 
-    def __init__(self, store: RunStore, owner: str, seconds: float) -> None:
+    def __init__(
+        self, store: RunStore, owner: str, seconds: float, observe: Observer = _nobody
+    ) -> None:
         self.owner = owner
         self.seconds = seconds
+        self.observe = observe
         self._store = store
         self._held: dict[str, HeldRun] = {}
 
@@ -141,7 +168,7 @@ class Leases:
     async def hold(self, claim: Claim, asked_at: float) -> AsyncIterator[HeldRun]:
         """Renew the lease of `claim` until the block ends; the block is cancelled when the lease
         is lost. A block that is cancelled from outside gives the run back at once."""
-        held = HeldRun(self._store, claim, self.seconds, asked_at)
+        held = HeldRun(self._store, claim, self.seconds, asked_at, self.observe)
         # After a standstill (SIGSTOP, a suspended machine) the sweeper of this very process may
         # claim a run whose earlier holder is still at it here.
         if former := self._held.get(claim.run_id):

@@ -37,7 +37,7 @@ def accounts(run: Run, agent: Agent, now: float) -> dict[Scope, str]:
 def spending(fact: e.Event) -> dict[str, float]:
     """What one model or tool call took, by measure; empty for other events."""
     match fact:
-        case e.ModelAnswered(call=call) | e.ModelRejected(call=call):
+        case e.ModelAnswered(call=call) | e.ModelRejected(call=call) | e.ModelDoubted(call=call):
             usage = Usage().plus(call)
         case e.ModelInterrupted(seconds=seconds):
             usage = Usage().plus_dropped(seconds)

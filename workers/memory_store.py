@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -37,6 +37,8 @@ class MemoryStore:
         self._listeners: set[asyncio.Queue[str | None]] = set()
         self._workers: dict[str, float] = {}
         self._counters: Counter[str] = Counter()
+        self._ledgers: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
+        self._noted = 0
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
         now = self._now()
@@ -198,13 +200,35 @@ class MemoryStore:
     async def recall(self, key: str) -> str | None:
         return self._recall(key, self._now())
 
-    async def spend(self, amounts: Mapping[str, Mapping[str, float]], ttl: float) -> None:
+    async def overwrite(self, key: str, value: str) -> None:
+        self._now()
+        self._kept[key] = (value, math.inf)
+
+    async def note(self, ledger: str, entries: Sequence[bytes], keep: int) -> None:
+        kept = self._ledgers[ledger]
+        for entry in entries:
+            self._noted += 1
+            kept.append((f"{self._now() * 1000:.0f}-{self._noted}", entry))
+        del kept[: max(0, len(kept) - keep)]
+
+    async def notes(self, ledger: str, after: str, limit: int) -> list[tuple[str, bytes]]:
+        self._now()
+        number = int(after.partition("-")[2] or 0)
+        kept = self._ledgers[ledger]
+        return [note for note in kept if int(note[0].partition("-")[2]) > number][:limit]
+
+    async def spend(
+        self, amounts: Mapping[str, Mapping[str, float]], ttl: float
+    ) -> dict[str, dict[str, float]]:
         now = self._now()
+        spent = {}
         for account, measures in amounts.items():
             sums, expires = self._accounts.get(account, ({}, 0.0))
             kept = Counter(sums if expires > now else {})
             kept.update(measures)
             self._accounts[account] = (dict(kept), now + ttl)
+            spent[account] = {measure: float(kept[measure]) for measure in measures}
+        return spent
 
     async def spent(self, accounts: Sequence[str]) -> list[dict[str, float]]:
         now = self._now()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from channels.message import Address, Frozen
 
@@ -83,6 +83,46 @@ class Budget(Frozen):
     tokens: Annotated[float, Field(gt=0)] | None = None
     seconds: Seconds | None = None
     money: Annotated[float, Field(gt=0)] | None = None
+
+
+class ThoughtBudget(Frozen):
+    """Tokens of thinking, without answers. `conversation`: all agents together in one
+    conversation. `sender`: one person's messages to this agent, per day (UTC). `day`: the whole
+    agent, released evenly over the day. None: no limit."""
+
+    conversation: Annotated[int, Field(ge=0)] | None = None
+    sender: Annotated[int, Field(ge=0)] | None = None
+    day: Annotated[int, Field(ge=0)] | None = None
+
+
+class Thinking(Frozen):
+    """How hard an agent's model calls may think.
+
+    `least` and `greatest` bound the budget of one call that thinks, in tokens. `arms` are those it
+    may use (none, short, long, or members of the model family); empty: all. `kind` says what its
+    calls are for, where that cannot be seen from its tools and output. `deadline`: seconds after
+    a message within which it should be answered. `probe`: where the choice is close, ask the model
+    itself with one token. `drafts`: where answers can be compared, two cheap ones must agree.
+    `frame`: a thought begins with a sentence on what makes the question hard (AdaCoT's
+    meta-reasoning).
+    """
+
+    mode: Literal["never", "auto", "always"] = "auto"
+    least: int = Field(0, ge=0)
+    greatest: Annotated[int, Field(ge=0)] | None = None
+    arms: tuple[str, ...] = ()
+    kind: Literal["answer", "act", "extract", "format"] | None = None
+    deadline: Seconds | None = None
+    tokens: ThoughtBudget = ThoughtBudget()
+    probe: bool = True
+    drafts: bool = False
+    frame: bool = False
+
+    @model_validator(mode="after")
+    def _bounds_fit(self) -> Thinking:
+        if self.greatest is not None and self.least > self.greatest:
+            raise ValueError(f"least ({self.least}) is more than greatest ({self.greatest})")
+        return self
 
 
 Scope = Literal["run", "conversation", "sender", "day"]

@@ -173,13 +173,34 @@ class RedisStore:
         kept = await _answer(self._redis.get(self._remembered(key)))
         return kept.decode() if kept is not None else None
 
-    async def spend(self, amounts: Mapping[str, Mapping[str, float]], ttl: float) -> None:
+    async def overwrite(self, key: str, value: str) -> None:
+        await _answer(self._redis.set(self._remembered(key), value))
+
+    async def note(self, ledger: str, entries: Sequence[bytes], keep: int) -> None:
+        pipe = self._redis.pipeline(transaction=False)
+        for entry in entries:
+            pipe.xadd(self._ledger(ledger), {b"e": entry}, maxlen=keep, approximate=True)
+        await _answer(pipe.execute())
+
+    async def notes(self, ledger: str, after: str, limit: int) -> list[tuple[str, bytes]]:
+        first = f"({after}" if after else "-"
+        found = await _answer(self._redis.xrange(self._ledger(ledger), min=first, count=limit))
+        return [(position.decode(), fields[b"e"]) for position, fields in found]
+
+    async def spend(
+        self, amounts: Mapping[str, Mapping[str, float]], ttl: float
+    ) -> dict[str, dict[str, float]]:
         pipe = self._redis.pipeline(transaction=False)
         for account, measures in amounts.items():
             for measure, amount in measures.items():
                 pipe.hincrbyfloat(self._account(account), measure, amount)
             pipe.pexpire(self._account(account), _ms(ttl))
-        await _answer(pipe.execute())
+        sums = iter(await _answer(pipe.execute()))
+        spent = {}
+        for account, measures in amounts.items():
+            spent[account] = {measure: float(next(sums)) for measure in measures}
+            next(sums)
+        return spent
 
     async def spent(self, accounts: Sequence[str]) -> list[dict[str, float]]:
         pipe = self._redis.pipeline(transaction=False)
@@ -226,6 +247,9 @@ class RedisStore:
     async def close(self) -> None:
         await self._news.close()
         await self._redis.aclose()
+
+    def _ledger(self, name: str) -> str:
+        return f"{self._namespace}:ledger:{name}"
 
     async def _now_ms(self) -> int:
         seconds, micros = await _answer(self._redis.time())

@@ -12,7 +12,7 @@ from workers import events as e
 from workers.approval import decided_text, digest, replace_arguments
 from workers.reduce_messages import add, others, settle
 from workers.reduce_replies import ask_too, audience, notify, resolve, say
-from workers.run import Approval, Effort, Outgoing, Run
+from workers.run import Approval, Outgoing, Run
 from workers.turns import Turn
 
 
@@ -35,8 +35,8 @@ def answer(run: Run, event: e.ApprovalAnswered) -> Run:
     if approval is None or event.approval not in ("", approval.id):
         return run  # single-use: the first answer was it
     outcome = decided_text(event)
-    mode = run.effort.mode
-    run = replace(run, verdict=None, waiting_for=None, retry_at=None, effort=Effort(mode=mode))
+    effort = run.effort.afresh()
+    run = replace(run, verdict=None, waiting_for=None, retry_at=None, effort=effort)
     if approval.expired:  # it was paused because nobody had answered
         run = replace(run, paused=False)
     if verdict and event.approval:  # a button was faster than this message
@@ -87,7 +87,7 @@ def expire(run: Run, event: e.ApprovalExpired) -> Run:
         run = replace(run, approval=replace(approval, expired=True), paused=True)
         text = f"{approval.text}\n{after}, so this is paused until somebody does."
         return notify(run, text, run.reply_to)
-    run = replace(run, waiting_for=None, effort=Effort(mode=run.effort.mode))
+    run = replace(run, waiting_for=None, effort=run.effort.afresh())
     run = resolve(run, approval, f"{after}.")
     if approval.subject == "tool":
         return settle(run, f"not done. {after}; nobody said no.")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from channels.message import Address, principal
 from workers import events as e
 from workers.commands import command_of
+from workers.repeats import repeats
 from workers.run import Effort, Outgoing, Run
 from workers.turns import Turn
 
@@ -59,9 +60,25 @@ def take_up(run: Run, message: e.MessageReceived) -> Run:
         paused=run.paused and run.over is None,
         under_way=run.waiting_for == "answer" and run.over is None,
         effort=Effort(),
+        asked_again=asks_again(run, message),
+        arm_before=run.effort.arm or run.arm_before,
+        answered_at=None,
         error=None,
     )
     return _hear(run, message)
+
+
+AGAIN_SECONDS = 600.0
+"""For so long after an answer, asking for the same says that it was not good."""
+
+
+def asks_again(run: Run, message: e.MessageReceived) -> bool:
+    """Whether `message` comes back to what was just answered, because the answer was no good."""
+    if run.channel == "webhook":  # a program that sends its template again complains of nothing
+        return False
+    if run.answered_at is None or not 0 <= message.at - run.answered_at <= AGAIN_SECONDS:
+        return False
+    return repeats(run.text, message.text)
 
 
 def join(run: Run, message: e.MessageReceived) -> Run:

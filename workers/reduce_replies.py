@@ -109,6 +109,8 @@ def said(run: Run, receipt: str) -> Run:
             return run
     if any(out.kind == first.kind and not out.beside for out in run.outgoing):
         return run  # others are still to be told the same
+    if first.kind == "answer" and not run.over:
+        run = replace(run, answered_by=run.chosen_by, answered_at=run.updated_at)
     run = _hear_early(run)
     if run.inbox and not any(out.kind == "failure" for out in run.outgoing):
         return _next_message(run)

@@ -19,7 +19,7 @@ from workers import reduce_replies as replies
 from workers.approval import unknown_outcome_text
 from workers.reduce_messages import add, settle
 from workers.reduce_replies import notify, say
-from workers.run import Asked, Effort, Outgoing, Run, Status
+from workers.run import Asked, Outgoing, Run, Status
 from workers.turns import Turn
 
 
@@ -61,6 +61,8 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             return _choose(run, event)
         case e.ModelRejected():
             return _reject(run, event)
+        case e.ModelDoubted():
+            return _doubt(run, event)
         case e.ModelFailed():
             return _fail_model(run, event)
         case e.ModelInterrupted():
@@ -88,7 +90,8 @@ def reduce(run: Run | None, event: e.Event) -> Run:
         case e.ToolFinished():
             return _finish_tool(run, event)
         case e.ToolFailed():
-            run = replace(run, usage=run.usage.plus_tool(event.seconds))
+            effort = replace(run.effort, trouble="tool error", calm=0)
+            run = replace(run, usage=run.usage.plus_tool(event.seconds), effort=effort)
             return settle(run, f"failed: {event.error}")
         case e.ToolOutcomeUnknown():
             question = unknown_outcome_text(run.call, run.call_key) if run.call else ""
@@ -100,6 +103,8 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             return replies.said(run, event.receipt)
         case e.ReplyFailed():
             return replies.not_said(run, event)
+        case e.FeedbackReceived():
+            return run
         case e.RunFailed():
             return say(replace(run, error=event.error), "failure", event.error)
         case e.RunPaused():
@@ -154,11 +159,23 @@ def _obey(run: Run, text: str) -> Run:
 
 
 def _choose(run: Run, event: e.ModelAnswered) -> Run:
-    effort = Effort(
-        model_calls=run.effort.model_calls + 1,
-        mode=event.call.decision.mode,
+    effort = replace(
+        run.effort.asked(run.version, event.call.decision.arm),
+        rejections=0,
+        last_rejection=None,
+        doubts=0,
+        draft="",
+        model_failures=0,
+        model_gone=False,
     )
-    run = replace(run, usage=run.usage.plus(event.call), effort=effort, retry_at=None, error=None)
+    run = replace(
+        run,
+        usage=run.usage.plus(event.call),
+        effort=effort,
+        chosen_by=run.version,
+        retry_at=None,
+        error=None,
+    )
     if run.over:  # cancelled while the model was at it: paid for, but no longer wanted
         return run
     run = add(run, Turn("agent", event.content))
@@ -185,15 +202,23 @@ def _prompt(run: Run, question: e.Question) -> Prompt | None:
 
 def _reject(run: Run, event: e.ModelRejected) -> Run:
     effort = replace(
-        run.effort,
-        model_calls=run.effort.model_calls + 1,
+        run.effort.asked(run.version, event.call.decision.arm, "schema"),
         rejections=run.effort.rejections + 1,
         last_rejection=event.reason,
-        mode=event.call.decision.mode,
     )
     run = replace(run, usage=run.usage.plus(event.call), effort=effort, retry_at=None)
     said = (Turn("agent", event.content),) if event.content.strip() else ()
     return add(run, *said, Turn("note", f"That was not usable: {event.detail}"))
+
+
+def _doubt(run: Run, event: e.ModelDoubted) -> Run:
+    """The draft is paid for, and that is all: the next call sees what this one saw."""
+    effort = replace(
+        run.effort.asked(run.version, event.call.decision.arm, "doubt"),
+        doubts=run.effort.doubts + 1,
+        draft=event.content,
+    )
+    return replace(run, usage=run.usage.plus(event.call), effort=effort, retry_at=None)
 
 
 def _fail_model(run: Run, event: e.ModelFailed) -> Run:

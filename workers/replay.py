@@ -45,21 +45,31 @@ async def replay(
     run = fold(events[:1])
     for event in events[1:]:
         # What arrives while a model is asked waits in the inbox: it saw the same turns.
-        if isinstance(event, e.ModelAnswered | e.ModelRejected):
+        # Without a model a doubted draft stood: nothing was asked.
+        if (
+            isinstance(event, e.ModelAnswered | e.ModelRejected | e.ModelDoubted)
+            and event.call.model
+        ):
             before = event.call
             limit = before.context_chars or CONTEXT_CHARS
-            completion, limit = await complete(model, run, agent, before.decision, limit)
+            asked = await complete(model, run, agent, before.decision, limit)
             yield Replayed(
                 version=run.version + 1,
-                recorded=_recorded(event),
+                recorded=_recorded(event, agent),
                 before=before,
-                now=interpret(completion.content, agent),
-                call=receipt(completion, before.decision, limit, prices or Prices()),
+                now=interpret(asked.completion.content, agent),
+                call=receipt(*asked, prices or Prices()),
             )
         run = reduce(run, event)
 
 
-def _recorded(event: e.ModelAnswered | e.ModelRejected) -> e.Choice | Rejected:
-    if isinstance(event, e.ModelAnswered):
-        return event.choice
-    return Rejected(event.reason, event.detail)
+def _recorded(
+    event: e.ModelAnswered | e.ModelRejected | e.ModelDoubted, agent: Agent
+) -> e.Choice | Rejected:
+    match event:
+        case e.ModelAnswered():
+            return event.choice
+        case e.ModelRejected():
+            return Rejected(event.reason, event.detail)
+        case e.ModelDoubted():
+            return interpret(event.content, agent)

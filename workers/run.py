@@ -13,6 +13,10 @@ from workers.turns import Turn
 
 WaitingFor = Literal["answer", "approval", "event", "time", "retry"]
 
+Trouble = Literal["schema", "doubt", "tool error"]
+"""What makes the next model call think harder: an unusable answer, one that is doubted, a failed
+tool."""
+
 
 class Status(StrEnum):
     """'Running' is missing on purpose: that is a live lease, so no run can be stuck in it."""
@@ -122,7 +126,35 @@ class Effort:
     model_failures: int = 0
     model_gone: bool = False
     """The model server failed too often: the sender is told so."""
-    mode: e.ThinkingMode | None = None
+    arm: str | None = None
+    """Of the last model call, see `workers.thinking.arms`; None: there was none."""
+    first_arm: str | None = None
+    """Of the first one, before anything went wrong."""
+    doubts: int = 0
+    draft: str = ""
+    """What the newest doubted answer said."""
+    episode: int = 0
+    """The event of the first model call for this message, by its number."""
+    trouble: Trouble | None = None
+    """What went wrong since the last model call was chosen."""
+    calm: int = 0
+    """Model calls since something last went wrong."""
+
+    def asked(self, version: int, arm: str, trouble: Trouble | None = None) -> Effort:
+        """After one more model call, the outcome of which is the event `version`."""
+        return replace(
+            self,
+            episode=self.episode or version,
+            model_calls=self.model_calls + 1,
+            arm=arm,
+            first_arm=self.first_arm or arm,
+            trouble=trouble,
+            calm=0 if trouble else self.calm + 1,
+        )
+
+    def afresh(self) -> Effort:
+        """Something new came, but no new message: only what was chosen to think stays."""
+        return Effort(arm=self.arm, first_arm=self.first_arm, episode=self.episode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +218,15 @@ class Run:
     under_way: bool = False
     """The message at hand goes on with something that the agent has begun before."""
     effort: Effort = field(default_factory=Effort)
+    asked_again: bool = False
+    """The message at hand asks once more for what was just answered."""
+    arm_before: str | None = None
+    """What the message before was thought about with."""
+    chosen_by: int = 0
+    """The event, by its number, in which the model chose what was done last."""
+    answered_by: int = 0
+    """The one that became the newest answer; `answered_at` is when that was sent."""
+    answered_at: float | None = None
     usage: Usage = field(default_factory=Usage)
     reply: str | None = None
     output: dict[str, Any] | None = None

@@ -7,7 +7,7 @@ import time
 
 from channels.errors import Conflict as RunConflict
 from channels.errors import Malformed, NotFound
-from channels.message import Accepted, Trigger
+from channels.message import Accepted, Reaction, Trigger
 from workers import events as e
 from workers.decisions import Decisions
 from workers.forks import forked
@@ -17,6 +17,7 @@ from workers.run import Run, Status
 from workers.store import (
     conversation_key,
     new_run_id,
+    receipt_key,
 )
 from workers.versions import pinned, recorded_version
 from workers.views import (
@@ -79,6 +80,45 @@ class Runs(Decisions):
         """Tell a run of something that it waits for, or will: what comes before is not lost."""
         happened = e.EventReceived(at=time.time(), name=name, payload=payload, by=by)
         return await self._append(run_id, keys, happened)
+
+    async def feedback(
+        self,
+        run_id: str,
+        value: float,
+        *,
+        by: str,
+        source: e.FeedbackSource,
+        answer: int | None = None,
+    ) -> RunView:
+        """Say how good an answer was, from 0 to 1: the newest one, or that of the model call whose
+        outcome is the event number `answer`. Raises `NotFound`, `Conflict`."""
+
+        def event(run: Run, now: float) -> e.Event | None:
+            if answer is None and not run.answered_by:
+                raise RunConflict(f"run {run_id} has given no answer yet")
+            about = answer or run.answered_by
+            return e.FeedbackReceived(at=now, value=value, by=by, source=source, answer=about)
+
+        if answer is not None:
+            events = await self.events(run_id)
+            said = events[answer - 1] if 1 <= answer <= len(events) else None
+            if not isinstance(said, e.ModelAnswered):
+                raise NotFound(f"event {answer} of run {run_id} is no answer of a model")
+        return await self._signal(run_id, event)
+
+    async def react(self, reaction: Reaction) -> None:
+        """Somebody reacted to a message; nothing happens if it was no answer of ours. Implements
+        `channels.channel.React`."""
+        found = await self._store.recall(receipt_key(reaction.channel, reaction.message))
+        run_id, _, answer = (found or "").rpartition(":")
+        if not run_id:
+            return
+        try:
+            await self.feedback(
+                run_id, reaction.value, by=reaction.by, source="thumb", answer=int(answer)
+            )
+        except NotFound:  # archived meanwhile
+            pass
 
     async def pause(self, run_id: str, by: str) -> RunView:
         def event(run: Run, now: float) -> e.Event | None:

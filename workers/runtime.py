@@ -15,17 +15,20 @@ import secrets
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
-from channels.errors import Unavailable
+from channels.errors import ModelFailed, Unavailable
 from channels.outbound import outbound_channels
 from channels.settings import ChannelSettings
+from workers.agent_config import load_family
 from workers.archive import ROUND, archive_round, open_archive
 from workers.discovery import discover
 from workers.executor import Executor
 from workers.leases import Leases
+from workers.llm.canary import problems
 from workers.llm.connect import connect as connect_model
 from workers.metrics import Metrics
 from workers.model_calls import ModelCalls, Prices
@@ -34,6 +37,9 @@ from workers.redis_store import RedisStore
 from workers.redis_store import connect as connect_redis
 from workers.settings import WorkerSettings
 from workers.store import POKE_GRACE, SHARDS, RunStore
+from workers.thinking.learning import Learning, read_tuned
+from workers.thinking.policy import RULES_ONLY
+from workers.thinking.thinker import Thinker
 from workers.versions import register
 
 log = structlog.get_logger(__name__)
@@ -41,6 +47,9 @@ log = structlog.get_logger(__name__)
 SWEEP_SECONDS = 0.5
 REPORT_SECONDS = 2.0
 NEWS_SECONDS = 1.0
+NOTE_SECONDS = 0.5
+LEARN_SECONDS = 2.0
+EXAMINE_SECONDS = 10.0
 
 
 class Runtime:
@@ -60,6 +69,7 @@ class Runtime:
         self._advancing: set[asyncio.Task[None]] = set()
         self._background: list[asyncio.Task[None]] = []
         self._executor: Executor
+        self._learning: Learning
         self._metrics = Metrics()
         self._archive = open_archive(settings)
         self._registered = False
@@ -99,15 +109,21 @@ class Runtime:
         settings = self._settings
         assert settings.redis_url is not None
         store = RedisStore(connect_redis(settings.redis_url))
-        leases = Leases(store, self._owner, settings.lease_seconds)
+        learning = self._learning = Learning(store, self._agents, keep=settings.thinking_ledger)
+        leases = Leases(store, self._owner, settings.lease_seconds, learning.observe)
+        client = connect_model(settings, load_family(settings.config_file))
+        thinker = Thinker(client, store, cap=settings.thinking_cap)
         self._executor = Executor(
             store=store,
             agents=self._agents,
             model=ModelCalls(
-                connect_model(settings),
+                client,
                 self._metrics,
                 settings.context_chars,
+                thinker,
                 Prices(settings.price_prompt, settings.price_completion),
+                salt_key=self._channel_settings.signing_key,
+                keep_thoughts=settings.keep_thoughts,
             ),
             channels=outbound_channels(self._channel_settings),
             leases=leases,
@@ -121,8 +137,11 @@ class Runtime:
                 (SWEEP_SECONDS, lambda: self._sweep(store)),
                 (REPORT_SECONDS, lambda: self._report(store)),
                 (ROUND, lambda: self._archive_finished(store)),
+                (NOTE_SECONDS, learning.flush),
+                (LEARN_SECONDS, lambda: self._learn(learning, thinker)),
             )
         ]
+        self._background.append(asyncio.create_task(self._examine_model()))
 
     def _begin(self, run_id: str) -> None:
         task = asyncio.create_task(self._advance(run_id))
@@ -169,6 +188,33 @@ class Runtime:
             self._metrics.put_back(counts)
             raise
 
+    async def _learn(self, learning: Learning, thinker: Thinker) -> None:
+        if not self._settings.thinking_learning:
+            tuned = await read_tuned(self._executor.store)
+            thinker.policy = replace(RULES_ONLY, price=tuned.price)
+            return
+        try:
+            arms = await self._executor.model.client.arms()
+        except ModelFailed:  # nothing can be asked of it anyway
+            return
+        thinker.policy = await learning.refresh(thinker.policy, arms)
+
+    async def _examine_model(self) -> None:
+        """Until each model server could be looked at once."""
+        told: set[str] = set()
+        while True:
+            examined = await self._executor.model.client.examine()
+            for name, able in examined.items():
+                if isinstance(able, ModelFailed):
+                    log.info("model server not examined yet", arm=name, error=str(able))
+                elif name not in told:
+                    told.add(name)
+                    for line in problems(able):
+                        log.warning("model server", arm=name, found=line)
+            if len(told) == len(examined):
+                return
+            await asyncio.sleep(EXAMINE_SECONDS)
+
     async def _archive_finished(self, store: RunStore) -> None:
         await archive_round(
             store, self._archive, owner=self._owner, keep_days=self._settings.keep_days
@@ -181,6 +227,7 @@ class Runtime:
         await end_tasks([*self._advancing, *self._background])
         with contextlib.suppress(Unavailable):
             await self._executor.store.report(self._owner, self._metrics.take())
+            await self._learning.flush()
         for channel in set(self._executor.channels.values()):
             await channel.close()
         await self._executor.model.client.close()

@@ -49,6 +49,24 @@ class WorkerSettings(PonderdSettings):
         ge=16,
         description="token budget of mode long; default: 1024 on llama.cpp, 8192 on vLLM",
     )
+    thinking_cap: int | None = Field(
+        None,
+        ge=0,
+        description="tokens that any call may think at most, whatever its agent says",
+    )
+    thinking_learning: bool = Field(
+        True,
+        description="learn from outcomes how hard to think; without it a table of rules decides",
+    )
+    thinking_ledger: int = Field(
+        5_000,
+        ge=100,
+        description="entries that are kept of each agent's ledger of model calls, "
+        "up to 600 bytes each",
+    )
+    keep_thoughts: bool = Field(
+        True, description="keep in each run what the model thought before it answered"
+    )
     context_chars: int = Field(
         12_000, ge=1_000, description="characters of conversation that one model call may see"
     )

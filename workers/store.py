@@ -29,6 +29,9 @@ Outcome = Literal["launched", "appended", "duplicate"]
 FINISHED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """Statuses of runs that nothing is owed to; `lua/common.lua` has them, too."""
 
+RECEIPT_TTL = 30 * 24 * 3600.0
+"""Seconds for which a reaction to an answer still finds its run."""
+
 TRIGGER_TTL = 7 * 24 * 3600
 """Seconds for which a trigger's keys are remembered: GitHub redelivers after days."""
 
@@ -213,13 +216,28 @@ class RunStore(Protocol):
         ...
 
     async def recall(self, key: str) -> str | None:
-        """What `remember` keeps under `key`."""
+        """What `remember` or `overwrite` keeps under `key`."""
         ...
 
-    async def spend(self, amounts: Mapping[str, Mapping[str, float]], ttl: float) -> None:
-        """Add to accounts: account -> measure -> amount. An account is forgotten `ttl` seconds
-        after its last spending, so one that must end earlier carries its period in its name.
-        If the answer is lost, some of it may have been added."""
+    async def overwrite(self, key: str, value: str) -> None:
+        """Keep `value` under `key` for ever, in place of what was there."""
+        ...
+
+    async def note(self, ledger: str, entries: Sequence[bytes], keep: int) -> None:
+        """Append to a ledger, of which at least the last `keep` entries stay, and not many more."""
+        ...
+
+    async def notes(self, ledger: str, after: str, limit: int) -> list[tuple[str, bytes]]:
+        """At most `limit` entries of a ledger that came after the one with the id `after` ("" for
+        the first), with their ids: "1700000000000-0", later ones are greater."""
+        ...
+
+    async def spend(
+        self, amounts: Mapping[str, Mapping[str, float]], ttl: float
+    ) -> dict[str, dict[str, float]]:
+        """Add to accounts: account -> measure -> amount; returns what these sums then are. An
+        account is forgotten `ttl` seconds after its last spending, so one that must end earlier
+        carries its period in its name. If the answer is lost, some of it may have been added."""
         ...
 
     async def spent(self, accounts: Sequence[str]) -> list[dict[str, float]]:
@@ -254,6 +272,12 @@ def parse_cursor(cursor: str | None) -> tuple[float, str]:
 
 def conversation_key(agent: str, channel: str, source: str, conversation: str) -> str:
     return ":".join((agent, channel, source, conversation))
+
+
+def receipt_key(channel: str, message: str) -> str:
+    """What `remember` keeps about a message of ours, by the other side's id of it: "run:version" of
+    the model call that it is the answer of."""
+    return f"receipt:{channel}:{message}"
 
 
 def new_run_id(conversation_key: str) -> str:

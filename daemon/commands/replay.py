@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, assert_never
 
@@ -15,7 +13,7 @@ import typer
 from channels.errors import NotFound, PonderdError, StartupFailed
 from channels.text import one_line
 from daemon.commands.runs import RunId, connect
-from daemon.commands.terminal import Json, coloured, emit_json, hint
+from daemon.commands.terminal import Json, coloured, emit_json, hint, progress
 
 if TYPE_CHECKING:
     from workers.agent import Agent
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from workers.replay import Replayed
     from workers.settings import WorkerSettings
 
-CALLS = ("model_answered", "model_rejected")
+CALLS = ("model_answered", "model_rejected", "model_doubted")
 
 
 def replay(
@@ -63,13 +61,14 @@ def replay(
 async def _replay(
     events: Sequence[Event], agent: Agent, settings: WorkerSettings, as_json: bool
 ) -> None:
+    from workers.agent_config import load_family
     from workers.llm.connect import connect as connect_model
     from workers.replay import replay as replayed
 
-    model = connect_model(settings)
+    model = connect_model(settings, load_family(settings.config_file))
     done: list[Replayed] = []
     try:
-        with _progress(sum(e.type in CALLS for e in events)) as advance:
+        with progress("calls", sum(e.type in CALLS for e in events)) as advance:
             async for call in replayed(events, agent, model):
                 done.append(call)
                 advance()
@@ -141,18 +140,3 @@ def _as_json(call: Replayed) -> dict[str, Any]:
         "recorded_call": call.before.model_dump(mode="json"),
         "call": call.call.model_dump(mode="json"),
     }
-
-
-@contextlib.contextmanager
-def _progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal; on stderr, so that it is no part of the result."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
-
-    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda: progress.advance(task)

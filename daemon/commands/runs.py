@@ -166,6 +166,23 @@ def answer(
     raise typer.Exit(report(api, view, wait=wait, as_json=as_json))
 
 
+@app.command(epilog="Example: ponderd runs rate 0c-mha1v2k8-9f3c1a2b7d good")
+def rate(
+    run_id: RunId,
+    how: Annotated[str, typer.Argument(metavar="good|bad|0..1", help="How good the answer was.")],
+    event: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="The answer of event N; default: the newest."),
+    ] = None,
+    judge: Annotated[bool, typer.Option("--judge", help="A program says so, no person.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say how good an answer was. Agents learn from it how hard to think."""
+    source = "judge" if judge else "thumb"
+    view = connect().feedback(run_id, _grade(how), by=me(), source=source, answer=event)
+    _signalled(view, as_json)
+
+
 @app.command(epilog="Example: ponderd runs fork 0c-mha1v2k8-9f3c1a2b7d --at 5")
 def fork(
     run_id: RunId,
@@ -282,6 +299,16 @@ def _status_text(view: View) -> str:
 
 def local_time(moment: str) -> str:
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _grade(text: str) -> float:
+    try:
+        value = {"good": 1.0, "bad": 0.0}[text] if text in ("good", "bad") else float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise typer.BadParameter(f"{text!r}: write good, bad, or a number from 0 to 1")
+    return value
 
 
 def _object(text: str) -> dict[str, Any]:

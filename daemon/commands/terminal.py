@@ -44,6 +44,35 @@ def coloured(text: str, colour: str, stream: TextIO | None = None) -> str:
 
 
 @contextlib.contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on a terminal, on stderr, so that it is no part of the result. The block gets a
+    function to call for each step."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)
+
+
+@contextlib.contextmanager
 def thinking() -> Iterator[Note]:
     """Show that somebody works, on a terminal. The block gets a function that tells more: why it
     takes longer than expected."""

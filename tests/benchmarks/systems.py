@@ -170,6 +170,8 @@ class Peer:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     async def _read(self) -> Any:
         assert self.process.stdout is not None

@@ -287,9 +287,9 @@ class TestParse:
         ],
     )
     def test_nothing_takes_long_to_read(self, content: bytes) -> None:
-        start = time.perf_counter()
+        start = time.process_time()
         trigger(content)
-        assert time.perf_counter() - start < 3
+        assert time.process_time() - start < 3
 
 
 def reply(to: str = "ann@team.test", text: str = "Grüße", **headers: str) -> Reply:

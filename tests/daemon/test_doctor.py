@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from daemon.doctor import Check, examine, judge_state_server
+from tests.services.model_server import ScriptedModel, Trap
 from tests.services.ports import free_port
 from tests.services.state_cluster import StateCluster
 
@@ -250,3 +251,26 @@ async def test_slack_half_set_up(monkeypatch: Environment) -> None:
     monkeypatch.setenv("PONDERD_SLACK_BOT_TOKEN", "xoxb-1")
     monkeypatch.setenv("PONDERD_SLACK_API_URL", f"http://127.0.0.1:{free_port()}/api/")
     assert "does not answer" in (await check("Slack")).found
+
+
+@pytest.mark.parametrize(
+    ("traps", "level", "says"),
+    [
+        (Trap.NONE, "ok", "the budget binds"),
+        (Trap.IGNORES_BUDGET, "warn", "does not bind"),
+        (Trap.NO_JSON_AFTER_THOUGHT | Trap.NO_COUNTS, "warn", "estimated"),
+        (Trap.IGNORES_SWITCH, "warn", "closes the thought itself"),
+        (Trap.IGNORES_SWITCH | Trap.NO_TOKENIZER, "fail", "such calls fail"),
+    ],
+)
+async def test_what_a_model_server_does_with_thinking(
+    traps: Trap, level: str, says: str, monkeypatch: Environment
+) -> None:
+    async with ScriptedModel(traps=traps) as server:
+        monkeypatch.setenv("PONDERD_MODEL_URL", server.url)
+        found = await check("thinking")
+    assert (found.level, says in found.found) == (level, True), found
+
+
+async def test_thinking_is_not_looked_at_where_no_model_is_configured() -> None:
+    assert await checks("thinking") == []

@@ -213,6 +213,7 @@ NEEDED = {
     "include_all_metadata": {"metadata.message:read"},
     "app_mention": {"app_mentions:read"},
     "message.im": {"im:history"},
+    "reaction_added": {"reactions:read"},
 }
 
 
@@ -225,6 +226,7 @@ def test_the_slack_manifest_covers_what_the_channel_calls() -> None:
     assert set(manifest["settings"]["event_subscriptions"]["bot_events"]) == {
         "app_mention",
         "message.im",
+        "reaction_added",
     }
     assert used == NEEDED.keys()
     scopes = set(manifest["oauth_config"]["scopes"]["bot"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from workers.agent import Agent, ToolContext
@@ -11,7 +11,9 @@ from workers.answers import Rejected, interpret, schema
 from workers.context import render
 from workers.events import Answer, Decision, Question, ToolCall
 from workers.llm.client import Completion, ModelClient
-from workers.thinking.policy import decide
+from workers.thinking.case import Case, kind_of
+from workers.thinking.criteria import read
+from workers.thinking.policy import RULES_ONLY, decide
 from workers.tool_calls import call_tool
 from workers.turns import Turn
 
@@ -34,16 +36,12 @@ class Conversation:
         """
         self.turns.append(Turn("person", text))
         choices: list[Choice] = []
-        mode, rejected = None, None
+        arms = await self.client.arms()
+        kind = kind_of(self.agent)
+        case = Case(self.agent.name, kind, self.agent.thinks, arms, read(text))
         while len(choices) < 6:
-            decision = decide(
-                agent=self.agent,
-                text=text,
-                mode_before=mode,
-                rejections=sum(isinstance(choice, Rejected) for choice in choices),
-                last_rejection=rejected,
-                budgets=await self.client.budgets(),
-            )
+            decision = decide(case, RULES_ONLY, 0.5)
+            assert isinstance(decision, Decision)
             completion = await self.client.complete(
                 render(self.turns, self.agent, limit_chars=12_000),
                 schema=schema(self.agent),
@@ -52,13 +50,21 @@ class Conversation:
             )
             self.completions.append(completion)
             self.decisions.append(decision)
-            mode, rejected = decision.mode, None
             choice = interpret(completion.content, self.agent)
             choices.append(choice)
+            rejected = isinstance(choice, Rejected)
+            case = replace(
+                case,
+                arm=decision.arm,
+                first_arm=case.first_arm or decision.arm,
+                trouble="schema" if rejected else None,
+                last_rejection=choice.reason if isinstance(choice, Rejected) else None,
+                retries=case.retries + rejected,
+                step=case.step + 1,
+            )
             self.turns.append(Turn("agent", completion.content))
             match choice:
-                case Rejected(reason, detail):
-                    rejected = reason
+                case Rejected(_, detail):
                     self.turns.append(Turn("note", f"That was not usable: {detail}"))
                 case ToolCall(tool=name) as call:
                     tool = self.agent.tool(name)

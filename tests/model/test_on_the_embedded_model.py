@@ -13,13 +13,17 @@ from collections.abc import Sequence
 import aiohttp
 import pytest
 
+from channels.errors import ModelFailed
 from tests.model import cases
 from tests.model.conversation import Choice, Conversation
 from workers.answers import Rejected, schema
 from workers.context import render
 from workers.discovery import discover
 from workers.events import Decision, ToolCall
-from workers.llm.client import Budgets
+from workers.llm.canary import problems
+from workers.llm.client import Options
+from workers.llm.lean import NEEDS_THOUGHT
+from workers.thinking.arms import own_arms
 from workers.turns import Turn
 
 AGENTS = discover([])
@@ -61,17 +65,69 @@ async def test_the_assistant_calculates_and_then_answers(client, tmp_path):
 @MODEL
 @TIMEOUT
 async def test_thinking_is_bounded_and_ends_in_an_action(client):
-    assert await client.budgets() == Budgets(short=256, long=1024)
+    assert await client.arms() == own_arms(short=256, long=1024)
     agent = AGENTS["assistant"]
-    answer = await client.complete(
-        render([Turn("person", "How many legs have 3 cats and 2 birds?")], agent, limit_chars=999),
-        schema=schema(agent),
-        decision=Decision(mode="short", budget=32),
-        max_tokens=100,
+    prompt = render(
+        [Turn("person", "How many legs have 3 cats and 2 birds?")], agent, limit_chars=999
     )
-    assert 0 < answer.reasoning_tokens <= 32
-    assert answer.reasoning
-    assert answer.content.startswith('{"action":"')
+    for frame in ("", "This needs care: it takes several steps that build on each other."):
+        answer = await client.complete(
+            prompt,
+            schema=schema(agent),
+            decision=Decision(mode="short", budget=32, frame=frame),
+            max_tokens=100,
+        )
+        assert 0 < answer.reasoning_tokens <= 32
+        assert answer.reasoning.startswith(frame)
+        assert len(answer.reasoning) > len(frame)
+        assert answer.content.startswith('{"action":"')
+
+
+@MODEL
+@TIMEOUT
+async def test_the_canary_finds_that_every_mode_holds(client):
+    able = (await client.examine(thoroughly=True))[""]
+    assert not isinstance(able, ModelFailed)
+    assert problems(able) == []
+    assert able.continues
+
+
+NUMBER = {
+    "type": "object",
+    "properties": {"answer": {"type": "integer"}},
+    "required": ["answer"],
+    "additionalProperties": False,
+}
+
+
+@MODEL
+@TIMEOUT
+async def test_how_sure_it_is_tells_easy_from_hard(client):
+    async def margin(question: str) -> float:
+        answer = await client.complete(
+            [{"role": "user", "content": f"{question} Answer with JSON."}],
+            schema=NUMBER,
+            decision=Decision(mode="none"),
+            max_tokens=20,
+            options=Options(margin=True),
+        )
+        assert answer.margin is not None
+        return answer.margin
+
+    assert await margin("What is 2 + 3?") > await margin("What is 7919 * 6841 - 12347?")
+
+
+@MODEL
+@TIMEOUT
+async def test_it_says_itself_whether_it_has_to_think(client):
+    async def lean(text: str) -> float:
+        return await client.lean([{"role": "user", "content": text}], NEEDS_THOUGHT)
+
+    hard = await lean(
+        "A shop sells pens at 3 for 2 euros. Ann buys 18 pens and pays with a 50 euro note. She "
+        "splits the change among her 4 children. How much does each get?"
+    )
+    assert hard > await lean("Hello!")
 
 
 @MODEL

@@ -270,6 +270,34 @@ async def test_slack_post_whose_response_was_lost_is_not_doubled(world: World) -
     assert len(world.slack.messages) == 1
 
 
+async def test_a_thumb_in_slack_rates_the_answer_it_is_put_on(world: World) -> None:
+    event = mention("<@UBOT> hello")
+    await world.slack.send_envelope(event, "envelope-1")
+    [message] = await settled(world.slack.messages, 1)
+    run = (await world.client.get("/runs?limit=1"))["runs"][0]
+    await world.client.until(run["id"], "COMPLETED")
+    thumb = {
+        "type": "reaction_added",
+        "user": "U2",
+        "reaction": "-1",
+        "item": {"type": "message", "channel": message["channel"], "ts": message["ts"]},
+        "event_ts": "1700009999.000100",
+    }
+    other = {**thumb, "item": {**thumb["item"], "ts": "1600000000.000100"}}
+    for number, reaction in enumerate((other, thumb)):
+        envelope = {**event, "event": reaction, "event_id": f"EvThumb{number}"}
+        await world.slack.send_envelope(envelope, f"envelope-thumb-{number}")
+
+    async def rated() -> list[Any]:
+        events = await world.client.events(run["id"])
+        return [found for found in events if found["type"] == "feedback_received"]
+
+    while not (found := await rated()):
+        await asyncio.sleep(0.05)
+    assert [(one["value"], one["by"], one["answer"]) for one in found] == [(0.0, "slack:u2", 3)]
+    assert (await world.client.get(f"/runs/{run['id']}"))["status"] == "COMPLETED"
+
+
 async def test_deploying_needs_a_yes(world: World) -> None:
     run_id = await world.client.launch("deployer", DEPLOY, reply_to=world.callbacks.url)
     view = await world.client.until(run_id)

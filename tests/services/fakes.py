@@ -12,7 +12,8 @@ from typing import Any
 from channels.errors import DeliveryFailed, ModelFailed
 from channels.message import Reply
 from workers.events import Decision
-from workers.llm.client import Budgets, Completion, Message
+from workers.llm.client import Capabilities, Completion, Message, Options
+from workers.thinking.arms import Arms, own_arms
 
 Line = Mapping[str, Any] | str | ModelFailed
 
@@ -25,6 +26,15 @@ class FakeModel:
     before_answer: Callable[[int], Any] | None = None
     prompts: list[list[Message]] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
+    options: list[Options] = field(default_factory=list)
+    thoughts: int = 0
+    """Tokens that each answer takes besides its own."""
+    reasoning: str = ""
+    margins: Sequence[float | None] = (None,)
+    """By answer, in turn; the last one repeats."""
+    leaning: float | None = None
+    """What it says when it is asked whether to think; None: it does not answer."""
+    leans: int = 0
 
     async def complete(
         self,
@@ -33,10 +43,12 @@ class FakeModel:
         schema: dict[str, Any],
         decision: Decision,
         max_tokens: int,
+        options: Options = Options(),  # noqa: B008
     ) -> Completion:
         line = self.lines[min(len(self.prompts), len(self.lines) - 1)]
         self.prompts.append(messages)
         self.decisions.append(decision)
+        self.options.append(options)
         if self.before_answer:
             found = self.before_answer(len(self.prompts))
             if asyncio.iscoroutine(found):
@@ -50,11 +62,28 @@ class FakeModel:
             prompt_hash=f"hash-{len(self.prompts)}",
             seconds=0.1,
             prompt_tokens=10,
-            completion_tokens=5,
+            completion_tokens=5 + self.thoughts,
+            reasoning_tokens=self.thoughts,
+            reasoning=self.reasoning,
+            margin=self.margins[min(len(self.prompts), len(self.margins)) - 1],
         )
 
-    async def budgets(self) -> Budgets:
-        return Budgets(short=256, long=1024)
+    async def lean(
+        self,
+        messages: list[Message],
+        question: str,
+        options: Options = Options(),  # noqa: B008
+    ) -> float:
+        self.leans += 1
+        if self.leaning is None:
+            raise ModelFailed("no answer")
+        return self.leaning
+
+    async def arms(self) -> Arms:
+        return own_arms(short=256, long=1024)
+
+    async def examine(self, *, thoroughly: bool = False) -> dict[str, Capabilities | ModelFailed]:
+        return {"": Capabilities()}
 
     async def close(self) -> None:
         pass

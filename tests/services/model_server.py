@@ -19,6 +19,44 @@ from typing import Any, Self
 import uvloop
 from aiohttp import web
 
+from workers.llm.canary import QUESTION
+
+
+class Trap(enum.Flag):
+    """What real servers were seen to do with the thinking fields. Any of them together."""
+
+    NONE = 0
+    IGNORES_BUDGET = enum.auto()
+    """vllm#54906, #39573: the field is taken and nothing comes of it."""
+    IGNORES_SWITCH = enum.auto()
+    """A template that does not know enable_thinking: it always thinks."""
+    NEVER_THINKS = enum.auto()
+    """A model or template without thinking."""
+    NO_JSON_AFTER_THOUGHT = enum.auto()
+    """vllm#18819, #42021: content null, all of it in the thought."""
+    THOUGHT_IN_CONTENT = enum.auto()
+    """A server without --reasoning-parser: the think block stands in the content."""
+    REFUSES_BUDGET = enum.auto()
+    """The same server answers 400 to thinking_token_budget."""
+    REFUSES_IN_STREAM = enum.auto()
+    """vLLM 0.32: what is refused comes as an event of the stream, after HTTP 200."""
+    REFUSES_PRIORITY = enum.auto()
+    """vLLM without --scheduling-policy priority."""
+    REFUSES_UNKNOWN = enum.auto()
+    """A strict server: every field that OpenAI's API does not have is a 400."""
+    OLD_FIELD = enum.auto()
+    """reasoning_content instead of reasoning."""
+    NO_COUNTS = enum.auto()
+    """No completion_tokens_details."""
+    EATS_EVERYTHING = enum.auto()
+    """vllm#30599: the thought takes all tokens, and the answer is cut off."""
+    CUTS_INTO_ANSWER = enum.auto()
+    """vllm#44676: where the budget ends, the closing tag stands inside the answer."""
+    NO_TOKENIZER = enum.auto()
+    """No /tokenize and /detokenize: prompts cannot be rendered and continued by us."""
+    NO_LOGPROBS = enum.auto()
+    """Log-probabilities are left out although they were asked for."""
+
 
 class Fault(enum.Enum):
     HANG = "accepts the request and never answers"
@@ -41,6 +79,8 @@ class Says:
     reasoning: str = ""
     delay: float = 0
     keeps_budget: bool = True
+    logprob: float = -0.01
+    """Of the whole content, for whoever asks."""
 
 
 Line = Mapping[str, Any] | str | Fault | Says
@@ -55,6 +95,9 @@ DEFAULT: Line = {"action": "reply", "text": "ok"}
 class ScriptedModel:
     script: Script = field(default_factory=lambda: DEFAULT)
     delay: float = 0
+    traps: Trap = Trap.NONE
+    opens_thought: bool = True
+    """Whether the template opens the thought itself, as most do (Qwen3's does not)."""
     port: int = 0
     requests: list[dict[str, Any]] = field(default_factory=list)
     keep_requests: bool = True
@@ -62,6 +105,13 @@ class ScriptedModel:
     in_flight: int = 0
     peak_in_flight: int = 0
     disconnects: int = 0
+    leaning: tuple[float, float] = (-1.0, -1.0)
+    """Log-probabilities of yes and no, for whoever asks with one token."""
+    leans: list[dict[str, Any]] = field(default_factory=list)
+    continued: list[dict[str, Any]] = field(default_factory=list)
+    """Requests to go on with a prompt."""
+    keys: set[str | None] = field(default_factory=set)
+    """Authorization headers of chat requests."""
 
     @property
     def url(self) -> str:
@@ -73,6 +123,10 @@ class ScriptedModel:
         app.router.add_get("/health", self._health)
         app.router.add_get("/stats", self._stats)
         app.router.add_post("/v1/chat/completions", self._chat)
+        if Trap.NO_TOKENIZER not in self.traps:
+            app.router.add_post("/tokenize", self._tokenize)
+            app.router.add_post("/detokenize", self._detokenize)
+            app.router.add_post("/v1/completions", self._complete)
         self._runner = web.AppRunner(
             app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
         )
@@ -105,6 +159,15 @@ class ScriptedModel:
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = json.loads(await request.read())
+        self.keys.add(request.headers.get("Authorization"))
+        if refused := self._refused(body):
+            return refused
+        if is_canary(body):  # no test's script has a line for it
+            return await self._answer(request, body, _CANARY)
+        if "top_logprobs" in body:
+            self.leans.append(body)
+            silent = Trap.NO_LOGPROBS in self.traps
+            return web.json_response({"choices": [{}]} if silent else _leaning(self.leaning))
         self.count += 1
         if self.keep_requests:
             self.requests.append(body)
@@ -117,6 +180,67 @@ class ScriptedModel:
             raise
         finally:
             self.in_flight -= 1
+
+    def _refused(self, body: dict[str, Any]) -> web.Response | None:
+        unknown = {
+            "thinking_token_budget": Trap.REFUSES_BUDGET,
+            "priority": Trap.REFUSES_PRIORITY,
+        }
+        for name, trap in unknown.items():
+            if name in body and trap in self.traps:
+                message = f"{name} is set but not configured"
+                if Trap.REFUSES_IN_STREAM not in self.traps:
+                    return _error(400, message)
+                event = json.dumps({"error": {"message": message, "code": 400}})
+                text = f"data: {event}\n\ndata: [DONE]\n\n"
+                return web.Response(text=text, content_type="text/event-stream")
+        if Trap.REFUSES_UNKNOWN in self.traps and (extra := set(body) & set(VLLM_ONLY)):
+            return _error(400, f"Unrecognized request argument supplied: {min(extra)}")
+        return None
+
+    async def _tokenize(self, request: web.Request) -> web.Response:
+        """A token is a character; the template is Qwen3's, about."""
+        body = json.loads(await request.read())
+        said = "".join(f"<|{m['role']}|>{m['content']}\n" for m in body["messages"])
+        switch = body["chat_template_kwargs"]["enable_thinking"]
+        thinking = switch or Trap.IGNORES_SWITCH in self.traps
+        prompt = said + "<|assistant|>\n"
+        if thinking and self.opens_thought:
+            prompt += "<think>\n"
+        elif not thinking:
+            prompt += "<think>\n\n</think>\n\n"
+        return web.json_response({"tokens": [ord(c) for c in prompt], "count": len(prompt)})
+
+    async def _detokenize(self, request: web.Request) -> web.Response:
+        body = json.loads(await request.read())
+        return web.json_response({"prompt": "".join(map(chr, body["tokens"]))})
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        """Goes on with a thought, word by word, until it is told to stop; then with the answer."""
+        body = json.loads(await request.read())
+        if refused := self._refused(body):
+            return refused
+        self.continued.append(body)
+        line = _CANARY if QUESTION[-1]["content"] in body["prompt"] else self._line(body)
+        says = line if isinstance(line, Says) else Says(json.dumps(line))
+        if isinstance(line, str):
+            says = Says(line)
+        if "stop" in body:
+            words = [f"{word} " for word in says.reasoning.split()][: body["max_tokens"]]
+            cut = len(says.reasoning.split()) > body["max_tokens"]
+        else:
+            words, cut = [says.content or ""], False
+        finish = "length" if cut else "stop"
+        chunks = [_part(word, None) for word in words] + [_part("", finish)]
+        usage = {"prompt_tokens": len(body["prompt"]), "completion_tokens": len(words)}
+        chunks.append({"choices": [], "usage": usage})
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for chunk in chunks:
+            await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
+        await response.write(b"data: [DONE]\n\n")
+        await response.write_eof()
+        return response
 
     async def _answer(
         self, request: web.Request, body: dict[str, Any], line: Line
@@ -149,7 +273,7 @@ class ScriptedModel:
         await asyncio.sleep(self.delay + says.delay)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        stream = _stream(body, says)
+        stream = _stream(body, says, self.traps)
         if line is Fault.BREAK_OFF:
             await response.write(b"".join(stream[:-3]))
             assert request.transport is not None
@@ -172,31 +296,76 @@ def _error(status: int, message: str, headers: Mapping[str, str] | None = None) 
     )
 
 
-def _stream(body: Mapping[str, Any], says: Says) -> list[bytes]:
+VLLM_ONLY = (
+    "thinking_token_budget",
+    "chat_template_kwargs",
+    "cache_salt",
+    "structured_outputs",
+    "priority",
+)
+"""Fields that OpenAI's own API does not have."""
+
+_CANARY = Says('{"canary":"yes"}', reasoning="hm " * 40)
+
+
+def is_canary(body: Mapping[str, Any]) -> bool:
+    schema = body.get("response_format", {}).get("json_schema", {}).get("schema", {})
+    return "canary" in schema.get("properties", {})
+
+
+def _leaning(logprobs: tuple[float, float]) -> dict[str, Any]:
+    top = [{"token": word, "logprob": p} for word, p in zip(("yes", "no"), logprobs, strict=True)]
+    return {"choices": [{"logprobs": {"content": [{"token": "yes", "top_logprobs": top}]}}]}
+
+
+def _part(text: str, finish: str | None) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "text": text, "finish_reason": finish}]}
+
+
+def _stream(body: Mapping[str, Any], says: Says, traps: Trap) -> list[bytes]:
     """The chunks of one answer: role, reasoning word by word, content, finish, usage, [DONE].
 
     A word counts as a token.
     """
-    thinking = body.get("chat_template_kwargs", {}).get("enable_thinking", True)
+    switch = body.get("chat_template_kwargs", {}).get("enable_thinking", True)
+    thinking = (switch or Trap.IGNORES_SWITCH in traps) and Trap.NEVER_THINKS not in traps
     thought = says.reasoning.split() if thinking else []
-    if says.keeps_budget:
-        thought = thought[: body.get("thinking_token_budget", len(thought))]
+    budget = body.get("thinking_token_budget", len(thought))
+    cut_short = len(thought) > budget
+    if says.keeps_budget and Trap.IGNORES_BUDGET not in traps:
+        thought = thought[:budget]
+    content, finish = says.content, "stop"
+    room = body.get("max_completion_tokens", 10**9)
+    if len(thought) >= room or (thought and Trap.EATS_EVERYTHING in traps):
+        thought, content, finish = thought[:room], None, "length"
+    elif thought and Trap.NO_JSON_AFTER_THOUGHT in traps:
+        content = None
+    elif thought and Trap.THOUGHT_IN_CONTENT in traps:
+        content = f"<think>{' '.join(thought)}</think>{content}"
+    elif cut_short and Trap.CUTS_INTO_ANSWER in traps:
+        content = f'{{"action":"reply","text":"and so on</think>{content}"}}'
+    field_name = "reasoning_content" if Trap.OLD_FIELD in traps else "reasoning"
+    shown = [] if Trap.THOUGHT_IN_CONTENT in traps else thought
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
-    deltas += [{"reasoning": word + " "} for word in thought]
-    deltas += [{"content": says.content}]
+    deltas += [{field_name: word + " "} for word in shown]
+    deltas += [{"content": content}]
     choices: list[dict[str, Any]] = [
         {"index": 0, "delta": delta, "finish_reason": None} for delta in deltas
     ]
-    choices.append({"index": 0, "delta": {}, "finish_reason": "stop"})
+    if body.get("logprobs"):
+        choices[-1]["logprobs"] = {"content": [{"token": content or "", "logprob": says.logprob}]}
+    choices.append({"index": 0, "delta": {}, "finish_reason": finish})
     prompt = sum(len(message["content"].split()) for message in body.get("messages", ()))
-    answer = len((says.content or "").split())
+    answer = len((content or "").split())
     usage: dict[str, Any] = {
         "prompt_tokens": prompt,
-        "completion_tokens": len(thought) + answer,
-        "total_tokens": prompt + len(thought) + answer,
+        "completion_tokens": len(shown) + answer,
+        "total_tokens": prompt + len(shown) + answer,
         "prompt_tokens_details": {"cached_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": len(thought)},
+        "completion_tokens_details": {"reasoning_tokens": len(shown)},
     }
+    if Trap.NO_COUNTS in traps:
+        del usage["completion_tokens_details"]
     chunks: list[dict[str, Any]] = [
         {"id": "c", "object": "chat.completion.chunk", "model": "scripted", "choices": [choice]}
         for choice in choices

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter
 
 from daemon.cli import main
-from workers import events, executor, reducer
+from workers import events, executor, leases, reducer, run_logs
 from workers.agent import Agent
 from workers.run import Run
 from workers.steps import CallModel, Record, Step
@@ -40,6 +40,7 @@ def newer_next_step(run: Run, agent: Agent, now: float) -> Step:
 
 if __name__ == "__main__":
     events._codec = TypeAdapter(AnyEvent)
-    reducer.reduce = newer_reduce
+    for module in (reducer, leases, run_logs):
+        module.reduce = newer_reduce
     executor.next_step = newer_next_step
     main(["work", "--json"])

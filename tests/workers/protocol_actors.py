@@ -47,6 +47,7 @@ from workers.policies import Approvals
 from workers.reducer import fold
 from workers.runs import Runs
 from workers.store import Claim, Committed, Conflict
+from workers.thinking.thinker import Thinker
 
 LEASE, GRACE, JUMP, START = 10.0, 2.0, 20.0, 1_000_000.0
 LONG = 1e6
@@ -158,10 +159,11 @@ class Player:
         store: Any = GatedStore(self, MemoryStore())
         agents = {world.agent.name: world.agent}
         self._leases = Leases(store, "worker", LEASE)
+        model = RuleModel()
         self._executor = Executor(
             store=store,
             agents=agents,
-            model=ModelCalls(RuleModel(), Metrics(), 10_000),
+            model=ModelCalls(model, Metrics(), 10_000, Thinker(model, store)),
             channels={"webhook": GatedChannel()},
             leases=self._leases,
             data_dir=Path("unused"),

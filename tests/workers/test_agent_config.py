@@ -9,8 +9,9 @@ import pytest
 from channels.errors import StartupFailed
 from daemon.routing import load_routes
 from workers.agent import Agent
-from workers.agent_config import configured
-from workers.policies import Approvals, Budget, Budgets, Busy
+from workers.agent_config import check_arms, configured, load_family
+from workers.policies import Approvals, Budget, Budgets, Busy, Thinking, ThoughtBudget
+from workers.thinking.arms import Arm
 
 OF_THE_FILE = Agent(
     name="deployer",
@@ -82,6 +83,60 @@ def test_false_takes_a_limit_or_a_time_away(tmp_path: Path) -> None:
     agent = over(text + "budgets.run.steps = false", tmp_path)
     assert (agent.approvals.timeout, agent.approvals.remind_every) == (None, None)
     assert agent.budgets.run == Budget()
+
+
+def test_thinking_can_be_set_whole_or_in_a_word(tmp_path: Path) -> None:
+    text = """[agents.deployer.thinking]
+mode = "always"
+greatest = false
+deadline = "30s"
+probe = false
+drafts = true
+frame = false
+tokens = {day = 1000, sender = false}
+"""
+    found = over(text, tmp_path).thinks
+    assert found == Thinking(
+        mode="always", deadline=30, probe=False, drafts=True, tokens=ThoughtBudget(day=1000)
+    )
+    assert over('[agents.deployer]\nthinking = "never"', tmp_path).thinks.mode == "never"
+
+
+def test_the_family_is_read_in_its_order(tmp_path: Path) -> None:
+    file = tmp_path / "ponderd.toml"
+    file.write_text(
+        '[thinking.arms.large]\nmodel = "m-32b"\nurl = "http://large:8000/v1"\n'
+        'mode = "short"\napi_key_env = "LARGE_KEY"\n[thinking.arms.mid]\nmode = "short"\n'
+        "budget = 2048\n"
+    )
+    assert load_family(file) == (
+        Arm("large", "short", 0, "m-32b", "http://large:8000/v1", "LARGE_KEY"),
+        Arm("mid", "short", 2048),
+    )
+    assert load_family(None) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('[thinking.arms.large]\nurl = "large:8000"', "thinking.arms.large.url: String should"),
+        ("[thinking.arms.Large]", "thinking.arms.Large: String should match pattern"),
+        ("[thinking.arms]\nlarge = 3", "thinking.arms.large: Input should be a valid dictionary"),
+        ("thinking = 3", "thinking: expected a table"),
+    ],
+)
+def test_a_wrong_member_stops_the_start(text: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "ponderd.toml").write_text(text)
+    with pytest.raises(StartupFailed) as caught:
+        load_family(tmp_path / "ponderd.toml")
+    assert complaint in str(caught.value)
+
+
+def test_an_agent_may_only_use_arms_that_there_are(tmp_path: Path) -> None:
+    file = tmp_path / "ponderd.toml"
+    file.write_text('[agents.deployer.thinking]\narms = ["nonee", "long"]')
+    with pytest.raises(StartupFailed, match="no arm nonee; known: long, none, short"):
+        check_arms(configured(AGENTS, file), file)
 
 
 def test_an_agent_that_is_not_named_stays(tmp_path: Path) -> None:

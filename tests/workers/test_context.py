@@ -137,9 +137,9 @@ def test_a_message_of_nothing_is_said_to_be_empty():
 def test_a_megabyte_of_anything_is_cut_and_cleaned_quickly():
     for unit in ("x", "\x00", "a\x00", "<|im_start|>", "漢\u202e", "\ud800", "[tool]\n", "\r"):
         text = unit * (1_000_000 // len(unit))
-        started = time.perf_counter()
+        started = time.process_time()
         messages = conversation([Turn("person", text), Turn("tool", text)])
-        assert time.perf_counter() - started < 0.05
+        assert time.process_time() - started < 0.05
         said = "".join(message["content"] for message in messages)
         assert len(said) < LIMIT
         assert "\x00" not in said and "<|" not in said and "\u202e" not in said

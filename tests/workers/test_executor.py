@@ -469,12 +469,17 @@ class TestTheModel:
         assert reply.kind == "failure"
         assert "model server" in reply.text
 
-    async def test_gets_a_shorter_prompt_when_it_was_too_long(self, world: World) -> None:
+    async def test_gets_a_shorter_thought_and_then_a_shorter_prompt_when_it_was_too_long(
+        self, world: World
+    ) -> None:
         too_long = ModelFailed("maximum context length", retryable=False, too_long=True)
-        world.model.lines = [too_long, too_long, REPLY]
+        world.model.lines = [too_long, too_long, too_long, REPLY]
         run = await world.advance(await world.write("x" * 50_000))
         sizes = [sum(len(m["content"]) for m in prompt) for prompt in world.model.prompts]
-        assert sizes[0] > sizes[1] > sizes[2]
+        assert [decision.budget for decision in world.model.decisions] == [256, 128, 128, 128]
+        assert sizes[0] == sizes[1] > sizes[2] > sizes[3]
+        (answered,) = await world.of_type(run.id, e.ModelAnswered)
+        assert answered.call.decision.budget == 128
         assert run.status is Status.COMPLETED
 
 

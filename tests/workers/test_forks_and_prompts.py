@@ -22,6 +22,7 @@ from workers.policies import Approvals
 from workers.reducer import fold
 from workers.run import Run, Status
 from workers.settings import WorkerSettings
+from workers.thinking.thinker import Thinker
 from workers.versions import register
 
 ANN = "slack:u1"
@@ -198,7 +199,8 @@ async def asks(world: World) -> AsyncIterator[Ask]:
     async def ask(url: str, text: str, **fields: Any) -> Run:
         client = connect(WorkerSettings(model_url=url))
         clients.append(client)
-        world.executor = world.worker(model=ModelCalls(client, Metrics(), 2_000))
+        calls = ModelCalls(client, Metrics(), 2_000, Thinker(client, world.store))
+        world.executor = world.worker(model=calls)
         return await world.advance(await world.write(text, **fields))
 
     yield ask

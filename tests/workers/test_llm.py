@@ -10,7 +10,6 @@ from tests.services.model_server import Fault, Says, ScriptedModel
 from workers.agents.assistant import agent
 from workers.answers import schema
 from workers.events import Decision
-from workers.llm.client import Budgets
 from workers.llm.connect import connect
 from workers.llm.http import joined
 from workers.settings import WorkerSettings
@@ -212,17 +211,19 @@ async def test_connecting_does_nothing_until_the_first_call():
 async def test_budgets_suit_the_server_unless_they_are_set():
     async with ScriptedModel() as server:
         for settings, expected in (
-            ({}, Budgets(1024, 8192)),
-            ({"thinking_short": 99}, Budgets(99, 8192)),
-            ({"thinking_short": 99, "thinking_long": 100}, Budgets(99, 100)),
+            ({}, (1024, 8192)),
+            ({"thinking_short": 99}, (99, 8192)),
+            ({"thinking_short": 99, "thinking_long": 100}, (99, 100)),
         ):
             client = connect(WorkerSettings(model_url=server.url, **settings))
-            assert await client.budgets() == expected
+            none, short, long = await client.arms()
+            assert (none.name, none.mode, none.budget) == ("none", "none", 0)
+            assert (short.budget, long.budget) == expected
             await client.close()
 
 
 async def test_hundreds_of_calls_run_at_once_and_cheaply():
-    async with ScriptedModel(ANSWER, delay=0.5) as server:
+    async with ScriptedModel(ANSWER, delay=1.5) as server:
         client = connect(WorkerSettings(model_url=server.url))
         calls = [
             client.complete(MESSAGES, schema=schema(agent), decision=NONE, max_tokens=9)

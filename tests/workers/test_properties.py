@@ -100,12 +100,24 @@ def values(kind: Any, metadata: tuple[Any, ...] = ()) -> st.SearchStrategy[Any]:
                 for name, field in kind.model_fields.items()
             },
         )
-    least = next((bound.ge for bound in metadata if hasattr(bound, "ge")), None)
+    bounds = {
+        name: getattr(bound, name)
+        for bound in metadata
+        for name in ("ge", "gt", "le")
+        if hasattr(bound, name)
+    }
+    least, most = bounds.get("ge", bounds.get("gt")), bounds.get("le")
     scalars: dict[Any, st.SearchStrategy[Any]] = {
         str: st.text(),
         bool: st.booleans(),
         int: st.integers(min_value=least),
-        float: st.floats(min_value=least, allow_nan=False, allow_infinity=False),
+        float: st.floats(
+            min_value=least,
+            max_value=most,
+            exclude_min="gt" in bounds,
+            allow_nan=False,
+            allow_infinity=False,
+        ),
         NoneType: st.none(),
         Any: st.recursive(
             st.none() | st.booleans() | st.integers() | st.text(),

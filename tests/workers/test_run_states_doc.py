@@ -17,7 +17,7 @@ from workers import events as e
 from workers.agent import Agent, Limits, tool
 from workers.policies import Approvals, Busy
 from workers.reducer import reduce
-from workers.run import Approval, Run, Status, Usage
+from workers.run import Approval, Effort, Run, Status, Usage
 from workers.steps import AskApproval, CallModel, CallTool, Record, SendReply, Wait, next_step
 
 DOC = Path(__file__).parents[2] / "docs" / "run-states.md"
@@ -83,6 +83,7 @@ OUTCOMES: dict[InFlight, list[e.Event]] = {
             )
         ),
         e.ModelRejected(at=NOW, reason="prose", detail="d", content="c", call=CALL),
+        e.ModelDoubted(at=NOW, reason="margin", content="c", call=CALL),
         e.ModelFailed(at=NOW, error="away", retry_at=RETRY),
         e.ModelFailed(at=NOW, error="away", retry_at=None),
         e.ModelInterrupted(at=NOW, reason="cancelled"),
@@ -236,6 +237,7 @@ def steering(run: Run) -> Iterator[e.Event]:
     if not run.over:
         yield e.RunCancelled(at=NOW, by="p")
         yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
+    yield e.FeedbackReceived(at=NOW, value=1, by="p", source="thumb")  # of an earlier answer
     if not run.first_sender:
         yield e.RunForked(at=NOW, source="00-q", at_version=2, by="p")
 
@@ -336,7 +338,16 @@ def forget(run: Run) -> Run:
         extended=dict.fromkeys(run.extended, 1),
         under_way=False,
         joined=0,
-        effort=replace(run.effort, mode=None, last_rejection=None, model_failures=0),
+        effort=Effort(
+            model_calls=run.effort.model_calls,
+            rejections=run.effort.rejections,
+            model_gone=run.effort.model_gone,
+        ),
+        asked_again=False,
+        arm_before=None,
+        chosen_by=0,
+        answered_by=0,
+        answered_at=None,
         usage=Usage(),
     )
 

@@ -428,7 +428,52 @@ async def test_remember_without_a_time_keeps_for_ever(store: RunStore) -> None:
     assert await store.recall("key") == ""
 
 
+async def test_overwrite_takes_the_place_of_what_was_there(store: RunStore) -> None:
+    await store.overwrite("key", "a")
+    await store.overwrite("key", "b")
+    assert await store.recall("key") == "b"
+    assert await store.remember("key", "c", None) == "b"
+
+
+class TestLedger:
+    async def test_entries_come_back_in_order_from_where_one_left_off(
+        self, store: RunStore
+    ) -> None:
+        assert await store.notes("l", "", 10) == []
+        await store.note("l", [b"a", b"b"], 100)
+        await store.note("l", [b"c"], 100)
+        await store.note("l", [], 100)
+        (first, _), *rest = found = await store.notes("l", "", 10)
+        assert [entry for _, entry in found] == [b"a", b"b", b"c"]
+        assert await store.notes("l", first, 10) == rest
+        assert await store.notes("l", first, 1) == rest[:1]
+        assert await store.notes("l", rest[-1][0], 10) == []
+
+    async def test_each_name_has_its_own(self, store: RunStore) -> None:
+        await store.note("one", [b"a"], 100)
+        await store.note("two", [b"b"], 100)
+        assert [entry for _, entry in await store.notes("one", "", 10)] == [b"a"]
+        assert [entry for _, entry in await store.notes("two", "", 10)] == [b"b"]
+
+    async def test_about_the_last_ones_are_kept(self, store: RunStore) -> None:
+        for k in range(10):
+            await store.note("l", [b"%d" % (100 * k + i) for i in range(100)], 200)
+        kept = await store.notes("l", "", 10_000)
+        assert 200 <= len(kept) <= 400  # the server drops whole blocks of its stream
+        assert kept[-1][1] == b"999"
+
+    async def test_many_append_at_once(self, store: RunStore) -> None:
+        await asyncio.gather(*(store.note("l", [b"x"] * 5, 1000) for _ in range(40)))
+        found = await store.notes("l", "", 1000)
+        assert len(found) == len({position for position, _ in found}) == 200
+
+
 class TestAccounts:
+    async def test_say_what_their_sums_are_then(self, store: RunStore) -> None:
+        first = await store.spend({"a": {"x": 2, "y": 1}, "b": {"x": 5}}, 60)
+        assert first == {"a": {"x": 2, "y": 1}, "b": {"x": 5}}
+        assert await store.spend({"a": {"x": -1}}, 60) == {"a": {"x": 1}}
+
     async def test_add_up_by_measure(self, store: RunStore) -> None:
         await store.spend({"day:1": {"tokens": 100, "money": 0.25}, "run:a": {"tokens": 100}}, 60)
         await store.spend({"day:1": {"tokens": 20, "money": 0.5}}, 60)

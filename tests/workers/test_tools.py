@@ -56,12 +56,12 @@ def test_the_calculator_calculates(expression, result):
     ],
 )
 def test_the_calculator_says_what_is_wrong(expression, complaint):
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         with pytest.raises(ValueError, match=complaint):
             calculate(expression)
     finally:
-        assert time.perf_counter() - started < 0.2
+        assert time.process_time() - started < 0.2
 
 
 def test_the_clock_tells_date_weekday_and_time_of_a_zone():

@@ -208,6 +208,25 @@ class Twins(RuleBasedStateMachine):
         self.same("spent", ["m", "n", "o"])
         self.same("report", key, amounts.get("m", {}))
 
+    @rule(key=st.sampled_from("pq"), value=st.text(max_size=2))
+    def overwrite(self, key: str, value: str) -> None:
+        self.same("overwrite", key, value)
+        self.same("recall", key)
+
+    @rule(ledger=st.sampled_from("xy"), entries=EVENTS, limit=st.integers(1, 4))
+    def note(self, ledger: str, entries: list[bytes], limit: int) -> None:
+        """The ids are made of the server's own time; what stands under them must be the same."""
+        self.same("note", ledger, entries, 1000)
+        pages = []
+        for store in (self.memory, self.redis):
+            found, after = [], ""
+            while some := self.wait(store.notes(ledger, after, limit)):
+                assert len(some) <= limit
+                found += [data for _, data in some]
+                after = some[-1][0]
+            pages.append(found)
+        assert pages[0] == pages[1]
+
     @invariant()
     def the_rest_is_the_same(self) -> None:
         for run_id in self.runs:

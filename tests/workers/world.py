@@ -23,6 +23,7 @@ from workers.model_calls import ModelCalls, Prices
 from workers.reducer import fold
 from workers.run import Run
 from workers.runs import Runs
+from workers.thinking.thinker import Thinker
 from workers.views import ApprovalView
 
 CALLBACK = Address(channel="webhook", to="https://example.com/answers")
@@ -104,7 +105,9 @@ class World:
         fields: dict[str, Any] = {
             "store": self.store,
             "agents": {"tester": self.agent},
-            "model": ModelCalls(self.model, Metrics(), 10_000, self.prices),
+            "model": ModelCalls(
+                self.model, Metrics(), 10_000, Thinker(self.model, self.store), self.prices
+            ),
             "channels": channels,
             "leases": Leases(self.store, "other", 10),
             "data_dir": Path("unused"),

@@ -61,5 +61,5 @@ agent = Agent(
     prompt=PROMPT,
     tools=(list_versions, deploy),
     examples=EXAMPLES,
-    thinking="none",
+    thinking="never",
 )

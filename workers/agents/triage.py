@@ -111,5 +111,5 @@ agent = Agent(
     examples=EXAMPLES,
     output=Triage,
     describe=describe,
-    thinking="none",
+    thinking="never",
 )

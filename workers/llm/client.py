@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from workers.events import Decision
+from channels.errors import ModelFailed
+from workers.choices import Decision
+from workers.thinking.arms import Arms
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
 
 
 @dataclass(frozen=True, slots=True)
-class Budgets:
-    """How many tokens the thinking modes short and long may spend on this server's model."""
+class Options:
+    """What a call asks for besides its answer.
 
-    short: int
-    long: int
+    `priority`: lower is served earlier, where the server schedules so. `cache_salt` keeps tenants
+    from seeing in the prefix cache what others asked. `margin`: tell how sure the model was.
+    `draft`: above 0, one of several tries, each of which may turn out differently.
+    """
+
+    priority: int = 0
+    cache_salt: str = ""
+    margin: bool = False
+    draft: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +33,8 @@ class Completion:
     """One answer of the model and its cost; tokens as the server counts them.
 
     `prompt_hash` is the SHA-256 of the request body that brought the answer; `seconds` and
-    `attempts` include the requests before it that did not.
+    `attempts` include the requests before it that did not. `margin` is the least log-probability
+    among the tokens that the answer hangs on. `cut`: it ends where its tokens did.
     """
 
     content: str
@@ -37,6 +47,40 @@ class Completion:
     cached_tokens: int = 0
     completion_tokens: int = 0
     reasoning_tokens: int = 0
+    margin: float | None = None
+    cut: bool = False
+    counted: bool = True
+    """The server told how many tokens were thought; otherwise that is an estimate."""
+
+    def with_cost_of(self, other: Completion) -> Completion:
+        """The same answer, for which that one was asked for, too."""
+        return replace(
+            self,
+            seconds=self.seconds + other.seconds,
+            attempts=self.attempts + other.attempts,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a server was seen to do (`workers.llm.canary`); until then it is believed to do it.
+
+    `switch_off`: without thinking there is no thought. `switch_on`: with it there is one. `budget`:
+    a thought ends where its budget does. `json`: an answer after a thought is JSON. `usage`: tokens
+    of thought are counted apart. `continues`: a prompt can be rendered and continued by us, which
+    replaces all of these.
+    """
+
+    switch_off: bool = True
+    switch_on: bool = True
+    budget: bool = True
+    json: bool = True
+    usage: bool = True
+    continues: bool = False
 
 
 class ModelClient(Protocol):
@@ -47,6 +91,7 @@ class ModelClient(Protocol):
         schema: dict[str, Any],
         decision: Decision,
         max_tokens: int,
+        options: Options = Options(),
     ) -> Completion:
         """Ask for one JSON object that fits `schema`, thinking as `decision` allows.
 
@@ -56,8 +101,25 @@ class ModelClient(Protocol):
         """
         ...
 
-    async def budgets(self) -> Budgets:
-        """The settings' budgets, else what suits the server. Raises `ModelFailed`."""
+    async def lean(
+        self,
+        messages: list[Message],
+        question: str,
+        options: Options = Options(),
+    ) -> float:
+        """How much the model leans to yes, asked `question` after the real messages: the log-odds
+        of its first token, about -10 to 10. It is asked once, and not for long. `options` are
+        those of the call that it is about. Raises `ModelFailed`."""
+        ...
+
+    async def arms(self) -> Arms:
+        """What a call can be given on this server. Raises `ModelFailed`."""
+        ...
+
+    async def examine(self, *, thoroughly: bool = False) -> dict[str, Capabilities | ModelFailed]:
+        """See what each server does, by a few small calls; what it does not is worked around from
+        then on. `thoroughly`: also where nothing depends on it. "" is the own model, the others
+        are members of the family, by their arm. One that was seen is not examined again."""
         ...
 
     async def close(self) -> None: ...

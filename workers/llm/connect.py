@@ -1,38 +1,65 @@
-"""Make a model client: finds out which dialect the server speaks, at the first call."""
+"""Make a model client: finds out which dialect a server speaks, at the first call, and which
+server a call of the model family goes to."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 from channels.errors import ModelFailed, StartupFailed
-from workers.events import Decision
-from workers.llm.client import Budgets, Completion, Message, ModelClient
+from workers.choices import Decision
+from workers.llm.client import Capabilities, Completion, Message, ModelClient, Options
 from workers.llm.http import Http, retried
+from workers.llm.lean import asked
 from workers.llm.llamacpp import LlamaCpp
 from workers.llm.vllm import VLLM
 from workers.settings import WorkerSettings
+from workers.thinking.arms import Arm, Arms, find, own_arms, with_family
+
+T = TypeVar("T")
+
+LEAN_SECONDS = 5.0
+"""A model that takes longer for one token has better things to do."""
 
 
 class Dialect(Protocol):
-    default_budgets: Budgets
+    default_budgets: tuple[int, int]
+    """Tokens of a short and of a long thought."""
+
+    capabilities: Capabilities
 
     async def attempt(
-        self, messages: list[Message], schema: dict[str, Any], decision: Decision, max_tokens: int
+        self,
+        messages: list[Message],
+        schema: dict[str, Any],
+        decision: Decision,
+        max_tokens: int,
+        options: Options,
     ) -> Completion:
         """One try at an answer; `attempts` of it counts further requests that it needed."""
         ...
 
+    async def lean(self, messages: list[Message], options: Options) -> float:
+        """The log-odds with which the model's next token is yes."""
+        ...
 
-def connect(settings: WorkerSettings) -> ModelClient:
-    """No input or output happens before the first call."""
+    async def examine(self, *, thoroughly: bool) -> Capabilities:
+        """See by a few small calls what the server does, and work around the rest from now on."""
+        ...
+
+
+def connect(settings: WorkerSettings, family: Arms = ()) -> ModelClient:
+    """No input or output happens before the first call. `family` are further members."""
     if settings.model_url is None:
         raise StartupFailed("no model server: set PONDERD_MODEL_URL", exit_code=2)
     key = settings.model_api_key
-    root = settings.model_url.rstrip("/").removesuffix("/v1")
-    return _Client(Http(root, key.get_secret_value() if key else None), settings)
+    return _Client(settings, family, key.get_secret_value() if key else "")
 
 
 async def detect(http: Http, model: str | None) -> Dialect:
@@ -50,12 +77,39 @@ def _first_model(listing: Any) -> tuple[str | None, str | None]:
     return None, None
 
 
-class _Client:
-    def __init__(self, http: Http, settings: WorkerSettings) -> None:
-        self._http = http
-        self._settings = settings
+class _Server:
+    """One model on one server."""
+
+    def __init__(self, url: str, model: str | None, key: str) -> None:
+        self._http = Http(url.rstrip("/").removesuffix("/v1"), key)
+        self._model = model
         self._detecting = asyncio.Lock()
         self._detected: Dialect | None = None
+        self.examined: Capabilities | None = None
+
+    async def dialect(self) -> Dialect:
+        async with self._detecting:  # hundreds of first calls ask once
+            if self._detected is None:
+                self._detected = await detect(self._http, self._model)
+            return self._detected
+
+    async def examine(self, thoroughly: bool) -> Capabilities:
+        self.examined = await (await self.dialect()).examine(thoroughly=thoroughly)
+        return self.examined
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+class _Client:
+    def __init__(self, settings: WorkerSettings, family: Arms, key: str) -> None:
+        assert settings.model_url is not None
+        self._settings = settings
+        self._family = family
+        self._own = _Server(settings.model_url, settings.model, key)
+        self._members = {
+            arm.name: _member(arm, settings, key) for arm in family if arm.url or arm.model
+        }
 
     async def complete(
         self,
@@ -64,35 +118,75 @@ class _Client:
         schema: dict[str, Any],
         decision: Decision,
         max_tokens: int,
+        options: Options = Options(),  # noqa: B008
     ) -> Completion:
         started = time.perf_counter()
+        server = self._members.get(decision.arm, self._own)
 
         async def attempt() -> Completion:
-            dialect = await self._dialect()
-            return await dialect.attempt(messages, schema, decision, max_tokens)
+            dialect = await server.dialect()
+            return await dialect.attempt(messages, schema, decision, max_tokens, options)
 
-        answer, number = await retried(attempt, timeout=self._settings.model_timeout)
+        answer, number = await self._retried(attempt)
         return replace(
             answer,
             seconds=time.perf_counter() - started,
             attempts=answer.attempts + number - 1,
         )
 
-    async def budgets(self) -> Budgets:
-        settings = self._settings
-        if settings.thinking_short and settings.thinking_long:
-            return Budgets(settings.thinking_short, settings.thinking_long)
-        dialect, _ = await retried(self._dialect, timeout=settings.model_timeout)
-        default = dialect.default_budgets
-        return Budgets(
-            settings.thinking_short or default.short, settings.thinking_long or default.long
-        )
+    async def lean(
+        self,
+        messages: list[Message],
+        question: str,
+        options: Options = Options(),  # noqa: B008
+    ) -> float:
+        async def attempt() -> float:
+            return await (await self._own.dialect()).lean(asked(messages, question), options)
+
+        return (await retried(attempt, timeout=LEAN_SECONDS, attempts=1))[0]
+
+    async def arms(self) -> Arms:
+        short, long = self._settings.thinking_short, self._settings.thinking_long
+        if not (short and long):
+            dialect, _ = await self._retried(self._own.dialect)
+            default_short, default_long = dialect.default_budgets
+            short, long = short or default_short, long or default_long
+        own = own_arms(short, max(short, long))
+        return with_family(own, tuple(_filled(arm, own) for arm in self._family))
+
+    async def examine(self, *, thoroughly: bool = False) -> dict[str, Capabilities | ModelFailed]:
+        found: dict[str, Capabilities | ModelFailed] = {}
+        for name, server in {"": self._own, **self._members}.items():
+            if server.examined is not None:
+                found[name] = server.examined
+                continue
+            try:
+                look = functools.partial(server.examine, thoroughly)
+                found[name], _ = await self._retried(look)
+            except ModelFailed as error:
+                found[name] = error
+        return found
 
     async def close(self) -> None:
-        await self._http.close()
+        for server in (self._own, *self._members.values()):
+            await server.close()
 
-    async def _dialect(self) -> Dialect:
-        async with self._detecting:  # hundreds of first calls ask once
-            if self._detected is None:
-                self._detected = await detect(self._http, self._settings.model)
-            return self._detected
+    async def _retried(self, attempt: Callable[[], Awaitable[T]]) -> tuple[T, int]:
+        return await retried(attempt, timeout=self._settings.model_timeout)
+
+
+def _member(arm: Arm, settings: WorkerSettings, key: str) -> _Server:
+    """The key of the own server is not for others to see."""
+    assert settings.model_url is not None
+    url = arm.url or settings.model_url
+    if arm.api_key_env:
+        key = os.environ.get(arm.api_key_env, "")
+    elif urlsplit(url).netloc != urlsplit(settings.model_url).netloc:
+        key = ""
+    return _Server(url, arm.model or settings.model, key)
+
+
+def _filled(arm: Arm, own: Arms) -> Arm:
+    """A member without a budget of its own has that of its mode."""
+    usual = find(own, arm.mode)
+    return replace(arm, budget=usual.budget) if usual and arm.thinks and not arm.budget else arm

@@ -67,7 +67,7 @@ class Http:
                         continue
                     data = json.loads(line[5:])
                     if "error" in data:
-                        raise ModelFailed(f"the model server broke off: {_excerpt(str(data))}")
+                        raise _broke_off(data["error"])
                     if take(data):
                         response.close()
                         return
@@ -104,7 +104,8 @@ class Http:
                 method, self._root + path, data=body, headers=headers, allow_redirects=False
             ) as response:
                 if response.status != 200:
-                    raise _refusal(response, (await _whole(response)).decode("utf-8", "replace"))
+                    text = (await _whole(response)).decode("utf-8", "replace")
+                    raise _refusal(response.status, text, response.headers.get("Retry-After"))
                 return await read(response)
         except aiohttp.InvalidURL as error:
             raise ModelFailed(f"not a URL: {error}", retryable=False) from error
@@ -171,9 +172,18 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
     return b"".join([chunk async for chunk in _limited(response)])
 
 
-def _refusal(response: aiohttp.ClientResponse, text: str) -> ModelFailed:
-    message = f"the model server answered HTTP {response.status}: {_excerpt(text)}"
-    match response.status:
+def _broke_off(error: Any) -> ModelFailed:
+    """An error among the events of a stream. vLLM refuses some requests so, after HTTP 200, and
+    says there what the status would have been (seen on 0.32: thinking_token_budget)."""
+    status = error.get("code") if isinstance(error, dict) else None
+    if isinstance(status, int) and 400 <= status < 500:
+        return _refusal(status, str(error.get("message")))
+    return ModelFailed(f"the model server broke off: {_excerpt(str(error))}")
+
+
+def _refusal(status: int, text: str, retry_after: str | None = None) -> ModelFailed:
+    message = f"the model server answered HTTP {status}: {_excerpt(text)}"
+    match status:
         case 400 | 413 | 422 if _TOO_LONG.search(text):
             return ModelFailed(message, retryable=False, too_long=True)
         case 400 | 422:
@@ -181,7 +191,7 @@ def _refusal(response: aiohttp.ClientResponse, text: str) -> ModelFailed:
         case 401 | 403:
             return ModelFailed(f"{message} (see PONDERD_MODEL_API_KEY)", retryable=False)
         case 408 | 425 | 429 | 500 | 502 | 503 | 504:
-            return ModelFailed(message, retry_after=_seconds(response.headers.get("Retry-After")))
+            return ModelFailed(message, retry_after=_seconds(retry_after))
         case _:
             return ModelFailed(message, retryable=False)
 

@@ -7,94 +7,135 @@ small requests here, and a thought is ended by us: continuing costs a few tokens
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from channels.errors import ModelFailed
-from workers.events import Decision
-from workers.llm.client import Budgets, Completion, Message
+from workers.choices import Decision
+from workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, judge
+from workers.llm.client import Capabilities, Completion, Message, Options
+from workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
 from workers.llm.http import Http, encoded, joined
+from workers.llm.lean import YES_OR_NO, leaning
 
-END_OF_THOUGHT = "</think>"
 
-
-def template_request(messages: list[Message], decision: Decision) -> dict[str, Any]:
+def template_request(messages: list[Message], *, thinking: bool) -> dict[str, Any]:
     """The request that carries the conversation, in a fixed order: its SHA-256 is recorded. The
     prompt that is then continued is the server's own rendering of it."""
     return {
         "messages": messages,
-        "chat_template_kwargs": {"enable_thinking": decision.mode != "none"},
+        "chat_template_kwargs": {"enable_thinking": thinking},
         "add_generation_prompt": True,
     }
 
 
 class LlamaCpp:
-    default_budgets = Budgets(short=256, long=1024)
+    """Implements `connect.Dialect` and `continuing.Continues`."""
+
+    default_budgets = 256, 1024
 
     def __init__(self, http: Http, model: str) -> None:
         self._http = http
         self._model = model
+        # Thoughts are cut and counted here, whatever the server can do.
+        self.capabilities = Capabilities(continues=True)
 
     async def attempt(
-        self, messages: list[Message], schema: dict[str, Any], decision: Decision, max_tokens: int
+        self,
+        messages: list[Message],
+        schema: dict[str, Any],
+        decision: Decision,
+        max_tokens: int,
+        options: Options,
     ) -> Completion:
-        thinking = decision.mode != "none"
-        request = encoded(template_request(messages, decision))
+        return await think_and_answer(
+            self, self._model, messages, schema, decision, max_tokens, options
+        )
+
+    async def lean(self, messages: list[Message], options: Options) -> float:
+        prompt, _ = await self.render(messages, thinking=False)
+        body = {
+            "prompt": prompt,
+            "n_predict": 1,
+            "n_probs": 20,
+            "temperature": 0,
+            "cache_prompt": True,
+            "grammar": "root ::= " + " | ".join(f'"{word}"' for word in YES_OR_NO),
+        }
+        return await self._http.post("/completion", encoded(body), _leaning)
+
+    async def examine(self, *, thoroughly: bool) -> Capabilities:
+        """The budget and the JSON are ours, so only whether the template knows the switch is to be
+        seen. Nothing here could be done about that, and on a CPU it takes seconds."""
+        if not thoroughly:
+            return self.capabilities
+        without_thought, thought = [
+            await self.attempt(QUESTION, SCHEMA, decision, ROOM - decision.budget, Options())
+            for decision in (WITHOUT, WITH)
+        ]
+        self.capabilities = judge(without_thought, thought, continues=True)
+        return self.capabilities
+
+    async def render(self, messages: list[Message], *, thinking: bool) -> tuple[str, bytes]:
+        request = encoded(template_request(messages, thinking=thinking))
         prompt = await self._http.post("/apply-template", request, lambda data: str(data["prompt"]))
-        thought = Part()
-        if thinking:
-            thought = await self._continue(
-                {"prompt": prompt, "n_predict": decision.budget, "stop": [END_OF_THOUGHT]}
-            )
-            prompt += thought.text.rstrip() + f"\n{END_OF_THOUGHT}\n\n"
-        answer = await self._continue(
-            {
-                "prompt": prompt,
-                "n_predict": max_tokens,
-                "json_schema": schema | {"x-guidance": {"whitespace_flexible": False}},
-            }
-        )
-        first = thought if thinking else answer
-        return Completion(
-            content=answer.text,
-            model=self._model,
-            prompt_hash=hashlib.sha256(request).hexdigest(),
-            reasoning=thought.text.strip(),
-            prompt_tokens=first.prompt_tokens,
-            cached_tokens=first.cached_tokens,
-            completion_tokens=thought.tokens + answer.tokens,
-            reasoning_tokens=thought.tokens,
-        )
+        return prompt, request
 
-    async def _continue(self, body: dict[str, Any]) -> Part:
-        data = encoded(body | {"stream": True, "temperature": 0, "cache_prompt": True})
-        part = Part()
+    async def go_on(
+        self,
+        prompt: str,
+        *,
+        max_tokens: int,
+        stop: str | None = None,
+        schema: dict[str, Any] | None = None,
+        options: Options,
+    ) -> Part:
+        body: dict[str, Any] = {"prompt": prompt, "n_predict": max_tokens}
+        if stop is not None:
+            body["stop"] = [stop]
+        if schema is not None:
+            body["json_schema"] = schema | {"x-guidance": {"whitespace_flexible": False}}
+        if options.margin:
+            body["n_probs"] = 1
+        body["temperature"] = DRAFT_TEMPERATURE if options.draft else 0
+        if options.draft:
+            body["seed"] = options.draft
+        gathered = _Gathered()
+        data = encoded(body | {"stream": True, "cache_prompt": True})
         # llama.cpp's HTTP server closes a connection after a stream, without saying so before.
-        await self._http.stream("/completion", data, part.take, reuse=False)
-        if not part.finished:
-            raise ModelFailed("the model server closed the connection in the middle of an answer")
-        return part
+        await self._http.stream("/completion", data, gathered.take, reuse=False)
+        return gathered.part()
 
 
-class Part:
-    """Gathers one streamed continuation."""
+class _Gathered:
+    """One streamed continuation."""
 
     def __init__(self) -> None:
-        self.finished = False
-        self.tokens = 0
-        self.prompt_tokens = 0
-        self.cached_tokens = 0
-        self._pieces: list[str] = []
-
-    @property
-    def text(self) -> str:
-        return joined(self._pieces)
+        self._last: dict[str, Any] | None = None
+        self._texts: list[str] = []
+        self._pieces: list[tuple[str, float]] = []
 
     def take(self, data: dict[str, Any]) -> bool:
-        self._pieces.append(data["content"])
+        self._texts.append(data["content"])
+        for token in data.get("completion_probabilities") or ():
+            self._pieces.append((token["token"], token["logprob"]))
         if data["stop"]:
-            self.finished = True
-            self.tokens = data["tokens_predicted"]
-            self.prompt_tokens = data["tokens_evaluated"]
-            self.cached_tokens = data.get("timings", {}).get("cache_n", 0)
+            self._last = data
         return False
+
+    def part(self) -> Part:
+        last = self._last
+        if last is None:
+            raise ModelFailed("the model server closed the connection in the middle of an answer")
+        return Part(
+            text=joined(self._texts),
+            tokens=last["tokens_predicted"],
+            prompt_tokens=last["tokens_evaluated"],
+            cached_tokens=last.get("timings", {}).get("cache_n", 0),
+            cut=last.get("stop_type") == "limit",
+            pieces=tuple(self._pieces),
+        )
+
+
+def _leaning(data: dict[str, Any]) -> float:
+    (first, *_) = data["completion_probabilities"]
+    return leaning((top["token"], top["logprob"]) for top in first["top_logprobs"])

@@ -2,23 +2,39 @@
 
 Field names and traps were measured on vLLM 0.32: `enable_thinking` must be sent both ways;
 `thinking_token_budget` is refused without a reasoning parser and ignored by some versions
-(vllm#54906, #39573), so thoughts that outgrow it are cut here; a JSON answer after thinking may
-come back empty, so it is asked for again without.
+(vllm#54906, #39573), so the canary looks whether it binds, and thoughts that outgrow it all the
+same are cut here; a JSON answer after thinking may come back empty, and is asked for again without.
+What the canary saw the server not do is done in the way of `continuing`.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from channels.errors import ModelFailed
-from workers.events import Decision
-from workers.llm.client import Budgets, Completion, Message
-from workers.llm.http import BadRequest, Http, encoded, joined
+from workers.choices import Decision
+from workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, can_continue, judge
+from workers.llm.client import Capabilities, Completion, Message, Options
+from workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
+from workers.llm.http import BadRequest, Http, encoded
+from workers.llm.lean import YES_OR_NO, leaning
+from workers.llm.margin import token_of
+from workers.llm.vllm_stream import Answer, Continuation
 
-OPTIONAL = ("thinking_token_budget", "chat_template_kwargs")
-"""Fields that are left out, one after the other, when a server refuses the request."""
+T = TypeVar("T")
+
+OPTIONAL = (
+    "priority",
+    "cache_salt",
+    "logprobs",
+    "structured_outputs",
+    "thinking_token_budget",
+    "chat_template_kwargs",
+)
+"""Fields that are left out when a server refuses them, in this order if it does not say which."""
 
 
 def request(
@@ -27,131 +43,211 @@ def request(
     schema: dict[str, Any],
     decision: Decision,
     max_tokens: int,
+    options: Options,
 ) -> dict[str, Any]:
     """The body of the request, in a fixed order: its SHA-256 is recorded."""
+    thinking = decision.mode != "none"
     body: dict[str, Any] = {
         "model": model,
         "messages": messages,
         "max_completion_tokens": decision.budget + max_tokens,
         "stream": True,
         "stream_options": {"include_usage": True},
-        "chat_template_kwargs": {"enable_thinking": decision.mode != "none"},
+        "chat_template_kwargs": {"enable_thinking": thinking},
         "response_format": {
             "type": "json_schema",
             "json_schema": {"name": "action", "schema": schema, "strict": True},
         },
     }
-    if decision.mode == "none":
-        return body | {"temperature": 0}
-    # Qwen3's card: greedy decoding makes a thought repeat itself.
-    return body | {"thinking_token_budget": decision.budget, "temperature": 0.6, "top_p": 0.95}
+    if thinking:
+        # Qwen3's card: greedy decoding makes a thought repeat itself.
+        body |= {"thinking_token_budget": decision.budget, "temperature": 0.6, "top_p": 0.95}
+    else:
+        body["temperature"] = DRAFT_TEMPERATURE if options.draft else 0
+    return body | _extras(options, chat=True)
 
 
-def without(body: dict[str, Any], left_out: int) -> dict[str, Any]:
-    """The body without the first `left_out` optional fields."""
-    return {name: body[name] for name in body if name not in OPTIONAL[:left_out]}
+def render_request(model: str, messages: list[Message], *, thinking: bool) -> dict[str, Any]:
+    """What asks for the prompt as tokens, where a thought is kept to its budget by us."""
+    return {
+        "model": model,
+        "messages": messages,
+        "add_generation_prompt": True,
+        "chat_template_kwargs": {"enable_thinking": thinking},
+    }
+
+
+def without(body: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
+    return {name: body[name] for name in body if name not in left_out}
+
+
+def _extras(options: Options, *, chat: bool) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    if options.priority:
+        extras["priority"] = options.priority
+    if options.cache_salt:
+        extras["cache_salt"] = options.cache_salt
+    if options.margin:
+        extras["logprobs"] = True if chat else 1
+    if options.draft:
+        extras["seed"] = options.draft
+    return extras
 
 
 class VLLM:
-    default_budgets = Budgets(short=1024, long=8192)
+    """Implements `connect.Dialect` and `continuing.Continues`."""
+
+    default_budgets = 1024, 8192
 
     def __init__(self, http: Http, model: str) -> None:
         self._http = http
         self._model = model
-        self._left_out = 0
+        self._left_out: frozenset[str] = frozenset()
+        self.capabilities = Capabilities()
 
     async def attempt(
-        self, messages: list[Message], schema: dict[str, Any], decision: Decision, max_tokens: int
+        self,
+        messages: list[Message],
+        schema: dict[str, Any],
+        decision: Decision,
+        max_tokens: int,
+        options: Options,
     ) -> Completion:
-        body = request(self._model, messages, schema, decision, max_tokens)
+        able = self.capabilities
+        if _by_us(decision, able):
+            return await think_and_answer(
+                self, self._model, messages, schema, decision, max_tokens, options
+            )
+        if decision.mode == "none" and not able.switch_off:
+            raise ModelFailed(
+                f"{self._model} thinks although it must not, and its server has no /tokenize "
+                "to work around that: start it with a chat template that knows enable_thinking",
+                retryable=False,
+            )
+        body = request(self._model, messages, schema, decision, max_tokens, options)
         if decision.mode == "none":
             return await self._ask(body, budget=None)
         first = await self._ask(body, budget=decision.budget)
-        # A thought that a budget cut short can close itself inside the answer (seen on vLLM 0.32).
-        if first.content.strip() and "</think>" not in first.content:
+        # A thought that a budget cut short can close itself inside the answer (seen on vLLM 0.32),
+        # or take all the tokens there were (vllm#30599).
+        if first.content.strip() and "</think>" not in first.content and not first.cut:
             return first
-        second = await self.attempt(messages, schema, Decision(mode="none"), max_tokens)
-        return replace(
-            second,
-            attempts=first.attempts + second.attempts,
-            reasoning=first.reasoning,
-            prompt_tokens=first.prompt_tokens + second.prompt_tokens,
-            cached_tokens=first.cached_tokens + second.cached_tokens,
-            completion_tokens=first.completion_tokens + second.completion_tokens,
-            reasoning_tokens=first.reasoning_tokens + second.reasoning_tokens,
-        )
+        without_thought = Decision(mode="none")
+        second = await self.attempt(messages, schema, without_thought, max_tokens, options)
+        return replace(second, reasoning=first.reasoning).with_cost_of(first)
+
+    async def lean(self, messages: list[Message], options: Options) -> float:
+        body = {
+            "model": self._model,
+            "messages": messages,
+            "max_completion_tokens": 1,
+            "temperature": 0,
+            "chat_template_kwargs": {"enable_thinking": False},
+            "logprobs": True,
+            "top_logprobs": 20,
+            "structured_outputs": {"choice": list(YES_OR_NO)},
+        }
+        # In the same cache and queue as the call that it is about.
+        body |= _extras(replace(options, margin=False, draft=0), chat=True)
+
+        async def post(data: bytes) -> float:
+            return await self._http.post("/v1/chat/completions", data, _leaning)
+
+        return await self._accepted(body, post, needed=("logprobs", "structured_outputs"))
+
+    async def examine(self, *, thoroughly: bool) -> Capabilities:
+        continues = await can_continue(self)
+        without_thought, thought = [
+            # Not bounded by us: it is to be seen what the server does.
+            await self._ask(
+                request(self._model, QUESTION, SCHEMA, decision, ROOM - decision.budget, Options()),
+                budget=None,
+            )
+            for decision in (WITHOUT, WITH)
+        ]
+        self.capabilities = judge(without_thought, thought, continues=continues)
+        return self.capabilities
+
+    async def render(self, messages: list[Message], *, thinking: bool) -> tuple[str, bytes]:
+        request = encoded(render_request(self._model, messages, thinking=thinking))
+        tokens = await self._http.post("/tokenize", request, lambda data: list(data["tokens"]))
+        body = encoded({"model": self._model, "tokens": tokens})
+        prompt = await self._http.post("/detokenize", body, lambda data: str(data["prompt"]))
+        return prompt, request
+
+    async def go_on(
+        self,
+        prompt: str,
+        *,
+        max_tokens: int,
+        stop: str | None = None,
+        schema: dict[str, Any] | None = None,
+        options: Options,
+    ) -> Part:
+        body: dict[str, Any] = {
+            "model": self._model,
+            "prompt": prompt,
+            "add_special_tokens": False,
+            "max_tokens": max_tokens,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        if stop is not None:
+            body |= {"stop": [stop], "temperature": 0.6, "top_p": 0.95}
+        else:
+            body["temperature"] = DRAFT_TEMPERATURE if options.draft else 0
+        if schema is not None:
+            body["structured_outputs"] = {"json": schema}
+        body |= _extras(options, chat=False)
+
+        async def stream(data: bytes) -> Part:
+            gathered = Continuation()
+            await self._http.stream("/v1/completions", data, gathered.take)
+            return gathered.part()
+
+        return await self._accepted(body, stream, needed=("structured_outputs",))
 
     async def _ask(self, body: dict[str, Any], budget: int | None) -> Completion:
-        for left_out in range(self._left_out, len(OPTIONAL) + 1):
-            sent = without(body, left_out)
+        async def stream(data: bytes) -> Completion:
+            answer = Answer(budget)
+            await self._http.stream("/v1/chat/completions", data, answer.take)
+            return answer.completion(self._model, hashlib.sha256(data).hexdigest())
+
+        return await self._accepted(body, stream)
+
+    async def _accepted(
+        self,
+        body: dict[str, Any],
+        send: Callable[[bytes], Awaitable[T]],
+        needed: Collection[str] = (),
+    ) -> T:
+        """What `send` gets for `body`, without the optional fields that the server refuses; of
+        `needed` ones the refusal is raised."""
+        left_out = self._left_out
+        while True:
+            sent = without(body, left_out - set(needed))
             try:
-                answer = await self._stream(sent, budget)
-            except BadRequest:
-                if not any(name in sent for name in OPTIONAL):
+                answer = await send(encoded(sent))
+            except BadRequest as error:
+                candidates = [name for name in OPTIONAL if name in sent and name not in needed]
+                if not candidates:
                     raise
+                named = [name for name in candidates if name in str(error).lower()]
+                left_out |= {(named or candidates)[0]}
             else:
                 self._left_out = left_out
                 return answer
-        raise AssertionError("the last round returns or raises")
-
-    async def _stream(self, body: dict[str, Any], budget: int | None) -> Completion:
-        data = encoded(body)
-        answer = Answer(budget)
-        await self._http.stream("/v1/chat/completions", data, answer.take)
-        return answer.completion(self._model, hashlib.sha256(data).hexdigest())
 
 
-class Answer:
-    """Gathers one streamed answer. A `budget` in tokens stops a thought that ignores it."""
+def _by_us(decision: Decision, able: Capabilities) -> bool:
+    """Whether the server is only to continue what we render."""
+    if not able.continues:
+        return False
+    if decision.mode == "none":
+        return not able.switch_off
+    return bool(decision.frame) or not (able.budget and able.json and able.switch_on)
 
-    def __init__(self, budget: int | None) -> None:
-        self._budget = budget
-        self._content: list[str] = []
-        self._reasoning: list[str] = []
-        self._reasoning_chars = 0
-        self._usage: dict[str, Any] = {}
-        self._cut = False
-        self._finished = False
 
-    def take(self, data: dict[str, Any]) -> bool:
-        self._usage = data.get("usage") or self._usage
-        for choice in data["choices"]:
-            delta = choice["delta"]
-            if content := delta.get("content"):
-                self._content.append(content)
-            if thought := delta.get("reasoning") or delta.get("reasoning_content"):
-                self._reasoning.append(thought)
-                self._reasoning_chars += len(thought)
-            if choice.get("finish_reason"):
-                self._finished = True
-        self._cut = self._outgrown()
-        return self._cut
-
-    def _outgrown(self) -> bool:
-        """A piece is a token or more, and hardly any token is longer than eight characters."""
-        if self._budget is None or self._content:
-            return False
-        tokens = max(len(self._reasoning), self._reasoning_chars / 8)
-        return tokens > 1.25 * self._budget + 32
-
-    def completion(self, model: str, prompt_hash: str) -> Completion:
-        if not self._finished and not self._cut:
-            raise ModelFailed("the model server closed the connection in the middle of an answer")
-        content, reasoning = joined(self._content), joined(self._reasoning)
-        completion_tokens = self._usage.get("completion_tokens") or len(self._reasoning)
-        details = self._usage.get("completion_tokens_details") or {}
-        share = len(reasoning) / max(1, len(content) + len(reasoning))
-        reasoning_tokens = details.get("reasoning_tokens")
-        if reasoning_tokens is None:  # older servers do not count them apart
-            reasoning_tokens = round(completion_tokens * share)
-        return Completion(
-            content="" if self._cut else content,
-            model=model,
-            prompt_hash=prompt_hash,
-            reasoning=reasoning,
-            prompt_tokens=self._usage.get("prompt_tokens") or 0,
-            cached_tokens=(self._usage.get("prompt_tokens_details") or {}).get("cached_tokens")
-            or 0,
-            completion_tokens=completion_tokens,
-            reasoning_tokens=reasoning_tokens,
-        )
+def _leaning(data: dict[str, Any]) -> float:
+    (first, *_) = data["choices"][0]["logprobs"]["content"]
+    return leaning(token_of(top["token"], top["logprob"]) for top in first["top_logprobs"])

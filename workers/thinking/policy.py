@@ -1,154 +1,185 @@
-"""How much the next model call may think: a table of rules. Pure."""
+"""How much the next model call may think: pins, hold, score, probe. Pure; a decision is data.
+
+In this order: what is pinned (`pins`) decides what is allowed at all; through a tool loop the arm
+is held (`hold`); else the arms are scored by what was learned (`beliefs`), or by the table of rules
+while nothing was; where the scores are close, the model itself may be asked with one token. What
+comes of a call is looked at by `verify`, which may send it one arm up.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import assert_never
+import functools
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from workers.agent import Agent
-from workers.events import Decision, RejectionReason, ThinkingMode
-from workers.llm.client import Budgets
+import numpy as np
+
+from workers.choices import Decision
+from workers.thinking.arms import Arm, Arms
+from workers.thinking.beliefs import Beliefs, Score, price_of
+from workers.thinking.case import Case
+from workers.thinking.criteria import frame
+from workers.thinking.hold import held
+from workers.thinking.pins import allowed
+from workers.thinking.posterior import Array
+from workers.thinking.rules import ruled
+
+COLD = 30
+"""Rewarded episodes of an agent before what was learned is used: until then the rules choose, and
+an answer is doubted only as the rules would."""
+
+TRIALS = 0.02, 0.5
+"""Share of calls that are made without thinking whatever the scores say, once warm and while cold
+(AdaptThink samples half of its cases so): who never tries does not see what thinking bought."""
+
+CLOSE = 0.05
+"""Difference of two values below which the model is asked itself, if the agent wants that."""
+
+URGENT = 9.0
+"""How many times dearer tokens get when a budget runs dry."""
+
+RULES = "rules"
+
+DRAWS = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """`mode_before` is the mode of the call before this one, None for the first after a message."""
+class Policy:
+    """What all workers share. `price` is lambda, tuned: reward per 1,000 tokens; None: what suits
+    the model. `learning` False: the rules alone. `trying` False: nothing is tried for the sake of
+    learning, the best arm is taken."""
 
-    agent: Agent
-    text: str
-    mode_before: ThinkingMode | None
-    rejections: int
-    last_rejection: RejectionReason | None
+    beliefs: Beliefs = field(default_factory=Beliefs)
+    price: float | None = None
+    learning: bool = True
+    trying: bool = True
+
+    @property
+    def version(self) -> str:
+        return self.beliefs.version if self.learning and self.beliefs.version else RULES
+
+    def cold(self, agent: str) -> bool:
+        return self.beliefs.rewarded.get(agent, 0) < COLD
+
+    def beliefs_for(self, agent: str) -> Beliefs:
+        """What others taught is no reason to doubt an agent that nobody complained of."""
+        return NOTHING_LEARNED if self.cold(agent) else self.beliefs
 
 
-def decide(
-    *,
-    agent: Agent,
-    text: str,
-    mode_before: ThinkingMode | None,
-    rejections: int,
-    last_rejection: RejectionReason | None,
-    budgets: Budgets,
+NOTHING_LEARNED = Beliefs()
+
+
+RULES_ONLY = Policy(learning=False)
+"""Of a worker that knows nothing of what was learned, or must not."""
+
+
+class AskTheModel:
+    """The scores are too close: decide again, with what the model says of the question."""
+
+
+ASK_THE_MODEL = AskTheModel()
+
+
+def decide(case: Case, policy: Policy, chance: float) -> Decision | AskTheModel:
+    """`chance` is a random number from 0 up to 1. Asks the model only where `case.may_probe`."""
+    arms, pinned = allowed(case)
+    if found := held(case, arms):
+        return _decision(case, policy, arms, found.arm, found.reason)
+    if len(arms) == 1:
+        return _decision(case, policy, arms, arms[0], pinned or "the only arm")
+    if not policy.learning:
+        return _decision(case, policy, arms, *ruled(case, arms))
+    if policy.cold(case.agent):
+        choice = ruled(case, arms)
+        chances = {arm.name: float(arm is choice.arm) for arm in arms}
+        return _drawn(case, policy, arms, chances, chance, choice.reason)
+    scores = policy.beliefs.score(case, arms)
+    price = price_for(case, policy)
+    if case.may_probe and case.thinking.probe and _close(scores, price):
+        return ASK_THE_MODEL
+    if not policy.trying:
+        best = max(scores, key=lambda score: score.value(price))
+        return _decision(case, policy, arms, best.arm, "score")
+    return _drawn(case, policy, arms, wins(scores, price), chance, "score")
+
+
+def chance_of(run_id: str, version: int) -> float:
+    """The random number of one call: the same one if it is decided again after a crash."""
+    digest = hashlib.sha256(f"{run_id}:{version}".encode()).digest()
+    return int.from_bytes(digest[:7], "big") / 2**56
+
+
+def price_for(case: Case, policy: Policy) -> float:
+    """Lambda of this call: from half of a budget on, tokens get dearer."""
+    urgency = max(0.0, case.allowance.pressure - 0.5) * 2
+    return price_of(case.arms, policy.price) * (1 + URGENT * urgency)
+
+
+def wins(scores: Sequence[Score], price: float) -> dict[str, float]:
+    """Thompson sampling: the probability, by name, that an arm has the greatest value."""
+    means = np.array([score.value(price) for score in scores])
+    spreads = np.array([score.spread for score in scores])
+    best = np.argmax(means + spreads * _normals(len(scores)), axis=1)
+    counts = np.bincount(best, minlength=len(scores)) / DRAWS
+    return {score.arm.name: float(count) for score, count in zip(scores, counts, strict=True)}
+
+
+@functools.cache
+def _normals(count: int) -> Array:
+    """The same draws for every decision: so a probability is a fact and no estimate."""
+    return np.random.default_rng(0).standard_normal((DRAWS, count))
+
+
+def trials(rewarded: int) -> float:
+    """Share of calls that are made without thinking, after so many rewarded episodes."""
+    warm, cold = TRIALS
+    return warm + (cold - warm) * max(0.0, 1 - rewarded / COLD)
+
+
+def _drawn(
+    case: Case,
+    policy: Policy,
+    arms: Arms,
+    chances: dict[str, float],
+    chance: float,
+    reason: str,
 ) -> Decision:
-    """The first rule of the table that fits. `text` is the person's last message."""
-    case = Case(agent, text, mode_before, rejections, last_rejection)
-    for reason, fits, choose in _RULES:
-        if fits(case):
-            mode = choose if isinstance(choose, str) else choose(case)
-            return Decision(mode=mode, reason=reason, budget=_budget(mode, budgets))
-    return Decision()
+    share = trials(policy.beliefs.rewarded.get(case.agent, 0))
+    if case.destructive or arms[0].thinks or chances[arms[0].name] == 1:
+        share = 0.0
+    chances = {name: (1 - share) * each for name, each in chances.items()}
+    usual = chances[arms[0].name]
+    chances[arms[0].name] += share
+    total = 0.0
+    for arm in arms:
+        total += chances[arm.name]
+        if chance < total:
+            trial = arm is arms[0] and chance >= usual
+            why = "trial without thinking" if trial else reason
+            return _decision(case, policy, arms, arm, why, chances[arm.name])
+    strongest = max(arms, key=lambda arm: chances[arm.name])  # rounding left a gap at the end
+    return _decision(case, policy, arms, strongest, reason, chances[strongest.name])
 
 
-def strip_command(text: str) -> str:
-    """`text` without a leading /think or /no_think."""
-    found = _COMMAND.match(text)
-    return text[found.end() :] if found else text
-
-
-_COMMAND = re.compile(r"\s*/(no_?think|think)(?!\S)\s*", re.I)
-_NUMBER = re.compile(
-    r"\d[\d,.]*|\b(?:half|twice|double|triple|dozen|two|three|four|five|six|seven|eight|nine|ten|"
-    r"twelve|twenty|hundred)\b",
-    re.I,
-)
-_REASONING = re.compile(
-    r"\b(how (?:many|much|long|far|old|fast)|in total|altogether|per (?:day|hour|week|month|year)|"
-    r"each|remaining|left over|times as|more than|less than|percent|average|probability|"
-    r"step by step|prove|work out|figure out|puzzle|riddle|in which order|who is)\b",
-    re.I,
-)
-STORY = 80, 2000
-"""Characters that a question with several steps has, at least and at most."""
-
-
-Rule = tuple[str, Callable[[Case], bool], ThinkingMode | Callable[[Case], ThinkingMode]]
-
-
-def _rules() -> tuple[Rule, ...]:
-    # Thinking costs accuracy on easy questions (MODEL.md: .92 without, .88 with, on the embedded
-    # model) and buys it on stories with several numbers (.11 without, .57 with): so none is the
-    # rule.
-    # fmt: off
-    return (
-        # reason                fits when               mode
-        ("user:/no_think",      _no_think_wanted,       "none"),
-        ("thinking broke JSON", _thought_broke_answer,  "none"),
-        ("user:/think",         _think_wanted,          "long"),
-        ("agent",               _agent_decides,         _mode_of_agent),
-        ("escalated",           _wrong_without_thought, "short"),
-        ("escalated again",     _wrong_despite_thought, "long"),
-        ("held",                _in_a_tool_loop,        _mode_before),
-        ("several steps",       _several_steps,         "short"),
+def _decision(
+    case: Case, policy: Policy, arms: Arms, arm: Arm, reason: str, probability: float = 1.0
+) -> Decision:
+    return Decision(
+        mode=arm.mode,
+        arm=arm.name,
+        reason=reason,
+        budget=arm.budget,
+        probability=min(1.0, max(probability, 1e-6)),
+        features=case.features,
+        policy=policy.version,
+        allowed=() if len(arms) == len(case.arms) else tuple(each.name for each in arms),
+        frame=frame(case.criteria) if case.thinking.frame and arm.thinks else "",
     )
-    # fmt: on
 
 
-def _command(case: Case) -> str:
-    found = _COMMAND.match(case.text)
-    return found[1].lower().replace("_", "") if found else ""
-
-
-def _no_think_wanted(case: Case) -> bool:
-    return _command(case) == "nothink"
-
-
-def _think_wanted(case: Case) -> bool:
-    return _command(case) == "think"
-
-
-def _thought_broke_answer(case: Case) -> bool:
-    broken = case.last_rejection in ("empty", "invalid_json", "prose")
-    return broken and case.mode_before in ("short", "long")
-
-
-def _agent_decides(case: Case) -> bool:
-    return case.agent.thinking != "auto"
-
-
-def _mode_of_agent(case: Case) -> ThinkingMode:
-    return "none" if case.agent.thinking == "auto" else case.agent.thinking
-
-
-def _chose_wrongly(case: Case) -> bool:
-    return case.last_rejection in ("invalid_arguments", "unknown_action")
-
-
-def _wrong_without_thought(case: Case) -> bool:
-    return _chose_wrongly(case) and case.mode_before in (None, "none")
-
-
-def _wrong_despite_thought(case: Case) -> bool:
-    return _chose_wrongly(case) and case.mode_before == "short" and case.rejections >= 2
-
-
-def _in_a_tool_loop(case: Case) -> bool:
-    return case.mode_before is not None
-
-
-def _mode_before(case: Case) -> ThinkingMode:
-    return case.mode_before or "none"
-
-
-def _several_steps(case: Case) -> bool:
-    text = strip_command(case.text)
-    if not STORY[0] <= len(text) <= STORY[1]:
-        return False
-    numbers, words = len(_NUMBER.findall(text)), len(set(_REASONING.findall(text.lower())))
-    return numbers >= 2 and words >= 1 and numbers + words >= 4
-
-
-def _budget(mode: ThinkingMode, budgets: Budgets) -> int:
-    match mode:
-        case "none":
-            return 0
-        case "short":
-            return budgets.short
-        case "long":
-            return budgets.long
-        case _:
-            assert_never(mode)
-
-
-_RULES = _rules()
+def _close(scores: Sequence[Score], price: float) -> bool:
+    """Whether to think at all is in question; how long, the model could not say."""
+    silent = [score.value(price) for score in scores if not score.arm.thinks]
+    thinking = [score.value(price) for score in scores if score.arm.thinks]
+    return bool(silent and thinking) and abs(max(silent) - max(thinking)) < CLOSE

@@ -1,0 +1,272 @@
+"""`ponderd thinking …`: what thinking bought, and how hard to think from now on."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from channels.errors import PonderdError
+from daemon.commands.runs import connect
+from daemon.commands.terminal import Json, emit_json, hint, say
+
+if TYPE_CHECKING:
+    from workers.thinking.arms import Arms
+    from workers.thinking.ledger import Told
+
+app = typer.Typer(
+    help="What thinking bought, and how hard to think from now on.", no_args_is_help=True
+)
+
+Agent = Annotated[str | None, typer.Option(help="Only this agent's calls.")]
+Since = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Only from then on: 90m, 24h, 7d, or a date (UTC)."),
+]
+Plot = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the front there, too.")]
+
+
+@app.command(epilog="Example: ponderd thinking report --agent assistant --since 7d")
+def report(
+    agent: Agent = None, since: Since = None, plot: Plot = None, as_json: Json = False
+) -> None:
+    """Show what thinking bought: how often, how good, at what price.
+
+    Quality is the mean reward: of approvals, edits, denials, repeated questions, tool errors,
+    thumbs and judges. What other policies would have brought is estimated (doubly robust).
+    """
+    from daemon.commands.thinking_pages import draw_report, print_report
+    from workers.evaluation import report as reports
+
+    told, arms = _told(agent, since)
+    tuned = connect().thinking()["price"]
+    found = reports.report(told, arms, tuned)
+    if plot is not None:
+        draw_report(plot, found)
+    if as_json:
+        emit_json(found.model_dump(mode="json"))
+    else:
+        print_report(found)
+
+
+@app.command(epilog="Example: ponderd thinking tune --keep-quality 1")
+def tune(
+    budget: Annotated[
+        float | None, typer.Option(min=1, metavar="TOKENS", help="Mean tokens of one message.")
+    ] = None,
+    keep_quality: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=100, metavar="POINTS", help="Percentage points that may be given up."
+        ),
+    ] = None,
+    automatic: Annotated[
+        bool, typer.Option("--automatic", help="Back to what suits the model.")
+    ] = False,
+    agent: Agent = None,
+    since: Since = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Apply without asking.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Choose how much a token is worth (lambda), show the difference, and apply it.
+
+    With --budget: the best quality within so many tokens. Otherwise the fewest tokens at which
+    quality is at most so many points below the best that the front has (1 point). It holds for
+    all agents, also where it was chosen by the calls of one.
+    """
+    _finite(budget, keep_quality)
+    if budget is not None and keep_quality is not None:
+        raise typer.BadParameter("give --budget or --keep-quality, not both")
+    if automatic and (budget is not None or keep_quality is not None):
+        raise typer.BadParameter("--automatic chooses by itself: no --budget, no --keep-quality")
+    from daemon.commands.thinking_pages import print_change
+    from workers.evaluation.tuning import choose
+
+    api = connect()
+    before = api.thinking()["price"]
+    if automatic:
+        change = None
+    else:
+        keep = 1.0 if keep_quality is None else keep_quality
+        told, arms = _told(agent, since)
+        change = choose(told, arms, before, budget=budget, keep=keep / 100)
+        if not as_json:
+            print_change(change)
+    if not yes:
+        if as_json:
+            emit_json({"applied": False, "change": change and change.model_dump(mode="json")})
+            return
+        if not typer.confirm("Apply it?", default=False, err=True):
+            raise typer.Exit(1)
+    tuned = api.tune_thinking(change.after.price if change else None)
+    if as_json:
+        emit_json({"applied": True, "change": change and change.model_dump(mode="json"), **tuned})
+    else:
+        say("Applied; the workers follow within some seconds.")
+
+
+@app.command(epilog="Example: ponderd thinking reset --agent assistant")
+def reset(
+    agent: Annotated[str | None, typer.Option(help="Only of this agent.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Forget all that was learned: the rules decide until there is something new."""
+    if not yes and not typer.confirm("Forget all that was learned?", default=False, err=True):
+        raise typer.Exit(1)
+    tuned = connect().forget_thinking(agent)
+    if as_json:
+        emit_json(tuned)
+    else:
+        say("Forgotten. The runs keep their logs.")
+
+
+@app.command(epilog="Example: ponderd thinking evaluate outcomes.csv --verifier none --seed 1")
+def evaluate(
+    table: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="TABLE.csv", help="task,set,arm,sample,passed,tokens; more are features."
+        ),
+    ] = None,
+    live: Annotated[
+        Path | None,
+        typer.Option(metavar="SET.jsonl", help="Ask the configured model these questions."),
+    ] = None,
+    verifier: Annotated[
+        Literal["none", "margin", "oracle"],
+        typer.Option(help="What may doubt a cheap answer; margin needs a column of that name."),
+    ] = "none",
+    seed: Annotated[int, typer.Option(min=0, help="Of the parts and the intervals.")] = 0,
+    budget: Annotated[
+        float | None, typer.Option(min=0, metavar="TOKENS", help="Mean tokens of one task.")
+    ] = None,
+    keep_quality: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=100, metavar="POINTS", help="Points below the best fixed arm, at most."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Table that --live writes or goes on.")
+    ] = None,
+    arms: Annotated[
+        str | None,
+        typer.Option(help="With --live, comma-separated: none, short, long, or token budgets."),
+    ] = None,
+    samples: Annotated[int, typer.Option(min=1, help="With --live: tries of each.")] = 1,
+    at_once: Annotated[int, typer.Option(min=1, help="With --live: questions at a time.")] = 2,
+    plot: Plot = None,
+    as_json: Json = False,
+) -> None:
+    """Hold the policy against fixed arms, chance, the best arm of each kind, and an oracle.
+
+    Offline on a table of outcomes, cross-validated by task; or, with --live, on a running model,
+    where such a table is written first. --json: policy name -> accuracy, tokens, think_rate, ci.
+    """
+    from daemon.commands import thinking_evaluate as commands
+    from workers.evaluation.evaluate import Goal
+
+    if (table is None) == (live is None):
+        raise typer.BadParameter("give a TABLE.csv, or --live SET.jsonl")
+    if live is not None and (verifier != "none" or budget is not None):
+        raise typer.BadParameter("--verifier and --budget are for a TABLE.csv")
+    if table is not None and (out is not None or arms is not None or samples > 1):
+        raise typer.BadParameter("--out, --arms and --samples are for --live")
+    if budget is not None and keep_quality is not None:
+        raise typer.BadParameter("give --budget or --keep-quality, not both")
+    _finite(budget, keep_quality)
+    keep = None if keep_quality is None else keep_quality / 100
+    goal = Goal(keep=keep, budget=budget)
+    if table is not None:
+        found = commands.offline(table, verifier, seed, goal)
+    else:
+        assert live is not None
+        found = commands.live(
+            live,
+            out or Path(f"thinking-{live.stem}.csv"),
+            commands.Options(arms, samples, at_once, keep or 0.0, seed),
+        )
+    if plot is not None:
+        commands.draw(plot, found)
+    if as_json:
+        emit_json(commands.as_json(found))
+    else:
+        commands.print_table(found)
+
+
+@app.command(epilog="Example: ponderd thinking export --format sft --since 30d > rows.jsonl")
+def export(
+    form: Annotated[
+        Literal["sft", "rl"], typer.Option("--format", help="Examples, or answers with rewards.")
+    ],
+    agent: Agent = None,
+    since: Since = None,
+    as_json: Json = False,
+) -> None:
+    """Write runs as rows to train a model with, one JSON object a line, with or without --json.
+
+    sft: conversations in AdaCoT's form, with an empty think block where none was needed.
+    rl: answers with AdaCoT's reward and AdaptThink's advantage (workers.thinking.rewards has the
+    functions for TRL and verl).
+    """
+    from daemon.commands.thinking_export import export as write
+
+    told, _ = _told(agent, since)
+    count = write(connect(), told, form)
+    hint(f"{count} rows")
+
+
+def _told(agent: str | None, since: str | None) -> tuple[list[Told], Arms]:
+    """Episodes of the ledgers, and the arms that all agents together have used. Raises
+    `PonderdError` if there is none."""
+    import json
+
+    from workers.evaluation.report import arms_of
+    from workers.thinking.ledger import Ledger
+
+    now = time.time()
+    begin = 0.0 if since is None else moment(since, now)
+    api = connect()
+    everything: list[Told] = []
+    for name in api.thinking()["agents"]:
+        ledger = Ledger()
+        ledger.read((str(k), json.dumps(entry)) for k, entry in enumerate(api.ledger(name)))
+        everything += ledger.told(now)
+    told = [
+        one
+        for one in sorted(everything, key=lambda one: one.first.at)
+        if one.first.at >= begin and agent in (None, one.first.agent)
+    ]
+    if not told:
+        of = f" of {agent}" if agent else ""
+        raise PonderdError(f"the ledger has no model calls{of} in that time")
+    return told, arms_of(everything)
+
+
+def _finite(*values: float | None) -> None:
+    if not all(value is None or math.isfinite(value) for value in values):
+        raise typer.BadParameter("that is no number")
+
+
+def moment(text: str, now: float) -> float:
+    """Unix seconds of "7d" before now, or of a date. Raises `typer.BadParameter`."""
+    from pydantic import TypeAdapter, ValidationError
+
+    from workers.policies import Seconds
+
+    try:
+        return now - TypeAdapter(Seconds).validate_python(text)
+    except ValidationError:
+        pass
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"--since {text}: write 90m, 24h, 7d, or a date such as 2026-11-01"
+        ) from None
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

@@ -1,0 +1,58 @@
+"""`ponderd thinking export`: runs as training rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from channels.errors import NotFound
+from daemon.api_client import Api
+from daemon.commands.terminal import emit_json, hint, progress
+
+if TYPE_CHECKING:
+    from workers.evaluation.export import Format
+    from workers.thinking.ledger import Told
+
+
+def export(api: Api, told: Sequence[Told], form: Format) -> int:
+    """Write the rows to stdout; returns how many. Runs that are gone are passed over."""
+    from workers.evaluation.export import reference_rewards, rows
+
+    references = reference_rewards(told)
+    count, gone = 0, 0
+    with progress("runs", len(told)) as advance:
+        for one in told:
+            try:
+                answers, prompts = _of(api, one)
+            except NotFound:
+                gone += 1
+            else:
+                for row in rows(one, answers, prompts, form, references):
+                    emit_json(row)
+                    count += 1
+            advance()
+    if gone:
+        hint(f"{gone} messages are of runs that are not there any more")
+    return count
+
+
+def _of(api: Api, told: Told) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the model answered in each call of an episode, and what it was asked."""
+    from workers.events import ModelAnswered, decode
+
+    run_id = told.first.id.rpartition(":")[0]
+    by_version = {event["version"]: event for event in api.events(run_id)}
+    answers: dict[str, ModelAnswered] = {}
+    prompts: dict[str, list[dict[str, Any]]] = {}
+    for call in told.calls:
+        version = int(call.id.rpartition(":")[2])
+        event = by_version.get(version)
+        if event is None or event["type"] != "model_answered":
+            continue
+        plain = {name: value for name, value in event.items() if name != "version"}
+        answer = decode(json.dumps(plain))
+        assert isinstance(answer, ModelAnswered)
+        answers[call.id] = answer
+        prompts[call.id] = json.loads(api.prompt(run_id, version).body)["messages"]
+    return answers, prompts

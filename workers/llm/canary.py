@@ -1,0 +1,100 @@
+"""What a model server really does with the thinking fields, seen by three small calls.
+
+Some versions and engine modes take a field and ignore it (vllm#54906, #39573, sglang#25536), so
+nothing is believed that was not seen. `judge` and `problems` are pure.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import structlog
+
+from channels.errors import ModelFailed
+from workers.choices import Decision
+from workers.llm.client import Capabilities, Completion, Message, Options
+from workers.llm.continuing import BEGIN, Continues
+
+log = structlog.get_logger(__name__)
+
+BUDGET = 8
+"""Tokens: so few that hardly any thought ends by itself within them."""
+
+ROOM = 64
+"""Tokens of thought and answer together, so that it is the server that ends the thought."""
+
+NAME = "canary"
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {NAME: {"enum": ["yes", "no"]}},
+    "required": [NAME],
+    "additionalProperties": False,
+}
+QUESTION: list[Message] = [
+    {"role": "system", "content": "Answer with one JSON object."},
+    {"role": "user", "content": "Is 7 * 13 * 17 more than 38 * 41? Compare carefully."},
+]
+
+WITHOUT = Decision(mode="none")
+WITH = Decision(mode="short", budget=BUDGET)
+
+
+def judge(without: Completion, thought: Completion, *, continues: bool) -> Capabilities:
+    """From an answer that was to come without thinking, and one that was allowed `BUDGET` tokens
+    of it (one more is the tag that ends it)."""
+    silent = not without.reasoning and BEGIN not in without.content
+    return Capabilities(
+        switch_off=silent and without.reasoning_tokens == 0,
+        switch_on=bool(thought.reasoning),
+        budget=thought.reasoning_tokens <= BUDGET + 1,
+        json=_is_json(thought.content),
+        usage=thought.counted,
+        continues=continues,
+    )
+
+
+async def can_continue(server: Continues) -> bool:
+    """Whether a prompt can be rendered and gone on with. Raises `ModelFailed` if that cannot be
+    told now."""
+    try:
+        prompt, _ = await server.render(QUESTION, thinking=False)
+        await server.go_on(prompt, max_tokens=1, options=Options())
+    except ModelFailed as error:
+        if error.retryable:
+            raise
+        log.info("the model server continues no prompts", error=str(error))
+        return False
+    return True
+
+
+def problems(able: Capabilities) -> list[str]:
+    """What an operator should know, a line each; empty where all is well."""
+    found = []
+    if not able.switch_off:
+        instead = "ponderd closes the thought itself" if able.continues else "such calls fail"
+        found.append(f"enable_thinking: false does not keep the model from thinking; {instead}")
+    if not able.switch_on:
+        found.append("enable_thinking: true brings no thought")
+    if not able.budget:
+        found.append(
+            "thinking_token_budget does not bind (does the server run with --reasoning-parser?); "
+            + (
+                "ponderd cuts thoughts itself"
+                if able.continues
+                else "longer thoughts are thrown away and the answer is asked for without"
+            )
+        )
+    elif not able.json:
+        instead = "ponderd splits such calls in two" if able.continues else "it is asked for again"
+        found.append(f"no JSON after a thought; {instead}")
+    if not able.usage:
+        found.append("thinking tokens are not counted apart, so they are estimated")
+    return found
+
+
+def _is_json(content: str) -> bool:
+    try:
+        return json.loads(content)[NAME] in ("yes", "no")
+    except (ValueError, KeyError, TypeError):
+        return False

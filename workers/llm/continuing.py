@@ -1,0 +1,103 @@
+"""Thinking, kept to its budget by us: a prompt is rendered by the server and continued in two
+parts, first the thought, cut where the budget ends, then the answer.
+
+The way for llama.cpp, whose chat endpoint cuts thoughts badly, and for any server that was seen to
+ignore a budget or to break JSON after a thought. It costs one more request, and a few tokens of
+prefill where the server keeps prefixes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from workers.choices import Decision
+from workers.llm.client import Completion, Message, Options
+from workers.llm.margin import Token, margin
+
+BEGIN, END = "<think>", "</think>"
+
+DRAFT_TEMPERATURE = 0.7
+"""So that two drafts of one answer can differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One continuation. `cut`: it ended because its tokens did. `pieces` are its tokens with their
+    log-probabilities, if they were asked for."""
+
+    text: str = ""
+    tokens: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    cut: bool = False
+    pieces: tuple[Token, ...] = ()
+
+
+class Continues(Protocol):
+    async def render(self, messages: list[Message], *, thinking: bool) -> tuple[str, bytes]:
+        """The prompt as the model's template writes it, and the request body that asked for it."""
+        ...
+
+    async def go_on(
+        self,
+        prompt: str,
+        *,
+        max_tokens: int,
+        stop: str | None = None,
+        schema: dict[str, Any] | None = None,
+        options: Options,
+    ) -> Part:
+        """At most `max_tokens` more: until `stop`, or one JSON object of `schema`."""
+        ...
+
+
+async def think_and_answer(
+    server: Continues,
+    model: str,
+    messages: list[Message],
+    schema: dict[str, Any],
+    decision: Decision,
+    max_tokens: int,
+    options: Options,
+) -> Completion:
+    thinking = decision.mode != "none"
+    prompt, request = await server.render(messages, thinking=thinking)
+    thought = Part()
+    if thinking:
+        prompt = opened(prompt, decision.frame)
+        thought = await server.go_on(
+            prompt, max_tokens=decision.budget, stop=END, options=replace(options, margin=False)
+        )
+        prompt += f"{thought.text.rstrip()}\n{END}\n\n"
+    else:
+        prompt = closed(prompt)
+    answer = await server.go_on(prompt, max_tokens=max_tokens, schema=schema, options=options)
+    first = thought if thinking else answer
+    return Completion(
+        content=answer.text,
+        model=model,
+        prompt_hash=hashlib.sha256(request).hexdigest(),
+        reasoning=f"{decision.frame} {thought.text}".strip() if thinking else "",
+        prompt_tokens=first.prompt_tokens,
+        cached_tokens=first.cached_tokens,
+        completion_tokens=thought.tokens + answer.tokens,
+        reasoning_tokens=thought.tokens,
+        margin=margin(answer.pieces) if options.margin else None,
+        cut=answer.cut,
+    )
+
+
+def opened(prompt: str, frame: str = "") -> str:
+    """With an open thought, which begins with `frame`. Some templates open it, others leave that
+    to the model (Qwen3's)."""
+    if not prompt.rstrip().endswith(BEGIN):
+        prompt += f"{BEGIN}\n"
+    # Without a frame nothing is added: llama.cpp's own templates end in `<think>` for a reason.
+    return f"{prompt.rstrip()}\n{frame} " if frame else prompt
+
+
+def closed(prompt: str) -> str:
+    """Without an open thought, although the template may have opened one all the same."""
+    return f"{prompt.rstrip()}\n\n{END}\n\n" if prompt.rstrip().endswith(BEGIN) else prompt

@@ -1,0 +1,308 @@
+"""What was learned about the arms: how good their answers are, and how many tokens they take, by
+what is known of a call. Pure.
+
+A `Beliefs` is made of the ledger's episodes (`learn`), is the same in every worker that has read
+the same ledger, and never changes: a newer one takes its place.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from workers.thinking.arms import Arm
+from workers.thinking.case import FEATURES, Case
+from workers.thinking.margins import Draft, Margins, learn_margins
+from workers.thinking.posterior import (
+    Array,
+    Evidence,
+    Observations,
+    Posterior,
+    certain,
+    fading,
+    joined,
+    observed,
+    prior,
+    shared,
+    through,
+)
+from workers.thinking.rules import prior as ruled_prior
+
+BONUS = 0.02
+"""Value of not thinking as such: AdaptThink's delta (arXiv 2505.13417). Theirs is 0.05, for a
+training that has no price of tokens; here lambda prices them already, and with 0.05 the learner
+kept to not thinking where a thought was worth 0.15 (docs/adaptive-thinking.md)."""
+
+PRICE_OF_SHORT = 0.05
+"""What a short thought costs, in chance of a good answer, unless lambda was tuned."""
+
+
+class Spreads(NamedTuple):
+    """How much the bias, and any other weight, may differ: of all work from the rules, of a kind
+    of work from all, of an agent from its kind, and of what it does now from what it always did."""
+
+    everything: tuple[float, float]
+    kind: tuple[float, float]
+    agent: tuple[float, float]
+    now: tuple[float, float]
+
+
+class HalfLife(NamedTuple):
+    """Rewarded messages of an agent that began with an arm, after which what was seen of that arm
+    counts half: for what the agent always did, and for what it does now."""
+
+    always: float
+    now: float
+
+
+REWARD_SPREADS = Spreads((0.20, 0.10), (0.15, 0.05), (0.20, 0.05), (0.20, 0.05))
+
+TOKEN_SPREADS = Spreads(*((0.5, 0.5),) * 4)
+"""In thousands of tokens."""
+
+HALF_LIFE = HalfLife(always=1500.0, now=20.0)
+
+UNFADING = HalfLife(1e12, 1e12)
+"""For work that does not change: a set of questions."""
+
+
+_PLACES = {name: place for place, name in enumerate(FEATURES)}
+
+
+class Episode(NamedTuple):
+    """All model calls for one message, seen from the decision with which they began.
+
+    `reward` is None while nobody knows; `weight` says how much it counts. `tokens` are those
+    written in all of the calls.
+    """
+
+    agent: str
+    kind: str
+    arm: str
+    features: Mapping[str, float]
+    tokens: float
+    reward: float | None = None
+    weight: float = 1
+
+
+class Answered(NamedTuple):
+    """One answer of an episode that had a margin; see `margins.Draft`."""
+
+    agent: str
+    kind: str
+    arm: str
+    features: Mapping[str, float]
+    margin: float
+    right: float | None
+    weight: float = 1
+    then: str = ""
+    then_right: float | None = None
+
+
+class Score(NamedTuple):
+    """What is expected of an arm: chance of a good answer, its standard deviation, and tokens."""
+
+    arm: Arm
+    reward: float
+    spread: float
+    tokens: float
+
+    def value(self, price: float) -> float:
+        """`price` is lambda: reward per 1,000 tokens."""
+        bonus = 0.0 if self.arm.thinks else BONUS
+        return self.reward + bonus - price * self.tokens / 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One quantity of one arm, as it is now: of agents by kind and name; of those that were not
+    seen yet, by their kind, and of a kind that was not seen either."""
+
+    new_kind: Posterior
+    new_agents: Mapping[str, Posterior] = field(default_factory=dict)
+    agents: Mapping[tuple[str, str], Posterior] = field(default_factory=dict)
+
+    def at(self, kind: str, agent: str) -> Posterior:
+        return self.agents.get((kind, agent)) or self.new_agents.get(kind) or self.new_kind
+
+
+@dataclass(frozen=True, slots=True)
+class Beliefs:
+    """`version` names the last entry of the ledger that it was made of. `rewarded` counts an
+    agent's rewarded episodes."""
+
+    version: str = ""
+    rewards: Mapping[str, Level] = field(default_factory=dict)
+    tokens: Mapping[str, Level] = field(default_factory=dict)
+    margins: Margins = field(default_factory=Margins)
+    rewarded: Mapping[str, int] = field(default_factory=dict)
+
+    def score(self, case: Case, arms: Iterable[Arm]) -> list[Score]:
+        return self.expect(case.kind, case.agent, case.features, arms)
+
+    def expect(
+        self, kind: str, agent: str, features: Mapping[str, float], arms: Iterable[Arm]
+    ) -> list[Score]:
+        """What is expected of each arm where this much is known."""
+        x = vector(features)
+        return [self._score(x, kind, agent, arm) for arm in arms]
+
+    def right(self, case: Case, arm: Arm, margin: float) -> float:
+        """Chance that an answer of this arm is right; `margin` is how sure the model was of it."""
+        (score,) = self.score(case, [arm])
+        return self.margins.right(case.agent, arm.name, margin, score.reward)
+
+    def rescued(self, case: Case, arm: Arm, then: Arm, margin: float) -> Score:
+        """What is to be expected of asking again with the stronger arm `then`."""
+        (score,) = self.score(case, [then])
+        reward = self.margins.rescued(case.agent, arm.name, then.name, margin, score.reward)
+        return score._replace(reward=reward)
+
+    def _score(self, x: Array, kind: str, agent: str, arm: Arm) -> Score:
+        rewards, tokens = self.rewards.get(arm.name), self.tokens.get(arm.name)
+        reward, spread = (rewards or _ignorant(arm)).at(kind, agent).predict(x)
+        expected = tokens.at(kind, agent).predict(x)[0] if tokens else _usual(arm)
+        return Score(arm, reward, spread, max(1.0, expected * 1000))
+
+
+def vector(features: Mapping[str, float]) -> Array:
+    found = np.zeros(len(FEATURES))
+    for name, value in features.items():
+        if (place := _PLACES.get(name)) is not None:  # a newer version may know more of them
+            found[place] = value
+    return found
+
+
+def price_of(arms: Iterable[Arm], tuned: float | None) -> float:
+    """Lambda, in reward per 1,000 tokens."""
+    if tuned is not None:
+        return tuned
+    budget = next((arm.budget for arm in arms if arm.thinks), 1000)
+    return PRICE_OF_SHORT * 1000 / max(1, budget)
+
+
+def learn(
+    episodes: Sequence[Episode],
+    arms: Sequence[Arm],
+    answers: Iterable[Answered] = (),
+    version: str = "",
+    half_life: HalfLife = HALF_LIFE,
+) -> Beliefs:
+    """`episodes` and `answers` in order of time."""
+    by_arm: defaultdict[str, list[Episode]] = defaultdict(list)
+    rewarded: defaultdict[str, int] = defaultdict(int)
+    for episode in episodes:
+        by_arm[episode.arm].append(episode)
+        rewarded[episode.agent] += episode.reward is not None
+    rewards, tokens = {}, {}
+    for arm in arms:
+        found = by_arm[arm.name]
+        x = np.array([vector(episode.features) for episode in found]).reshape(-1, len(FEATURES))
+        reward = np.array(
+            [np.nan if episode.reward is None else episode.reward for episode in found], dtype=float
+        )
+        known = np.flatnonzero(~np.isnan(reward))
+        rewards[arm.name] = _level(
+            _Rows([found[k] for k in known], x[known], reward[known]),
+            _ruled(arm),
+            REWARD_SPREADS,
+            half_life,
+        )
+        taken = np.array([episode.tokens / 1000 for episode in found], dtype=float)
+        counted = [episode._replace(weight=1) for episode in found]  # whoever was pleased by it
+        tokens[arm.name] = _level(
+            _Rows(counted, x, taken), _usual_tokens(arm), TOKEN_SPREADS, half_life
+        )
+    beliefs = Beliefs(version, rewards, tokens, rewarded=rewarded)
+    named = {arm.name: arm for arm in arms}
+    drafts = [_draft(beliefs, answer, named) for answer in answers if answer.arm in named]
+    return replace(beliefs, margins=learn_margins(drafts, half_life.now))
+
+
+def _draft(beliefs: Beliefs, answer: Answered, arms: Mapping[str, Arm]) -> Draft:
+    def expected(name: str) -> float:
+        (score,) = beliefs.expect(answer.kind, answer.agent, answer.features, [arms[name]])
+        return score.reward
+
+    then = answer.then if answer.then in arms else ""
+    return Draft(
+        agent=answer.agent,
+        arm=answer.arm,
+        margin=answer.margin,
+        expected=expected(answer.arm),
+        right=answer.right,
+        weight=answer.weight,
+        then=then,
+        then_expected=expected(then) if then else 0,
+        then_right=answer.then_right if then else None,
+    )
+
+
+class _Rows(NamedTuple):
+    """Episodes (m) in order of time, their features `x` (m, n), and what is learned of them `y`."""
+
+    episodes: Sequence[Episode]
+    x: Array
+    y: Array
+
+
+def _level(rows: _Rows, start: Posterior, spreads: Spreads, half_life: HalfLife) -> Level:
+    of_kind, of_agent, of_now = map(_spread, spreads[1:])
+    weights = np.array([episode.weight for episode in rows.episodes], dtype=float)
+    places: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for k, episode in enumerate(rows.episodes):
+        places[episode.kind, episode.agent].append(k)
+
+    now: dict[tuple[str, str], Evidence] = {}
+    always: dict[tuple[str, str], Evidence] = {}
+    for key, some in places.items():
+        recent = fading(len(some), half_life.now)
+        older = np.maximum(fading(len(some), half_life.always) - recent, 0)
+        x, y, weight = rows.x[some], rows.y[some], weights[some]
+        now[key] = observed(Observations(x, y, weight * recent))
+        always[key] = observed(Observations(x, y, weight * older)) + through(now[key], of_now)
+    kinds = {
+        kind: joined((told for key, told in always.items() if key[0] == kind), of_agent)
+        for kind in dict.fromkeys(kind for kind, _ in places)
+    }
+    everything = certain(start) + joined(kinds.values(), of_kind)
+
+    def unseen(kind: Evidence) -> Posterior:
+        return through(through(kind, of_agent), of_now).posterior()
+
+    known = {kind: shared(everything, told, of_kind) for kind, told in kinds.items()}
+    agents = {
+        key: shared(shared(known[key[0]], always[key], of_agent), now[key], of_now).posterior()
+        for key in places
+    }
+    new_agents = {kind: unseen(told) for kind, told in known.items()}
+    return Level(unseen(through(everything, of_kind)), new_agents, agents)
+
+
+def _spread(bias_and_others: tuple[float, float]) -> Array:
+    bias, others = bias_and_others
+    return np.array([bias if name == "bias" else others for name in FEATURES], dtype=float)
+
+
+def _ruled(arm: Arm) -> Posterior:
+    weights = ruled_prior(arm)
+    spread = _spread(REWARD_SPREADS.everything)
+    return prior([weights.get(name, 0.0) for name in FEATURES], list(spread))
+
+
+def _usual_tokens(arm: Arm) -> Posterior:
+    means = [_usual(arm) if name == "bias" else 0.0 for name in FEATURES]
+    return prior(means, list(_spread(TOKEN_SPREADS.everything)))
+
+
+def _usual(arm: Arm) -> float:
+    """Thousands of tokens, before any were counted: half of the budget, and the answer."""
+    return (arm.budget / 2 + 40) / 1000
+
+
+def _ignorant(arm: Arm) -> Level:
+    return Level(_ruled(arm))

@@ -1,0 +1,178 @@
+"""All that is known of one model call before it is made: what a decision is made from. Pure data.
+
+`features` is what the learner sees of it: numbers between about 0 and 1, by name.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from workers.agent import Agent
+from workers.choices import RejectionReason
+from workers.context import clean
+from workers.policies import Thinking
+from workers.run import Run, Trouble
+from workers.thinking.arms import Arms
+from workers.thinking.criteria import Criteria, read
+from workers.thinking.switches import Switch, switch_of, without_switch
+
+Kind = Literal["answer", "act", "extract", "format"]
+"""What a call is for: answering from what is known; choosing what to do, with tools; taking a
+typed result out of a text; putting something into another form."""
+
+SIMPLE: frozenset[Kind] = frozenset({"extract", "format"})
+
+CHANNELS = ("slack", "email", "webhook")
+"""Those that have a feature each; the API and the terminal are the rest."""
+
+FEATURES = (
+    "bias",
+    "length",
+    "numbers",
+    "steps",
+    "question",
+    "code",
+    "reasoning",
+    "knowledge",
+    "solution",
+    "intent",
+    "step",
+    "retries",
+    "tool_error",
+    "again",
+    "tools",
+    "prompt",
+    *CHANNELS,
+    "probed",
+    "probe",
+)
+"""Their order is that of the learner's vectors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What budgets and clocks leave for this call. `tokens` of thinking (None: no limit);
+    `pressure` from 0 to 1: how much of what was released is spent; `seconds` until the agent's
+    deadline (None: it has none); `rate`: seconds that one token takes."""
+
+    tokens: int | None = None
+    pressure: float = 0
+    seconds: float | None = None
+    rate: float = 0.03
+
+
+@dataclass(frozen=True)
+class Case:
+    """`arm` is that of the call before this one, None for the first after a message; `first_arm`
+    the one that was chosen first; `arm_before` the last one of the message before. `may_repeat`:
+    there is a call left to ask for the same again. `probe`: what the model said when asked whether
+    it has to think; `may_probe`: it can still be asked."""
+
+    agent: str
+    kind: Kind
+    thinking: Thinking
+    arms: Arms
+    criteria: Criteria
+    channel: str = "api"
+    switch: Switch | None = None
+    arm: str | None = None
+    first_arm: str | None = None
+    arm_before: str | None = None
+    asked_again: bool = False
+    trouble: Trouble | None = None
+    last_rejection: RejectionReason | None = None
+    calm: int = 0
+    step: int = 0
+    retries: int = 0
+    may_repeat: bool = True
+    destructive: bool = False
+    tools: int = 0
+    prompt_chars: int = 0
+    cap: int | None = None
+    allowance: Allowance = field(default_factory=Allowance)
+    probe: float | None = None
+    may_probe: bool = True
+
+    @functools.cached_property
+    def features(self) -> dict[str, float]:
+        """Those that are not 0, rounded: they are kept with the call."""
+        criteria = self.criteria
+        values: dict[str, float] = {
+            "bias": 1.0,
+            "length": math.log1p(criteria.chars) / 10,
+            "numbers": min(criteria.numbers, 6) / 6,
+            "steps": float(criteria.several_steps),
+            "question": float(criteria.questions > 0),
+            "code": float(criteria.code),
+            "reasoning": criteria.reasoning,
+            "knowledge": criteria.knowledge,
+            "solution": criteria.solution,
+            "intent": criteria.intent,
+            "step": min(self.step, 5) / 5,
+            "retries": min(self.retries, 3) / 3,
+            "tool_error": float(self.trouble == "tool error"),
+            "again": float(self.asked_again),
+            "tools": min(self.tools, 10) / 10,
+            "prompt": math.log1p(self.prompt_chars) / 12,
+        }
+        if self.channel in CHANNELS:
+            values[self.channel] = 1.0
+        if self.probe is not None:
+            values |= {"probed": 1.0, "probe": max(-1.0, min(1.0, self.probe / 5))}
+        return {name: round(value, 3) for name, value in values.items() if value}
+
+
+def case_of(
+    run: Run,
+    agent: Agent,
+    arms: Arms,
+    *,
+    prompt_chars: int = 0,
+    cap: int | None = None,
+    allowance: Allowance | None = None,
+    probe: float | None = None,
+) -> Case:
+    """What is known of the next model call of `run`."""
+    effort = run.effort
+    switch, text = _said(run.text)
+    return Case(
+        agent=agent.name,
+        kind=kind_of(agent),
+        thinking=agent.thinks,
+        arms=arms,
+        criteria=read(text),
+        channel=run.channel,
+        switch=switch,
+        arm=effort.arm,
+        first_arm=effort.first_arm,
+        arm_before=run.arm_before,
+        asked_again=run.asked_again,
+        trouble=effort.trouble,
+        last_rejection=effort.last_rejection,
+        calm=effort.calm,
+        step=effort.model_calls,
+        retries=effort.rejections + effort.doubts,
+        destructive=any(tool.destructive for tool in agent.tools),
+        tools=len(agent.tools),
+        prompt_chars=prompt_chars,
+        cap=cap,
+        allowance=allowance or Allowance(),
+        probe=probe,
+    )
+
+
+@functools.lru_cache(maxsize=16)  # each call for a message asks for the same, which may be long
+def _said(text: str) -> tuple[Switch | None, str]:
+    seen = clean(text)
+    return switch_of(seen), without_switch(seen)
+
+
+def kind_of(agent: Agent) -> Kind:
+    if agent.thinks.kind is not None:
+        return agent.thinks.kind
+    if agent.tools:
+        return "act"
+    return "extract" if agent.output is not None else "answer"

@@ -1,0 +1,125 @@
+"""What an event of a run means for the ledger. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from workers import events as e
+from workers.run import Run
+from workers.thinking.case import Kind
+from workers.thinking.ledger import CallEntry, Entry, OutcomeEntry
+from workers.thinking.rewards import REWARDS, Source
+
+FROM_OUTSIDE = (
+    e.MessageReceived,
+    e.ApprovalAnswered,
+    e.FeedbackReceived,
+    e.EventReceived,
+    e.RunPaused,
+    e.RunResumed,
+    e.RunCancelled,
+    e.VersionAdopted,
+)
+"""Appended by others than the worker that advances a run."""
+
+
+def entries_of(run: Run, event: e.Event, kind: Kind) -> list[Entry]:
+    """`run` as it was before `event`. A fork teaches nothing: it repeats what another run did."""
+    if run.detached:
+        return []
+    match event:
+        case e.ModelAnswered() | e.ModelRejected() | e.ModelDoubted():
+            if not event.call.model:  # no call: a draft stands, for want of a better answer
+                return []
+            call = _call(run, event, kind)
+            found: list[Entry] = [call]
+            if run.asked_again and not run.effort.episode and run.answered_by:
+                found.append(_outcome(run, run.answered_by, event.at, "again", "asked again"))
+            return found
+        case e.ApprovalAnswered():
+            return _approval(run, event)
+        case e.ToolFailed() if run.call and run.chosen_by:
+            return [_outcome(run, run.chosen_by, event.at, "tool", "tool error")]
+        case e.ReplySent() if _is_last_answer(run):
+            return [_outcome(run, run.chosen_by, event.at, "quiet", "quiet")]
+        case e.FeedbackReceived():
+            answer = event.answer or run.answered_by
+            if not answer:
+                return []
+            outcome = OutcomeEntry(
+                call=f"{run.id}:{answer}", at=event.at, source=event.source, reward=event.value
+            )
+            return [outcome]
+        case _:
+            return []
+
+
+def _is_last_answer(run: Run) -> bool:
+    """Everybody who is to be told it has been, but for this one."""
+    answers = [out for out in run.outgoing if out.kind == "answer" and not out.beside]
+    return bool(run.chosen_by) and answers == list(run.outgoing[:1])
+
+
+def _call(
+    run: Run, event: e.ModelAnswered | e.ModelRejected | e.ModelDoubted, kind: Kind
+) -> CallEntry:
+    version, call, decision = run.version + 1, event.call, event.call.decision
+    conversation = f"{run.channel}:{run.source}:{run.conversation}"
+    agrees = None
+    if run.effort.draft and isinstance(event, e.ModelAnswered):
+        agrees = _canonical(run.effort.draft) == _canonical(event.content)
+    match event:
+        case e.ModelAnswered():
+            verdict, why = "ok", ""
+        case e.ModelRejected(reason=why):
+            verdict = "rejected"
+        case e.ModelDoubted(reason=why):
+            verdict = "doubted"
+    return CallEntry(
+        id=f"{run.id}:{version}",
+        episode=f"{run.id}:{run.effort.episode or version}",
+        at=event.at,
+        agent=run.agent,
+        kind=kind,
+        conversation=hashlib.sha256(conversation.encode()).hexdigest()[:12],
+        channel=run.channel,
+        arm=decision.arm,
+        mode=decision.mode,
+        budget=decision.budget,
+        reason=decision.reason,
+        probability=decision.probability,
+        policy=decision.policy,
+        allowed=decision.allowed,
+        features=decision.features,
+        prompt_tokens=call.prompt_tokens,
+        cached_tokens=call.cached_tokens,
+        completion_tokens=call.completion_tokens,
+        reasoning_tokens=call.reasoning_tokens,
+        seconds=call.seconds,
+        margin=call.margin,
+        verdict=verdict,
+        why=why,
+        agrees=agrees,
+    )
+
+
+def _approval(run: Run, event: e.ApprovalAnswered) -> list[Entry]:
+    approval = run.approval
+    if approval is None or approval.subject != "tool" or event.approval not in ("", approval.id):
+        return []
+    if event.withdrawn:  # they wrote something else; what that means, the next answer tells
+        return []
+    outcome = "denied" if not event.approved else "edited" if event.arguments else "approved"
+    return [_outcome(run, run.chosen_by, event.at, "approval", outcome)]
+
+
+def _outcome(run: Run, version: int, at: float, source: Source, outcome: str) -> OutcomeEntry:
+    return OutcomeEntry(call=f"{run.id}:{version}", at=at, source=source, reward=REWARDS[outcome])
+
+
+def _canonical(content: str) -> str:
+    try:
+        return json.dumps(json.loads(content), sort_keys=True)
+    except (ValueError, RecursionError):
+        return content

@@ -1,0 +1,71 @@
+"""Budgets of thinking: what is left of them now, and how urgent it is to save. Pure.
+
+A day's budget is released evenly, an hour ahead: who thinks it all through in the morning leaves
+nothing for the evening. What a call may think is taken off before it begins and what it left is
+given back, so that no number of workers together thinks more than was released.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from workers.agent import Agent
+from workers.run import Run
+
+THOUGHT = "thought"
+"""The measure of the accounts: tokens."""
+
+DAY = 86_400.0
+AHEAD = 3600.0
+
+
+class Account(NamedTuple):
+    """`released` is what may have been thought until now, in tokens. `shared`: by runs that are
+    advanced at the same time, so that it must be reserved; in a conversation one call follows the
+    other."""
+
+    name: str
+    released: float
+    shared: bool = True
+
+
+def accounts(run: Run, agent: Agent, now: float) -> list[Account]:
+    """Those that the agent has budgets for. `now` in Unix seconds."""
+    budgets = agent.thinks.tokens
+    day = datetime.fromtimestamp(now, UTC).date().isoformat()
+    found = []
+    if budgets.conversation is not None:
+        name = f"thought:conversation:{run.channel}:{run.source}:{run.conversation}"
+        found.append(Account(name, budgets.conversation, shared=False))
+    if budgets.sender is not None:
+        name = f"thought:sender:{agent.name}:{run.sender}:{day}"
+        found.append(Account(name, budgets.sender))
+    if budgets.day is not None:
+        found.append(Account(f"thought:day:{agent.name}:{day}", released(budgets.day, now)))
+    return found
+
+
+def released(budget: float, now: float) -> float:
+    """How much of a day's budget may have been spent at this time of the day (UTC)."""
+    return budget * min(1.0, (now % DAY + AHEAD) / DAY)
+
+
+def allowance(
+    found: Sequence[Account], spent: Sequence[Mapping[str, float]]
+) -> tuple[int | None, float]:
+    """Tokens that are left (None: no limit), and the pressure: the share that is spent, 0 to 1."""
+    left: float | None = None
+    pressure = 0.0
+    for account, sums in zip(found, spent, strict=True):
+        used = sums.get(THOUGHT, 0.0)
+        rest = max(0.0, account.released - used)
+        left = rest if left is None else min(left, rest)
+        pressure = max(pressure, min(1.0, used / account.released if account.released else 1.0))
+    return (None if left is None else int(left)), pressure
+
+
+def overdrawn(found: Sequence[Account], sums: Mapping[str, Mapping[str, float]]) -> bool:
+    """Whether somebody else was faster: what was taken off is more than there was."""
+    return any(sums[account.name][THOUGHT] > account.released for account in found)

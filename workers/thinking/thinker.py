@@ -1,0 +1,158 @@
+"""Deciding how much a call may think, with all that this takes from outside: the budgets' accounts,
+and the model's own leaning where the scores are close. The decision itself is `policy.decide`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import structlog
+
+from channels.errors import ModelFailed, Unavailable
+from workers.agent import Agent
+from workers.choices import Decision
+from workers.limits import ACCOUNT_TTL
+from workers.llm.client import Completion, Message, ModelClient, Options
+from workers.llm.lean import NEEDS_THOUGHT
+from workers.run import Run
+from workers.store import RunStore
+from workers.thinking.case import Allowance, Case, case_of
+from workers.thinking.pacer import THOUGHT, Account, accounts, allowance, overdrawn
+from workers.thinking.policy import RULES_ONLY, AskTheModel, Policy, chance_of, decide
+
+log = structlog.get_logger(__name__)
+
+SLOWNESS = 0.1
+"""How much one call changes what is known of the server's speed."""
+
+
+class Thought(NamedTuple):
+    """A decision, what it was made from, and the accounts that pay for it. `reserved` tokens were
+    taken off the shared ones before the call; what is not used of them is given back."""
+
+    case: Case
+    decision: Decision
+    accounts: Sequence[Account] = ()
+    reserved: int = 0
+
+
+class Thinker:
+    """`policy` is replaced whenever something new was learned; until then the rules decide. `cap`
+    is the operator's: tokens that any call may think at most.
+
+    What a worker that was killed had reserved is gone until its accounts end with the day.
+    """
+
+    def __init__(self, client: ModelClient, store: RunStore, *, cap: int | None = None) -> None:
+        self.policy: Policy = RULES_ONLY
+        self._client = client
+        self._store = store
+        self._cap = cap
+        self._rate = Allowance().rate
+        self._owed: Counter[str] = Counter()
+
+    async def decide(
+        self,
+        run: Run,
+        agent: Agent,
+        messages: Callable[[], list[Message]],
+        options: Options,
+        now: float,
+    ) -> Thought:
+        """`messages` makes what the model is to see, if it must be asked itself, `options` are
+        those of the call. Raises `ModelFailed` if the model server cannot be reached at all,
+        `Unavailable`."""
+        arms = await self._client.arms()
+        found = accounts(run, agent, now)
+        case = case_of(
+            run,
+            agent,
+            arms,
+            prompt_chars=sum(len(turn.text) for turn in run.turns),
+            cap=self._cap,
+            allowance=await self._allowance(run, agent, found, now),
+        )
+        chance = chance_of(run.id, run.version)
+        decision = decide(case, self.policy, chance)
+        if isinstance(decision, AskTheModel):
+            case = replace(case, probe=await self._lean(messages(), options), may_probe=False)
+            decision = decide(case, self.policy, chance)
+        assert isinstance(decision, Decision)
+        if not decision.budget or not found:
+            return Thought(case, decision)
+        reserved = await self._reserve(found, decision.budget)
+        if reserved is None:
+            spent = replace(case.allowance, tokens=0, pressure=1.0)
+            case = replace(case, allowance=spent)
+            decision = decide(case, RULES_ONLY, chance)
+            assert isinstance(decision, Decision)
+            return Thought(case, decision)
+        return Thought(case, decision, found, reserved)
+
+    async def settle(
+        self, thought: Thought, completion: Completion | None, *, dropped: float = 0
+    ) -> None:
+        """Books what was thought. Without a completion that is nothing; or, if the call was
+        dropped after so many seconds, what can be thought in them."""
+        used = min(thought.decision.budget, int(dropped / self._rate))
+        if completion:
+            used = completion.reasoning_tokens
+            if completion.completion_tokens:
+                rate = completion.seconds / completion.completion_tokens
+                self._rate += SLOWNESS * (rate - self._rate)
+        for account in thought.accounts:
+            self._owed[account.name] += used - (thought.reserved if account.shared else 0)
+        if thought.accounts:
+            await self._pay()
+
+    async def _allowance(
+        self, run: Run, agent: Agent, found: Sequence[Account], now: float
+    ) -> Allowance:
+        left, pressure = None, 0.0
+        if found:
+            names = [account.name for account in found]
+            left, pressure = allowance(found, await self._store.spent(names))
+        deadline = agent.thinks.deadline
+        seconds = None if deadline is None else max(0.0, run.heard_since + deadline - now)
+        return Allowance(left, pressure, seconds, self._rate)
+
+    async def _reserve(self, found: Sequence[Account], budget: int) -> int | None:
+        """The tokens that were taken off the shared accounts; None if others were faster."""
+        shared = [account for account in found if account.shared]
+        if not shared:
+            return 0
+        amounts = {account.name: {THOUGHT: float(budget)} for account in shared}
+        try:
+            sums = await self._store.spend(amounts, ACCOUNT_TTL)
+        except Unavailable as error:  # a budget is a brake, no reason to stop
+            log.warning("thinking not reserved", error=str(error))
+            return 0
+        if not overdrawn(shared, sums):
+            return budget
+        self._owed.subtract({account.name: budget for account in shared})
+        await self._pay()
+        return None
+
+    async def _pay(self) -> None:
+        """Write down what is owed; what cannot be is tried again with the next call."""
+        owed, self._owed = self._owed, Counter()
+        amounts = {name: {THOUGHT: float(tokens)} for name, tokens in owed.items() if tokens}
+        if not amounts:
+            return
+        try:
+            await self._store.spend(amounts, ACCOUNT_TTL)
+        except BaseException as error:
+            self._owed.update(owed)
+            if not isinstance(error, Unavailable):
+                raise
+            log.warning("thinking not added up yet", error=str(error))
+
+    async def _lean(self, messages: list[Message], options: Options) -> float | None:
+        try:
+            return await self._client.lean(messages, NEEDS_THOUGHT, options)
+        except ModelFailed as error:  # the call itself will tell if the server is away
+            log.info("the model was not asked", error=str(error))
+            return None

@@ -1,0 +1,88 @@
+"""Whether a usable answer should be used, or asked for again with more thought. Pure.
+
+A cheap answer that is doubted costs one more call; one that is wrong costs a person. So the chance
+that it is right, as its margin tells, is weighed against what the next stronger arm is worth at its
+price. What is plainly wrong (no JSON, no such tool, the agent's own check) never comes this far: it
+is rejected, and the model is told why.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+from workers.choices import Answer, Choice, Decision, DoubtReason, Question, ToolCall
+from workers.llm.margin import SHORT_WORDS
+from workers.thinking.arms import Arm, above, find
+from workers.thinking.case import Case
+from workers.thinking.pins import allowed
+from workers.thinking.policy import Policy, price_for
+
+DOUBTS = 2
+"""How often one step is asked for again: none -> short -> long."""
+
+
+def escalation(case: Case, decision: Decision) -> Arm | None:
+    """The next stronger arm that this call may use."""
+    troubled = replace(case, arm=decision.arm, trouble="doubt")
+    arms = allowed(troubled).arms
+    up = above(case.arms, decision.arm)
+    while up is not None and find(arms, up.name) is None:
+        up = above(case.arms, up.name)
+    return find(arms, up.name) if up else None
+
+
+def doubt(
+    case: Case, decision: Decision, policy: Policy, *, margin: float | None, cut: bool
+) -> DoubtReason | None:
+    """`margin`: see `llm.margin`. `cut`: the answer ended where its tokens did. Nothing is doubted
+    that could not be asked for again with more thought."""
+    arm, stronger = find(case.arms, decision.arm), _second_chance(case, decision)
+    if arm is None or stronger is None:
+        return None
+    if cut:
+        return "cut off"
+    if margin is None:
+        return None
+    beliefs = policy.beliefs_for(case.agent)
+    right = beliefs.right(case, arm, margin)
+    again = beliefs.rescued(case, arm, stronger, margin)
+    price = price_for(case, policy)
+    return "margin" if right < again.reward - price * again.tokens / 1000 else None
+
+
+def wants_second_draft(case: Case, decision: Decision, choice: Choice) -> bool:
+    """Only cheap answers that can be compared, and only if something could follow from it."""
+    return (
+        case.thinking.drafts
+        and decision.mode == "none"
+        and gist(choice) is not None
+        and _second_chance(case, decision) is not None
+    )
+
+
+def _second_chance(case: Case, decision: Decision) -> Arm | None:
+    return escalation(case, decision) if case.may_repeat and case.retries < DOUBTS else None
+
+
+def gist(choice: Choice) -> str | None:
+    """What must be the same in two drafts of an answer; None if that cannot be told."""
+    match choice:
+        case ToolCall(tool=tool, arguments=arguments):
+            return json.dumps([tool, arguments], sort_keys=True)
+        case Answer(output=dict() as output):
+            short = {name: value for name, value in output.items() if _is_short(value)}
+            return json.dumps(short, sort_keys=True) if short else None
+        case Answer(text=text):
+            return _plain(text) if _is_short(text) else None
+        case Question():
+            return "question"
+
+
+def _is_short(value: object) -> bool:
+    return not isinstance(value, str) or len(value.split()) <= SHORT_WORDS
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^\w.,-]+", " ", text.lower()).strip(" .,")
