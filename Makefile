@@ -20,8 +20,12 @@ lint: $(DEV_STAMP)  ## style, types and layers
 	$(BIN)/lint-imports --no-logo
 
 test: lint  ## lint, all tests, and one scenario on the embedded model
-	$(BIN)/pytest
+	$(BIN)/pytest $(QUICK) --numprocesses logical --maxprocesses 8 --dist worksteal
+	$(BIN)/pytest $(QUICK:%=--ignore=%)
 	$(BIN)/pytest -m model
+# These need no process but a state server of their own. The others start a whole ponderd and kill
+# parts of it, one test at a time.
+QUICK := tests/channels tests/workers
 
 benchmark: $(DEV_STAMP)  ## measure speed (docs/benchmarks.md)
 	$(BIN)/pytest -m benchmark -s

@@ -5,7 +5,7 @@ The same `decide` and `doubt` as in a worker; only what a model would answer is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -108,43 +108,59 @@ def _decided(case: Case, policy: Policy, chance: float) -> Decision:
     return decision
 
 
-def taught(tasks: Sequence[Task], arms: Arms, price: float | None = None) -> Beliefs:
-    """What is believed after every arm was tried on these tasks: first what their margins tell,
-    then what it brings to begin with an arm and ask again where its answer is doubted."""
-    cases = [case_of(task.criteria, arms) for task in tasks]
-    answers = [
-        Answered(
-            AGENT,
-            "answer",
-            arm.name,
-            case.features,
-            margin,
-            task.outcomes[arm.name].passed,
-            then=then.name if then else "",
-            then_right=task.outcomes[then.name].passed if then else None,
-        )
-        for task, case in zip(tasks, cases, strict=True)
-        for arm, then in zip(arms, (*arms[1:], None), strict=True)
-        if (margin := task.outcomes[arm.name].margin) is not None
-    ]
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is believed after every arm was tried once on these tasks: their answers' margins, and
+    what each arm brings alone. It is the same at every lambda."""
 
-    def episodes(end: Callable[[Case, Task, str], tuple[float, float]]) -> list[Episode]:
-        return [
-            Episode(AGENT, "answer", arm.name, case.features, tokens, passed)
+    tasks: Sequence[Task]
+    cases: Sequence[Case]
+    arms: Arms
+    alone: Beliefs
+
+    @classmethod
+    def of(cls, tasks: Sequence[Task], arms: Arms) -> Lesson:
+        cases = [case_of(task.criteria, arms) for task in tasks]
+        answers = [
+            Answered(
+                AGENT,
+                "answer",
+                arm.name,
+                case.features,
+                margin,
+                task.outcomes[arm.name].passed,
+                then=then.name if then else "",
+                then_right=task.outcomes[then.name].passed if then else None,
+            )
+            for task, case in zip(tasks, cases, strict=True)
+            for arm, then in zip(arms, (*arms[1:], None), strict=True)
+            if (margin := task.outcomes[arm.name].margin) is not None
+        ]
+        episodes = [
+            _episode(case, arm.name, *task.outcomes[arm.name][:2])
             for task, case in zip(tasks, cases, strict=True)
             for arm in arms
-            for passed, tokens in (end(case, task, arm.name),)
         ]
+        return cls(tasks, cases, arms, learn(episodes, arms, answers, half_life=UNFADING))
 
-    single = episodes(lambda case, task, arm: task.outcomes[arm][:2])
-    policy = Policy(learn(single, arms, answers, half_life=UNFADING), price, trying=False)
+    def taught(self, price: float | None) -> Beliefs:
+        """What it brings to begin with an arm and, where its answer is doubted, to ask again."""
+        policy = Policy(self.alone, price, trying=False)
+        episodes = []
+        for task, case in zip(self.tasks, self.cases, strict=True):
+            for arm in self.arms:
+                walked = walk(case, policy, task.outcomes, 0.5, first=arm.name)
+                episodes.append(_episode(case, arm.name, walked.passed, walked.tokens))
+        whole = learn(episodes, self.arms, half_life=UNFADING)
+        return replace(whole, margins=self.alone.margins)
 
-    def to_the_end(case: Case, task: Task, arm: str) -> tuple[float, float]:
-        walked = walk(case, policy, task.outcomes, 0.5, first=arm)
-        return walked.passed, walked.tokens
 
-    whole = learn(episodes(to_the_end), arms, half_life=UNFADING)
-    return replace(whole, margins=policy.beliefs.margins)
+def _episode(case: Case, arm: str, passed: float, tokens: float) -> Episode:
+    return Episode(AGENT, "answer", arm, case.features, tokens, passed)
+
+
+def taught(tasks: Sequence[Task], arms: Arms, price: float | None = None) -> Beliefs:
+    return Lesson.of(tasks, arms).taught(price)
 
 
 class Tried(NamedTuple):
@@ -158,12 +174,15 @@ def tune_price(
 ) -> float:
     """Lambda with the least tokens at which the accuracy, on tasks that were not learned from, is
     no more than `keep` below that of the best fixed arm; the best one if there is no such."""
+    lessons = [
+        Lesson.of([task for i, task in enumerate(tasks) if i % folds != k], arms)
+        for k in range(folds)
+    ]
     tried = []
     for price in prices:
         walked = []
-        for k in range(folds):
-            rest = [task for i, task in enumerate(tasks) if i % folds != k]
-            policy = Policy(taught(rest, arms, price), price, trying=False)
+        for k, lesson in enumerate(lessons):
+            policy = Policy(lesson.taught(price), price, trying=False)
             walked += [
                 walk(case_of(task.criteria, arms), policy, task.outcomes, 0.5)
                 for task in tasks[k::folds]
