@@ -63,6 +63,8 @@ class Evidence:
     received: Received
     runs: Sequence[SeenRun]
     effects: Sequence[Effect]
+    ledger: Sequence[str] = ()
+    """The model calls that were noted for the learner, by the event that each became."""
     by_run: dict[str, SeenRun] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +75,8 @@ def check(evidence: Evidence) -> list[Violation]:
     return [
         *_outcomes(evidence),
         *_verdicts(evidence),
+        *_ratings(evidence),
+        *_ledger(evidence),
         *_slack_posts(evidence),
         *_effects(evidence),
         *(found for run in evidence.runs for found in _state(run)),
@@ -139,6 +143,33 @@ def _verdicts(evidence: Evidence) -> Iterable[Violation]:
         told = [verdict.id for verdict in talk.verdicts if verdict.accepted and verdict.answers]
         for name in set(told) - set(by):
             yield Violation("lost", f"{talk.id}: {name} was told they had decided", talk.run_id)
+
+
+def _ratings(evidence: Evidence) -> Iterable[Violation]:
+    """What was accepted is in the log, and about an answer of a model. A thumb in Slack may find
+    nothing, as what it is on is only remembered (so it is in no conversation's `ratings`)."""
+    given: set[str] = set()
+    for run in evidence.runs:
+        for event in run.log:
+            if isinstance(event, e.FeedbackReceived):
+                given.add(event.by)
+                number = event.answer or 0
+                if not number or not isinstance(run.log[number - 1], e.ModelAnswered):
+                    yield Violation("wrong", f"feedback about event {number}", run.id)
+    for talk in evidence.conversations:
+        for rating in talk.ratings:
+            if rating.accepted and rating.id not in given:
+                yield Violation("lost", f"feedback {rating.id}", talk.run_id)
+
+
+def _ledger(evidence: Evidence) -> Iterable[Violation]:
+    """What is noted did happen. That everything is noted is not promised."""
+    for call in evidence.ledger:
+        run_id, _, version = call.rpartition(":")
+        run = evidence.by_run.get(run_id)
+        event = run.log[int(version) - 1] if run and int(version) <= len(run.log) else None
+        if not isinstance(event, e.ModelAnswered | e.ModelRejected | e.ModelDoubted):
+            yield Violation("wrong", f"noted, but no model call: {call}", run_id)
 
 
 def _decisions(log: Iterable[e.Event]) -> list[e.ApprovalAnswered]:

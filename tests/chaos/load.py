@@ -82,7 +82,8 @@ class Load:
     async def _small_talk(self, talk: Conversation) -> None:
         for i in range(self._random.choice((1, 1, 2))):
             await self._say(talk, f"hello {talk.id}-{i}")
-            await self._outcomes(talk, i + 1)
+            if await self._outcomes(talk, i + 1):
+                await self._rate(talk)
 
     async def _all_at_once(self, talk: Conversation) -> None:
         """A burst, in whatever order it arrives."""
@@ -121,6 +122,15 @@ class Load:
         talk.verdicts.append(verdict)
         yes = self._random.choice(ANSWERS) == "yes"
         await self._senders.deliver(verdict, partial(by, talk, yes, verdict))
+
+    async def _rate(self, talk: Conversation) -> None:
+        await self._find_run(talk)
+        rating = Message(f"{talk.id}-r{len(talk.ratings)}", None)
+        if talk.channel == "slack" and self._random.random() < 0.5:
+            await self._senders.deliver(rating, partial(self._senders.thumb, talk, rating))
+        else:
+            talk.ratings.append(rating)
+            await self._senders.deliver(rating, partial(self._senders.rate, talk, rating))
 
     async def _ask_back(self, talk: Conversation) -> None:
         await self._say(

@@ -17,7 +17,7 @@ from tests.chaos.check import Effect, Evidence, SeenRun, Violation, check, copie
 from tests.chaos.faults import Faults
 from tests.chaos.injector import Injector
 from tests.chaos.load import Load
-from tests.chaos.senders import Senders
+from tests.chaos.senders import AGENT, Senders
 from tests.chaos.world import World, world
 from tests.services.stack import API_TOKEN
 from workers import events as e
@@ -40,6 +40,10 @@ class Report:
     details: list[dict[str, Any]] = field(default_factory=list)
     effects: int = 0
     unknown_outcomes: int = 0
+    ratings: int = 0
+    model_calls: int = 0
+    doubted: int = 0
+    noted: int = 0
     copies: dict[str, int] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
     log_errors: dict[str, int] = field(default_factory=dict)
@@ -65,6 +69,10 @@ class Report:
             "wrong": counts["wrong"],
             "effects": self.effects,
             "unknown_outcomes": self.unknown_outcomes,
+            "ratings": self.ratings,
+            "model_calls": self.model_calls,
+            "doubted": self.doubted,
+            "noted": self.noted,
             "copies": self.copies,
             "statuses": self.statuses,
             "seconds": round(self.seconds, 1),
@@ -156,7 +164,13 @@ async def _look(here: World, load: Load, show: Show) -> Evidence:
         Effect(file.parent.name, **json.loads(file.read_text()))
         for file in here.effects.glob("*/*.json")
     ]
-    return Evidence(load.conversations, here.received, runs, effects)
+    ledger: list[str] = []
+    after: str | None = ""
+    while after is not None:
+        page = await get(f"/thinking/ledger?agent={AGENT}&after={after}")
+        ledger += [entry["id"] for entry in page["entries"] if entry["type"] == "call"]
+        after = page["next"]
+    return Evidence(load.conversations, here.received, runs, effects, ledger)
 
 
 def _sum_up(report: Report, evidence: Evidence, here: World) -> None:
@@ -165,9 +179,14 @@ def _sum_up(report: Report, evidence: Evidence, here: World) -> None:
     report.effects = len(evidence.effects)
     report.copies = copies(evidence.received)
     report.statuses = dict(Counter(str(run.shown["status"]) for run in evidence.runs))
-    report.unknown_outcomes = sum(
-        isinstance(event, e.ToolOutcomeUnknown) for run in evidence.runs for event in run.log
+    happened = Counter(type(event) for run in evidence.runs for event in run.log)
+    report.unknown_outcomes = happened[e.ToolOutcomeUnknown]
+    report.ratings = happened[e.FeedbackReceived]
+    report.doubted = happened[e.ModelDoubted]
+    report.model_calls = sum(
+        happened[kind] for kind in (e.ModelAnswered, e.ModelRejected, e.ModelDoubted)
     )
+    report.noted = len(set(evidence.ledger))
     logs = [file.read_text(errors="replace") for file in here.stack.data_dir.glob("*.log")]
     report.log_errors = _errors(logs)
     for violation in report.violations[:50]:

@@ -52,6 +52,8 @@ class Conversation:
     messages: list[Message] = field(default_factory=list)
     verdicts: list[Message] = field(default_factory=list)
     """Answers to an approval that are no messages: by button, by POST /approvals/{id}."""
+    ratings: list[Message] = field(default_factory=list)
+    """What somebody thought of its answers."""
     run_id: str = ""
 
     @property
@@ -68,7 +70,7 @@ class Refusal(Exception):
 
 
 class TooLate(Exception):
-    """Somebody else has decided."""
+    """Somebody else has decided, or there is nothing to say it of."""
 
 
 class Again(Exception):
@@ -163,6 +165,23 @@ class Senders:
         body, headers = self._world.slack.click(question, choice, user=user_of(verdict))
         await self._request("POST", "/slack/events", body, headers)
 
+    async def rate(self, talk: Conversation, rating: Message) -> None:
+        try:
+            await self.api(f"/runs/{talk.run_id}/feedback", {"value": 1, "by": rating.id}, None)
+        except Refusal as error:  # what became visible was a question or a failure
+            raise TooLate if error.status == 409 else error from error
+
+    async def thumb(self, talk: Conversation, rating: Message) -> None:
+        """In Slack, on the newest answer."""
+        _, channel, thread = talk.name.split(":")
+        posts = [p for p in self._world.slack.messages if p.get("thread_ts") == thread]
+        item = {"type": "message", "channel": channel, "ts": posts[-1]["ts"]}
+        reaction = {"type": "reaction_added", "user": user_of(rating), "reaction": "+1"}
+        event = {**reaction, "item": item, "event_ts": thread}
+        body = {**mention(""), "event": event, "event_id": f"Ev{rating.id}"}
+        data = json.dumps(body)
+        await self._request("POST", "/slack/events", data.encode(), signed(data.encode()))
+
     async def api(self, path: str, body: dict[str, Any], key: str | None) -> Any:
         headers = BEARER | ({"idempotency-key": key} if key else {})
         return json.loads(await self._request("POST", path, json.dumps(body).encode(), headers))
@@ -234,5 +253,5 @@ class Senders:
 
 
 def user_of(verdict: Message) -> str:
-    """Who presses the button, by Slack's id."""
+    """Who presses the button or reacts, by Slack's id."""
     return f"U{verdict.id.replace('-', 'M').upper()}"

@@ -20,6 +20,7 @@ RUN = "00-abc-1"
 CALL = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=0)
 TO = Address(channel="slack", to="C1", thread="1.1")
 POST = Visible("slack", "slack:C1:1.1", f"{RUN}:7", "done")
+RATED = e.FeedbackReceived(at=1, value=1, by="r1", source="judge", answer=6)
 LOG: tuple[e.Event, ...] = (
     e.RunLaunched(
         at=1,
@@ -38,6 +39,7 @@ LOG: tuple[e.Event, ...] = (
     e.ModelAnswered(at=1, choice=e.Answer(text="done"), content="{}", call=CALL),
     e.ReplyStarted(at=1, key=f"{RUN}:7", kind="answer", text="done"),
     e.ReplySent(at=1, receipt="1.2"),
+    RATED,
 )
 EFFECT = Effect("once", "o", f"{RUN}:3", RUN)
 
@@ -51,13 +53,15 @@ def evidence(
     log: tuple[e.Event, ...] = LOG,
     posts: tuple[Visible, ...] = (POST,),
     effects: tuple[Effect, ...] = (EFFECT,),
+    ledger: tuple[str, ...] = (f"{RUN}:3", f"{RUN}:6"),
 ) -> Evidence:
     talk = Conversation("t1", "slack", "T1:C1:1.1")
     talk.messages.append(Message("m1", "slack:C1:1.1", accepted=True))
+    talk.ratings.append(Message("r1", None, accepted=True))
     received = Received()
     for post in posts:
         received.add(post)
-    return Evidence([talk], received, [SeenRun(shown(log), shown(log), log)], effects)
+    return Evidence([talk], received, [SeenRun(shown(log), shown(log), log)], effects, ledger)
 
 
 def without(*types: type[e.Event]) -> tuple[e.Event, ...]:
@@ -99,6 +103,19 @@ SPOILED: dict[str, tuple[str, Callable[[], Evidence]]] = {
         "doubled",
         lambda: evidence(log=without(e.ToolStarted, e.ToolFinished)),
     ),
+    "a rating that was accepted but is not there": (
+        "lost",
+        lambda: evidence(log=without(e.FeedbackReceived)),
+    ),
+    "a rating of no answer": (
+        "wrong",
+        lambda: evidence(log=(*LOG, RATED.model_copy(update={"answer": 8}))),
+    ),
+    "a model call that was noted but never happened": (
+        "wrong",
+        lambda: evidence(ledger=(f"{RUN}:5",)),
+    ),
+    "a model call of no run": ("wrong", lambda: evidence(ledger=("00-other-1:3",))),
     "a reply that never went out": ("stuck", lambda: evidence(log=without(e.ReplySent))),
 }
 
@@ -115,7 +132,7 @@ def test_a_repeatable_tool_may_run_twice_with_one_key() -> None:
 
 
 def test_a_tool_whose_outcome_is_unknown_may_have_run_or_not() -> None:
-    log = (*LOG[:4], e.ToolOutcomeUnknown(at=1), *LOG[6:])
+    log = (*LOG[:4], e.ToolOutcomeUnknown(at=1), *LOG[5:])
     for effects in ((), (EFFECT,)):
         assert [v for v in check(evidence(log=log, effects=effects)) if v.kind != "stuck"] == []
 

@@ -43,7 +43,7 @@ class Thinker:
     """`policy` is replaced whenever something new was learned; until then the rules decide. `cap`
     is the operator's: tokens that any call may think at most.
 
-    What a worker that was killed had reserved is gone until its accounts end with the day.
+    What a worker that was killed had reserved counts as thought: nobody knows how much of it was.
     """
 
     def __init__(self, client: ModelClient, store: RunStore, *, cap: int | None = None) -> None:
