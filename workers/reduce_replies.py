@@ -85,7 +85,11 @@ def audience(run: Run) -> tuple[Address | None, ...]:
 
 
 def begun(run: Run, event: e.ReplyStarted) -> Run:
-    return _replace_first(run, replace(run.outgoing[0], key=event.key))
+    first = run.outgoing[0]
+    if first.kind == "answer" and not first.beside and not run.over:
+        # Who gets it may say how good it is before we know that it arrived.
+        run = replace(run, answered_by=run.chosen_by)
+    return _replace_first(run, replace(first, key=event.key))
 
 
 def said(run: Run, receipt: str) -> Run:
@@ -110,7 +114,7 @@ def said(run: Run, receipt: str) -> Run:
     if any(out.kind == first.kind and not out.beside for out in run.outgoing):
         return run  # others are still to be told the same
     if first.kind == "answer" and not run.over:
-        run = replace(run, answered_by=run.chosen_by, answered_at=run.updated_at)
+        run = replace(run, answered_at=run.updated_at)
     run = _hear_early(run)
     if run.inbox and not any(out.kind == "failure" for out in run.outgoing):
         return _next_message(run)

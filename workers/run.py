@@ -225,8 +225,9 @@ class Run:
     chosen_by: int = 0
     """The event, by its number, in which the model chose what was done last."""
     answered_by: int = 0
-    """The one that became the newest answer; `answered_at` is when that was sent."""
+    """The one that became the newest answer, which is sent or being sent."""
     answered_at: float | None = None
+    """When the newest answer was sent to all who wait for it."""
     usage: Usage = field(default_factory=Usage)
     reply: str | None = None
     output: dict[str, Any] | None = None

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from channels.errors import Unavailable
-from tests.workers.world import LAUNCH, REPLY, RING, World
+from channels.errors import Conflict, Unavailable
+from tests.workers.world import CALLBACK, LAUNCH, REPLY, RING, World
 from workers import events as e
 from workers.leases import Leases
 from workers.memory_store import MemoryStore
@@ -307,15 +307,14 @@ async def test_what_was_typed_before_the_answer_is_no_complaint_about_it(world, 
 
     async def meanwhile(n):
         if n == 1:
-            await world.runs.message(run_id, "how many bells are there?", sender="ann", via="api")
+            await world.runs.message(run_id, "how many bells are there?", sender="ann")
             world.clock.now += 1
 
     world.model.before_answer = meanwhile
     await world.advance(run_id)
     await world.advance(run_id)
     assert await worker.outcomes() == []
-    run = await world.run(run_id)
-    assert run.answered_by is not None
+    assert (await world.run(run_id)).answered_by == 10  # both were answered
 
 
 async def test_a_new_question_is_no_complaint(world, worker):
@@ -333,6 +332,22 @@ async def test_feedback_is_about_the_answer_it_names(world, worker):
     await world.runs.feedback(run_id, 0.3, by="grader", source="judge", answer=3)
     await world.advance(run_id)
     assert await worker.outcomes() == [("6", "thumb", 1.0), ("3", "judge", 0.3)]
+
+
+async def test_an_answer_can_be_rated_before_we_know_that_it_arrived(world, worker):
+    run_id = await world.write(channel="webhook", reply_to=CALLBACK)
+    with pytest.raises(Conflict, match="no answer yet"):
+        await world.runs.feedback(run_id, 1.0, by="ann", source="thumb")
+    send = world.channel.send
+
+    async def rated_at_once(reply, *, resend):
+        receipt = await send(reply, resend=resend)
+        await world.runs.feedback(run_id, 1.0, by="ann", source="thumb")
+        return receipt
+
+    world.channel.send = rated_at_once
+    await world.advance(run_id)
+    assert await worker.outcomes() == [("3", "thumb", 1.0)]
 
 
 async def test_an_answer_that_arrived_is_noted_once_for_all_who_wait(world, worker):
