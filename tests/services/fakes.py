@@ -24,6 +24,8 @@ class FakeModel:
 
     lines: Sequence[Line] = ({"action": "reply", "text": "ok"},)
     before_answer: Callable[[int], Any] | None = None
+    broken: list[Exception] = field(default_factory=list)
+    """What `before_answer` raised: a worker goes on after that, but the test should not."""
     prompts: list[list[Message]] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     options: list[Options] = field(default_factory=list)
@@ -50,9 +52,13 @@ class FakeModel:
         self.decisions.append(decision)
         self.options.append(options)
         if self.before_answer:
-            found = self.before_answer(len(self.prompts))
-            if asyncio.iscoroutine(found):
-                await found
+            try:
+                found = self.before_answer(len(self.prompts))
+                if asyncio.iscoroutine(found):
+                    await found
+            except Exception as error:
+                self.broken.append(error)
+                raise
         if isinstance(line, ModelFailed):
             raise line
         content = line if isinstance(line, str) else json.dumps(line)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
@@ -8,8 +9,9 @@ from tests.workers.world import World, make_world
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     world = make_world()
     for module in ("runs", "run_logs"):
         monkeypatch.setattr(f"workers.{module}.time", SimpleNamespace(time=world.clock))
-    return world
+    yield world
+    assert world.model.broken == []

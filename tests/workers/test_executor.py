@@ -16,6 +16,7 @@ from tests.workers.world import CALLBACK, LAUNCH, LOOK, REPLY, RING, Crash, Worl
 from workers import events as e
 from workers.agent import Tool, tool
 from workers.leases import Leases
+from workers.llm.client import Completion
 from workers.run import Run, Status
 from workers.runs import Runs
 from workers.store import Projection
@@ -218,10 +219,10 @@ class TestWhatRaisesTheUnexpected:
             over.set()
 
     async def test_a_model_client_ends_in_news_of_a_failure(self, world: World) -> None:
-        def nonsense(call: int) -> None:
+        async def nonsense(*_: Any, **__: Any) -> Completion:
             raise TypeError("a list where a text should be")
 
-        world.model.before_answer = nonsense
+        world.model.complete = nonsense  # type: ignore[method-assign]
         run_id = await world.write(reply_to=CALLBACK)
         for _ in range(6):
             run = await world.advance(run_id)
