@@ -138,11 +138,18 @@ async def _come_to_rest(here: World, show: Show) -> None:
 
 
 async def _look(here: World, load: Load, show: Show) -> Evidence:
+    deadline = time.monotonic() + 30
+
     async def get(path: str) -> Any:
         headers = {"authorization": f"Bearer {API_TOKEN}"}
-        async with here.session.get(here.stack.url + path, headers=headers) as response:
-            assert response.status == 200, await response.text()
-            return await response.json()
+        while True:
+            async with here.session.get(here.stack.url + path, headers=headers) as response:
+                # Connections that the harness has cut may only now be found dead.
+                if response.status == 503 and time.monotonic() < deadline:
+                    await asyncio.sleep(0.2)
+                    continue
+                assert response.status == 200, await response.text()
+                return await response.json()
 
     listed: list[dict[str, Any]] = []
     cursor = ""

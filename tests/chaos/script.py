@@ -9,6 +9,9 @@ from typing import Any
 
 from tests.services.model_server import Line, Says
 
+LONG = 4096
+"""Tokens: above the short arm's budget, below the long one's."""
+
 
 def script(body: dict[str, Any]) -> Line:
     """Of `!{json}` the JSON is what the model does; anything else is echoed in a reply."""
@@ -17,6 +20,6 @@ def script(body: dict[str, Any]) -> Line:
     said = lines[-1] if lines else ""
     order = re.search(r"!(\{.*\})", said)
     line = json.loads(order[1]) if order else {"action": "reply", "text": f"heard: {said[:200]}"}
-    # Some answers are unsure until they were thought about, so that they are doubted.
-    unsure = not body["chat_template_kwargs"]["enable_thinking"] and zlib.crc32(said.encode()) % 3
-    return Says(json.dumps(line), reasoning="hm " * 20, logprob=-0.01 if not unsure else -2)
+    # A third of the answers are doubted until they were thought about for long.
+    hard, budget = zlib.crc32(said.encode()) % 3 == 0, body.get("thinking_token_budget", 0)
+    return Says(json.dumps(line), reasoning="hm " * 20, cut=hard and budget < LONG)

@@ -81,6 +81,8 @@ class Says:
     keeps_budget: bool = True
     logprob: float = -0.01
     """Of the whole content, for whoever asks."""
+    cut: bool = False
+    """Whether it says that its tokens ran out."""
 
 
 Line = Mapping[str, Any] | str | Fault | Says
@@ -334,7 +336,7 @@ def _stream(body: Mapping[str, Any], says: Says, traps: Trap) -> list[bytes]:
     cut_short = len(thought) > budget
     if says.keeps_budget and Trap.IGNORES_BUDGET not in traps:
         thought = thought[:budget]
-    content, finish = says.content, "stop"
+    content, finish = says.content, "length" if says.cut else "stop"
     room = body.get("max_completion_tokens", 10**9)
     if len(thought) >= room or (thought and Trap.EATS_EVERYTHING in traps):
         thought, content, finish = thought[:room], None, "length"
