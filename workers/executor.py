@@ -32,7 +32,16 @@ from workers.limits import ACCOUNT_TTL, accounts, reached, spending
 from workers.model_calls import ModelCalls
 from workers.reducer import fold, reduce
 from workers.run import Outgoing, Run
-from workers.steps import AskApproval, CallModel, CallTool, Record, SendReply, Wait, next_step
+from workers.steps import (
+    AskApproval,
+    CallModel,
+    CallTool,
+    Record,
+    SendReply,
+    UseDraft,
+    Wait,
+    next_step,
+)
 from workers.store import RECEIPT_TTL, Release, RunStore, receipt_key
 from workers.thinking.outcomes import FROM_OUTSIDE
 from workers.tool_calls import objection as objection_to
@@ -96,7 +105,8 @@ class Executor:
         while not self.draining.is_set():
             structlog.contextvars.bind_contextvars(step=run.version)
             step = next_step(run, agent, held.now())
-            if isinstance(step, CallModel | CallTool) and agent.version != run.agent_version:
+            works = isinstance(step, CallModel | CallTool | UseDraft)
+            if works and agent.version != run.agent_version:
                 pin = await self._pin(held, run)
                 if pin is None:
                     return await held.give_back(held.now() + VERSION_RETRY)
@@ -115,6 +125,9 @@ class Executor:
                     run = await self._ask_approval(held, run, agent, request)
                 case CallModel():
                     run = await self._call_model(held, run, agent)
+                case UseDraft(otherwise):
+                    fact = await self.model.draft(run, agent, held.now()) or otherwise
+                    run, _ = await held.commit(run, [fact])
                 case CallTool(call, key):
                     run = await self._use_tool(held, run, agent, call, key)
                 case SendReply(outgoing):

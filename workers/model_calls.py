@@ -23,7 +23,7 @@ from workers.run import Run
 from workers.steps import interrupts
 from workers.thinking.thinker import Thinker, Thought
 from workers.thinking.verify import doubt, gist, wants_second_draft
-from workers.tool_calls import STORED_CHARS, storable
+from workers.tool_calls import STORED_CHARS, in_thread, storable
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +116,7 @@ class ModelCalls:
 
         options = self._options(run, agent)
         thought = await self.thinker.decide(run, agent, messages, options, held.now())
-        completion, began, dropped = None, held.now(), 0.0
+        completion, began = None, held.now()
         try:
             asked = await complete(
                 self.client, run, agent, thought.decision, self.context_chars, options
@@ -124,15 +124,12 @@ class ModelCalls:
             completion = asked.completion
             return await self._judged(held, run, agent, thought, asked, options)
         except ModelFailed as error:
-            if stands := await self._draft(run, agent, held.now()):
+            if stands := await self.draft(run, agent, held.now()):
                 log.warning("the doubted draft stands", error=str(error))
                 return stands
             raise
-        except asyncio.CancelledError:
-            dropped = held.now() - began
-            raise
         finally:
-            await self.thinker.settle(thought, completion, dropped=dropped)
+            await self.thinker.settle(thought, completion, seconds=held.now() - began)
 
     async def _judged(
         self,
@@ -182,7 +179,7 @@ class ModelCalls:
             at=now, choice=answer, content=content, call=call, thought=storable(thoughts)
         )
 
-    async def _draft(self, run: Run, agent: Agent, now: float) -> e.Event | None:
+    async def draft(self, run: Run, agent: Agent, now: float) -> e.Event | None:
         """The usable answer that was asked for again, now that no better one is to be had; None
         if there was none, or it does what cannot be undone."""
         answer = interpret(run.effort.draft, agent) if run.effort.draft else None
@@ -246,7 +243,10 @@ async def checked(answer: e.Choice | Rejected, agent: Agent) -> e.Choice | Rejec
         return answer
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            await asyncio.to_thread(agent.check, answer)
+            await in_thread(agent.check, answer)
+    except TimeoutError:
+        log.warning("the agent's check took too long", agent=agent.name, seconds=CHECK_SECONDS)
+        return Rejected("failed_check", f"it could not be checked within {CHECK_SECONDS:g} s")
     except Exception as error:
         if not isinstance(error, ValueError):
             log.exception("the agent's check failed", agent=agent.name)

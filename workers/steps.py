@@ -57,13 +57,21 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class UseDraft:
+    """Thinking more brought nothing: take the usable answer that was doubted before, or `otherwise`
+    write that down, if it does what cannot be undone."""
+
+    otherwise: e.QuestionAsked
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing to do before `until` (Unix seconds), or before somebody does something (None)."""
 
     until: float | None = None
 
 
-Step = CallModel | CallTool | AskApproval | SendReply | Record | Wait
+Step = CallModel | CallTool | AskApproval | SendReply | Record | UseDraft | Wait
 
 
 def next_step(run: Run, agent: Agent, now: float) -> Step:
@@ -102,14 +110,18 @@ def next_step(run: Run, agent: Agent, now: float) -> Step:
     if run.call:
         return _use(run.call, run, agent, now)
     if run.effort.rejections >= agent.limits.rejections:
-        return Record(e.QuestionAsked(at=now, text=_CANNOT_DECIDE))
+        return _give_up(run, e.QuestionAsked(at=now, text=_CANNOT_DECIDE))
     if run.effort.model_calls >= agent.limits.model_calls:
         text = f"I took {run.effort.model_calls} steps without finding an answer. Shall I go on?"
-        return Record(e.QuestionAsked(at=now, text=text))
+        return _give_up(run, e.QuestionAsked(at=now, text=text))
     if run.effort.model_gone:
         error = "I cannot answer now: the model server does not answer. Please try again later."
         return Record(e.RunFailed(at=now, error=error))
     return CallModel()
+
+
+def _give_up(run: Run, question: e.QuestionAsked) -> UseDraft | Record:
+    return UseDraft(question) if run.effort.draft else Record(question)
 
 
 def interrupts(before: Run, after: Run, agent: Agent) -> str:

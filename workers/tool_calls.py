@@ -90,7 +90,7 @@ async def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> An
     try:
         if inspect.iscoroutinefunction(function):
             return await function(**arguments)
-        return await _in_thread(function, arguments)
+        return await in_thread(function, **arguments)
     except (SystemExit, KeyboardInterrupt) as error:  # would end the worker's loop
         raise RuntimeError(f"the tool raised {error!r}") from error
     except asyncio.CancelledError as error:
@@ -100,10 +100,10 @@ async def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> An
         raise RuntimeError("the tool was cancelled by itself") from error
 
 
-async def _in_thread(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """A thread of its own. It cannot be stopped: past its time the tool goes on, and nobody
-    listens. In the loop's pool a few such tools would leave no thread for name lookups and mail,
-    and no worker would end before they do."""
+async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A thread of its own, for the code of agents. It cannot be stopped: past its time it goes on,
+    and nobody listens. In the loop's pool a few such calls would leave no thread for name lookups
+    and mail, and no worker would end before they do."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Any] = loop.create_future()
 
@@ -120,7 +120,7 @@ async def _in_thread(function: Callable[..., Any], arguments: dict[str, Any]) ->
     def run() -> None:
         result, error = None, None
         try:
-            result = function(**arguments)
+            result = function(*args, **kwargs)
         except BaseException as raised:
             error = raised
         with contextlib.suppress(RuntimeError):  # the loop is closed

@@ -79,7 +79,7 @@ async def think(world, run, thinker, used: int | None):
         completion = await FakeModel(thoughts=used).complete(
             [], schema={}, decision=thought.decision, max_tokens=9
         )
-        await thinker.settle(thought, completion)
+        await thinker.settle(thought, completion, seconds=1)
     return thought.decision
 
 
@@ -92,32 +92,31 @@ async def test_what_was_not_used_is_given_back(world, run):
     assert await spent(world, run) == 1124
 
 
-async def test_in_a_conversation_one_call_follows_the_other_and_nothing_is_reserved(world, run):
-    """So a worker that is killed leaves nothing behind in an account that has no end."""
-    world.become(thinking=Thinking(tokens=ThoughtBudget(conversation=3000)))
+async def test_two_agents_in_a_conversation_do_not_spend_its_budget_twice(world, run):
+    world.become(thinking=Thinking(tokens=ThoughtBudget(conversation=1500)))
     thinker = Thinker(world.model, world.store)
-    await think(world, run, thinker, used=None)
-    assert await spent(world, run) == 0
-    await think(world, run, thinker, used=100)
-    assert await spent(world, run) == 100
+    first = await think(world, run, thinker, used=None)
+    second = await think(world, run, thinker, used=None)
+    assert (first.budget, second.budget) == (1024, 476)
+    assert await spent(world, run) == 1500
 
 
-async def test_a_call_that_failed_gives_all_of_it_back(world, run):
+async def test_a_call_that_failed_at_once_gives_all_of_it_back(world, run):
     world.become(thinking=Thinking(tokens=ThoughtBudget(sender=3000)))
     thinker = Thinker(world.model, world.store)
     thought = await thinker.decide(run, world.agent, list, Options(), MIDNIGHT)
-    await thinker.settle(thought, None)
+    await thinker.settle(thought, None, seconds=0)
     assert await spent(world, run) == 0
 
 
-async def test_a_call_that_was_dropped_pays_for_its_time(world, run):
+async def test_a_call_that_was_dropped_or_failed_late_pays_for_its_time(world, run):
     world.become(thinking=Thinking(tokens=ThoughtBudget(sender=3000)))
     thinker = Thinker(world.model, world.store)
     thought = await thinker.decide(run, world.agent, list, Options(), MIDNIGHT)
-    await thinker.settle(thought, None, dropped=3.0)
+    await thinker.settle(thought, None, seconds=3.0)
     assert await spent(world, run) == 100
     thought = await thinker.decide(run, world.agent, list, Options(), MIDNIGHT)
-    await thinker.settle(thought, None, dropped=1e6)
+    await thinker.settle(thought, None, seconds=1e6)
     assert await spent(world, run) == 100 + 1024  # more than its budget it cannot have thought
 
 
@@ -126,7 +125,7 @@ async def test_what_could_not_be_given_back_is_later(world, run):
     thinker = Thinker(world.model, world.store)
     thought = await thinker.decide(run, world.agent, list, Options(), MIDNIGHT)
     world.store.available = False
-    await thinker.settle(thought, None)
+    await thinker.settle(thought, None, seconds=0)
     world.store.available = True
     assert await spent(world, run) == 1024
     await think(world, run, thinker, used=0)
@@ -169,7 +168,7 @@ async def test_a_deadline_is_measured_from_the_message_and_by_the_servers_speed(
         completion_tokens=100,
     )
     for _ in range(50):
-        await thinker.settle(thought, slow)
+        await thinker.settle(thought, slow, seconds=50)
     later = await thinker.decide(waiting, world.agent, list, Options(), MIDNIGHT)
     assert later.decision.budget == 0
     assert later.decision.reason == "deadline"

@@ -110,7 +110,8 @@ def test_extraction_and_formatting_begin_without_a_thought(kind):
 
 def test_what_may_choose_a_destructive_tool_thinks_at_least_shortly():
     found = decision(destructive=True)
-    assert (found.arm, found.reason) == ("short", "rule: none needed")
+    assert found.arm == "short"
+    assert found.reason == "rule: the least, may choose a destructive tool"
     assert decision("/no_think", destructive=True).mode == "short"  # not for whoever writes to say
     assert decision(destructive=True, kind="extract").mode == "short"
     assert decision(destructive=True, thinking=Thinking(mode="never")).mode == "none"

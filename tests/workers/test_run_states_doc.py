@@ -18,7 +18,16 @@ from workers.agent import Agent, Limits, tool
 from workers.policies import Approvals, Busy
 from workers.reducer import reduce
 from workers.run import Approval, Effort, Run, Status, Usage
-from workers.steps import AskApproval, CallModel, CallTool, Record, SendReply, Wait, next_step
+from workers.steps import (
+    AskApproval,
+    CallModel,
+    CallTool,
+    Record,
+    SendReply,
+    UseDraft,
+    Wait,
+    next_step,
+)
 
 DOC = Path(__file__).parents[2] / "docs" / "run-states.md"
 
@@ -288,6 +297,9 @@ def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
                 yield [request], None
             case CallModel():
                 yield [], "model"
+            case UseDraft(otherwise):
+                yield [otherwise], None
+                yield [OUTCOMES["model"][3]], None
             case CallTool(_, key):
                 yield [] if key else [e.ToolStarted(at=NOW, key="k")], "tool"
             case SendReply(outgoing):

@@ -1,5 +1,8 @@
 """Model calls that think: what a run does with decisions, doubts, checks and drafts."""
 
+import asyncio
+import threading
+
 import pytest
 
 from channels.errors import ModelFailed, Unavailable
@@ -87,7 +90,7 @@ async def test_a_tool_loop_keeps_its_arm(world):
     await world.advance(run_id)
     assert arms(world) == ["short", "short", "short"]  # it has a destructive tool
     reasons = [found.call.decision.reason for found in await world.of_type(run_id, e.ModelAnswered)]
-    assert reasons == ["rule: none needed", "held", "held"]
+    assert reasons == ["rule: the least, may choose a destructive tool", "held", "held"]
 
 
 async def test_who_asks_again_gets_more_thought(harmless):
@@ -303,6 +306,40 @@ async def test_a_doubted_answer_stands_where_no_better_one_is_to_be_had(harmless
     (answered,) = await harmless.of_type(run.id, e.ModelAnswered)
     assert answered.choice.text == "blue"
     assert "draft stands" in answered.call.decision.reason
+
+
+@pytest.mark.parametrize("limits", [Limits(rejections=3), Limits(model_calls=3)])
+async def test_a_doubted_answer_stands_where_more_thought_brings_nothing_usable(harmless, limits):
+    harmless.become(limits=limits)
+    harmless.model.lines = [{"action": "reply", "text": "blue"}, "well ..."]
+    harmless.model.margins = [-4.0]
+    run = await harmless.advance(await harmless.write("hello"))
+    rejected = ["model_rejected"] * (3 if limits.rejections == 3 else 2)
+    assert (await harmless.types(run.id))[2:5] == ["model_doubted", *rejected][:3]
+    (answered,) = await harmless.of_type(run.id, e.ModelAnswered)
+    assert answered.choice.text == "blue"
+    assert run.status is Status.COMPLETED
+
+
+async def test_a_doubted_tool_call_that_nothing_usable_follows_is_not_made(harmless):
+    harmless.model.lines = [RING, "well ..."]
+    harmless.model.margins = [-4.0]
+    run = await harmless.advance(await harmless.write("hello"))
+    assert "question_asked" in await harmless.types(run.id)
+    assert run.waits_for == "answer"
+
+
+async def test_a_check_that_hangs_takes_no_thread_from_others(harmless, monkeypatch):
+    monkeypatch.setattr("workers.model_calls.CHECK_SECONDS", 0.01)
+    release = threading.Event()
+    harmless.become(check=lambda choice: release.wait(10), limits=Limits(rejections=1))
+    try:
+        for number in range(40):
+            await harmless.advance(await harmless.write("hello", conversation=str(number)))
+        async with asyncio.timeout(5):
+            assert await asyncio.to_thread(lambda: True)
+    finally:
+        release.set()
 
 
 async def test_a_doubted_tool_call_does_not(harmless):

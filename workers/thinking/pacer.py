@@ -22,13 +22,10 @@ AHEAD = 3600.0
 
 
 class Account(NamedTuple):
-    """`released` is what may have been thought until now, in tokens. `shared`: by runs that are
-    advanced at the same time, so that it must be reserved; in a conversation one call follows the
-    other."""
+    """`released` is what may have been thought until now, in tokens."""
 
     name: str
     released: float
-    shared: bool = True
 
 
 def accounts(run: Run, agent: Agent, now: float) -> list[Account]:
@@ -38,7 +35,7 @@ def accounts(run: Run, agent: Agent, now: float) -> list[Account]:
     found = []
     if budgets.conversation is not None:
         name = f"thought:conversation:{run.channel}:{run.source}:{run.conversation}"
-        found.append(Account(name, budgets.conversation, shared=False))
+        found.append(Account(name, budgets.conversation))
     if budgets.sender is not None:
         name = f"thought:sender:{agent.name}:{run.sender}:{day}"
         found.append(Account(name, budgets.sender))

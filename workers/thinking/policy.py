@@ -89,9 +89,9 @@ def decide(case: Case, policy: Policy, chance: float) -> Decision | AskTheModel:
     if len(arms) == 1:
         return _decision(case, policy, arms, arms[0], pinned or "the only arm")
     if not policy.learning:
-        return _decision(case, policy, arms, *ruled(case, arms))
+        return _decision(case, policy, arms, *ruled(case, arms, pinned))
     if policy.cold(case.agent):
-        choice = ruled(case, arms)
+        choice = ruled(case, arms, pinned)
         chances = {arm.name: float(arm is choice.arm) for arm in arms}
         return _drawn(case, policy, arms, chances, chance, choice.reason)
     scores = policy.beliefs.score(case, arms)

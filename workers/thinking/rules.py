@@ -25,11 +25,12 @@ class Ruled(NamedTuple):
     reason: str
 
 
-def ruled(case: Case, arms: Arms) -> Ruled:
-    """The weakest arm that is allowed, or one step more where the text has several steps."""
+def ruled(case: Case, arms: Arms, pinned: str = "") -> Ruled:
+    """The weakest arm that is allowed, or one step more where the text has several steps. `pinned`
+    is why some are not."""
     if case.criteria.several_steps:
         return Ruled(next((arm for arm in arms if arm.thinks), arms[0]), "rule: several steps")
-    return Ruled(arms[0], "rule: none needed")
+    return Ruled(arms[0], f"rule: the least, {pinned}" if arms[0].thinks else "rule: none needed")
 
 
 def prior(arm: Arm) -> dict[str, float]:

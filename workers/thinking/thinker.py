@@ -31,7 +31,7 @@ SLOWNESS = 0.1
 
 class Thought(NamedTuple):
     """A decision, what it was made from, and the accounts that pay for it. `reserved` tokens were
-    taken off the shared ones before the call; what is not used of them is given back."""
+    taken off them before the call; what is not used is given back."""
 
     case: Case
     decision: Decision
@@ -93,18 +93,18 @@ class Thinker:
         return Thought(case, decision, found, reserved)
 
     async def settle(
-        self, thought: Thought, completion: Completion | None, *, dropped: float = 0
+        self, thought: Thought, completion: Completion | None, *, seconds: float
     ) -> None:
-        """Books what was thought. Without a completion that is nothing; or, if the call was
-        dropped after so many seconds, what can be thought in them."""
-        used = min(thought.decision.budget, int(dropped / self._rate))
+        """Books what was thought. Without a completion, as the call failed or was dropped after so
+        many seconds, that is what can be thought in them."""
+        used = min(thought.decision.budget, int(seconds / self._rate))
         if completion:
             used = completion.reasoning_tokens
             if completion.completion_tokens:
                 rate = completion.seconds / completion.completion_tokens
                 self._rate += SLOWNESS * (rate - self._rate)
         for account in thought.accounts:
-            self._owed[account.name] += used - (thought.reserved if account.shared else 0)
+            self._owed[account.name] += used - thought.reserved
         if thought.accounts:
             await self._pay()
 
@@ -120,19 +120,16 @@ class Thinker:
         return Allowance(left, pressure, seconds, self._rate)
 
     async def _reserve(self, found: Sequence[Account], budget: int) -> int | None:
-        """The tokens that were taken off the shared accounts; None if others were faster."""
-        shared = [account for account in found if account.shared]
-        if not shared:
-            return 0
-        amounts = {account.name: {THOUGHT: float(budget)} for account in shared}
+        """The tokens that were taken off the accounts; None if others were faster."""
+        amounts = {account.name: {THOUGHT: float(budget)} for account in found}
         try:
             sums = await self._store.spend(amounts, ACCOUNT_TTL)
         except Unavailable as error:  # a budget is a brake, no reason to stop
             log.warning("thinking not reserved", error=str(error))
             return 0
-        if not overdrawn(shared, sums):
+        if not overdrawn(found, sums):
             return budget
-        self._owed.subtract({account.name: budget for account in shared})
+        self._owed.subtract({account.name: budget for account in found})
         await self._pay()
         return None
 
