@@ -20,7 +20,7 @@ lint: $(DEV_STAMP)  ## style, types and layers
 	$(BIN)/lint-imports --no-logo
 
 test: lint  ## lint, all tests, and one scenario on the embedded model
-	$(BIN)/pytest $(QUICK) --numprocesses logical --maxprocesses 8 --dist worksteal
+	$(BIN)/pytest $(QUICK) --numprocesses logical --maxprocesses 8 --dist loadfile
 	$(BIN)/pytest $(QUICK:%=--ignore=%)
 	$(BIN)/pytest -m model
 # These start no process but a state server of their own. The others start a whole ponderd and kill

@@ -18,7 +18,7 @@ from workers.thinking.learning import Tuned, forget, read_tuned, write_tuned
 class Price(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    price: float | None = Field(
+    price: Annotated[float, Field(strict=True, allow_inf_nan=False)] | None = Field(
         ge=0, description="lambda: reward per 1,000 tokens; null: what suits the model"
     )
 
@@ -71,7 +71,7 @@ def thinking_routes(store: RunStore, agents: Collection[str]) -> APIRouter:
     @router.get("/ledger")
     async def ledger(
         agent: str,
-        after: Annotated[str, Query(pattern=r"^(\d{1,19}-\d{1,19})?$")] = "",
+        after: Annotated[str, Query(pattern=r"^([0-9]{1,19}-[0-9]{1,19})?$")] = "",
         limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
     ) -> Page:
         """An agent's model calls and their outcomes in order of time; nothing that anybody

@@ -120,6 +120,7 @@ class ModelRejected(_Event):
     detail: str
     content: str
     call: ModelCall
+    thought: str = ""
 
 
 class ModelDoubted(_Event):

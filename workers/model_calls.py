@@ -164,19 +164,24 @@ class ModelCalls:
         )
         self.metrics.model_called(call, verdict)
         content = completion.content[:STORED_CHARS]
+        thought_text = storable(completion.reasoning[:STORED_CHARS]) if self.keep_thoughts else ""
         now = held.now()
         if isinstance(answer, Rejected):
             log.info("model answer rejected", reason=answer.reason, arm=decision.arm)
             return e.ModelRejected(
-                at=now, reason=answer.reason, detail=answer.detail, content=content, call=call
+                at=now,
+                reason=answer.reason,
+                detail=answer.detail,
+                content=content,
+                call=call,
+                thought=thought_text,
             )
         if reason is not None:
             log.info("model answer doubted", reason=reason, arm=decision.arm)
             return e.ModelDoubted(at=now, reason=reason, content=content, call=call)
         log.info("model answered", action=answer.action, arm=decision.arm, seconds=call.seconds)
-        thoughts = completion.reasoning[:STORED_CHARS] if self.keep_thoughts else ""
         return e.ModelAnswered(
-            at=now, choice=answer, content=content, call=call, thought=storable(thoughts)
+            at=now, choice=answer, content=content, call=call, thought=thought_text
         )
 
     async def draft(self, run: Run, agent: Agent, now: float) -> e.Event | None:

@@ -73,6 +73,10 @@ def live(path: Path, out: Path, options: Options) -> Evaluation:
     except (Malformed, UnicodeDecodeError) as error:
         raise Malformed(f"{path}: {error}") from error
 
+    if len(questions) < 2:
+        raise StartupFailed(f"{path}: one question is too few to learn from", exit_code=2)
+    if out.is_dir():
+        raise StartupFailed(f"{out} is a folder", exit_code=2)
     if not out.parent.is_dir():
         raise StartupFailed(f"{out}: there is no folder {out.parent}", exit_code=2)
     family = load_family(settings.config_file)
@@ -144,6 +148,8 @@ def chosen_arms(arms: Arms, wanted: str | None) -> Arms:
                 f"--arms: no arm {name!r}; known: {known}, or a number", exit_code=2
             )
         found.append(arm)
+    if len(found) > len({arm.name for arm in found}):
+        raise StartupFailed("--arms: one of them stands there twice", exit_code=2)
     if len(found) < 2 or found[0].thinks:
         raise StartupFailed("--arms: give none first, and at least one more", exit_code=2)
     return tuple(found)

@@ -11,7 +11,7 @@ from daemon.api_client import Api
 from daemon.commands.terminal import emit_json, hint, progress
 
 if TYPE_CHECKING:
-    from workers.evaluation.export import Format
+    from workers.evaluation.export import Format, Said
     from workers.thinking.ledger import Told
 
 
@@ -39,20 +39,20 @@ def export(api: Api, told: Sequence[Told], form: Format) -> int:
 
 def _of(api: Api, told: Told) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the model answered in each call of an episode, and what it was asked."""
-    from workers.events import ModelAnswered, decode
+    from workers.events import ModelAnswered, ModelRejected, decode
 
     run_id = told.first.id.rpartition(":")[0]
     by_version = {event["version"]: event for event in api.events(run_id)}
-    answers: dict[str, ModelAnswered] = {}
+    answers: dict[str, Said] = {}
     prompts: dict[str, list[dict[str, Any]]] = {}
     for call in told.calls:
         version = int(call.id.rpartition(":")[2])
         event = by_version.get(version)
-        if event is None or event["type"] != "model_answered":
+        if event is None or event["type"] not in ("model_answered", "model_rejected"):
             continue
         plain = {name: value for name, value in event.items() if name != "version"}
         answer = decode(json.dumps(plain))
-        assert isinstance(answer, ModelAnswered)
+        assert isinstance(answer, ModelAnswered | ModelRejected)
         answers[call.id] = answer
         prompts[call.id] = json.loads(api.prompt(run_id, version).body)["messages"]
     return answers, prompts

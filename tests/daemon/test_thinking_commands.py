@@ -258,6 +258,8 @@ def test_budgets_can_be_tried_as_arms(
     [
         (["--arms", "short"], "give none first"),
         (["--arms", "none,huge"], "no arm 'huge'"),
+        (["--arms", "none,short,none"], "twice"),
+        (["--out", "."], "is a folder"),
     ],
 )
 def test_arms_that_there_are_not(
@@ -284,6 +286,40 @@ def test_without_a_model_or_with_wrong_questions_there_is_one_line(
     result = ponderd("thinking", "evaluate", "--live", str(questions))
     assert (result.code, result.err.count("\n")) == (1, 1)
     assert "line 1" in result.err
+    questions.write_text(json.dumps(QUESTIONS[0]))
+    result = ponderd("thinking", "evaluate", "--live", str(questions))
+    assert (result.code, "too few" in result.err) == (2, True)
+
+
+def test_answers_to_something_else_are_not_taken_for_these(
+    ponderd: Ponderd, questions: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["thinking", "evaluate", "--live", str(questions), "--arms", "none,short"]
+    out = data_dir / "thinking-set.csv"
+    with Served(know) as model:
+        monkeypatch.setenv("PONDERD_MODEL_URL", model.url)
+        assert ponderd(*arguments).code == 0
+        before, asked = out.read_text(), model.count
+        changed = [{**QUESTIONS[0], "answer": "Rome"}, *QUESTIONS[1:]]
+        questions.write_text("\n".join(map(json.dumps, changed)))
+        other_answer = ponderd(*arguments)
+        questions.write_text("\n".join(map(json.dumps, QUESTIONS)))
+        monkeypatch.setenv("PONDERD_THINKING_SHORT", "64")
+        other_budget = ponderd(*arguments)
+        monkeypatch.delenv("PONDERD_THINKING_SHORT")
+        monkeypatch.setenv("PONDERD_MODEL", "another")
+        other_model = ponderd(*arguments)
+        assert model.count == asked
+    for result in (other_answer, other_budget, other_model):
+        assert result.code == 1
+        assert "move it away" in result.err
+    assert out.read_text() == before
+
+
+def test_arms_may_have_any_name(ponderd: Ponderd, table: Path, data_dir: Path) -> None:
+    table.write_text(table.read_text().replace(",short,", r",$\frac$,"))
+    result = ponderd("thinking", "evaluate", str(table), "--plot", str(data_dir / "f.png"))
+    assert result.code == 0
 
 
 def test_another_file_is_not_written_over(

@@ -85,6 +85,9 @@ class FakeModel:
             raise ModelFailed("no answer")
         return self.leaning
 
+    async def model(self) -> str:
+        return "fake"
+
     async def arms(self) -> Arms:
         return own_arms(short=256, long=1024)
 

@@ -318,6 +318,21 @@ def question(**fields):
             ['{"n":3.0,"who":"ann","in":{"ok":true},"more":1}'],
             ['{"n":3,"who":"Ann","in":{"ok":"true"}}', '{"n":3}'],
         ),
+        (
+            {"check": "json", "answer": {"sizes": [1, {"w": 2}], "of": None}},
+            ['{"sizes":[1.0,{"w":2}],"of":null}', '{"sizes":[1,{"h":0,"w":2}],"of":null}'],
+            [
+                '{"sizes":[1,{"w":2}]}',
+                '{"sizes":[1],"of":null}',
+                '{"sizes":[{"w":2},1],"of":null}',
+                '{"sizes":"[1, {}]","of":"None"}',
+            ],
+        ),
+        (
+            {"check": "json", "answer": {"n": 10**400}},
+            ['{"n":%d}' % 10**400],  # noqa: UP031
+            ['{"n":1}', '{"n":1e999}'],
+        ),
     ],
 )
 def test_answers_are_checked(fields, right, wrong):

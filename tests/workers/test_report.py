@@ -18,10 +18,12 @@ from workers.evaluation.estimate import (
 )
 from workers.evaluation.export import completion_of, needed, reference_rewards, rows
 from workers.evaluation.report import arms_of, report
-from workers.evaluation.tuning import LEAST, MISSED, choose
+from workers.evaluation.tuning import LEAST, MISSED, choose, pairs_of
 from workers.thinking.arms import own_arms
 from workers.thinking.ledger import CallEntry, Ledger, OutcomeEntry, Told, encode
 from workers.thinking.rewards import (
+    FORMAT,
+    MISS,
     adacot_reward,
     adaptthink_advantages,
     compute_score,
@@ -347,6 +349,11 @@ def test_whether_a_thought_was_needed_is_read_from_the_calls():
     assert need("none", "short", reward=1.0, agrees=False) is True
     assert need("none", "short", reward=1.0, agrees=True) is False
     assert need("none", "short", reward=0.0, agrees=False) is None
+    # After a tool call that went well the loop was raised: that says nothing of the first one.
+    raised = [call.model_copy(update={"verdict": "ok"}) for call in calls(1, "none", "short")]
+    (one,) = told(*raised, outcome(1, 1.0, version=4))
+    assert needed(one) is None
+    assert pairs_of([one, one], ARMS) == []
 
 
 def test_examples_have_an_empty_think_block_where_none_was_needed():
@@ -383,6 +390,24 @@ def test_rewarded_rows_have_what_their_reward_was_made_of():
     assert trl_reward([row["completion"]], base_reward=[1.0], needed=[row["needed"]]) == [
         row["reward"]
     ]
+
+
+def test_an_unusable_answer_is_a_row_that_is_worth_nothing_and_less_for_its_form():
+    first, last = calls(1, "none", "short", agrees=False)
+    first = first.model_copy(update={"verdict": "rejected"})
+    (one,) = told(first, last, outcome(1, 1.0, version=4))
+
+    def exported_first(reason, form="rl"):
+        call = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=1)
+        rejected = e.ModelRejected(at=0, reason=reason, detail="d", content="well", call=call)
+        return list(rows(one, {first.id: rejected}, {first.id: PROMPT}, form, {}))
+
+    (prose,), (failed,) = exported_first("prose"), exported_first("failed_check")
+    assert (prose["base_reward"], failed["base_reward"]) == (0.0, 0.0)
+    assert (prose["well_formed"], failed["well_formed"]) == (False, True)
+    assert (prose["reward"], failed["reward"]) == (-MISS - FORMAT, -MISS)
+    assert prose["completion"] == "<think>\n\n</think>\n\nwell"
+    assert exported_first("prose", "sft") == []
 
 
 def test_the_reference_is_what_thinking_brings():

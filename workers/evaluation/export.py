@@ -3,7 +3,8 @@
 `sft`: the conversation and what the model should have written, in AdaCoT's form: a thought in a
 think block, which is empty where none was needed. Only answers that turned out good are shown.
 `rl`: every answer with its reward, AdaCoT's penalties and AdaptThink's advantage, see
-`thinking.rewards`; what they were computed from stands beside them.
+`thinking.rewards`; what they were computed from stands beside them. One that was unusable is worth
+nothing, and less where it had the wrong form. A doubted one is in no row: nobody judged it.
 """
 
 from __future__ import annotations
@@ -13,9 +14,16 @@ from typing import Any, Literal
 
 from workers import events as e
 from workers.thinking.ledger import CallEntry, Told
-from workers.thinking.rewards import adacot_reward, adaptthink_advantages, importance_weight
+from workers.thinking.rewards import (
+    REWARDS,
+    adacot_reward,
+    adaptthink_advantages,
+    importance_weight,
+)
 
 Format = Literal["sft", "rl"]
+
+Said = e.ModelAnswered | e.ModelRejected
 
 GOOD = 0.75
 """A reward from which an answer is shown as an example."""
@@ -40,7 +48,7 @@ def needed(told: Told) -> bool | None:
     good = told.verdict.reward >= GOOD
     if last.mode == "none":
         return False if good else None
-    silent = [call for call in told.calls[:-1] if call.mode == "none"]
+    silent = [call for call in told.calls[:-1] if call.mode == "none" and call.verdict != "ok"]
     if silent and good:
         return not last.agrees
     return None
@@ -57,7 +65,7 @@ def reference_rewards(told: Iterable[Told]) -> dict[str, float]:
 
 def rows(
     told: Told,
-    answers: Mapping[str, e.ModelAnswered],
+    answers: Mapping[str, Said],
     prompts: Mapping[str, list[dict[str, Any]]],
     form: Format,
     references: Mapping[str, float],
@@ -69,14 +77,14 @@ def rows(
     need = needed(told)
     for call in told.calls:
         answer, prompt = answers.get(call.id), prompts.get(call.id)
-        if answer is None or prompt is None or call.verdict != "ok":
+        if answer is None or prompt is None or call.verdict == "doubted":
             continue
         shown_empty = form == "sft" and need is False
         if call.mode != "none" and not answer.thought.strip() and not shown_empty:
             continue  # it was not kept: an empty block would teach the wrong thing
         if form == "rl":
             yield _rl(told, call, answer, prompt, need, references)
-        elif told.verdict.reward >= GOOD:
+        elif told.verdict.reward >= GOOD and isinstance(answer, e.ModelAnswered):
             yield _sft(call, answer, prompt, need)
 
 
@@ -98,13 +106,15 @@ def _sft(
 def _rl(
     told: Told,
     call: CallEntry,
-    answer: e.ModelAnswered,
+    answer: Said,
     prompt: list[dict[str, Any]],
     need: bool | None,
     references: Mapping[str, float],
 ) -> dict[str, Any]:
     assert told.verdict is not None
-    base, thought = told.verdict.reward, call.mode != "none"
+    base, well_formed, thought = told.verdict.reward, True, call.mode != "none"
+    if isinstance(answer, e.ModelRejected):
+        base, well_formed = REWARDS["unusable"], answer.reason == "failed_check"
     reference = references.get(call.kind, base)
     (advantage,) = adaptthink_advantages([base], [thought], reference)
     return {
@@ -112,7 +122,8 @@ def _rl(
         "completion": completion_of(answer.thought, answer.content),
         "base_reward": base,
         "needed": need,
-        "reward": adacot_reward(base, thought=thought, needed=need),
+        "well_formed": well_formed,
+        "reward": adacot_reward(base, thought=thought, needed=need, well_formed=well_formed),
         "advantage": advantage,
         "reference_reward": reference,
         "thinking": thought,

@@ -8,6 +8,7 @@ import asyncio
 import csv
 import hashlib
 import io
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from workers.thinking.case import Case
 from workers.thinking.criteria import read
 from workers.thinking.policy import Policy
 
-FIELDS = (*COLUMNS, "thinking_tokens", "seconds", "margin", "cut", "question")
+FIELDS = (*COLUMNS, "thinking_tokens", "seconds", "margin", "cut", "asked", "question")
 POLICY_FIELDS = (
     "task",
     "set",
@@ -65,6 +66,13 @@ async def ask(client: ModelClient, question: Question, decision: Decision) -> As
     return Asked(passes(question, completion.content), completion)
 
 
+def asked_of(question: Question, arm: Arm, model: str) -> str:
+    """What an answer is an answer to: another question, check, budget or model makes another one.
+    `model` is the own one, for arms that name none."""
+    told = [question.model_dump(), arm.mode, arm.budget, arm.model or model, arm.url]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+
+
 def with_arm(arm: Arm) -> Decision:
     return Decision(mode=arm.mode, arm=arm.name, budget=arm.budget, reason="evaluation")
 
@@ -99,12 +107,16 @@ class Sheet:
             raise other from None
 
     def append(self, row: Mapping[str, Any]) -> None:
-        begins = not self.path.exists() or not self.path.stat().st_size
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.fields)
-            if begins:
-                writer.writeheader()
-            writer.writerow(row)
+        """Raises `PonderdError` if it cannot be written."""
+        try:
+            begins = not self.path.exists() or not self.path.stat().st_size
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, self.fields)
+                if begins:
+                    writer.writeheader()
+                writer.writerow(row)
+        except OSError as error:
+            raise PonderdError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def keep(self, wanted: Callable[[Mapping[str, str]], bool]) -> None:
         """Without the other rows."""
@@ -126,13 +138,24 @@ async def measure(
     at_once: int,
     advance: Advance,
 ) -> None:
-    """Ask what is not in the sheet yet; `advance` is called for each answer, old ones too."""
-    done = {(row["task"], row["arm"], row["sample"]) for row in sheet.rows()}
+    """Ask what is not in the sheet yet; `advance` is called for each answer, old ones too. Raises
+    `Malformed` for a sheet with answers to something else."""
+    model = await client.model()
+    keys = {(q.task, arm.name): asked_of(q, arm, model) for q in questions for arm in arms}
+    rows = sheet.rows()
+    for row in rows:
+        if row["asked"] != keys.get((row["task"], row["arm"]), row["asked"]):
+            raise Malformed(
+                f"{sheet.path} has answers from before the question, its answer, the budget or the "
+                f"model was changed (task {row['task']}, arm {row['arm']}): move it away, or give "
+                "another --out"
+            )
+    done = {(row["task"], row["arm"], row["sample"]) for row in rows}
 
     async def one(question: Question, arm: Arm, sample: int) -> None:
         if (question.task, arm.name, str(sample)) not in done:
-            asked = await ask(client, question, with_arm(arm))
-            sheet.append(_row(question, arm.name, sample, asked))
+            answer = await ask(client, question, with_arm(arm))
+            sheet.append(_row(question, arm.name, sample, answer, keys[question.task, arm.name]))
         advance()
 
     await _several(
@@ -254,19 +277,20 @@ async def _under(
     }
 
 
-def _row(question: Question, arm: str, sample: int, asked: Asked) -> dict[str, Any]:
-    completion = asked.completion
+def _row(question: Question, arm: str, sample: int, answer: Asked, asked: str) -> dict[str, Any]:
+    completion = answer.completion
     return {
         "task": question.task,
         "set": question.set,
         "arm": arm,
         "sample": sample,
-        "passed": int(asked.passed),
+        "passed": int(answer.passed),
         "tokens": completion.completion_tokens,
         "thinking_tokens": completion.reasoning_tokens,
         "seconds": f"{completion.seconds:.3f}",
         "margin": "" if completion.margin is None else f"{completion.margin:.4f}",
         "cut": int(completion.cut),
+        "asked": asked,
         "question": question.question,
     }
 

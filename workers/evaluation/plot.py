@@ -60,8 +60,10 @@ def draw_front(
             textcoords="offset points",
             fontsize=8,
             color=colour,
+            parse_math=False,  # arms are named by people
         )
-    axes.set(xlabel="tokens", ylabel=quality, title=title)
+    axes.set(xlabel="tokens", ylabel=quality)
+    axes.set_title(title, parse_math=False)
     axes.grid(alpha=0.3)
     try:
         figure.savefig(path, dpi=120, format="png")

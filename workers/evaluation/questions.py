@@ -12,9 +12,9 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from channels.errors import Malformed
 from channels.message import Frozen
@@ -31,8 +31,8 @@ ANSWER_TOKENS = 150
 
 
 class Question(Frozen):
-    task: str = Field(min_length=1)
-    set: str = ""
+    task: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    set: Annotated[str, StringConstraints(strip_whitespace=True)] = ""
     question: str = Field(min_length=1)
     check: Literal["number", "choice", "exact", "regex", "json"]
     answer: Any
@@ -110,7 +110,7 @@ def passes(question: Question, content: str) -> bool:
     if not isinstance(said, dict):
         return False
     if question.check == "json":
-        return all(_same(said.get(name), value) for name, value in question.answer.items())
+        return _same(said, question.answer)
     answer = said.get("answer")
     if question.check == "number":
         number, right = _number(answer), _number(question.answer)
@@ -131,6 +131,8 @@ def _shape(value: Any) -> dict[str, Any]:
             return {"type": "number"}
         case list():
             return {"type": "array", "items": _shape(value[0]) if value else {}}
+        case None:
+            return {"type": "null"}
         case _:
             return {"type": "string"}
 
@@ -146,12 +148,18 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _same(said: Any, right: Any) -> bool:
     if isinstance(right, dict):
-        return isinstance(said, dict) and all(_same(said.get(k), v) for k, v in right.items())
-    if isinstance(right, bool):
+        return isinstance(said, dict) and all(
+            name in said and _same(said[name], value) for name, value in right.items()
+        )
+    if isinstance(right, list):
+        return isinstance(said, list) and len(said) == len(right) and all(map(_same, said, right))
+    if isinstance(right, bool) or right is None:
         return said is right
     if isinstance(right, int | float):
-        number = _number(said)
-        return number is not None and math.isclose(number, right, rel_tol=1e-6, abs_tol=1e-9)
+        number, wanted = _number(said), _number(right)
+        if number is None or wanted is None:  # more than a number can hold
+            return bool(said == right)
+        return math.isclose(number, wanted, rel_tol=1e-6, abs_tol=1e-9)
     return " ".join(str(said).lower().split()) == " ".join(str(right).lower().split())
 
 

@@ -117,7 +117,7 @@ def _outcomes(one: Told) -> tuple[bool, bool] | None:
     """Whether the answer without a thought, and that with one, was good; None if there are not
     both, or nobody knows."""
     last = one.calls[-1]
-    silent = [call for call in one.calls[:-1] if call.mode == "none"]
+    silent = [call for call in one.calls[:-1] if call.mode == "none" and call.verdict != "ok"]
     if not silent or last.mode == "none" or last.verdict != "ok" or one.verdict is None:
         return None
     good = one.verdict.reward >= 0.5

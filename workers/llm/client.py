@@ -112,6 +112,10 @@ class ModelClient(Protocol):
         those of the call that it is about. Raises `ModelFailed`."""
         ...
 
+    async def model(self) -> str:
+        """The name of the own model. Raises `ModelFailed`."""
+        ...
+
     async def arms(self) -> Arms:
         """What a call can be given on this server. Raises `ModelFailed`."""
         ...

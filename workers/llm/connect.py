@@ -29,6 +29,7 @@ LEAN_SECONDS = 5.0
 
 
 class Dialect(Protocol):
+    model: str
     default_budgets: tuple[int, int]
     """Tokens of a short and of a long thought."""
 
@@ -144,6 +145,10 @@ class _Client:
             return await (await self._own.dialect()).lean(asked(messages, question), options)
 
         return (await retried(attempt, timeout=LEAN_SECONDS, attempts=1))[0]
+
+    async def model(self) -> str:
+        dialect, _ = await self._retried(self._own.dialect)
+        return dialect.model
 
     async def arms(self) -> Arms:
         short, long = self._settings.thinking_short, self._settings.thinking_long

@@ -35,7 +35,7 @@ class LlamaCpp:
 
     def __init__(self, http: Http, model: str) -> None:
         self._http = http
-        self._model = model
+        self.model = model
         # Thoughts are cut and counted here, whatever the server can do.
         self.capabilities = Capabilities(continues=True)
 
@@ -48,7 +48,7 @@ class LlamaCpp:
         options: Options,
     ) -> Completion:
         return await think_and_answer(
-            self, self._model, messages, schema, decision, max_tokens, options
+            self, self.model, messages, schema, decision, max_tokens, options
         )
 
     async def lean(self, messages: list[Message], options: Options) -> float:

@@ -101,7 +101,7 @@ class VLLM:
 
     def __init__(self, http: Http, model: str) -> None:
         self._http = http
-        self._model = model
+        self.model = model
         self._left_out: frozenset[str] = frozenset()
         self.capabilities = Capabilities()
 
@@ -116,15 +116,15 @@ class VLLM:
         able = self.capabilities
         if _by_us(decision, able):
             return await think_and_answer(
-                self, self._model, messages, schema, decision, max_tokens, options
+                self, self.model, messages, schema, decision, max_tokens, options
             )
         if decision.mode == "none" and not able.switch_off:
             raise ModelFailed(
-                f"{self._model} thinks although it must not, and its server has no /tokenize "
+                f"{self.model} thinks although it must not, and its server has no /tokenize "
                 "to work around that: start it with a chat template that knows enable_thinking",
                 retryable=False,
             )
-        body = request(self._model, messages, schema, decision, max_tokens, options)
+        body = request(self.model, messages, schema, decision, max_tokens, options)
         if decision.mode == "none":
             return await self._ask(body, budget=None)
         first = await self._ask(body, budget=decision.budget)
@@ -138,7 +138,7 @@ class VLLM:
 
     async def lean(self, messages: list[Message], options: Options) -> float:
         body = {
-            "model": self._model,
+            "model": self.model,
             "messages": messages,
             "max_completion_tokens": 1,
             "temperature": 0,
@@ -160,7 +160,7 @@ class VLLM:
         without_thought, thought = [
             # Not bounded by us: it is to be seen what the server does.
             await self._ask(
-                request(self._model, QUESTION, SCHEMA, decision, ROOM - decision.budget, Options()),
+                request(self.model, QUESTION, SCHEMA, decision, ROOM - decision.budget, Options()),
                 budget=None,
             )
             for decision in (WITHOUT, WITH)
@@ -169,9 +169,9 @@ class VLLM:
         return self.capabilities
 
     async def render(self, messages: list[Message], *, thinking: bool) -> tuple[str, bytes]:
-        request = encoded(render_request(self._model, messages, thinking=thinking))
+        request = encoded(render_request(self.model, messages, thinking=thinking))
         tokens = await self._http.post("/tokenize", request, lambda data: list(data["tokens"]))
-        body = encoded({"model": self._model, "tokens": tokens})
+        body = encoded({"model": self.model, "tokens": tokens})
         prompt = await self._http.post("/detokenize", body, lambda data: str(data["prompt"]))
         return prompt, request
 
@@ -185,7 +185,7 @@ class VLLM:
         options: Options,
     ) -> Part:
         body: dict[str, Any] = {
-            "model": self._model,
+            "model": self.model,
             "prompt": prompt,
             "add_special_tokens": False,
             "max_tokens": max_tokens,
@@ -211,7 +211,7 @@ class VLLM:
         async def stream(data: bytes) -> Completion:
             answer = Answer(budget)
             await self._http.stream("/v1/chat/completions", data, answer.take)
-            return answer.completion(self._model, hashlib.sha256(data).hexdigest())
+            return answer.completion(self.model, hashlib.sha256(data).hexdigest())
 
         return await self._accepted(body, stream)
 
