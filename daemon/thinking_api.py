@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from channels.errors import NotFound
 from workers.store import RunStore
-from workers.thinking.learning import Tuned, forget, read_tuned, write_tuned
+from workers.thinking.learning import Tuned, forget, read_tuned, read_usual, write_tuned
 
 
 class Price(BaseModel):
@@ -31,9 +31,11 @@ class Page(BaseModel):
 
 
 class Overview(BaseModel):
-    """`price` is lambda, if it was tuned. `agents` have a ledger each."""
+    """`price` is lambda, if it was tuned; `usual` what it is otherwise, for the workers' model
+    (null: no worker has run yet). `agents` have a ledger each."""
 
     price: float | None
+    usual: float | None
     agents: list[str]
 
 
@@ -48,7 +50,8 @@ def thinking_routes(store: RunStore, agents: Collection[str]) -> APIRouter:
         return agent
 
     async def overview() -> Overview:
-        return Overview(price=(await read_tuned(store)).price, agents=sorted(agents))
+        price, usual = (await read_tuned(store)).price, await read_usual(store)
+        return Overview(price=price, usual=usual, agents=sorted(agents))
 
     @router.get("")
     async def show() -> Overview:

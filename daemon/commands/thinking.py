@@ -15,6 +15,7 @@ from daemon.commands.runs import connect
 from daemon.commands.terminal import Json, emit_json, hint, say
 
 if TYPE_CHECKING:
+    from daemon.api_client import Api
     from workers.thinking.arms import Arms
     from workers.thinking.ledger import Told
 
@@ -43,8 +44,7 @@ def report(
     from workers.evaluation import report as reports
 
     told, arms = _told(agent, since)
-    tuned = connect().thinking()["price"]
-    found = reports.report(told, arms, tuned)
+    found = reports.report(told, arms, _price(connect()))
     if plot is not None:
         draw_report(plot, found)
     if as_json:
@@ -87,13 +87,12 @@ def tune(
     from workers.evaluation.tuning import choose
 
     api = connect()
-    before = api.thinking()["price"]
     if automatic:
         change = None
     else:
         keep = 1.0 if keep_quality is None else keep_quality
         told, arms = _told(agent, since)
-        change = choose(told, arms, before, budget=budget, keep=keep / 100)
+        change = choose(told, arms, _price(api), budget=budget, keep=keep / 100)
         if not as_json:
             print_change(change)
     if not yes:
@@ -246,6 +245,13 @@ def _told(agent: str | None, since: str | None) -> tuple[list[Told], Arms]:
         of = f" of {agent}" if agent else ""
         raise PonderdError(f"the ledger has no model calls{of} in that time")
     return told, arms_of(everything)
+
+
+def _price(api: Api) -> float | None:
+    """What the workers' lambda is now; None: no worker has told yet."""
+    found = api.thinking()
+    price: float | None = found["usual"] if found["price"] is None else found["price"]
+    return price
 
 
 def _finite(*values: float | None) -> None:

@@ -6,6 +6,8 @@ import csv
 import json
 import random
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tests.services.model_server import Line, Says, ScriptedModel
 from tests.services.ports import free_port
 from tests.services.stack import API_TOKEN, Stack, running
 from tests.services.state_server import StateServer
+from workers.thinking.beliefs import PRICE_OF_SHORT
 
 __all__ = ["ponderd"]
 
@@ -456,6 +459,46 @@ def test_runs_become_rows_to_train_with(ponderd: Ponderd, at: Stack) -> None:
     assert all("one two three" in row["completion"] for row in thinking)
     assert {row["base_reward"] for row in rewarded} == {0.0, 1.0}
     assert all(0 < row["probability"] <= 1 <= row["weight"] for row in rewarded)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", "/thinking/ledger?agent=assistant&after=1-0&limit=1", None, 200),
+        ("GET", "/thinking/ledger?agent=assistant&after=%D9%A1-%D9%A1", None, 422),
+        ("GET", "/thinking/ledger?agent=butler", None, 404),
+        ("PUT", "/thinking", '{"price": null}', 200),
+        ("PUT", "/thinking", '{"price": Infinity}', 422),
+        ("PUT", "/thinking", '{"price": 1e999}', 422),
+        ("PUT", "/thinking", '{"price": true}', 422),
+        ("PUT", "/thinking", '{"price": "1"}', 422),
+        ("PUT", "/thinking", '{"price": -1}', 422),
+    ],
+)
+def test_what_programs_may_ask(
+    ponderd: Ponderd, at: Stack, method: str, path: str, body: str | None, status: int
+) -> None:
+    headers = {"authorization": f"Bearer {API_TOKEN}", "content-type": "application/json"}
+    data = None if body is None else body.encode()
+    request = urllib.request.Request(at.url + path, data, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            assert response.status == status
+    except urllib.error.HTTPError as error:
+        with error:
+            assert error.code == status, error.read()
+
+
+def test_the_lambda_of_the_workers_is_known(ponderd: Ponderd, at: Stack) -> None:
+    """Although what is in the ledger shows only one budget of it."""
+    found = ponderd("thinking", "report", "--json").json
+    request = urllib.request.Request(
+        at.url + "/thinking", headers={"authorization": f"Bearer {API_TOKEN}"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        overview = json.load(response)
+    assert overview["price"] is None
+    assert found["price"] == overview["usual"] == pytest.approx(PRICE_OF_SHORT * 1000 / 1024)
 
 
 def test_an_answer_is_rated(ponderd: Ponderd, at: Stack) -> None:

@@ -84,10 +84,9 @@ class Report(BaseModel):
     price: float
 
 
-def report(told: Sequence[Told], arms: Arms, tuned: float | None) -> Report:
-    """`tuned` is lambda, in reward per 1,000 tokens, where an operator chose it."""
+def report(told: Sequence[Told], arms: Arms, price: float | None) -> Report:
+    """`price` is the workers' lambda, in reward per 1,000 tokens; None: what suits these arms."""
     calls = [call for one in told for call in one.calls]
-    price = price_of(arms, tuned)
     evidence = gather(told, arms)
     free = evidence.free()
     return Report(
@@ -103,7 +102,7 @@ def report(told: Sequence[Told], arms: Arms, tuned: float | None) -> Report:
         free=len(free),
         front=front(free) if len(free) else [],
         references=_references(free) if len(free) else [],
-        price=price,
+        price=price_of(arms, price),
     )
 
 

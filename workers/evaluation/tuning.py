@@ -45,11 +45,12 @@ class Change(BaseModel):
 
 
 def choose(
-    told: Sequence[Told], arms: Arms, tuned: float | None, *, budget: float | None, keep: float
+    told: Sequence[Told], arms: Arms, price: float | None, *, budget: float | None, keep: float
 ) -> Change:
     """The point of the front with the best reward within `budget` (tokens of one message); or, if
-    that is None, with the fewest tokens within `keep` of the best reward. Raises `PonderdError`
-    if there is too little to choose by."""
+    that is None, with the fewest tokens within `keep` of the best reward. `price` is the workers'
+    lambda (None: what suits these arms). Raises `PonderdError` if there is too little to choose
+    by."""
     free = gather(told, arms).free()
     if len(free) < LEAST:
         raise PonderdError(
@@ -70,8 +71,8 @@ def choose(
         enough = [each for each in points if each.reward >= best - keep]
         after = min(enough, key=lambda each: each.tokens)
     assert after.price is not None
-    price = price_of(arms, tuned)
-    before = point("now", estimate(free, by_value(arms, price)), price)
+    now = price_of(arms, price)
+    before = point("now", estimate(free, by_value(arms, now)), now)
     pairs = pairs_of(told, arms)
     return Change(before=before, after=after, bound=_bounded(pairs, after.price), pairs=len(pairs))
 

@@ -21,7 +21,7 @@ from workers.agent import Agent
 from workers.run import Run
 from workers.store import RunStore
 from workers.thinking.arms import Arms
-from workers.thinking.beliefs import Beliefs, learn
+from workers.thinking.beliefs import Beliefs, learn, price_of
 from workers.thinking.case import kind_of
 from workers.thinking.ledger import Ledger, ResetEntry, answers, encode, episodes
 from workers.thinking.outcomes import entries_of
@@ -30,6 +30,7 @@ from workers.thinking.policy import Policy
 log = structlog.get_logger(__name__)
 
 KEY = "thinking:tuned"
+USUAL = "thinking:usual"
 PAGE = 2000
 UNNOTICED, REST = 0.05, 20.0
 """Seconds of learning that are no burden, and how many times as long a worker rests as it took
@@ -60,6 +61,13 @@ async def write_tuned(store: RunStore, tuned: Tuned) -> None:
     await store.overwrite(KEY, tuned.model_dump_json())
 
 
+async def read_usual(store: RunStore) -> float | None:
+    """Lambda where nobody chose one: what suits the model, as a worker last saw it. Raises
+    `Unavailable`."""
+    kept = await store.recall(USUAL)
+    return float(kept) if kept else None
+
+
 async def forget(store: RunStore, agent: str, now: float) -> None:
     """All that was learned of an agent. `now` in Unix seconds. Raises `Unavailable`."""
     await store.note(agent, [encode(ResetEntry(at=now))], keep=1)
@@ -84,6 +92,7 @@ class Learning:
         self._ledgers = {name: Ledger(keep) for name in agents}
         self._pending: dict[str, list[bytes]] = {}
         self._tuned = Tuned()
+        self._usual: float | None = None
         self._stale = True
         self._learned_at = 0.0
         self._rest_until = 0.0
@@ -111,6 +120,10 @@ class Learning:
 
     async def refresh(self, policy: Policy, arms: Arms) -> Policy:
         """`policy`, or a newer one if there was something to learn from. Raises `Unavailable`."""
+        usual = price_of(arms, None)
+        if usual != self._usual:
+            await self._store.overwrite(USUAL, repr(usual))
+            self._usual = usual
         tuned = await read_tuned(self._store)
         changed = tuned != self._tuned
         self._tuned = tuned
