@@ -122,6 +122,8 @@ class ModelCalls:
                 self.client, run, agent, thought.decision, self.context_chars, options
             )
             completion = asked.completion
+            if thought.probe:
+                asked = asked._replace(completion=completion.with_cost_of(thought.probe))
             return await self._judged(held, run, agent, thought, asked, options)
         except ModelFailed as error:
             if stands := await self.draft(run, agent, held.now()):

@@ -121,7 +121,10 @@ async def test_how_sure_it_is_tells_easy_from_hard(client):
 @TIMEOUT
 async def test_it_says_itself_whether_it_has_to_think(client):
     async def lean(text: str) -> float:
-        return await client.lean([{"role": "user", "content": text}], NEEDS_THOUGHT)
+        found = await client.lean([{"role": "user", "content": text}], NEEDS_THOUGHT)
+        assert found.cost.prompt_tokens > 0
+        assert found.cost.completion_tokens == 1
+        return found.odds
 
     hard = await lean(
         "A shop sells pens at 3 for 2 euros. Ann buys 18 pens and pays with a 50 euro note. She "

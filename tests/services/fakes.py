@@ -12,7 +12,7 @@ from typing import Any
 from channels.errors import DeliveryFailed, ModelFailed
 from channels.message import Reply
 from workers.events import Decision
-from workers.llm.client import Capabilities, Completion, Message, Options
+from workers.llm.client import Capabilities, Completion, Leaning, Message, Options
 from workers.thinking.arms import Arms, own_arms
 
 Line = Mapping[str, Any] | str | ModelFailed
@@ -79,11 +79,12 @@ class FakeModel:
         messages: list[Message],
         question: str,
         options: Options = Options(),  # noqa: B008
-    ) -> float:
+    ) -> Leaning:
         self.leans += 1
         if self.leaning is None:
             raise ModelFailed("no answer")
-        return self.leaning
+        cost = Completion("", "fake", "", seconds=0.5, prompt_tokens=12, completion_tokens=1)
+        return Leaning(self.leaning, cost)
 
     async def model(self) -> str:
         return "fake"

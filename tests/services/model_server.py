@@ -317,7 +317,9 @@ def is_canary(body: Mapping[str, Any]) -> bool:
 
 def _leaning(logprobs: tuple[float, float]) -> dict[str, Any]:
     top = [{"token": word, "logprob": p} for word, p in zip(("yes", "no"), logprobs, strict=True)]
-    return {"choices": [{"logprobs": {"content": [{"token": "yes", "top_logprobs": top}]}}]}
+    content = [{"token": "yes", "top_logprobs": top}]
+    usage = {"prompt_tokens": 12, "completion_tokens": 1}
+    return {"choices": [{"logprobs": {"content": content}}], "usage": usage}
 
 
 def _part(text: str, finish: str | None) -> dict[str, Any]:

@@ -214,6 +214,18 @@ async def test_a_store_that_is_away_is_no_failure_of_the_model(harmless, monkeyp
     assert run.status is Status.COMPLETED
 
 
+async def test_asking_the_model_itself_is_paid_for(harmless):
+    harmless.executor.model.thinker.policy = close_call()
+    harmless.model.leaning = -5.0
+    run_id = await harmless.write("hello")
+    await harmless.advance(run_id)
+    (answered,) = await harmless.of_type(run_id, e.ModelAnswered)
+    assert answered.call.decision.features["probe"] == -1
+    assert (answered.call.prompt_tokens, answered.call.completion_tokens) == (10 + 12, 5 + 1)
+    assert answered.call.seconds == pytest.approx(0.6)
+    assert answered.call.attempts == 2
+
+
 async def test_where_the_model_does_not_say_it_is_decided_without(harmless):
     harmless.executor.model.thinker.policy = close_call()
     harmless.model.leaning = None

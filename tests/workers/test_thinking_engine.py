@@ -247,6 +247,17 @@ async def test_the_margin_is_read_from_the_log_probabilities_of_the_answer():
         await client.close()
 
 
+@pytest.mark.parametrize("chars", [5, 40, 400])
+async def test_a_thought_is_cut_also_where_several_tokens_come_at_once(chars):
+    """Four characters are a token, about, where a piece has more than one can have."""
+    thought = " ".join(["x" * (chars - 1)] * 2000)
+    says = Says('{"action":"reply","text":"ok"}', reasoning=thought, keeps_budget=False)
+    traps = Trap.IGNORES_BUDGET | Trap.NO_TOKENIZER
+    answer, _, _ = await after_examination(traps, says=says)
+    tokens = len(answer.reasoning) / (4 if chars > 8 else chars)
+    assert tokens <= 1.05 * SHORT.budget + 2 + chars / 4
+
+
 # -- asking the model itself ---------------------------------------------------------------------
 
 
@@ -256,7 +267,9 @@ async def test_which_way_it_leans_is_asked_with_one_token_after_the_real_message
         leaning = await client.lean(
             MESSAGES, "yes or no?", Options(priority=10, cache_salt="s", margin=True)
         )
-        assert leaning == pytest.approx(2.0)
+        assert leaning.odds == pytest.approx(2.0)
+        assert (leaning.cost.prompt_tokens, leaning.cost.completion_tokens) == (12, 1)
+        assert leaning.cost.seconds > 0
         await client.close()
     (request,) = server.leans
     assert (request["priority"], request["cache_salt"]) == (10, "s")  # same queue, same cache

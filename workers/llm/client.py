@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from channels.errors import ModelFailed
 from workers.choices import Decision
@@ -65,6 +65,14 @@ class Completion:
         )
 
 
+class Leaning(NamedTuple):
+    """`odds`: the log-odds with which the model's next token is yes. `cost`: what asking took; it
+    says nothing."""
+
+    odds: float
+    cost: Completion
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a server was seen to do (`workers.llm.canary`); until then it is believed to do it.
@@ -106,9 +114,9 @@ class ModelClient(Protocol):
         messages: list[Message],
         question: str,
         options: Options = Options(),
-    ) -> float:
-        """How much the model leans to yes, asked `question` after the real messages: the log-odds
-        of its first token, about -10 to 10. It is asked once, and not for long. `options` are
+    ) -> Leaning:
+        """How much the model leans to yes, asked `question` after the real messages, about -10 to
+        10. It is asked once, and not for long. `options` are
         those of the call that it is about. Raises `ModelFailed`."""
         ...
 

@@ -14,7 +14,14 @@ from urllib.parse import urlsplit
 
 from channels.errors import ModelFailed, StartupFailed
 from workers.choices import Decision
-from workers.llm.client import Capabilities, Completion, Message, ModelClient, Options
+from workers.llm.client import (
+    Capabilities,
+    Completion,
+    Leaning,
+    Message,
+    ModelClient,
+    Options,
+)
 from workers.llm.http import Http, retried
 from workers.llm.lean import asked
 from workers.llm.llamacpp import LlamaCpp
@@ -46,8 +53,8 @@ class Dialect(Protocol):
         """One try at an answer; `attempts` of it counts further requests that it needed."""
         ...
 
-    async def lean(self, messages: list[Message], options: Options) -> float:
-        """The log-odds with which the model's next token is yes."""
+    async def lean(self, messages: list[Message], options: Options) -> Leaning:
+        """How much the model's next token leans to yes; its `seconds` are the caller's to add."""
         ...
 
     async def examine(self, *, thoroughly: bool) -> Capabilities:
@@ -140,11 +147,14 @@ class _Client:
         messages: list[Message],
         question: str,
         options: Options = Options(),  # noqa: B008
-    ) -> float:
-        async def attempt() -> float:
+    ) -> Leaning:
+        started = time.perf_counter()
+
+        async def attempt() -> Leaning:
             return await (await self._own.dialect()).lean(asked(messages, question), options)
 
-        return (await retried(attempt, timeout=LEAN_SECONDS, attempts=1))[0]
+        found, _ = await retried(attempt, timeout=LEAN_SECONDS, attempts=1)
+        return Leaning(found.odds, replace(found.cost, seconds=time.perf_counter() - started))
 
     async def model(self) -> str:
         dialect, _ = await self._retried(self._own.dialect)

@@ -12,7 +12,7 @@ from typing import Any
 from channels.errors import ModelFailed
 from workers.choices import Decision
 from workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, judge
-from workers.llm.client import Capabilities, Completion, Message, Options
+from workers.llm.client import Capabilities, Completion, Leaning, Message, Options
 from workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
 from workers.llm.http import Http, encoded, joined
 from workers.llm.lean import YES_OR_NO, leaning
@@ -51,7 +51,7 @@ class LlamaCpp:
             self, self.model, messages, schema, decision, max_tokens, options
         )
 
-    async def lean(self, messages: list[Message], options: Options) -> float:
+    async def lean(self, messages: list[Message], options: Options) -> Leaning:
         prompt, _ = await self.render(messages, thinking=False)
         body = {
             "prompt": prompt,
@@ -61,7 +61,20 @@ class LlamaCpp:
             "cache_prompt": True,
             "grammar": "root ::= " + " | ".join(f'"{word}"' for word in YES_OR_NO),
         }
-        return await self._http.post("/completion", encoded(body), _leaning)
+        return await self._http.post("/completion", encoded(body), self._leaning)
+
+    def _leaning(self, data: dict[str, Any]) -> Leaning:
+        (first, *_) = data["completion_probabilities"]
+        odds = leaning((top["token"], top["logprob"]) for top in first["top_logprobs"])
+        cost = Completion(
+            content="",
+            model=self.model,
+            prompt_hash="",
+            prompt_tokens=data["tokens_evaluated"],
+            cached_tokens=data.get("timings", {}).get("cache_n", 0),
+            completion_tokens=data["tokens_predicted"],
+        )
+        return Leaning(odds, cost)
 
     async def examine(self, *, thoroughly: bool) -> Capabilities:
         """The budget and the JSON are ours, so only whether the template knows the switch is to be
@@ -134,8 +147,3 @@ class _Gathered:
             cut=last.get("stop_type") == "limit",
             pieces=tuple(self._pieces),
         )
-
-
-def _leaning(data: dict[str, Any]) -> float:
-    (first, *_) = data["completion_probabilities"]
-    return leaning((top["token"], top["logprob"]) for top in first["top_logprobs"])

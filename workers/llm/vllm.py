@@ -17,12 +17,12 @@ from typing import Any, TypeVar
 from channels.errors import ModelFailed
 from workers.choices import Decision
 from workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, can_continue, judge
-from workers.llm.client import Capabilities, Completion, Message, Options
+from workers.llm.client import Capabilities, Completion, Leaning, Message, Options
 from workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
 from workers.llm.http import BadRequest, Http, encoded
 from workers.llm.lean import YES_OR_NO, leaning
 from workers.llm.margin import token_of
-from workers.llm.vllm_stream import Answer, Continuation
+from workers.llm.vllm_stream import Answer, Continuation, cost_of
 
 T = TypeVar("T")
 
@@ -136,7 +136,7 @@ class VLLM:
         second = await self.attempt(messages, schema, without_thought, max_tokens, options)
         return replace(second, reasoning=first.reasoning).with_cost_of(first)
 
-    async def lean(self, messages: list[Message], options: Options) -> float:
+    async def lean(self, messages: list[Message], options: Options) -> Leaning:
         body = {
             "model": self.model,
             "messages": messages,
@@ -150,10 +150,15 @@ class VLLM:
         # In the same cache and queue as the call that it is about.
         body |= _extras(replace(options, margin=False, draft=0), chat=True)
 
-        async def post(data: bytes) -> float:
-            return await self._http.post("/v1/chat/completions", data, _leaning)
+        async def post(data: bytes) -> Leaning:
+            return await self._http.post("/v1/chat/completions", data, self._leaning)
 
         return await self._accepted(body, post, needed=("logprobs", "structured_outputs"))
+
+    def _leaning(self, data: dict[str, Any]) -> Leaning:
+        (first, *_) = data["choices"][0]["logprobs"]["content"]
+        tops = (token_of(top["token"], top["logprob"]) for top in first["top_logprobs"])
+        return Leaning(leaning(tops), cost_of(data, self.model))
 
     async def examine(self, *, thoroughly: bool) -> Capabilities:
         continues = await can_continue(self)
@@ -246,8 +251,3 @@ def _by_us(decision: Decision, able: Capabilities) -> bool:
     if decision.mode == "none":
         return not able.switch_off
     return bool(decision.frame) or not (able.budget and able.json and able.switch_on)
-
-
-def _leaning(data: dict[str, Any]) -> float:
-    (first, *_) = data["choices"][0]["logprobs"]["content"]
-    return leaning(token_of(top["token"], top["logprob"]) for top in first["top_logprobs"])

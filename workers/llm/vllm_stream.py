@@ -13,6 +13,10 @@ from workers.llm.margin import Token, margin, token_of
 _BROKEN_OFF = "the model server closed the connection in the middle of an answer"
 
 
+CHARS_OF_TOKEN, LONG_PIECE = 4, 8
+"""Characters that a token has, about, and those that hardly one has."""
+
+
 class Answer:
     """One streamed chat answer. A `budget` in tokens stops a thought that ignores it."""
 
@@ -48,8 +52,10 @@ class Answer:
         return self._thought_tokens() > 1.05 * self._budget + 2
 
     def _thought_tokens(self) -> int:
-        """At least so many: a piece is a token or more, and hardly any has over 8 characters."""
-        return max(len(self._reasoning), self._reasoning_chars // 8)
+        """About so many: a piece is a token, unless the server sends several at a time."""
+        pieces = len(self._reasoning)
+        several = self._reasoning_chars > LONG_PIECE * pieces
+        return max(pieces, self._reasoning_chars // CHARS_OF_TOKEN) if several else pieces
 
     def completion(self, model: str, prompt_hash: str) -> Completion:
         if self._finish is None and not self._outgrew:
@@ -119,6 +125,19 @@ def _counts(data: dict[str, Any]) -> dict[str, Any]:
             if name.endswith("_tokens") and count is not None and not 0 <= count <= MOST:
                 raise ValueError(f"{name} is {str(count)[:50]}")
     return usage
+
+
+def cost_of(data: dict[str, Any], model: str) -> Completion:
+    """What an answer that was not streamed took; without what it says."""
+    usage = _counts(data)
+    return Completion(
+        content="",
+        model=model,
+        prompt_hash="",
+        prompt_tokens=usage.get("prompt_tokens") or 0,
+        cached_tokens=_cached(usage),
+        completion_tokens=usage.get("completion_tokens") or 0,
+    )
 
 
 def _cached(usage: dict[str, Any]) -> int:

@@ -31,12 +31,14 @@ SLOWNESS = 0.1
 
 class Thought(NamedTuple):
     """A decision, what it was made from, and the accounts that pay for it. `reserved` tokens were
-    taken off them before the call; what is not used is given back."""
+    taken off them before the call; what is not used is given back. `probe` is what it took to ask
+    the model itself."""
 
     case: Case
     decision: Decision
     accounts: Sequence[Account] = ()
     reserved: int = 0
+    probe: Completion | None = None
 
 
 class Thinker:
@@ -75,22 +77,23 @@ class Thinker:
             cap=self._cap,
             allowance=await self._allowance(run, agent, found, now),
         )
-        chance = chance_of(run.id, run.version)
+        chance, probe = chance_of(run.id, run.version), None
         decision = decide(case, self.policy, chance)
         if isinstance(decision, AskTheModel):
-            case = replace(case, probe=await self._lean(messages(), options), may_probe=False)
+            odds, probe = await self._lean(messages(), options)
+            case = replace(case, probe=odds, may_probe=False)
             decision = decide(case, self.policy, chance)
         assert isinstance(decision, Decision)
         if not decision.budget or not found:
-            return Thought(case, decision)
+            return Thought(case, decision, probe=probe)
         reserved = await self._reserve(found, decision.budget)
         if reserved is None:
             spent = replace(case.allowance, tokens=0, pressure=1.0)
             case = replace(case, allowance=spent)
             decision = decide(case, RULES_ONLY, chance)
             assert isinstance(decision, Decision)
-            return Thought(case, decision)
-        return Thought(case, decision, found, reserved)
+            return Thought(case, decision, probe=probe)
+        return Thought(case, decision, found, reserved, probe)
 
     async def settle(
         self, thought: Thought, completion: Completion | None, *, seconds: float
@@ -147,9 +150,11 @@ class Thinker:
                 raise
             log.warning("thinking not added up yet", error=str(error))
 
-    async def _lean(self, messages: list[Message], options: Options) -> float | None:
+    async def _lean(
+        self, messages: list[Message], options: Options
+    ) -> tuple[float | None, Completion | None]:
         try:
             return await self._client.lean(messages, NEEDS_THOUGHT, options)
         except ModelFailed as error:  # the call itself will tell if the server is away
             log.info("the model was not asked", error=str(error))
-            return None
+            return None, None
