@@ -61,7 +61,7 @@ def take_up(run: Run, message: e.MessageReceived) -> Run:
         under_way=run.waiting_for == "answer" and run.over is None,
         effort=Effort(),
         asked_again=asks_again(run, message),
-        arm_before=run.effort.arm or run.arm_before,
+        before=run.effort if run.effort.arm else run.before,
         answered_at=None,
         error=None,
     )

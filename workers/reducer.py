@@ -90,7 +90,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
         case e.ToolFinished():
             return _finish_tool(run, event)
         case e.ToolFailed():
-            effort = replace(run.effort, trouble="tool error", calm=0)
+            effort = run.effort.troubled("tool error")
             run = replace(run, usage=run.usage.plus_tool(event.seconds), effort=effort)
             return settle(run, f"failed: {event.error}")
         case e.ToolOutcomeUnknown():

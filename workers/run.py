@@ -139,6 +139,9 @@ class Effort:
     """What went wrong since the last model call was chosen."""
     calm: int = 0
     """Model calls since something last went wrong."""
+    setbacks: int = 0
+    """How often something went wrong, and `setback` what last did."""
+    setback: Trouble | None = None
 
     def asked(self, version: int, arm: str, trouble: Trouble | None = None) -> Effort:
         """After one more model call, the outcome of which is the event `version`."""
@@ -148,9 +151,14 @@ class Effort:
             model_calls=self.model_calls + 1,
             arm=arm,
             first_arm=self.first_arm or arm,
-            trouble=trouble,
-            calm=0 if trouble else self.calm + 1,
-        )
+            trouble=None,
+            calm=self.calm + 1,
+        ).troubled(trouble)
+
+    def troubled(self, trouble: Trouble | None) -> Effort:
+        if trouble is None:
+            return self
+        return replace(self, trouble=trouble, calm=0, setbacks=self.setbacks + 1, setback=trouble)
 
     def afresh(self) -> Effort:
         """Something new came, but no new message: only what was chosen to think stays."""
@@ -220,8 +228,8 @@ class Run:
     effort: Effort = field(default_factory=Effort)
     asked_again: bool = False
     """The message at hand asks once more for what was just answered."""
-    arm_before: str | None = None
-    """What the message before was thought about with."""
+    before: Effort = field(default_factory=Effort)
+    """What the newest message took that the model was asked about before this one."""
     chosen_by: int = 0
     """The event, by its number, in which the model chose what was done last."""
     answered_by: int = 0

@@ -265,10 +265,11 @@ def moment(text: str, now: float) -> float:
 
     from workers.policies import Seconds
 
-    try:
-        return now - TypeAdapter(Seconds).validate_python(text)
-    except ValidationError:
-        pass
+    if not (text.isdecimal() and len(text) == len("20261101")):  # a date, no number of seconds
+        try:
+            return now - TypeAdapter(Seconds).validate_python(text)
+        except ValidationError:
+            pass
     try:
         found = datetime.fromisoformat(text)
     except ValueError:

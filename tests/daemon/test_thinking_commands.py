@@ -133,7 +133,7 @@ def test_wrong_usage(ponderd: Ponderd, table: Path) -> None:
 
 def test_since(ponderd: Ponderd) -> None:
     assert moment("90m", 10_000.0) == 10_000 - 5400
-    assert moment("2026-11-01", 0) == 1793491200
+    assert moment("2026-11-01", 0) == moment("20261101", 0) == 1793491200
     assert moment("2026-11-01T12:00:00+02:00", 0) == 1793491200 + 10 * 3600
 
 

@@ -117,7 +117,7 @@ async def test_a_budget_of_nothing_is_no_thought(client):
     assert json.loads(answer.content)
 
 
-async def test_two_hundred_answers_after_a_thought_are_all_of_the_agents_actions(client):
+async def test_answers_after_a_thought_are_the_agents_actions_unless_their_tokens_ran_out(client):
     messages = [
         [QUESTION[0], {"role": "user", "content": f"Cancel order {k}."}] for k in range(200)
     ]

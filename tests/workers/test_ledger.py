@@ -73,6 +73,7 @@ def test_nothing_of_it_is_what_somebody_wrote():
         "agent",
         "kind",
         "conversation",
+        "model",
         "channel",
         "arm",
         "reason",

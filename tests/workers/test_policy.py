@@ -6,6 +6,7 @@ import pytest
 
 from workers.events import Decision
 from workers.policies import Thinking
+from workers.run import Effort
 from workers.thinking.arms import Arm, own_arms, with_family
 from workers.thinking.beliefs import Beliefs, Episode, learn
 from workers.thinking.case import FEATURES, Allowance, Case
@@ -156,10 +157,10 @@ def test_a_raised_arm_comes_down_slowly():
 
 
 def test_who_asks_again_gets_more_than_before():
-    found = decision(asked_again=True, arm_before="none")
+    found = decision(asked_again=True, before=Effort(arm="none"))
     assert (found.arm, found.reason) == ("short", "raised: asked again")
-    assert chosen(asked_again=True, arm_before="short") == ("long", 1024)
-    assert chosen(asked_again=True, arm_before=None) == ("none", 0)
+    assert chosen(asked_again=True, before=Effort(arm="short")) == ("long", 1024)
+    assert chosen(asked_again=True, before=Effort()) == ("none", 0)
 
 
 def test_what_is_held_must_still_be_allowed():
@@ -269,9 +270,12 @@ def test_what_was_allowed_is_recorded_where_it_was_not_all():
 
 
 def test_features_that_say_something_are_recorded():
-    features = decision(STORY, channel="slack", step=2, retries=1).features
+    before = Effort(model_calls=2, setbacks=1, setback="tool error")
+    features = decision(STORY, channel="slack", before=before).features
     assert features["bias"] == features["steps"] == features["slack"] == 1
-    assert features["step"] == 0.4
+    assert features["steps_before"] == 0.4
+    assert features["setbacks_before"] == 0.333
+    assert features["tool_error_before"] == 1
     assert set(features) <= set(FEATURES)
     assert 0 not in features.values()
 

@@ -356,7 +356,7 @@ def forget(run: Run) -> Run:
             model_gone=run.effort.model_gone,
         ),
         asked_again=False,
-        arm_before=None,
+        before=Effort(),
         chosen_by=0,
         answered_by=0,
         answered_at=None,

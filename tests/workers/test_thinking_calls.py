@@ -71,6 +71,19 @@ async def test_it_is_asked_with_more_thought_only_twice(harmless):
     assert arms(harmless) == ["none", "short", "long"]
 
 
+async def test_what_the_message_before_took_is_known_of_the_next(harmless):
+    harmless.become(tools=harmless.agent.tools[:1] + make_failing(harmless))
+    harmless.model.lines = ["no JSON", LOOK, {"action": "fail", "name": "x"}, REPLY]
+    run_id = await harmless.write("hello")
+    await harmless.advance(run_id)
+    await harmless.say(run_id, "and now?")
+    first, *_, last = await harmless.of_type(run_id, e.ModelAnswered)
+    assert "steps_before" not in first.call.decision.features
+    known = last.call.decision.features
+    assert (known["steps_before"], known["setbacks_before"]) == (0.8, 0.667)
+    assert known["tool_error_before"] == 1
+
+
 async def test_a_failed_tool_makes_the_next_call_think_harder(harmless):
     harmless.become(tools=harmless.agent.tools[:1] + make_failing(harmless))
     harmless.model.lines = [{"action": "fail", "name": "x"}, LOOK, REPLY]

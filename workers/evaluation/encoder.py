@@ -20,6 +20,9 @@ TEXTS = ("prompt", "question", "text", "message")
 LEVELS = 20
 """Values of a word-like column that get a feature each: the most frequent ones."""
 
+MOST = 1e12
+"""Numbers beyond count as this: their spread could not be computed."""
+
 SEEN = 5
 """Tasks that a value must occur in to get one."""
 
@@ -77,9 +80,10 @@ def _column(name: str, values: Sequence[str]) -> Column | None:
 
 def _number(value: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         return math.nan
+    return max(-MOST, min(MOST, number)) if math.isfinite(number) else number
 
 
 @functools.lru_cache(maxsize=100_000)  # every fold of a cross-validation reads them again

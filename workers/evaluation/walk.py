@@ -76,7 +76,6 @@ def steps(
             first_arm=tried[0],
             trouble="doubt",
             retries=case.retries + 1,
-            step=case.step + 1,
         )
         decision = _decided(case, policy, chance)
 

@@ -14,7 +14,7 @@ from workers.agent import Agent
 from workers.choices import RejectionReason
 from workers.context import clean
 from workers.policies import Thinking
-from workers.run import Run, Trouble
+from workers.run import Effort, Run, Trouble
 from workers.thinking.arms import Arms
 from workers.thinking.criteria import Criteria, read
 from workers.thinking.switches import Switch, switch_of, without_switch
@@ -39,9 +39,9 @@ FEATURES = (
     "knowledge",
     "solution",
     "intent",
-    "step",
-    "retries",
-    "tool_error",
+    "steps_before",
+    "setbacks_before",
+    "tool_error_before",
     "again",
     "tools",
     "prompt",
@@ -49,7 +49,8 @@ FEATURES = (
     "probed",
     "probe",
 )
-"""Their order is that of the learner's vectors."""
+"""Their order is that of the learner's vectors. Those of the message before tell what a follow-up
+is about; within a message there is nothing to score, see `hold`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,9 @@ class Allowance:
 @dataclass(frozen=True)
 class Case:
     """`arm` is that of the call before this one, None for the first after a message; `first_arm`
-    the one that was chosen first; `arm_before` the last one of the message before. `may_repeat`:
-    there is a call left to ask for the same again. `probe`: what the model said when asked whether
-    it has to think; `may_probe`: it can still be asked."""
+    the one that was chosen first; `before` what the message before took. `may_repeat`: there is a
+    call left to ask for the same again. `probe`: what the model said when asked whether it has to
+    think; `may_probe`: it can still be asked."""
 
     agent: str
     kind: Kind
@@ -80,12 +81,11 @@ class Case:
     switch: Switch | None = None
     arm: str | None = None
     first_arm: str | None = None
-    arm_before: str | None = None
+    before: Effort = field(default_factory=Effort)
     asked_again: bool = False
     trouble: Trouble | None = None
     last_rejection: RejectionReason | None = None
     calm: int = 0
-    step: int = 0
     retries: int = 0
     may_repeat: bool = True
     destructive: bool = False
@@ -111,9 +111,9 @@ class Case:
             "knowledge": criteria.knowledge,
             "solution": criteria.solution,
             "intent": criteria.intent,
-            "step": min(self.step, 5) / 5,
-            "retries": min(self.retries, 3) / 3,
-            "tool_error": float(self.trouble == "tool error"),
+            "steps_before": min(self.before.model_calls, 5) / 5,
+            "setbacks_before": min(self.before.setbacks, 3) / 3,
+            "tool_error_before": float(self.before.setback == "tool error"),
             "again": float(self.asked_again),
             "tools": min(self.tools, 10) / 10,
             "prompt": math.log1p(self.prompt_chars) / 12,
@@ -148,12 +148,11 @@ def case_of(
         switch=switch,
         arm=effort.arm,
         first_arm=effort.first_arm,
-        arm_before=run.arm_before,
+        before=run.before,
         asked_again=run.asked_again,
         trouble=effort.trouble,
         last_rejection=effort.last_rejection,
         calm=effort.calm,
-        step=effort.model_calls,
         retries=effort.rejections + effort.doubts,
         destructive=any(tool.destructive for tool in agent.tools),
         tools=len(agent.tools),

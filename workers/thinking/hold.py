@@ -41,9 +41,9 @@ def held(case: Case, arms: Arms) -> Held | None:
 
 
 def _asked_again(case: Case, arms: Arms) -> Held | None:
-    if not case.asked_again or case.arm_before is None:
+    if not case.asked_again or case.before.arm is None:
         return None
-    return Held(_stronger(case, case.arm_before, arms), "raised: asked again")
+    return Held(_stronger(case, case.before.arm, arms), "raised: asked again")
 
 
 def _raised(case: Case) -> bool:

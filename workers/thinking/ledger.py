@@ -32,6 +32,7 @@ class CallEntry(Frozen):
     agent: str
     kind: str
     conversation: str
+    model: str = ""
     channel: str = ""
     arm: str
     mode: ThinkingMode

@@ -83,6 +83,7 @@ def _call(
         agent=run.agent,
         kind=kind,
         conversation=hashlib.sha256(conversation.encode()).hexdigest()[:12],
+        model=call.model,
         channel=run.channel,
         arm=decision.arm,
         mode=decision.mode,
