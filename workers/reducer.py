@@ -165,9 +165,12 @@ def _choose(run: Run, event: e.ModelAnswered) -> Run:
         last_rejection=None,
         doubts=0,
         draft="",
+        drafted_by=0,
         model_failures=0,
         model_gone=False,
     )
+    if not event.call.model:
+        run = replace(run, drafts={**run.drafts, run.version: run.effort.drafted_by})
     run = replace(
         run,
         usage=run.usage.plus(event.call),
@@ -217,6 +220,7 @@ def _doubt(run: Run, event: e.ModelDoubted) -> Run:
         run.effort.asked(run.version, event.call.decision.arm, "doubt"),
         doubts=run.effort.doubts + 1,
         draft=event.content,
+        drafted_by=run.version,
     )
     return replace(run, usage=run.usage.plus(event.call), effort=effort, retry_at=None)
 

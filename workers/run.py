@@ -132,7 +132,8 @@ class Effort:
     """Of the first one, before anything went wrong."""
     doubts: int = 0
     draft: str = ""
-    """What the newest doubted answer said."""
+    """What the newest doubted answer said, and `drafted_by` the event of its call."""
+    drafted_by: int = 0
     episode: int = 0
     """The event of the first model call for this message, by its number."""
     trouble: Trouble | None = None
@@ -232,6 +233,9 @@ class Run:
     """What the newest message took that the model was asked about before this one."""
     chosen_by: int = 0
     """The event, by its number, in which the model chose what was done last."""
+    drafts: Mapping[int, int] = field(default_factory=dict)
+    """Events in which a doubted answer stood after all, and those of the calls that had brought
+    them: what comes of the one is an outcome of the other."""
     answered_by: int = 0
     """The one that became the newest answer, which is sent or being sent."""
     answered_at: float | None = None

@@ -351,6 +351,24 @@ async def test_an_answer_can_be_rated_before_we_know_that_it_arrived(world, work
     assert await worker.outcomes() == [("3", "thumb", 1.0)]
 
 
+async def test_what_comes_of_a_draft_that_stood_is_an_outcome_of_the_call_that_wrote_it(
+    world, worker
+):
+    world.become(tools=world.agent.tools[:2])
+    world.model.lines = [{"action": "reply", "text": "blue"}, "no JSON"]
+    world.model.margins = [-4.0]
+    run_id = await world.write()
+    await world.advance(run_id)
+    rejected = ["model_rejected"] * 3
+    assert (await world.types(run_id))[2:7] == ["model_doubted", *rejected, "model_answered"]
+    await world.runs.feedback(run_id, 1.0, by="ann", source="thumb")
+    await world.runs.feedback(run_id, 0.5, by="x", source="judge", answer=7)
+    await world.advance(run_id)
+    assert await worker.outcomes() == [("3", "thumb", 1.0), ("3", "judge", 0.5)]
+    (one,) = ledger(*await worker.entries()).told(LATER)
+    assert one.verdict.reward == 1.0
+
+
 async def test_an_answer_that_arrived_is_noted_once_for_all_who_wait(world, worker):
     run_id = await world.write()
     await world.advance(run_id)

@@ -358,6 +358,7 @@ def forget(run: Run) -> Run:
         asked_again=False,
         before=Effort(),
         chosen_by=0,
+        drafts={},
         answered_by=0,
         answered_at=None,
         usage=Usage(),

@@ -47,10 +47,10 @@ def entries_of(run: Run, event: e.Event, kind: Kind) -> list[Entry]:
             answer = event.answer or run.answered_by
             if not answer:
                 return []
-            outcome = OutcomeEntry(
-                call=f"{run.id}:{answer}", at=event.at, source=event.source, reward=event.value
-            )
-            return [outcome]
+            call_id = f"{run.id}:{run.drafts.get(answer, answer)}"
+            return [
+                OutcomeEntry(call=call_id, at=event.at, source=event.source, reward=event.value)
+            ]
         case _:
             return []
 
@@ -116,7 +116,8 @@ def _approval(run: Run, event: e.ApprovalAnswered) -> list[Entry]:
 
 
 def _outcome(run: Run, version: int, at: float, source: Source, outcome: str) -> OutcomeEntry:
-    return OutcomeEntry(call=f"{run.id}:{version}", at=at, source=source, reward=REWARDS[outcome])
+    call_id = f"{run.id}:{run.drafts.get(version, version)}"
+    return OutcomeEntry(call=call_id, at=at, source=source, reward=REWARDS[outcome])
 
 
 def _canonical(content: str) -> str:
