@@ -351,10 +351,9 @@ async def test_an_answer_can_be_rated_before_we_know_that_it_arrived(world, work
     assert await worker.outcomes() == [("3", "thumb", 1.0)]
 
 
-async def test_what_comes_of_a_draft_that_stood_is_an_outcome_of_the_call_that_wrote_it(
-    world, worker
-):
+async def test_what_comes_of_a_draft_that_stood_is_an_outcome_of_the_call_that_wrote_it(world):
     world.become(tools=world.agent.tools[:2])
+    worker = Worker(world)
     world.model.lines = [{"action": "reply", "text": "blue"}, "no JSON"]
     world.model.margins = [-4.0]
     run_id = await world.write()
