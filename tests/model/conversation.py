@@ -60,7 +60,6 @@ class Conversation:
                 trouble="schema" if rejected else None,
                 last_rejection=choice.reason if isinstance(choice, Rejected) else None,
                 retries=case.retries + rejected,
-                step=case.step + 1,
             )
             self.turns.append(Turn("agent", completion.content))
             match choice:

@@ -354,6 +354,7 @@ def forget(run: Run) -> Run:
             model_calls=run.effort.model_calls,
             rejections=run.effort.rejections,
             model_gone=run.effort.model_gone,
+            draft=run.effort.draft,
         ),
         asked_again=False,
         before=Effort(),
