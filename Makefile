@@ -23,7 +23,7 @@ test: lint  ## lint, all tests, and one scenario on the embedded model
 	$(BIN)/pytest $(QUICK) --numprocesses logical --maxprocesses 8 --dist loadfile
 	$(BIN)/pytest $(QUICK:%=--ignore=%)
 	$(BIN)/pytest -m model
-# These mostly compute. The others start a whole ponderd and kill parts of it, one test at a time.
+# These mostly compute. The others start ponderd as a whole and kill parts of it, one at a time.
 QUICK := tests/channels tests/workers tests/daemon/test_thinking_commands.py
 
 benchmark: $(DEV_STAMP)  ## measure speed (docs/benchmarks.md)

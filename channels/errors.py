@@ -81,7 +81,8 @@ class DeliveryFailed(PonderdError):
 class ModelFailed(PonderdError):
     """The model server gave no usable response to one call, after `attempts` tries.
 
-    `too_long` says that the prompt exceeds the model's context window.
+    `too_long` says that the prompt exceeds the model's context window; `at_work` that the model may
+    have been writing when it failed, which was paid for.
     """
 
     def __init__(
@@ -90,11 +91,13 @@ class ModelFailed(PonderdError):
         *,
         retryable: bool = True,
         too_long: bool = False,
+        at_work: bool = False,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.retryable = retryable
         self.too_long = too_long
+        self.at_work = at_work
         self.retry_after = retry_after
 
 

@@ -170,7 +170,8 @@ class Executor:
         spent = await self.store.spent(list(scopes.values())) if scopes else []
         if limit := reached(run, agent, dict(zip(scopes, spent, strict=True)), held.now()):
             log.warning("limit reached", scope=limit.scope, measure=limit.measure, used=limit.used)
-            run, _ = await held.commit(run, [limit])
+            draft = await self.model.draft(run, agent, held.now())
+            run, _ = await held.commit(run, [draft or limit])
             return run
         fact = await self.model.call(held, run, agent)
         return await self._record_spending(held, run, agent, fact)

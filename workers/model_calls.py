@@ -116,7 +116,7 @@ class ModelCalls:
 
         options = self._options(run, agent)
         thought = await self.thinker.decide(run, agent, messages, options, held.now())
-        completion, began = None, held.now()
+        completion, began, lost = None, held.now(), 0.0
         try:
             asked = await complete(
                 self.client, run, agent, thought.decision, self.context_chars, options
@@ -126,12 +126,16 @@ class ModelCalls:
                 asked = asked._replace(completion=completion.with_cost_of(thought.probe))
             return await self._judged(held, run, agent, thought, asked, options)
         except ModelFailed as error:
+            lost = held.now() - began if error.at_work else 0.0
             if stands := await self.draft(run, agent, held.now()):
                 log.warning("the doubted draft stands", error=str(error))
                 return stands
             raise
+        except asyncio.CancelledError:
+            lost = held.now() - began
+            raise
         finally:
-            await self.thinker.settle(thought, completion, seconds=held.now() - began)
+            await self.thinker.settle(thought, completion, lost=lost)
 
     async def _judged(
         self,
@@ -249,12 +253,12 @@ async def checked(answer: e.Choice | Rejected, agent: Agent) -> e.Choice | Rejec
     if isinstance(answer, Rejected) or agent.check is None:
         return answer
     try:
-        async with asyncio.timeout(CHECK_SECONDS):
+        async with asyncio.timeout(CHECK_SECONDS) as limit:
             await in_thread(agent.check, answer)
-    except TimeoutError:
-        log.warning("the agent's check took too long", agent=agent.name, seconds=CHECK_SECONDS)
-        return Rejected("failed_check", f"it could not be checked within {CHECK_SECONDS:g} s")
     except Exception as error:
+        if limit.expired():
+            log.warning("the agent's check took too long", agent=agent.name, seconds=CHECK_SECONDS)
+            return Rejected("failed_check", f"it could not be checked within {CHECK_SECONDS:g} s")
         if not isinstance(error, ValueError):
             log.exception("the agent's check failed", agent=agent.name)
         problem = storable(str(error) or type(error).__name__)[:300]

@@ -140,9 +140,11 @@ class Effort:
     """What went wrong since the last model call was chosen."""
     calm: int = 0
     """Model calls since something last went wrong."""
+    steps: int = 0
+    """All model calls for this message; those above begin anew when people step in. Likewise, how
+    often something went wrong, and how often that was a tool."""
     setbacks: int = 0
-    """How often something went wrong, and `setback` what last did."""
-    setback: Trouble | None = None
+    tool_errors: int = 0
 
     def asked(self, version: int, arm: str, trouble: Trouble | None = None) -> Effort:
         """After one more model call, the outcome of which is the event `version`."""
@@ -150,6 +152,7 @@ class Effort:
             self,
             episode=self.episode or version,
             model_calls=self.model_calls + 1,
+            steps=self.steps + 1,
             arm=arm,
             first_arm=self.first_arm or arm,
             trouble=None,
@@ -159,11 +162,24 @@ class Effort:
     def troubled(self, trouble: Trouble | None) -> Effort:
         if trouble is None:
             return self
-        return replace(self, trouble=trouble, calm=0, setbacks=self.setbacks + 1, setback=trouble)
+        return replace(
+            self,
+            trouble=trouble,
+            calm=0,
+            setbacks=self.setbacks + 1,
+            tool_errors=self.tool_errors + (trouble == "tool error"),
+        )
 
     def afresh(self) -> Effort:
-        """Something new came, but no new message: only what was chosen to think stays."""
-        return Effort(arm=self.arm, first_arm=self.first_arm, episode=self.episode)
+        """Something new came, but no new message: what was chosen to think stays, and the sums."""
+        return Effort(
+            arm=self.arm,
+            first_arm=self.first_arm,
+            episode=self.episode,
+            steps=self.steps,
+            setbacks=self.setbacks,
+            tool_errors=self.tool_errors,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,13 +189,14 @@ class Runtime:
             raise
 
     async def _learn(self, learning: Learning, thinker: Thinker) -> None:
-        if not self._settings.thinking_learning:
-            tuned = await read_tuned(self._executor.store)
-            thinker.policy = replace(RULES_ONLY, price=tuned.price)
-            return
         try:
             arms = await self._executor.model.client.arms()
         except ModelFailed:  # nothing can be asked of it anyway
+            return
+        await learning.tell_usual(arms)
+        if not self._settings.thinking_learning:
+            tuned = await read_tuned(self._executor.store)
+            thinker.policy = replace(RULES_ONLY, price=tuned.price)
             return
         thinker.policy = await learning.refresh(thinker.policy, arms)
 

@@ -61,7 +61,7 @@ class UseDraft:
     """Thinking more brought nothing: take the usable answer that was doubted before, or `otherwise`
     write that down, if it does what cannot be undone."""
 
-    otherwise: e.QuestionAsked
+    otherwise: e.QuestionAsked | e.RunFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +116,12 @@ def next_step(run: Run, agent: Agent, now: float) -> Step:
         return _give_up(run, e.QuestionAsked(at=now, text=text))
     if run.effort.model_gone:
         error = "I cannot answer now: the model server does not answer. Please try again later."
-        return Record(e.RunFailed(at=now, error=error))
+        return _give_up(run, e.RunFailed(at=now, error=error))
     return CallModel()
 
 
-def _give_up(run: Run, question: e.QuestionAsked) -> UseDraft | Record:
-    return UseDraft(question) if run.effort.draft else Record(question)
+def _give_up(run: Run, event: e.QuestionAsked | e.RunFailed) -> UseDraft | Record:
+    return UseDraft(event) if run.effort.draft else Record(event)
 
 
 def interrupts(before: Run, after: Run, agent: Agent) -> str:

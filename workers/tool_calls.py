@@ -112,8 +112,9 @@ async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> 
             return
         if error is None:
             outcome.set_result(result)
-        elif isinstance(error, StopIteration):  # no future takes it
-            outcome.set_exception(RuntimeError(repr(error)))
+        elif not isinstance(error, Exception) or isinstance(error, StopIteration):
+            # No future takes a StopIteration; the others would end the worker's loop, or a task.
+            outcome.set_exception(RuntimeError(f"it raised {error!r}"))
         else:
             outcome.set_exception(error)
 

@@ -154,7 +154,8 @@ def _ratings(evidence: Evidence) -> Iterable[Violation]:
             if isinstance(event, e.FeedbackReceived):
                 given.add(event.by)
                 number = event.answer or 0
-                if not number or not isinstance(run.log[number - 1], e.ModelAnswered):
+                about = run.log[number - 1] if 0 < number <= len(run.log) else None
+                if not isinstance(about, e.ModelAnswered):
                     yield Violation("wrong", f"feedback about event {number}", run.id)
     for talk in evidence.conversations:
         for rating in talk.ratings:

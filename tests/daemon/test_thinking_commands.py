@@ -317,6 +317,16 @@ def test_answers_to_something_else_are_not_taken_for_these(
         assert result.code == 1
         assert "move it away" in result.err
     assert out.read_text() == before
+    # Moved away as it says, the policy's own answers to the other question are not kept either.
+    out.unlink()
+    with Served(know) as model:
+        monkeypatch.setenv("PONDERD_MODEL_URL", model.url)
+        monkeypatch.delenv("PONDERD_MODEL")
+        questions.write_text("\n".join(map(json.dumps, changed)))
+        assert ponderd(*arguments).code == 0
+    with (data_dir / "thinking-set.policy.csv").open() as file:
+        first = next(row for row in csv.DictReader(file) if row["task"] == QUESTIONS[0]["task"])
+    assert first["passed"] == "0"
 
 
 def test_arms_may_have_any_name(ponderd: Ponderd, table: Path, data_dir: Path) -> None:

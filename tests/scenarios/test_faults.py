@@ -145,6 +145,7 @@ async def test_worker_stopped_for_longer_than_its_lease(world: World) -> None:
     world.stack.processes["work-0"].send_signal(signal.SIGCONT)
     await asyncio.sleep(2)
     assert sorted(world.callbacks.texts) == sorted(f"heard: hello {i}" for i in range(10))
+    assert len(world.callbacks.posts) == 10
 
 
 async def test_deploying_workers_under_load_wastes_no_model_call(world: World) -> None:

@@ -93,6 +93,12 @@ request's body. A mapping is said as JSON."""
 DEFAULT: Line = {"action": "reply", "text": "ok"}
 
 
+def _open() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
+
+
 @dataclass
 class ScriptedModel:
     script: Script = field(default_factory=lambda: DEFAULT)
@@ -103,6 +109,8 @@ class ScriptedModel:
     port: int = 0
     requests: list[dict[str, Any]] = field(default_factory=list)
     keep_requests: bool = True
+    gate: asyncio.Event = field(default_factory=_open)
+    """While it is closed, nothing is answered."""
     count: int = 0
     in_flight: int = 0
     peak_in_flight: int = 0
@@ -273,6 +281,7 @@ class ScriptedModel:
             case _:
                 says = Says(json.dumps(line, ensure_ascii=False))
         await asyncio.sleep(self.delay + says.delay)
+        await self.gate.wait()
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         stream = _stream(body, says, self.traps)

@@ -326,6 +326,7 @@ def question(**fields):
                 '{"sizes":[1],"of":null}',
                 '{"sizes":[{"w":2},1],"of":null}',
                 '{"sizes":"[1, {}]","of":"None"}',
+                '{"sizes":[true,{"w":2}],"of":null}',
             ],
         ),
         (

@@ -1,11 +1,11 @@
 import asyncio
 import json
-import time
 
 import pytest
 
 import workers.llm.http
 from channels.errors import ModelFailed, StartupFailed
+from tests.services.eventually import eventually
 from tests.services.model_server import Fault, Says, ScriptedModel
 from workers.agents.assistant import agent
 from workers.answers import schema
@@ -146,12 +146,11 @@ async def test_a_lasting_fault_fails_after_four_attempts(fault):
 
 async def test_silence_times_out_and_is_tried_again_within_twice_the_time():
     async with ScriptedModel([Fault.HANG, ANSWER]) as server:
-        assert (await ask(server, model_timeout=0.2)).attempts == 2
+        assert (await ask(server, model_timeout=2)).attempts == 2
     async with ScriptedModel(Fault.HANG) as server:
-        started = time.perf_counter()
         with pytest.raises(ModelFailed, match=r"within 0\.2 s"):
             await ask(server, model_timeout=0.2)
-        assert time.perf_counter() - started < 1
+        assert server.count < 4
 
 
 async def test_a_prompt_that_is_too_long_is_not_tried_again():
@@ -223,17 +222,20 @@ async def test_budgets_suit_the_server_unless_they_are_set():
 
 
 async def test_hundreds_of_calls_run_at_once_and_cheaply():
-    async with ScriptedModel(ANSWER, delay=1.5) as server:
+    async with ScriptedModel(ANSWER) as server:
+        server.gate.clear()
         client = connect(WorkerSettings(model_url=server.url))
         calls = [
             client.complete(MESSAGES, schema=schema(agent), decision=NONE, max_tokens=9)
             for _ in range(300)
         ]
-        answers = await asyncio.gather(*calls)
+        answering = asyncio.gather(*calls)
+        await eventually(lambda: server.in_flight == 300, seconds=60)
+        server.gate.set()
+        answers = await answering
         await client.close()
     assert {answer.content for answer in answers} == {ANSWER}
     assert {answer.attempts for answer in answers} == {1}
-    assert server.peak_in_flight > 250
 
 
 def test_halves_of_a_character_that_came_apart_are_joined():

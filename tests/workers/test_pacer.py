@@ -79,7 +79,7 @@ async def think(world, run, thinker, used: int | None):
         completion = await FakeModel(thoughts=used).complete(
             [], schema={}, decision=thought.decision, max_tokens=9
         )
-        await thinker.settle(thought, completion, seconds=1)
+        await thinker.settle(thought, completion)
     return thought.decision
 
 
@@ -105,7 +105,7 @@ async def test_a_call_that_failed_at_once_gives_all_of_it_back(world, run):
     world.become(thinking=Thinking(tokens=ThoughtBudget(sender=3000)))
     thinker = Thinker(world.model, world.store)
     thought = await thinker.decide(run, world.agent, list, Options(), MIDNIGHT)
-    await thinker.settle(thought, None, seconds=0)
+    await thinker.settle(thought, None)
     assert await spent(world, run) == 0
 
 
@@ -113,10 +113,10 @@ async def test_a_call_that_was_dropped_or_failed_late_pays_for_its_time(world, r
     world.become(thinking=Thinking(tokens=ThoughtBudget(sender=3000)))
     thinker = Thinker(world.model, world.store)
     thought = await thinker.decide(run, world.agent, list, Options(), MIDNIGHT)
-    await thinker.settle(thought, None, seconds=3.0)
+    await thinker.settle(thought, None, lost=3.0)
     assert await spent(world, run) == 100
     thought = await thinker.decide(run, world.agent, list, Options(), MIDNIGHT)
-    await thinker.settle(thought, None, seconds=1e6)
+    await thinker.settle(thought, None, lost=1e6)
     assert await spent(world, run) == 100 + 1024  # more than its budget it cannot have thought
 
 
@@ -125,7 +125,7 @@ async def test_what_could_not_be_given_back_is_later(world, run):
     thinker = Thinker(world.model, world.store)
     thought = await thinker.decide(run, world.agent, list, Options(), MIDNIGHT)
     world.store.available = False
-    await thinker.settle(thought, None, seconds=0)
+    await thinker.settle(thought, None)
     world.store.available = True
     assert await spent(world, run) == 1024
     await think(world, run, thinker, used=0)
@@ -168,7 +168,7 @@ async def test_a_deadline_is_measured_from_the_message_and_by_the_servers_speed(
         completion_tokens=100,
     )
     for _ in range(50):
-        await thinker.settle(thought, slow, seconds=50)
+        await thinker.settle(thought, slow)
     later = await thinker.decide(waiting, world.agent, list, Options(), MIDNIGHT)
     assert later.decision.budget == 0
     assert later.decision.reason == "deadline"

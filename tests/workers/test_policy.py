@@ -270,7 +270,7 @@ def test_what_was_allowed_is_recorded_where_it_was_not_all():
 
 
 def test_features_that_say_something_are_recorded():
-    before = Effort(model_calls=2, setbacks=1, setback="tool error")
+    before = Effort(steps=2, setbacks=1, tool_errors=1)
     features = decision(STORY, channel="slack", before=before).features
     assert features["bias"] == features["steps"] == features["slack"] == 1
     assert features["steps_before"] == 0.4

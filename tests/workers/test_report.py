@@ -349,6 +349,11 @@ def test_whether_a_thought_was_needed_is_read_from_the_calls():
     assert need("none", "short", reward=1.0, agrees=False) is True
     assert need("none", "short", reward=1.0, agrees=True) is False
     assert need("none", "short", reward=0.0, agrees=False) is None
+    # What was good is the draft: with a thought came nothing usable.
+    first, last = calls(1, "none", "short")
+    (stood,) = told(first, last.model_copy(update={"verdict": "rejected"}), outcome(1, 1.0))
+    assert needed(stood) is None
+    assert reference_rewards([stood]) == {}
     # After a tool call that went well the loop was raised: that says nothing of the first one.
     raised = [call.model_copy(update={"verdict": "ok"}) for call in calls(1, "none", "short")]
     (one,) = told(*raised, outcome(1, 1.0, version=4))

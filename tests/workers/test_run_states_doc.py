@@ -299,7 +299,9 @@ def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
                 yield [], "model"
             case UseDraft(otherwise):
                 yield [otherwise], None
-                yield [OUTCOMES["model"][3]], None
+                for draft in (e.Answer(text="a"), e.Question(text="q")):
+                    call = CALL.model_copy(update={"model": ""})
+                    yield [e.ModelAnswered(at=NOW, choice=draft, content="c", call=call)], None
             case CallTool(_, key):
                 yield [] if key else [e.ToolStarted(at=NOW, key="k")], "tool"
             case SendReply(outgoing):

@@ -339,8 +339,9 @@ async def test_a_doubted_answer_stands_where_more_thought_brings_nothing_usable(
     harmless.model.lines = [{"action": "reply", "text": "blue"}, "well ..."]
     harmless.model.margins = [-4.0]
     run = await harmless.advance(await harmless.write("hello"))
-    rejected = ["model_rejected"] * (3 if limits.rejections == 3 else 2)
-    assert (await harmless.types(run.id))[2:5] == ["model_doubted", *rejected][:3]
+    rejected = ["model_rejected"] * min(limits.rejections, limits.model_calls - 1)
+    events = ["model_doubted", *rejected, "model_answered"]
+    assert (await harmless.types(run.id))[2 : 2 + len(events)] == events
     (answered,) = await harmless.of_type(run.id, e.ModelAnswered)
     assert answered.choice.text == "blue"
     assert run.status is Status.COMPLETED
@@ -352,6 +353,36 @@ async def test_a_doubted_tool_call_that_nothing_usable_follows_is_not_made(harml
     run = await harmless.advance(await harmless.write("hello"))
     assert "question_asked" in await harmless.types(run.id)
     assert run.waits_for == "answer"
+
+
+async def test_a_doubted_answer_stands_where_the_server_goes_before_it_is_asked_again(harmless):
+    harmless.model.lines = [{"action": "reply", "text": "blue"}]
+    harmless.model.margins = [-4.0]
+    arms_of, asked = harmless.model.arms, []
+
+    async def away():
+        asked.append(1)
+        if len(asked) > 1:
+            raise ModelFailed("the server is away")
+        return await arms_of()
+
+    harmless.model.arms = away
+    run_id = await harmless.write("hello")
+    for _ in range(8):
+        run = await harmless.advance(run_id)
+        harmless.clock.now += 1000
+        await harmless.store.sweep(10, 1)
+    assert (run.status, run.reply) == (Status.COMPLETED, "blue")
+
+
+async def test_a_check_that_ends_the_process_ends_nothing(harmless):
+    def check(choice):
+        raise SystemExit(3)
+
+    harmless.become(check=check)
+    run = await harmless.advance(await harmless.write("hello"))
+    (rejected, *_) = await harmless.of_type(run.id, e.ModelRejected)
+    assert (rejected.reason, "SystemExit" in rejected.detail) == ("failed_check", True)
 
 
 async def test_a_check_that_hangs_takes_no_thread_from_others(harmless, monkeypatch):

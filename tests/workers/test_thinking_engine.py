@@ -249,13 +249,19 @@ async def test_the_margin_is_read_from_the_log_probabilities_of_the_answer():
 
 @pytest.mark.parametrize("chars", [5, 40, 400])
 async def test_a_thought_is_cut_also_where_several_tokens_come_at_once(chars):
-    """Four characters are a token, about, where a piece has more than one can have."""
+    """Six characters are a token where a piece has more than one can have."""
     thought = " ".join(["x" * (chars - 1)] * 2000)
     says = Says('{"action":"reply","text":"ok"}', reasoning=thought, keeps_budget=False)
     traps = Trap.IGNORES_BUDGET | Trap.NO_TOKENIZER
     answer, _, _ = await after_examination(traps, says=says)
-    tokens = len(answer.reasoning) / (4 if chars > 8 else chars)
-    assert tokens <= 1.05 * SHORT.budget + 2 + chars / 4
+    tokens = len(answer.reasoning) / (6 if chars > 12 else chars)
+    assert tokens <= 1.05 * SHORT.budget + 2 + chars / 6
+
+
+async def test_a_thought_of_long_pieces_that_keeps_its_budget_is_not_cut():
+    says = Says('{"action":"reply","text":"ok"}', reasoning="abcdefghi " * 2000)
+    answer, _, _ = await after_examination(Trap.NO_TOKENIZER, says=says)
+    assert (answer.content, answer.reasoning_tokens) == (says.content, SHORT.budget)
 
 
 # -- asking the model itself ---------------------------------------------------------------------

@@ -4,7 +4,8 @@
 think block, which is empty where none was needed. Only answers that turned out good are shown.
 `rl`: every answer with its reward, AdaCoT's penalties and AdaptThink's advantage, see
 `thinking.rewards`; what they were computed from stands beside them. One that was unusable is worth
-nothing, and less where it had the wrong form. A doubted one is in no row: nobody judged it.
+nothing, and less where it had the wrong form. A doubted one is in no row, not even where
+it stood in the end.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ def needed(told: Told) -> bool | None:
     if told.verdict is None:
         return None
     last = told.calls[-1]
+    if last.verdict != "ok":  # the answer was a draft that stood, or there was none
+        return None
     good = told.verdict.reward >= GOOD
     if last.mode == "none":
         return False if good else None
@@ -58,7 +61,8 @@ def reference_rewards(told: Iterable[Told]) -> dict[str, float]:
     """By kind of call: the mean reward where it was thought about, AdaptThink's reference."""
     sums: dict[str, list[float]] = {}
     for one in told:
-        if one.verdict is not None and one.calls[-1].mode != "none":
+        last = one.calls[-1]
+        if one.verdict is not None and last.mode != "none" and last.verdict == "ok":
             sums.setdefault(one.first.kind, []).append(one.verdict.reward)
     return {kind: sum(rewards) / len(rewards) for kind, rewards in sums.items()}
 

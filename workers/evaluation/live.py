@@ -25,7 +25,7 @@ from workers.thinking.case import Case
 from workers.thinking.criteria import read
 from workers.thinking.policy import Policy
 
-FIELDS = (*COLUMNS, "thinking_tokens", "seconds", "margin", "cut", "asked", "question")
+FIELDS = (*COLUMNS, "thinking_tokens", "seconds", "margin", "cut", "key", "question")
 POLICY_FIELDS = (
     "task",
     "set",
@@ -66,11 +66,15 @@ async def ask(client: ModelClient, question: Question, decision: Decision) -> As
     return Asked(passes(question, completion.content), completion)
 
 
-def asked_of(question: Question, arm: Arm, model: str) -> str:
+def key_of(question: Question, arm: Arm, model: str) -> str:
     """What an answer is an answer to: another question, check, budget or model makes another one.
     `model` is the own one, for arms that name none."""
     told = [question.model_dump(), arm.mode, arm.budget, arm.model or model, arm.url]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+    return _digest(told)
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def with_arm(arm: Arm) -> Decision:
@@ -141,10 +145,10 @@ async def measure(
     """Ask what is not in the sheet yet; `advance` is called for each answer, old ones too. Raises
     `Malformed` for a sheet with answers to something else."""
     model = await client.model()
-    keys = {(q.task, arm.name): asked_of(q, arm, model) for q in questions for arm in arms}
+    keys = {(q.task, arm.name): key_of(q, arm, model) for q in questions for arm in arms}
     rows = sheet.rows()
     for row in rows:
-        if row["asked"] != keys.get((row["task"], row["arm"]), row["asked"]):
+        if row["key"] != keys.get((row["task"], row["arm"]), row["key"]):
             raise Malformed(
                 f"{sheet.path} has answers from before the question, its answer, the budget or the "
                 f"model was changed (task {row['task']}, arm {row['arm']}): move it away, or give "
@@ -228,14 +232,21 @@ async def follow(
 ) -> None:
     """Ask each question under the policy that was taught without it. What another policy brought
     is dropped."""
-    names = {question.task: by_fold[k % FOLDS].name for k, question in enumerate(questions)}
+    model = await client.model()
+    names = {
+        question.task: _digest(
+            [by_fold[k % FOLDS].name, [key_of(question, arm, model) for arm in arms]]
+        )
+        for k, question in enumerate(questions)
+    }
     sheet.keep(lambda row: row["policy"] == names.get(row["task"]))
     done = {row["task"] for row in sheet.rows()}
 
     async def one(question: Question, under: Taught) -> None:
         if question.task not in done:
             case = case_of(read(question.question), arms)
-            sheet.append(await _under(client, question, case, under))
+            row = await _under(client, question, case, under.policy)
+            sheet.append(row | {"policy": names[question.task]})
         advance()
 
     await _several(
@@ -248,11 +259,11 @@ async def follow(
 
 
 async def _under(
-    client: ModelClient, question: Question, case: Case, under: Taught
+    client: ModelClient, question: Question, case: Case, policy: Policy
 ) -> dict[str, Any]:
     """As a worker does it: decide, ask, doubt, and ask again with more thought."""
     answers: list[tuple[str, Asked]] = []
-    walking = steps(case, under.policy, 0.5)
+    walking = steps(case, policy, 0.5)
     decision = next(walking)
     while True:
         asked = await ask(client, question, decision)
@@ -272,12 +283,11 @@ async def _under(
         "thinking_tokens": sum(cost.reasoning_tokens for cost in costs),
         "seconds": f"{sum(cost.seconds for cost in costs):.3f}",
         "arms": "+".join(arm for arm, _ in answers),
-        "price": under.policy.price,
-        "policy": under.name,
+        "price": policy.price,
     }
 
 
-def _row(question: Question, arm: str, sample: int, answer: Asked, asked: str) -> dict[str, Any]:
+def _row(question: Question, arm: str, sample: int, answer: Asked, key: str) -> dict[str, Any]:
     completion = answer.completion
     return {
         "task": question.task,
@@ -290,7 +300,7 @@ def _row(question: Question, arm: str, sample: int, answer: Asked, asked: str) -
         "seconds": f"{completion.seconds:.3f}",
         "margin": "" if completion.margin is None else f"{completion.margin:.4f}",
         "cut": int(completion.cut),
-        "asked": asked,
+        "key": key,
         "question": question.question,
     }
 

@@ -155,6 +155,8 @@ def _same(said: Any, right: Any) -> bool:
         return isinstance(said, list) and len(said) == len(right) and all(map(_same, said, right))
     if isinstance(right, bool) or right is None:
         return said is right
+    if isinstance(said, bool):
+        return False
     if isinstance(right, int | float):
         number, wanted = _number(said), _number(right)
         if number is None or wanted is None:  # more than a number can hold

@@ -132,7 +132,9 @@ async def retried(
             async with asyncio.timeout(min(timeout, end - now())):
                 return await attempt(), number
         except TimeoutError:
-            failure = ModelFailed(f"no answer from the model server within {timeout:g} s")
+            failure = ModelFailed(
+                f"no answer from the model server within {timeout:g} s", at_work=True
+            )
         except ModelFailed as error:
             failure = error
         backoff = FIRST_DELAY * 2 ** (number - 1) * random.uniform(0.5, 1.5)

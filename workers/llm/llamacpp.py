@@ -138,7 +138,9 @@ class _Gathered:
     def part(self) -> Part:
         last = self._last
         if last is None:
-            raise ModelFailed("the model server closed the connection in the middle of an answer")
+            raise ModelFailed(
+                "the model server closed the connection in the middle of an answer", at_work=True
+            )
         return Part(
             text=joined(self._texts),
             tokens=last["tokens_predicted"],

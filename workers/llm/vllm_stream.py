@@ -13,8 +13,9 @@ from workers.llm.margin import Token, margin, token_of
 _BROKEN_OFF = "the model server closed the connection in the middle of an answer"
 
 
-CHARS_OF_TOKEN, LONG_PIECE = 4, 8
-"""Characters that a token has, about, and those that hardly one has."""
+CHARS_OF_TOKEN, LONG_PIECE = 6, 12
+"""Characters that tokens seldom have more of in the mean, and that pieces of one token never have:
+rather a thought that is too long is let through than one cut that kept its budget."""
 
 
 class Answer:
@@ -52,14 +53,14 @@ class Answer:
         return self._thought_tokens() > 1.05 * self._budget + 2
 
     def _thought_tokens(self) -> int:
-        """About so many: a piece is a token, unless the server sends several at a time."""
+        """At least so many: a piece is a token, unless the server sends several at a time."""
         pieces = len(self._reasoning)
         several = self._reasoning_chars > LONG_PIECE * pieces
         return max(pieces, self._reasoning_chars // CHARS_OF_TOKEN) if several else pieces
 
     def completion(self, model: str, prompt_hash: str) -> Completion:
         if self._finish is None and not self._outgrew:
-            raise ModelFailed(_BROKEN_OFF)
+            raise ModelFailed(_BROKEN_OFF, at_work=True)
         content, reasoning = joined(self._content), joined(self._reasoning)
         completion_tokens = self._usage.get("completion_tokens") or self._thought_tokens()
         details = self._usage.get("completion_tokens_details") or {}
@@ -101,7 +102,7 @@ class Continuation:
 
     def part(self) -> Part:
         if self._finish is None:
-            raise ModelFailed(_BROKEN_OFF)
+            raise ModelFailed(_BROKEN_OFF, at_work=True)
         return Part(
             text=joined(self._texts),
             tokens=self._usage.get("completion_tokens") or len(self._texts),

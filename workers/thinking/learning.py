@@ -118,12 +118,15 @@ class Learning:
                 self._pending[agent] = entries + self._pending.get(agent, [])
                 raise
 
-    async def refresh(self, policy: Policy, arms: Arms) -> Policy:
-        """`policy`, or a newer one if there was something to learn from. Raises `Unavailable`."""
+    async def tell_usual(self, arms: Arms) -> None:
+        """Lambda with these arms where nobody chose one, for whoever asks. Raises `Unavailable`."""
         usual = price_of(arms, None)
         if usual != self._usual:
             await self._store.overwrite(USUAL, repr(usual))
             self._usual = usual
+
+    async def refresh(self, policy: Policy, arms: Arms) -> Policy:
+        """`policy`, or a newer one if there was something to learn from. Raises `Unavailable`."""
         tuned = await read_tuned(self._store)
         changed = tuned != self._tuned
         self._tuned = tuned

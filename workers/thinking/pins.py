@@ -40,7 +40,9 @@ def _within_bounds(case: Case) -> Allowed:
     arms = tuple(a for a in case.arms if not policy.arms or a.name in policy.arms) or case.arms
     if policy.mode == "never":
         return Allowed(bounded(arms, least=0, greatest=0), "agent: never")
-    reason = ""
+    reason = "agent: arms" if arms != case.arms else ""
+    if policy.least:
+        reason = "agent: least"
     if policy.mode == "always":
         arms = _thinking(arms) or arms
         reason = "agent: always"

@@ -45,7 +45,8 @@ class Thinker:
     """`policy` is replaced whenever something new was learned; until then the rules decide. `cap`
     is the operator's: tokens that any call may think at most.
 
-    What a worker that was killed had reserved counts as thought: nobody knows how much of it was.
+    What a worker had reserved that was killed, or cut off while it reserved, counts as thought:
+    nobody knows how much of it was.
     """
 
     def __init__(self, client: ModelClient, store: RunStore, *, cap: int | None = None) -> None:
@@ -96,11 +97,11 @@ class Thinker:
         return Thought(case, decision, found, reserved, probe)
 
     async def settle(
-        self, thought: Thought, completion: Completion | None, *, seconds: float
+        self, thought: Thought, completion: Completion | None, *, lost: float = 0
     ) -> None:
-        """Books what was thought. Without a completion, as the call failed or was dropped after so
-        many seconds, that is what can be thought in them."""
-        used = min(thought.decision.budget, int(seconds / self._rate))
+        """Books what was thought. Without a completion, as the call failed or was dropped when the
+        model had been at it for `lost` seconds, that is what can be thought in them."""
+        used = min(thought.decision.budget, int(lost / self._rate))
         if completion:
             used = completion.reasoning_tokens
             if completion.completion_tokens:
