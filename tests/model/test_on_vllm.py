@@ -277,7 +277,7 @@ async def test_a_server_without_a_reasoning_parser_is_worked_around(bare, budget
     silent = await ask(client, NONE, Options(priority=5, cache_salt="s" * 43))
     await client.close()
     for answer in answers:
-        assert 0 < answer.reasoning_tokens <= budget
+        assert answer.reasoning_tokens <= budget
         assert json.loads(answer.content)
     assert max(answer.reasoning_tokens for answer in answers) >= 16  # some end by themselves
     assert silent.reasoning_tokens == 0
