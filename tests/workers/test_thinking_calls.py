@@ -375,6 +375,23 @@ async def test_a_doubted_answer_stands_where_the_server_goes_before_it_is_asked_
     assert (run.status, run.reply) == (Status.COMPLETED, "blue")
 
 
+@pytest.mark.parametrize("at_work", [True, False])
+async def test_a_failed_call_pays_only_for_the_time_in_which_the_model_may_have_thought(
+    harmless, at_work
+):
+    harmless.become(thinking=Thinking(mode="always", tokens=ThoughtBudget(conversation=3000)))
+    harmless.model.lines = [ModelFailed("no answer", at_work=at_work)]
+
+    async def meanwhile(call):
+        await asyncio.sleep(0.1)  # at 0.03 s a token
+
+    harmless.model.before_answer = meanwhile
+    run = await harmless.advance(await harmless.write("hello"))
+    name = f"thought:conversation:{run.channel}:{run.source}:{run.conversation}"
+    (sums,) = await harmless.store.spent([name])
+    assert (sums["thought"] >= 3) if at_work else (sums["thought"] == 0)
+
+
 async def test_a_check_that_ends_the_process_ends_nothing(harmless):
     def check(choice):
         raise SystemExit(3)
