@@ -1,6 +1,5 @@
 """The commands against a real daemon and a real worker; only the model is scripted."""
 
-import asyncio
 import contextlib
 import hashlib
 import os
@@ -10,7 +9,6 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,8 +20,8 @@ import pytest
 
 from tests.daemon.commands import Ponderd, ponderd
 from tests.services.model_server import Fault, Line, Says, ScriptedModel
-from tests.services.stack import Stack, running
-from tests.services.state_server import StateServer
+from tests.services.stack import Stack
+from tests.services.standing import standing
 from workers.llm.vllm import OPTIONAL
 
 __all__ = ["ponderd"]
@@ -52,34 +50,8 @@ def answer(body: dict[str, Any]) -> Line:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A whole ponderd; its scripted model runs on a loop of its own thread."""
-    folder = tmp_path_factory.mktemp("live")
-    up, down = threading.Event(), threading.Event()
-    worlds: list[World] = []
-
-    async def live(state: StateServer) -> None:
-        async with ScriptedModel(answer) as model:
-            stack = Stack(state.url, model.url, folder)
-            async with running(stack):
-                worlds.append(World(stack, model))
-                up.set()
-                await asyncio.to_thread(down.wait)
-
-    def run() -> None:
-        try:
-            with StateServer(folder / "state") as state:
-                asyncio.run(live(state))
-        finally:
-            up.set()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    up.wait()
-    try:
-        yield worlds[0]
-    finally:
-        down.set()
-        thread.join()
+    with standing(tmp_path_factory.mktemp("live"), answer) as (stack, model):
+        yield World(stack, model)
 
 
 @pytest.fixture(autouse=True)

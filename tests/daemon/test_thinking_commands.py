@@ -18,8 +18,8 @@ from daemon.commands.thinking import moment
 from tests.daemon.commands import Ponderd, ponderd
 from tests.services.model_server import Line, Says, ScriptedModel
 from tests.services.ports import free_port
-from tests.services.stack import API_TOKEN, Stack, running
-from tests.services.state_server import StateServer
+from tests.services.stack import API_TOKEN, Client, Stack
+from tests.services.standing import standing
 from workers.thinking.beliefs import PRICE_OF_SHORT
 
 __all__ = ["ponderd"]
@@ -361,40 +361,24 @@ def reply(body: dict[str, Any]) -> Line:
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A whole ponderd that has answered 40 messages, every second of them well."""
-    folder = tmp_path_factory.mktemp("ledger")
-    up, down = threading.Event(), threading.Event()
-    stacks: list[Stack] = []
 
-    async def live(state: StateServer) -> None:
-        async with ScriptedModel(reply) as model:
-            stack = Stack(state.url, model.url, folder)
-            async with running(stack) as client:
-                for k in range(40):
-                    text = f"/think {k}" if k % 4 == 0 else f"{k}"
-                    run = await client.launch("assistant", text)
-                    await client.until(run, "COMPLETED")
-                    body = {"value": float(k % 2), "source": "judge"}
-                    assert (await client.post(f"/runs/{run}/feedback", body))[0] == 200
-                stacks.append(stack)
-                await asyncio.sleep(1.5)  # the workers note what they have
-                up.set()
-                await asyncio.to_thread(down.wait)
+    async def answer_forty(client: Client) -> None:
+        for k in range(40):
+            text = f"/think {k}" if k % 4 == 0 else f"{k}"
+            run = await client.launch("assistant", text)
+            await client.until(run, "COMPLETED")
+            body = {"value": float(k % 2), "source": "judge"}
+            assert (await client.post(f"/runs/{run}/feedback", body))[0] == 200
+        async with asyncio.timeout(60):
+            while await noted(client) < 2 * 40:  # a call and a verdict each
+                await asyncio.sleep(0.1)
 
-    def run() -> None:
-        try:
-            with StateServer(folder / "state") as state:
-                asyncio.run(live(state))
-        finally:
-            up.set()
+    async def noted(client: Client) -> int:
+        page = await client.get("/thinking/ledger?agent=assistant&limit=5000")
+        return sum(entry.get("source", "judge") == "judge" for entry in page["entries"])
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    up.wait()
-    try:
-        yield stacks[0]
-    finally:
-        down.set()
-        thread.join()
+    with standing(tmp_path_factory.mktemp("ledger"), reply, answer_forty) as (stack, _):
+        yield stack
 
 
 @pytest.fixture

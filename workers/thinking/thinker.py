@@ -15,7 +15,7 @@ from channels.errors import ModelFailed, Unavailable
 from workers.agent import Agent
 from workers.choices import Decision
 from workers.limits import ACCOUNT_TTL
-from workers.llm.client import Completion, Message, ModelClient, Options
+from workers.llm.client import Completion, Leaning, Message, ModelClient, Options
 from workers.llm.lean import NEEDS_THOUGHT
 from workers.run import Run
 from workers.store import RunStore
@@ -78,11 +78,14 @@ class Thinker:
             cap=self._cap,
             allowance=await self._allowance(run, agent, found, now),
         )
-        chance, probe = chance_of(run.id, run.version), None
+        chance = chance_of(run.id, run.version)
+        probe: Completion | None = None
         decision = decide(case, self.policy, chance)
         if isinstance(decision, AskTheModel):
-            odds, probe = await self._lean(messages(), options)
-            case = replace(case, probe=odds, may_probe=False)
+            leaning = await self._lean(messages(), options)
+            case = replace(case, may_probe=False)
+            if leaning is not None:
+                case, probe = replace(case, probe=leaning.odds), leaning.cost
             decision = decide(case, self.policy, chance)
         assert isinstance(decision, Decision)
         if not decision.budget or not found:
@@ -151,11 +154,9 @@ class Thinker:
                 raise
             log.warning("thinking not added up yet", error=str(error))
 
-    async def _lean(
-        self, messages: list[Message], options: Options
-    ) -> tuple[float | None, Completion | None]:
+    async def _lean(self, messages: list[Message], options: Options) -> Leaning | None:
         try:
             return await self._client.lean(messages, NEEDS_THOUGHT, options)
         except ModelFailed as error:  # the call itself will tell if the server is away
             log.info("the model was not asked", error=str(error))
-            return None, None
+            return None
