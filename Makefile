@@ -24,7 +24,7 @@ test: lint  ## lint, all tests, and one scenario on the embedded model
 	$(BIN)/pytest $(QUICK:%=--ignore=%)
 	$(BIN)/pytest -m model
 # These mostly compute. The others start ponderd as a whole and kill parts of it, one at a time.
-QUICK := tests/channels tests/workers tests/daemon/test_thinking_commands.py
+QUICK := tests/channels tests/workers tests/daemon/commands/test_thinking.py
 
 benchmark: $(DEV_STAMP)  ## measure speed (docs/benchmarks.md)
 	$(BIN)/pytest -m benchmark -s
@@ -40,8 +40,8 @@ lock:  ## pin requirements anew from pyproject.toml (needs uv)
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 clean:  ## remove .venv and caches; data and the model file stay
-	rm -rf .venv .venv-vllm build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	find channels workers daemon tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv .venv-vllm build src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find channels workers daemon src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEV_STAMP): $(STAMP) requirements-dev.txt
 	@echo "installing the tools of the developers into .venv"

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Protocol
 
-from channels.message import Accepted, Decided, Reaction, Reply, Trigger, Verdict
+from ponderd.channels.message import Accepted, Decided, Reaction, Reply, Trigger, Verdict
 
 Accept = Callable[[Trigger], Awaitable[Accepted]]
 """Stores a trigger durably and returns; a channel acknowledges to its sender only afterwards.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlencode
 
-from channels.errors import Unauthenticated
-from channels.signature import is_prompt_mark, prompt_mark
+from ponderd.channels.errors import Unauthenticated
+from ponderd.channels.signature import is_prompt_mark, prompt_mark
 
 
 def approval_link(base_url: str, secret: bytes, prompt_id: str, principal: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from channels.channel import Channel
-from channels.email_out import EmailChannel
-from channels.settings import ChannelSettings
-from channels.slack_send import SlackChannel
-from channels.terminal import HeldChannel
-from channels.webhook import WebhookChannel
+from ponderd.channels.channel import Channel
+from ponderd.channels.kept import HeldChannel
+from ponderd.channels.mail.send import EmailChannel
+from ponderd.channels.settings import ChannelSettings
+from ponderd.channels.slack.send import SlackChannel
+from ponderd.channels.webhook.send import WebhookChannel
 
 
 def outbound_channels(settings: ChannelSettings) -> dict[str, Channel]:

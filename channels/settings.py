@@ -98,7 +98,7 @@ class ChannelSettings(PonderdSettings):
     @classmethod
     def _webhook_secret_is_standard(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            from channels.signature import standard_key
+            from ponderd.channels.signature import standard_key
 
             standard_key(value.get_secret_value())
         return value

@@ -12,7 +12,7 @@ import hmac
 import re
 from collections.abc import Mapping
 
-from channels.errors import Unauthenticated
+from ponderd.channels.errors import Unauthenticated
 
 WINDOW = 300.0
 """Seconds that a signed timestamp may lie in the past or in the future."""

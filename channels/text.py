@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Sequence
 
 # C0 and C1 controls except tab and newline, and lone surrogates, which no UTF-8 can carry.
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -20,107 +18,6 @@ def one_line(text: str, limit: int = 200) -> str:
     return " ".join(clean(text).split())[:limit]
 
 
-# The line above a quoted mail, in the languages of the common mail programs. It is wrapped over
-# up to three lines, and matched only from the start of a line and over a bounded length, so that
-# the time is linear in the text whatever it contains.
-_INTRODUCTION = re.compile(
-    r"(?:On\b.{4,400}?\bwrote|Am\b.{4,400}?\bschrieb(?:\b.{1,200}?)?"
-    r"|Le\b.{4,400}?\ba écrit|El\b.{4,400}?\bescribió)\s?:$",
-    re.IGNORECASE,
-)
-_SEPARATOR = re.compile(
-    r"-{3,} ?(?:Original Message|Ursprüngliche Nachricht|Message d'origine|Mensaje original)"
-    r" ?-{3,}$|_{30,}$",
-    re.IGNORECASE,
-)
-_FROM = re.compile(r"\*?(?:From|Von|De) ?:", re.IGNORECASE)
-_SENT = re.compile(
-    r"\*?(?:Sent|Date|To|Gesendet|Datum|An|Envoyé|À|Enviado|Fecha|Para) ?:", re.IGNORECASE
-)
-
-
-def latest_reply(text: str) -> str:
-    """What the writer of a mail added: `text` without the quoted history.
-
-    Keeps everything when nothing else would remain.
-    """
-    lines = text.splitlines()
-    kept: list[str] = []
-    position = 0
-    while position < len(lines):
-        line = lines[position].strip()
-        introduction = _introduction_lines(lines, position)
-        if introduction:
-            position += introduction
-            rest = (lines[index] for index in range(position, len(lines)))
-            following = next((entry for entry in rest if entry.strip()), "")
-            if not following.startswith(">"):
-                break  # everything below is the quoted mail
-        elif _SEPARATOR.match(line) or _is_header_block(lines, position):
-            break
-        else:
-            if not line.startswith(">"):
-                kept.append(lines[position])
-            position += 1
-    return "\n".join(kept).strip() or text.strip()
-
-
-def _introduction_lines(lines: Sequence[str], position: int) -> int:
-    """How many lines from `position` on introduce a quotation; 0 for none."""
-    if not lines[position].lstrip()[:3].casefold().startswith(("on", "am", "le", "el")):
-        return 0
-    for count in (1, 2, 3):
-        wrapped = lines[position : position + count]
-        if wrapped[-1].rstrip().endswith(":"):
-            joined = " ".join(line.strip() for line in wrapped)
-            if len(joined) < 700 and _INTRODUCTION.match(joined):
-                return count
-    return 0
-
-
-def _is_header_block(lines: Sequence[str], position: int) -> bool:
-    """Outlook repeats the header of the quoted mail: From, then Sent or To close below."""
-    return bool(_FROM.match(lines[position].strip())) and any(
-        _SENT.match(line.strip()) for line in lines[position + 1 : position + 4]
-    )
-
-
-_TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)|<[!?]")
-_HIDDEN = ("script", "style", "title")
-_BLOCKS = ("br", "p", "div", "li", "tr", "blockquote", "pre", "h1", "h2", "h3", "h4")
-
-
-def text_of_html(source: str) -> str:
-    """What a person would read of an HTML mail.
-
-    The time is linear in the source; the parsers of the standard library and of bs4 take minutes
-    over some mails of 200 KB.
-    """
-    folded = source.lower() if len(source.lower()) == len(source) else source
-    pieces: list[str] = []
-    position = 0
-    while position < len(source):
-        start = source.find("<", position)
-        tag = _TAG.match(source, start) if start >= 0 else None
-        if tag is None:  # text up to the end, or up to and with a < that begins no tag
-            stop = start + 1 if start >= 0 else len(source)
-            pieces.append(" ".join(source[position:stop].split("\n")))
-            position = stop
-            continue
-        pieces.append(" ".join(source[position:start].split("\n")))
-        name = (tag[1] or "").lower()
-        closing = "-->" if source.startswith("<!--", start) else ">"
-        if name in _HIDDEN and not source.startswith("/", start + 1):
-            closing = f"</{name}"
-        elif name in _BLOCKS:
-            pieces.append("\n")
-        end = folded.find(closing, tag.end())
-        if end < 0:
-            break
-        position = end + (0 if closing.startswith("</") else len(closing))
-    try:
-        text = html.unescape("".join(pieces))
-    except ValueError:  # a character reference with thousands of digits
-        text = "".join(pieces)
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))
+def storable(result: object) -> str:
+    """Names of files, for example, may hold what no UTF-8 can."""
+    return str(result).encode("utf-8", "replace").decode()

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from channels.errors import PonderdError, StartupFailed, Unauthenticated, Unavailable
-from channels.text import one_line
-from daemon.commands import runs, thinking
-from daemon.commands.approvals import approvals
-from daemon.commands.replay import replay
-from daemon.commands.terminal import Json, coloured, complain, emit_json, say
+from ponderd.channels.errors import PonderdError, StartupFailed, Unauthenticated, Unavailable
+from ponderd.channels.text import one_line
+from ponderd.daemon.commands import runs, thinking
+from ponderd.daemon.commands.approvals import approvals
+from ponderd.daemon.commands.replay import replay
+from ponderd.daemon.commands.terminal import Json, coloured, complain, emit_json, say
 
 if TYPE_CHECKING:
-    from daemon.configuration import Configuration
+    from ponderd.daemon.configuration import Configuration
 
 EXIT_CODES = """\b
 Exit codes:
@@ -71,7 +71,7 @@ def _exit_code(error: PonderdError) -> int:
 def up(as_json: Json = False) -> None:
     """Run everything on this machine. Embedded parts serve where none are configured."""
     configuration = _load()
-    from daemon.up import run_up
+    from ponderd.daemon.local.up import run_up
 
     code = run_up(
         configuration.channels, configuration.workers, configuration.daemon, as_json=as_json
@@ -83,7 +83,7 @@ def up(as_json: Json = False) -> None:
 def serve(as_json: LogsAsJson = False) -> None:
     """Run the daemon: HTTP, mail and Slack. Needs PONDERD_REDIS_URL and an API token."""
     configuration = _load_process("ponderd serve", as_json, "redis_url", "api_token")
-    from daemon.server import serve as run
+    from ponderd.daemon.api.server import serve as run
 
     raise typer.Exit(run(configuration.channels, configuration.workers, configuration.daemon))
 
@@ -92,7 +92,7 @@ def serve(as_json: LogsAsJson = False) -> None:
 def work(as_json: LogsAsJson = False) -> None:
     """Run one worker. Needs PONDERD_REDIS_URL and PONDERD_MODEL_URL."""
     configuration = _load_process("ponderd work", as_json, "redis_url", "model_url")
-    from workers.tasks import work as run
+    from ponderd.workers.execution.tasks import work as run
 
     raise typer.Exit(run(configuration.workers, configuration.channels))
 
@@ -107,7 +107,7 @@ def chat(
     Ends with /quit, Ctrl-D or the end of the input. With --json: one run per line, after each
     message.
     """
-    from daemon.commands.chat import run_chat
+    from ponderd.daemon.commands.chat import run_chat
 
     raise typer.Exit(run_chat(runs.connect(), agent, as_json=as_json))
 
@@ -126,7 +126,7 @@ def launch(
     as_json: Json = False,
 ) -> None:
     """Write to an agent and print its answer."""
-    from daemon.commands.outcome import report
+    from ponderd.daemon.commands.outcome import report
 
     api = runs.connect()
     view = api.launch(
@@ -144,7 +144,7 @@ def settings(
 ) -> None:
     """Show all settings. Their values (secrets masked), where they come from, what they mean."""
     if env:
-        from daemon.configuration import env_example
+        from ponderd.daemon.configuration import env_example
 
         print(env_example(), end="")
         return
@@ -174,7 +174,7 @@ def settings(
 @app.command(epilog="Example: ponderd doctor")
 def doctor(as_json: Json = False) -> None:
     """Check all that ponderd needs, and say what to do. Exit code 1 if something fails."""
-    from daemon.doctor import examine
+    from ponderd.daemon.commands.doctor import examine
 
     checks = examine()
     healthy = all(check.level != "fail" for check in checks)
@@ -203,7 +203,7 @@ def version(as_json: Json = False) -> None:
 
 
 def _load(**overrides: str) -> Configuration:
-    from daemon import configuration
+    from ponderd.daemon import configuration
 
     loaded = configuration.load(**overrides)
     for warning in loaded.warnings:
@@ -214,7 +214,7 @@ def _load(**overrides: str) -> Configuration:
 def _load_process(command: str, as_json: bool, *needed: str) -> Configuration:
     configuration = _load(log_format="json") if as_json else _load()
     configuration.require(command, *needed)
-    from workers.logs import configure_logs
+    from ponderd.daemon.logs import configure_logs
 
     configure_logs(configuration.workers.log_level, configuration.workers.log_format)
     return configuration

@@ -12,11 +12,11 @@ from typing import Any, Literal, TypeVar
 from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
 
-from channels.errors import StartupFailed
-from channels.settings import ChannelSettings, PonderdSettings
-from daemon import secrets
-from daemon.settings import DaemonSettings
-from workers.settings import WorkerSettings
+from ponderd.channels.errors import StartupFailed
+from ponderd.channels.settings import ChannelSettings, PonderdSettings
+from ponderd.daemon import secrets
+from ponderd.daemon.settings import DaemonSettings
+from ponderd.workers.settings import WorkerSettings
 
 PREFIX = "PONDERD_"
 Source = Literal["environment", "data folder", "default"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import structlog
 
-from channels.message import Accepted, Trigger
-from daemon.routing import Routes
-from workers.runs import Runs
+from ponderd.channels.message import Accepted, Trigger
+from ponderd.daemon.routing import Routes
+from ponderd.workers.control.runs import Runs
 
 log = structlog.get_logger(__name__)
 
@@ -17,7 +17,7 @@ class Dispatcher:
         self._routes = routes
 
     async def accept(self, trigger: Trigger) -> Accepted:
-        """Store a trigger; it is safe when this returns. Implements `channels.channel.Accept`."""
+        """Store a trigger; it is safe when this returns. Implements `channel.Accept`."""
         accepted = await self._runs.accept(self._routes.agent_for(trigger), trigger)
         log.info(
             "duplicate trigger" if accepted.duplicate else "trigger accepted",

@@ -1,5 +1,5 @@
 """Which agent answers a trigger, as ponderd.toml says. Pure, but for reading the file. Its tables
-`[agents]` and `[thinking]` are the business of workers/agent_config.py.
+`[agents]` and `[thinking]` are the business of workers/agents/config.py.
 
 [slack]
 agent = "assistant"                  # app mentions and direct messages
@@ -24,10 +24,10 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
 
-from channels.errors import NotFound, StartupFailed
-from channels.message import Frozen, Trigger
-from channels.webhook import WebhookRoute
-from workers.agent_config import read_toml, wrong_entry
+from ponderd.channels.errors import NotFound, StartupFailed
+from ponderd.channels.message import Frozen, Trigger
+from ponderd.channels.webhook.receive import WebhookRoute
+from ponderd.workers.agents.config import read_toml, wrong_entry
 
 DEFAULT_AGENT = "assistant"
 DEFAULT_SOURCE = WebhookRoute(
@@ -98,7 +98,7 @@ def load_routes(
     if path is None:
         return Routes.model_validate({"webhooks": {}})
     data = read_toml(path)
-    for table in ("agents", "thinking"):  # workers.agent_config reads these
+    for table in ("agents", "thinking"):  # ponderd.workers.agents.config reads these
         data.pop(table, None)
     try:
         routes = Routes.model_validate({"webhooks": {}, **_with_secrets(data, path, environ)})

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from channels.errors import StartupFailed
-from channels.message import Frozen
+from ponderd.channels.errors import StartupFailed
+from ponderd.channels.message import Frozen
 
 
 class Secrets(Frozen):

@@ -7,7 +7,7 @@ from pathlib import Path
 import platformdirs
 from pydantic import Field, SecretStr
 
-from channels.settings import PonderdSettings
+from ponderd.channels.settings import PonderdSettings
 
 
 class DaemonSettings(PonderdSettings):

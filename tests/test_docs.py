@@ -17,23 +17,23 @@ import pytest
 import typer
 from pydantic import SecretStr
 
-from channels.settings import ChannelSettings
-from channels.signature import sign_standard, standard_key
-from daemon.cli import app
-from daemon.configuration import describe
-from daemon.dispatcher import Dispatcher
-from daemon.health import families, health_routes
-from daemon.routing import load_routes
-from daemon.server import create_app
-from daemon.settings import DaemonSettings
-from daemon.thinking_api import thinking_routes
+from ponderd.channels.settings import ChannelSettings
+from ponderd.channels.signature import sign_standard, standard_key
+from ponderd.daemon.api.health import families, health_routes
+from ponderd.daemon.api.server import create_app
+from ponderd.daemon.api.thinking import thinking_routes
+from ponderd.daemon.cli import app
+from ponderd.daemon.configuration import describe
+from ponderd.daemon.dispatcher import Dispatcher
+from ponderd.daemon.routing import load_routes
+from ponderd.daemon.settings import DaemonSettings
+from ponderd.workers.agents.discovery import discover
+from ponderd.workers.control.runs import Runs
+from ponderd.workers.execution.pokes import Poker
+from ponderd.workers.store.contract import Gauges
+from ponderd.workers.store.memory_store import MemoryStore
 from tests.services.model_server import Line, ScriptedModel
 from tests.services.stack import API_TOKEN, WEBHOOK_SECRET, Client, Stack, running
-from workers.app import Poker
-from workers.discovery import discover
-from workers.memory_store import MemoryStore
-from workers.runs import Runs
-from workers.store import Gauges
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

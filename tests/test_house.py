@@ -9,19 +9,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("channels", "workers", "daemon")
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-@pytest.mark.parametrize("package", PACKAGES)
-def test_the_packages_that_are_imported_are_ours(package: str) -> None:
-    """python-daemon and Django Channels install packages of the same names."""
-    found = importlib.import_module(package).__file__
-    assert found is not None
-    assert Path(found).parent == ROOT / package
+def test_the_import_package_is_this_checkout() -> None:
+    for package in PACKAGES:
+        found = importlib.import_module(f"ponderd.{package}").__file__
+        assert found is not None
+        assert Path(found).resolve().parent == ROOT / package
 
 
 def test_modules_stay_under_400_lines() -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from channels.settings import CommaList, PonderdSettings
-from workers.redis_client import is_cluster
+from ponderd.channels.settings import CommaList, PonderdSettings
 
 
 class WorkerSettings(PonderdSettings):
@@ -140,3 +139,7 @@ class WorkerSettings(PonderdSettings):
             if not Path(folder).expanduser().is_dir():
                 raise ValueError(f"{folder} is not a folder")
         return value
+
+
+def is_cluster(url: str) -> bool:
+    return url.partition("://")[0].endswith("+cluster")

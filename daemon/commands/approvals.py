@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from channels.text import one_line
-from daemon.commands.runs import connect, local_time
-from daemon.commands.terminal import Json, coloured, emit_json, hint, say
+from ponderd.channels.text import one_line
+from ponderd.daemon.commands.runs import connect, local_time
+from ponderd.daemon.commands.terminal import Json, coloured, emit_json, hint, say
 
 
 def approvals(as_json: Json = False) -> None:

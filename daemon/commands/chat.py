@@ -7,11 +7,11 @@ import secrets
 import sys
 from collections.abc import Iterator
 
-from channels.errors import Conflict, Forbidden, Malformed, TooLarge, Unavailable
-from daemon.api_client import Api
-from daemon.commands.outcome import Outcome, await_outcome, exit_code, explain
-from daemon.commands.runs import decide_or_tell, me
-from daemon.commands.terminal import coloured, complain, emit_json, hint, say, thinking
+from ponderd.channels.errors import Conflict, Forbidden, Malformed, TooLarge, Unavailable
+from ponderd.daemon.commands.api_client import Api
+from ponderd.daemon.commands.outcome import Outcome, await_outcome, exit_code, explain
+from ponderd.daemon.commands.runs import decide_or_tell, me
+from ponderd.daemon.commands.terminal import coloured, complain, emit_json, hint, say, thinking
 
 
 def run_chat(api: Api, agent: str, *, as_json: bool) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from channels.errors import Unavailable
-from daemon.api_client import Api, View
-from daemon.commands.terminal import Note, complain, emit_json, hint, say, thinking
+from ponderd.channels.errors import Unavailable
+from ponderd.daemon.commands.api_client import Api, View
+from ponderd.daemon.commands.terminal import Note, complain, emit_json, hint, say, thinking
 
 WAITS_FOR_A_HUMAN = 3
 _GOES_ON = {

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, assert_never
 
 import typer
 
-from channels.errors import NotFound, PonderdError, StartupFailed
-from channels.text import one_line
-from daemon.commands.runs import RunId, connect
-from daemon.commands.terminal import Json, coloured, emit_json, hint, progress
+from ponderd.channels.errors import NotFound, PonderdError, StartupFailed
+from ponderd.channels.text import one_line
+from ponderd.daemon.commands.runs import RunId, connect
+from ponderd.daemon.commands.terminal import Json, coloured, emit_json, hint, progress
 
 if TYPE_CHECKING:
-    from workers.agent import Agent
-    from workers.answers import Rejected
-    from workers.events import Choice, Event
-    from workers.replay import Replayed
-    from workers.settings import WorkerSettings
+    from ponderd.workers.agents.actions import Rejected
+    from ponderd.workers.agents.agent import Agent
+    from ponderd.workers.control.replay import Replayed
+    from ponderd.workers.run.events import Choice, Event
+    from ponderd.workers.settings import WorkerSettings
 
 CALLS = ("model_answered", "model_rejected", "model_doubted")
 
@@ -40,8 +40,8 @@ def replay(
 
     Nothing else happens: no tool is called, nobody is told. With --json: one call per line.
     """
-    from daemon import configuration
-    from workers.discovery import discover, load
+    from ponderd.daemon import configuration
+    from ponderd.workers.agents.discovery import discover, load
 
     given = {"model": model, "model_url": model_url}
     settings = configuration.load(**{k: v for k, v in given.items() if v is not None}).workers
@@ -61,9 +61,9 @@ def replay(
 async def _replay(
     events: Sequence[Event], agent: Agent, settings: WorkerSettings, as_json: bool
 ) -> None:
-    from workers.agent_config import load_family
-    from workers.llm.connect import connect as connect_model
-    from workers.replay import replay as replayed
+    from ponderd.workers.agents.config import load_family
+    from ponderd.workers.control.replay import replay as replayed
+    from ponderd.workers.llm.connect import connect as connect_model
 
     model = connect_model(settings, load_family(settings.config_file))
     done: list[Replayed] = []
@@ -88,7 +88,7 @@ async def _replay(
 def _decoded(log: list[dict[str, Any]]) -> list[Event]:
     from pydantic import ValidationError
 
-    from workers.events import decode
+    from ponderd.workers.run.events import decode
 
     try:
         return [
@@ -108,8 +108,8 @@ def _line(call: Replayed) -> str:
 
 
 def _shown(choice: Choice | Rejected) -> str:
-    from workers.answers import Rejected
-    from workers.events import Answer, Question, ToolCall
+    from ponderd.workers.agents.actions import Rejected
+    from ponderd.workers.run.events import Answer, Question, ToolCall
 
     match choice:
         case ToolCall(tool=tool, arguments=arguments):
@@ -125,7 +125,7 @@ def _shown(choice: Choice | Rejected) -> str:
 
 
 def _as_json(call: Replayed) -> dict[str, Any]:
-    from workers.answers import Rejected
+    from ponderd.workers.agents.actions import Rejected
 
     def choice(found: Choice | Rejected) -> dict[str, Any]:
         if isinstance(found, Rejected):

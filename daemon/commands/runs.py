@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from channels.text import one_line
-from channels.verdict import read_verdict
-from daemon.api_client import Api, View
-from daemon.commands.outcome import exit_code, report
-from daemon.commands.terminal import Json, coloured, complain, emit_json, say
+from ponderd.channels.text import one_line
+from ponderd.channels.yes_no import read_verdict
+from ponderd.daemon.commands.api_client import Api, View
+from ponderd.daemon.commands.outcome import exit_code, report
+from ponderd.daemon.commands.terminal import Json, coloured, complain, emit_json, say
 
 app = typer.Typer(help="Look at runs and steer them.", no_args_is_help=True)
 
@@ -39,7 +39,7 @@ _GISTS = (
 
 def connect() -> Api:
     """The daemon that the settings name."""
-    from daemon import configuration
+    from ponderd.daemon import configuration
 
     return Api(configuration.load().daemon)
 

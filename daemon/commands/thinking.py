@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from channels.errors import PonderdError
-from daemon.commands.runs import connect
-from daemon.commands.terminal import Json, emit_json, hint, say
+from ponderd.channels.errors import PonderdError
+from ponderd.daemon.commands.runs import connect
+from ponderd.daemon.commands.terminal import Json, emit_json, hint, say
 
 if TYPE_CHECKING:
-    from daemon.api_client import Api
-    from workers.thinking.arms import Arms
-    from workers.thinking.ledger import Told
+    from ponderd.daemon.commands.api_client import Api
+    from ponderd.workers.agents.arms import Arms
+    from ponderd.workers.thinking.ledger import Told
 
 app = typer.Typer(
     help="What thinking bought, and how hard to think from now on.", no_args_is_help=True
@@ -40,8 +40,8 @@ def report(
     Quality is the mean reward: of approvals, edits, denials, repeated questions, tool errors,
     thumbs and judges. What other policies would have brought is estimated (doubly robust).
     """
-    from daemon.commands.thinking_pages import draw_report, print_report
-    from workers.evaluation import report as reports
+    from ponderd.daemon.commands.thinking_pages import draw_report, print_report
+    from ponderd.workers.evaluation.from_ledger import report as reports
 
     told, arms = _told(agent, since)
     found = reports.report(told, arms, _price(connect()))
@@ -83,8 +83,8 @@ def tune(
         raise typer.BadParameter("give --budget or --keep-quality, not both")
     if automatic and (budget is not None or keep_quality is not None):
         raise typer.BadParameter("--automatic chooses by itself: no --budget, no --keep-quality")
-    from daemon.commands.thinking_pages import print_change
-    from workers.evaluation.tuning import choose
+    from ponderd.daemon.commands.thinking_pages import print_change
+    from ponderd.workers.evaluation.from_ledger.tuning import choose
 
     api = connect()
     if automatic:
@@ -167,8 +167,8 @@ def evaluate(
     Offline on a table of outcomes, cross-validated by task; or, with --live, on a running model,
     where such a table is written first. --json: policy name -> accuracy, tokens, think_rate, ci.
     """
-    from daemon.commands import thinking_evaluate as commands
-    from workers.evaluation.evaluate import Goal
+    from ponderd.daemon.commands import thinking_evaluate as commands
+    from ponderd.workers.evaluation.from_table.evaluate import Goal
 
     if (table is None) == (live is None):
         raise typer.BadParameter("give a TABLE.csv, or --live SET.jsonl")
@@ -210,10 +210,10 @@ def export(
     """Write runs as rows to train a model with, one JSON object a line, with or without --json.
 
     sft: conversations in AdaCoT's form, with an empty think block where none was needed.
-    rl: answers with AdaCoT's reward and AdaptThink's advantage (workers.thinking.rewards has the
-    functions for TRL and verl).
+    rl: answers with AdaCoT's reward and AdaptThink's advantage (the functions
+    for TRL and verl are in ponderd.workers.thinking.rewards).
     """
-    from daemon.commands.thinking_export import export as write
+    from ponderd.daemon.commands.thinking_export import export as write
 
     told, _ = _told(agent, since)
     count = write(connect(), told, form)
@@ -225,8 +225,8 @@ def _told(agent: str | None, since: str | None) -> tuple[list[Told], Arms]:
     `PonderdError` if there is none."""
     import json
 
-    from workers.evaluation.report import arms_of
-    from workers.thinking.ledger import Ledger
+    from ponderd.workers.evaluation.from_ledger.report import arms_of
+    from ponderd.workers.thinking.ledger import Ledger
 
     now = time.time()
     begin = 0.0 if since is None else moment(since, now)
@@ -263,7 +263,7 @@ def moment(text: str, now: float) -> float:
     """Unix seconds of "7d" before now, or of a date. Raises `typer.BadParameter`."""
     from pydantic import TypeAdapter, ValidationError
 
-    from workers.policies import Seconds
+    from ponderd.workers.agents.policies import Seconds
 
     if not (text.isdecimal() and len(text) == len("20261101")):  # a date, no number of seconds
         try:

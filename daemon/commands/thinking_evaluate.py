@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from channels.errors import Malformed, PonderdError, StartupFailed
-from daemon.commands.terminal import hint, progress, say
-from daemon.commands.thinking_pages import print_columns
+from ponderd.channels.errors import Malformed, PonderdError, StartupFailed
+from ponderd.daemon.commands.terminal import hint, progress, say
+from ponderd.daemon.commands.thinking_pages import print_columns
 
 if TYPE_CHECKING:
-    from workers.evaluation.cascade import Verifier
-    from workers.evaluation.evaluate import Goal
-    from workers.evaluation.questions import Question
-    from workers.evaluation.references import Evaluation
-    from workers.llm.client import ModelClient
-    from workers.thinking.arms import Arms
+    from ponderd.workers.agents.arms import Arms
+    from ponderd.workers.evaluation.from_table.cascade import Verifier
+    from ponderd.workers.evaluation.from_table.evaluate import Goal
+    from ponderd.workers.evaluation.from_table.references import Evaluation
+    from ponderd.workers.evaluation.live.questions import Question
+    from ponderd.workers.llm.client import ModelClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ class Options:
 
 
 def offline(path: Path, verifier: Verifier, seed: int, goal: Goal) -> Evaluation:
-    from workers.evaluation.references import evaluate
-    from workers.evaluation.table import read_rows, tabulate
+    from ponderd.workers.evaluation.from_table.references import evaluate
+    from ponderd.workers.evaluation.from_table.table import read_rows, tabulate
 
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -55,10 +55,10 @@ def offline(path: Path, verifier: Verifier, seed: int, goal: Goal) -> Evaluation
 
 
 def live(path: Path, out: Path, options: Options) -> Evaluation:
-    from daemon import configuration
-    from workers.agent_config import load_family
-    from workers.evaluation.questions import read_questions
-    from workers.llm.connect import connect
+    from ponderd.daemon import configuration
+    from ponderd.workers.agents.config import load_family
+    from ponderd.workers.evaluation.live.questions import read_questions
+    from ponderd.workers.llm.connect import connect
 
     settings = configuration.load().workers
     if settings.model_url is None:
@@ -94,10 +94,10 @@ def live(path: Path, out: Path, options: Options) -> Evaluation:
 async def _live(
     client: ModelClient, questions: Sequence[Question], out: Path, options: Options
 ) -> Evaluation:
-    from workers.evaluation import live as runs
-    from workers.evaluation.references import beside
-    from workers.evaluation.table import read_rows, tabulate
-    from workers.llm.canary import problems
+    from ponderd.workers.evaluation.from_table.references import beside
+    from ponderd.workers.evaluation.from_table.table import read_rows, tabulate
+    from ponderd.workers.evaluation.live import measure as runs
+    from ponderd.workers.llm.canary import problems
 
     arms = chosen_arms(await client.arms(), options.arms)
     for able in (await client.examine()).values():  # as a worker does
@@ -133,7 +133,7 @@ async def _live(
 
 def chosen_arms(arms: Arms, wanted: str | None) -> Arms:
     """By their names; a number is an arm with that budget. Raises `StartupFailed`."""
-    from workers.thinking.arms import Arm, find
+    from ponderd.workers.agents.arms import Arm, find
 
     if wanted is None:
         return arms
@@ -203,7 +203,7 @@ def print_table(evaluation: Evaluation) -> None:
 
 
 def draw(path: Path, evaluation: Evaluation) -> None:
-    from workers.evaluation.plot import Mark, draw_front
+    from ponderd.workers.evaluation.plot import Mark, draw_front
 
     marks = {
         name: Mark(summary.tokens, summary.accuracy, *summary.ci)

@@ -6,18 +6,18 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from channels.errors import NotFound
-from daemon.api_client import Api
-from daemon.commands.terminal import emit_json, hint, progress
+from ponderd.channels.errors import NotFound
+from ponderd.daemon.commands.api_client import Api
+from ponderd.daemon.commands.terminal import emit_json, hint, progress
 
 if TYPE_CHECKING:
-    from workers.evaluation.export import Format, Said
-    from workers.thinking.ledger import Told
+    from ponderd.workers.evaluation.from_ledger.export import Format, Said
+    from ponderd.workers.thinking.ledger import Told
 
 
 def export(api: Api, told: Sequence[Told], form: Format) -> int:
     """Write the rows to stdout; returns how many. Runs that are gone are passed over."""
-    from workers.evaluation.export import reference_rewards, rows
+    from ponderd.workers.evaluation.from_ledger.export import reference_rewards, rows
 
     references = reference_rewards(told)
     count, gone = 0, 0
@@ -39,7 +39,7 @@ def export(api: Api, told: Sequence[Told], form: Format) -> int:
 
 def _of(api: Api, told: Told) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the model answered in each call of an episode, and what it was asked."""
-    from workers.events import ModelAnswered, ModelRejected, decode
+    from ponderd.workers.run.events import ModelAnswered, ModelRejected, decode
 
     run_id = told.first.id.rpartition(":")[0]
     by_version = {event["version"]: event for event in api.events(run_id)}

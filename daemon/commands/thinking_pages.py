@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.commands.terminal import coloured, hint, say
+from ponderd.daemon.commands.terminal import coloured, hint, say
 
 if TYPE_CHECKING:
-    from workers.evaluation.report import Point, Report
-    from workers.evaluation.tuning import Change
+    from ponderd.workers.evaluation.from_ledger.report import Point, Report
+    from ponderd.workers.evaluation.from_ledger.tuning import Change
 
 
 def print_report(report: Report) -> None:
@@ -70,7 +70,7 @@ def print_change(change: Change) -> None:
 
 
 def draw_report(path: Path, report: Report) -> None:
-    from workers.evaluation.plot import Mark, draw_front
+    from ponderd.workers.evaluation.plot import Mark, draw_front
 
     marks = {
         point.name: Mark(point.tokens, point.reward, point.low, point.high)

@@ -11,7 +11,7 @@ import time
 import aiohttp
 import redis.asyncio as redis
 
-from channels.signature import sign_standard, standard_key
+from ponderd.channels.signature import sign_standard, standard_key
 from tests.benchmarks import bare
 from tests.benchmarks.parts import Bench, ask_model, bench
 from tests.benchmarks.report import Figure, Figures, median, percentile

@@ -21,16 +21,16 @@ import aiohttp
 import psutil
 from celery import Celery
 
-from channels.message import Trigger
+from ponderd.channels.message import Trigger
+from ponderd.workers.agents.discovery import discover
+from ponderd.workers.control.runs import Runs
+from ponderd.workers.execution.pokes import Poker
+from ponderd.workers.store.redis_store import RedisStore, connect
 from tests.benchmarks import bare
 from tests.services.eventually import eventually
 from tests.services.ports import free_port
 from tests.services.stack import Stack
 from tests.services.state_server import StateServer
-from workers.app import Poker
-from workers.discovery import discover
-from workers.redis_store import RedisStore, connect
-from workers.runs import Runs
 
 AGENTS = Path(__file__).parent / "agents"
 

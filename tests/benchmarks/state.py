@@ -10,10 +10,16 @@ from collections.abc import Awaitable, Callable
 
 import redis.asyncio as redis
 
+from ponderd.workers.store.contract import (
+    Committed,
+    NewMessage,
+    Projection,
+    conversation_key,
+    new_run_id,
+)
+from ponderd.workers.store.redis_store import RedisStore, connect
 from tests.benchmarks.parts import bench
 from tests.benchmarks.report import Figure, Figures, median
-from workers.redis_store import RedisStore, connect
-from workers.store import Committed, NewMessage, Projection, conversation_key, new_run_id
 
 ROUNDS = 3
 RUNS = 500

@@ -22,9 +22,9 @@ from typing import Any, ClassVar
 import psutil
 import redis.asyncio as redis
 
+from ponderd.workers.control.runs import Runs
 from tests.benchmarks import bare, copies, postgres
 from tests.benchmarks.parts import Bench, Process, bench, trigger
-from workers.runs import Runs
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from workers.evaluation.table import COLUMNS, Row
+from ponderd.workers.evaluation.from_table.table import COLUMNS, Row
 
 ARMS = {"nothink": "none", "think": "long", "think4k": "long", "high": "high"}
 """Only one model has been asked with `high`; it is left out where several are put together."""

@@ -22,14 +22,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from workers.evaluation.table import Row, read_rows
-from workers.evaluation.walk import AGENT, case_of
-from workers.thinking.arms import Arm, Arms
-from workers.thinking.beliefs import UNFADING, Beliefs, Episode, learn, price_of
-from workers.thinking.case import Allowance, Case
-from workers.thinking.criteria import Criteria, read
-from workers.thinking.pacer import AHEAD, DAY, THOUGHT, Account, allowance, released
-from workers.thinking.policy import AskTheModel, Policy, decide
+from ponderd.workers.agents.arms import Arm, Arms
+from ponderd.workers.evaluation.from_table.table import Row, read_rows
+from ponderd.workers.evaluation.live.walk import AGENT, case_of
+from ponderd.workers.thinking.beliefs import UNFADING, Beliefs, Episode, learn, price_of
+from ponderd.workers.thinking.case import Allowance, Case
+from ponderd.workers.thinking.criteria import Criteria, read
+from ponderd.workers.thinking.pacer import AHEAD, DAY, THOUGHT, Account, allowance, released
+from ponderd.workers.thinking.policy import AskTheModel, Policy, decide
 
 EVERY = 10
 """Calls after which a worker has read the ledger again; in reality it does so every two seconds."""
@@ -298,14 +298,14 @@ def _thought(
 
 def overhead(calls: int = 3000) -> dict[str, Any]:
     """Microseconds of what is done for each call besides asking the model."""
-    from workers import events as e
-    from workers.agents.assistant import agent
-    from workers.reducer import fold
-    from workers.thinking.arms import own_arms
-    from workers.thinking.case import case_of as case_of_run
-    from workers.thinking.ledger import encode
-    from workers.thinking.outcomes import entries_of
-    from workers.thinking.verify import doubt
+    from ponderd.workers.agents.arms import own_arms
+    from ponderd.workers.agents.shipped.assistant import agent
+    from ponderd.workers.run import events as e
+    from ponderd.workers.run.reduce import fold
+    from ponderd.workers.thinking.case import case_of as case_of_run
+    from ponderd.workers.thinking.ledger import encode
+    from ponderd.workers.thinking.outcomes import entries_of
+    from ponderd.workers.thinking.verify import doubt
 
     arms = own_arms(1024, 8192)
     text = "Anna has 3 boxes of 12 eggs, each costs 2 euros. How much is that in total? " * 3

@@ -12,19 +12,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from channels import email, slack, webhook
-from channels.errors import Refused, Unauthenticated
-from channels.mail_authentication import read_results
-from channels.mail_names import MailNames
-from channels.message import Ignored, Trigger, Verdict
-from channels.signature import (
+from ponderd.channels.errors import Refused, Unauthenticated
+from ponderd.channels.mail import receive as email
+from ponderd.channels.mail.authentication import read_results
+from ponderd.channels.mail.names import MailNames
+from ponderd.channels.message import Ignored, Trigger, Verdict
+from ponderd.channels.signature import (
     sign_standard,
     standard_key,
     verify_bearer,
     verify_github,
     verify_standard,
 )
-from channels.slack_click import parse_click
+from ponderd.channels.slack import receive as slack
+from ponderd.channels.slack.clicks import parse_click
+from ponderd.channels.webhook import receive as webhook
 from tests.services.slack_api import mention
 
 thorough = settings(

@@ -2,8 +2,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from channels.errors import Unauthenticated
-from channels.links import approval_link, check_link
+from ponderd.channels.errors import Unauthenticated
+from ponderd.channels.links import approval_link, check_link
 
 SECRET = b"a secret of the signer"
 ANN = "email:ann+ops@team.test"

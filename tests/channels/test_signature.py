@@ -4,8 +4,8 @@ import time
 import pytest
 import standardwebhooks
 
-from channels.errors import Unauthenticated
-from channels.signature import (
+from ponderd.channels.errors import Unauthenticated
+from ponderd.channels.signature import (
     reply_mark,
     sign_standard,
     standard_key,

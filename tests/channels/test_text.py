@@ -2,7 +2,8 @@ import time
 
 import pytest
 
-from channels.text import clean, latest_reply, one_line, text_of_html
+from ponderd.channels.mail.text import latest_reply, text_of_html
+from ponderd.channels.text import clean, one_line
 
 
 def test_what_cannot_be_stored_or_shown_is_removed() -> None:

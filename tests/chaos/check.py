@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ponderd.workers.control.views import view
+from ponderd.workers.run import events as e
+from ponderd.workers.run.reduce import fold
+from ponderd.workers.run.state import TERMINAL, Status
 from tests.chaos.receivers import Received
 from tests.chaos.senders import Conversation
-from workers import events as e
-from workers.reducer import fold
-from workers.run import TERMINAL, Status
-from workers.views import view
 
 REPEATABLE = ("keep",)
 """The agent's idempotent tools."""

@@ -12,11 +12,11 @@ from functools import partial
 import aiohttp
 import redis.asyncio as redis
 
+from ponderd.workers.store.contract import conversation_key, new_run_id, shard_of
 from tests.chaos.faults import Faults
 from tests.chaos.receivers import Visible
 from tests.chaos.senders import AGENT, Again, Conversation, Message, Refusal, Senders
 from tests.chaos.world import World
-from workers.store import conversation_key, new_run_id, shard_of
 
 OPEN = 40
 """Conversations at once."""

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import workers
+from ponderd.workers import store
 
-_LUA = Path(workers.__file__).parent / "lua"
+_LUA = Path(store.__file__).parent / "lua"
 _EVENT = re.compile(rb'"type":"(\w+)"')
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ponderd.workers.run import events as e
 from tests.chaos.check import Effect, Evidence, SeenRun, Violation, check, copies
 from tests.chaos.faults import Faults
 from tests.chaos.injector import Injector
@@ -20,7 +21,6 @@ from tests.chaos.load import Load
 from tests.chaos.senders import AGENT, Senders
 from tests.chaos.world import World, world
 from tests.services.stack import API_TOKEN
-from workers import events as e
 
 QUIET_SECONDS = 150.0
 """How long runs may take to come to rest once everything is healed: two failures of a delivery

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from channels.message import Address
+from ponderd.channels.message import Address
+from ponderd.workers.control.views import view
+from ponderd.workers.run import events as e
+from ponderd.workers.run.reduce import fold
 from tests.chaos.check import Effect, Evidence, SeenRun, check, copies
 from tests.chaos.receivers import Received, Visible
 from tests.chaos.senders import Conversation, Message
-from workers import events as e
-from workers.reducer import fold
-from workers.views import view
 
 RUN = "00-abc-1"
 CALL = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=0)

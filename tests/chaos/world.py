@@ -16,6 +16,7 @@ from pathlib import Path
 import aiohttp
 import redis.asyncio as redis
 
+from ponderd.workers.store.contract import SHARDS
 from tests.chaos.faults import Faults
 from tests.chaos.proxy import Proxy, Traps
 from tests.chaos.receivers import Callbacks, Received, Relay, Slack
@@ -24,7 +25,6 @@ from tests.services import slack_api
 from tests.services.model_server import Line, ScriptedModel
 from tests.services.stack import Stack
 from tests.services.state_server import PASSWORD, StateServer
-from workers.store import SHARDS
 
 LEASE = 1.5
 MODEL_TIMEOUT = 2.0

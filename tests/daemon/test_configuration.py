@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from channels.errors import StartupFailed
-from daemon import configuration, secrets
-from daemon.configuration import unknown
+from ponderd.channels.errors import StartupFailed
+from ponderd.daemon import configuration, secrets
+from ponderd.daemon.configuration import unknown
 
 Environment = pytest.MonkeyPatch
 

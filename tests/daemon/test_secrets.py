@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from channels.errors import StartupFailed
-from channels.signature import standard_key
-from daemon import secrets
+from ponderd.channels.errors import StartupFailed
+from ponderd.channels.signature import standard_key
+from ponderd.daemon import secrets
 
 
 def mode(path: Path) -> int:

@@ -15,11 +15,11 @@ import redis
 import typer
 import yaml
 
-from daemon.cli import app
-from daemon.configuration import describe, env_example
-from daemon.embedded.state_server import find_binary
+from ponderd.daemon.cli import app
+from ponderd.daemon.configuration import describe, env_example
+from ponderd.daemon.local.state_server import find_binary
+from ponderd.workers.execution.tasks import DRAIN_SECONDS
 from tests.services.ports import free_port
-from workers.tasks import DRAIN_SECONDS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

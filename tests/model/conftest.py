@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from rich.console import Console
 
-from daemon.embedded.model_file import QWEN, fetch
-from daemon.settings import DaemonSettings
+from ponderd.daemon.local.model_file import QWEN, fetch
+from ponderd.daemon.settings import DaemonSettings
+from ponderd.workers.llm.client import ModelClient
+from ponderd.workers.llm.connect import connect
+from ponderd.workers.settings import WorkerSettings
 from tests.services.ports import free_port
-from workers.llm.client import ModelClient
-from workers.llm.connect import connect
-from workers.settings import WorkerSettings
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def model_url() -> Iterator[str]:
         return
     file = fetch(QWEN, DaemonSettings().cache_dir, Console())
     port = free_port()
-    command = [sys.executable, "-m", "daemon.embedded.model_server"]
+    command = [sys.executable, "-m", "ponderd.daemon.local.model_server"]
     server = subprocess.Popen(
         [*command, "--model", str(file), "--port", str(port), "--parent", str(os.getpid())],
         stdout=subprocess.DEVNULL,

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from workers.agent import Agent, ToolContext
-from workers.answers import Rejected, interpret, schema
-from workers.context import render
-from workers.events import Answer, Decision, Question, ToolCall
-from workers.llm.client import Completion, ModelClient
-from workers.thinking.case import Case, kind_of
-from workers.thinking.criteria import read
-from workers.thinking.policy import RULES_ONLY, decide
-from workers.tool_calls import call_tool
-from workers.turns import Turn
+from ponderd.workers.agents.actions import Rejected, interpret, schema
+from ponderd.workers.agents.agent import Agent, ToolContext
+from ponderd.workers.context.render import render
+from ponderd.workers.execution.tool_call import call_tool
+from ponderd.workers.llm.client import Completion, ModelClient
+from ponderd.workers.run.events import Answer, Decision, Question, ToolCall
+from ponderd.workers.run.state import Turn
+from ponderd.workers.thinking.case import Case, kind_of
+from ponderd.workers.thinking.criteria import read
+from ponderd.workers.thinking.policy import RULES_ONLY, decide
 
 Choice = ToolCall | Answer | Question | Rejected
 

@@ -13,18 +13,18 @@ from collections.abc import Sequence
 import aiohttp
 import pytest
 
-from channels.errors import ModelFailed
+from ponderd.channels.errors import ModelFailed
+from ponderd.workers.agents.actions import Rejected, schema
+from ponderd.workers.agents.arms import own_arms
+from ponderd.workers.agents.discovery import discover
+from ponderd.workers.context.render import render
+from ponderd.workers.llm.canary import problems
+from ponderd.workers.llm.client import Options
+from ponderd.workers.llm.lean import NEEDS_THOUGHT
+from ponderd.workers.run.events import Decision, ToolCall
+from ponderd.workers.run.state import Turn
 from tests.model import cases
 from tests.model.conversation import Choice, Conversation
-from workers.answers import Rejected, schema
-from workers.context import render
-from workers.discovery import discover
-from workers.events import Decision, ToolCall
-from workers.llm.canary import problems
-from workers.llm.client import Options
-from workers.llm.lean import NEEDS_THOUGHT
-from workers.thinking.arms import own_arms
-from workers.turns import Turn
 
 AGENTS = discover([])
 MODEL = pytest.mark.model

@@ -14,18 +14,18 @@ from typing import Any
 import aiohttp
 import pytest
 
-from channels.errors import ModelFailed
+from ponderd.channels.errors import ModelFailed
+from ponderd.workers.agents.actions import Rejected, interpret, schema
+from ponderd.workers.agents.shipped.assistant import agent
+from ponderd.workers.context.render import render
+from ponderd.workers.llm.canary import problems
+from ponderd.workers.llm.client import Capabilities, Message, ModelClient, Options
+from ponderd.workers.llm.connect import connect
+from ponderd.workers.llm.lean import NEEDS_THOUGHT
+from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.state import Turn
+from ponderd.workers.settings import WorkerSettings
 from tests.services.vllm_cpu.server import FULL, VLLMServer, installed
-from workers.agents.assistant import agent
-from workers.answers import Rejected, interpret, schema
-from workers.choices import Decision
-from workers.context import render
-from workers.llm.canary import problems
-from workers.llm.client import Capabilities, Message, ModelClient, Options
-from workers.llm.connect import connect
-from workers.llm.lean import NEEDS_THOUGHT
-from workers.settings import WorkerSettings
-from workers.turns import Turn
 
 pytestmark = [
     pytest.mark.vllm,

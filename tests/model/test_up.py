@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from daemon.settings import DaemonSettings
+from ponderd.daemon.settings import DaemonSettings
 from tests.services.ports import free_port
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
 def up(environment: dict[str, str]) -> Iterator[dict[str, Any]]:
     """`ponderd up`, from its start to Ctrl-C; gives its panel."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "daemon.cli", "up", "--json"],
+        [sys.executable, "-m", "ponderd.daemon.cli", "up", "--json"],
         env=environment,
         stdout=subprocess.PIPE,
         start_new_session=True,

@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
+from ponderd.workers.context.render import NEW
 from tests.services.model_server import Line
-from workers.context import NEW
 
 
 def script(body: dict[str, Any]) -> Line:

@@ -30,7 +30,7 @@ TOOLS = '''
 import asyncio
 import uuid
 
-from workers.agent import Agent, ToolContext, tool
+from ponderd.workers.agents.agent import Agent, ToolContext, tool
 
 
 async def run(name: str, context: ToolContext) -> str:

@@ -244,7 +244,7 @@ async def write_yes_to_the_run(world: World, run_id: str) -> None:
 async def use_the_command_line(world: World, run_id: str) -> None:
     await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "daemon.cli", "runs", "answer", run_id, "yes"],
+        [sys.executable, "-m", "ponderd.daemon.cli", "runs", "answer", run_id, "yes"],
         env={**os.environ, **world.stack.settings},
         check=True,
         capture_output=True,
@@ -281,7 +281,7 @@ async def test_the_same_approval_can_be_answered_from_everywhere(
 async def test_the_terminal_asks_and_takes_the_answer(world: World) -> None:
     said = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "daemon.cli", "chat", "clerk"],
+        [sys.executable, "-m", "ponderd.daemon.cli", "chat", "clerk"],
         env={**os.environ, **world.stack.settings},
         input=f"{SPEND}\nyes\n".encode(),
         capture_output=True,

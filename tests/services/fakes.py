@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from channels.errors import DeliveryFailed, ModelFailed
-from channels.message import Reply
-from workers.events import Decision
-from workers.llm.client import Capabilities, Completion, Leaning, Message, Options
-from workers.thinking.arms import Arms, own_arms
+from ponderd.channels.errors import DeliveryFailed, ModelFailed
+from ponderd.channels.message import Reply
+from ponderd.workers.agents.arms import Arms, own_arms
+from ponderd.workers.llm.client import Capabilities, Completion, Leaning, Message, Options
+from ponderd.workers.run.events import Decision
 
 Line = Mapping[str, Any] | str | ModelFailed
 

@@ -19,7 +19,7 @@ from typing import Any, Self
 import uvloop
 from aiohttp import web
 
-from workers.llm.canary import QUESTION
+from ponderd.workers.llm.canary import QUESTION
 
 
 class Trap(enum.Flag):

@@ -8,11 +8,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from daemon.cli import main
-from workers import events, executor, leases, reducer, run_logs
-from workers.agent import Agent
-from workers.run import Run
-from workers.steps import CallModel, Record, Step
+from ponderd.daemon.cli import main
+from ponderd.workers.agents.agent import Agent
+from ponderd.workers.control import run_log as run_logs
+from ponderd.workers.execution import executor, leases
+from ponderd.workers.run import events
+from ponderd.workers.run import reduce as reducer
+from ponderd.workers.run.state import Run
+from ponderd.workers.steps.next_step import CallModel, Record, Step
 
 
 class RunCelebrated(events._Event):

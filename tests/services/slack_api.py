@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from aiohttp import WSMsgType, web
 from pydantic import SecretStr
 
-from channels.settings import ChannelSettings
+from ponderd.channels.settings import ChannelSettings
 
 SIGNING_SECRET = "slack signing secret"
 

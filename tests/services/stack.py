@@ -62,7 +62,7 @@ class Stack:
         name = name or command
         with (self.data_dir / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "daemon.cli", command, "--json"],
+                [sys.executable, "-m", "ponderd.daemon.cli", command, "--json"],
                 env={**os.environ, **self.settings},
                 stdout=log,
                 stderr=log,

@@ -11,7 +11,7 @@ from typing import Self
 
 import redis
 
-from daemon.embedded import state_server
+from ponderd.daemon.local import state_server
 from tests.services.ports import free_port
 
 PASSWORD = "secret"

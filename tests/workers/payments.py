@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ponderd.workers.agents.agent import Tool, tool
+from ponderd.workers.agents.policies import Approvals
+from ponderd.workers.run.state import Run, Status
 from tests.workers.world import REPLY, THREAD, World
-from workers.agent import Tool, tool
-from workers.policies import Approvals
-from workers.run import Run, Status
 
 ANN, BOB, EVE = "slack:u1", "email:bob@example.com", "slack:u9"
 PAY = {"action": "pay", "to": "zoe", "euro": 50}

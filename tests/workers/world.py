@@ -9,22 +9,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from channels.channel import Channel
-from channels.message import Address, Trigger
-from channels.terminal import HeldChannel
+from ponderd.channels.channel import Channel
+from ponderd.channels.kept import HeldChannel
+from ponderd.channels.message import Address, Trigger
+from ponderd.workers.agents.agent import Agent, tool
+from ponderd.workers.control.runs import Runs
+from ponderd.workers.control.views import ApprovalView
+from ponderd.workers.execution.executor import Executor
+from ponderd.workers.execution.leases import Leases
+from ponderd.workers.execution.metrics import Metrics
+from ponderd.workers.execution.model_call import ModelCalls, Prices
+from ponderd.workers.run import events as e
+from ponderd.workers.run.reduce import fold
+from ponderd.workers.run.state import Run
+from ponderd.workers.store.memory_store import MemoryStore
+from ponderd.workers.thinking.thinker import Thinker
 from tests.services.fakes import FakeChannel, FakeModel
-from workers import events as e
-from workers.agent import Agent, tool
-from workers.executor import Executor
-from workers.leases import Leases
-from workers.memory_store import MemoryStore
-from workers.metrics import Metrics
-from workers.model_calls import ModelCalls, Prices
-from workers.reducer import fold
-from workers.run import Run
-from workers.runs import Runs
-from workers.thinking.thinker import Thinker
-from workers.views import ApprovalView
 
 CALLBACK = Address(channel="webhook", to="https://example.com/answers")
 THREAD = Address(channel="slack", to="C1", thread="17.1")

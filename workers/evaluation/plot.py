@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from channels.errors import PonderdError
+from ponderd.channels.errors import PonderdError
 
 
 class Mark(NamedTuple):

@@ -11,10 +11,10 @@ from typing import Any
 
 import structlog
 
-from channels.errors import ModelFailed
-from workers.choices import Decision
-from workers.llm.client import Capabilities, Completion, Message, Options
-from workers.llm.continuing import BEGIN, Continues
+from ponderd.channels.errors import ModelFailed
+from ponderd.workers.llm.client import Capabilities, Completion, Message, Options
+from ponderd.workers.llm.continuing import BEGIN, Continues
+from ponderd.workers.run.model_call import Decision
 
 log = structlog.get_logger(__name__)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
-from channels.errors import ModelFailed
-from workers.choices import Decision
-from workers.thinking.arms import Arms
+from ponderd.channels.errors import ModelFailed
+from ponderd.workers.agents.arms import Arms
+from ponderd.workers.run.model_call import Decision
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
@@ -75,7 +75,7 @@ class Leaning(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a server was seen to do (`workers.llm.canary`); until then it is believed to do it.
+    """What a server was seen to do (`llm.canary`); until then it is believed to do it.
 
     `switch_off`: without thinking there is no thought. `switch_on`: with it there is one. `budget`:
     a thought ends where its budget does. `json`: an answer after a thought is JSON. `usage`: tokens
@@ -104,7 +104,7 @@ class ModelClient(Protocol):
         """Ask for one JSON object that fits `schema`, thinking as `decision` allows.
 
         `max_tokens` bounds the answer, the thinking budget comes on top. Time-outs, 429, 5xx and
-        disconnects are retried with backoff; then `channels.errors.ModelFailed` is raised.
+        disconnects are retried with backoff; then `ponderd.channels.errors.ModelFailed` is raised.
         Cancelling the call closes the connection, which frees the server's slot.
         """
         ...

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from channels.errors import ModelFailed, StartupFailed
-from workers.choices import Decision
-from workers.llm.client import (
+from ponderd.channels.errors import ModelFailed, StartupFailed
+from ponderd.workers.agents.arms import Arm, Arms, find, own_arms, with_family
+from ponderd.workers.llm.client import (
     Capabilities,
     Completion,
     Leaning,
@@ -22,12 +22,12 @@ from workers.llm.client import (
     ModelClient,
     Options,
 )
-from workers.llm.http import Http, retried
-from workers.llm.lean import asked
-from workers.llm.llamacpp import LlamaCpp
-from workers.llm.vllm import VLLM
-from workers.settings import WorkerSettings
-from workers.thinking.arms import Arm, Arms, find, own_arms, with_family
+from ponderd.workers.llm.http import Http, retried
+from ponderd.workers.llm.lean import asked
+from ponderd.workers.llm.llamacpp import LlamaCpp
+from ponderd.workers.llm.vllm import VLLM
+from ponderd.workers.run.model_call import Decision
+from ponderd.workers.settings import WorkerSettings
 
 T = TypeVar("T")
 

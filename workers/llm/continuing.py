@@ -12,9 +12,9 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from workers.choices import Decision
-from workers.llm.client import Completion, Message, Options
-from workers.llm.margin import Token, margin
+from ponderd.workers.llm.client import Completion, Message, Options
+from ponderd.workers.llm.margin import Token, margin
+from ponderd.workers.run.model_call import Decision
 
 BEGIN, END = "<think>", "</think>"
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from channels.errors import ModelFailed
+from ponderd.channels.errors import ModelFailed
 
 ATTEMPTS = 4
 FIRST_DELAY = 0.5

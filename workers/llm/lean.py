@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from workers.llm.client import Message
-from workers.llm.margin import Token
+from ponderd.workers.llm.client import Message
+from ponderd.workers.llm.margin import Token
 
 YES_OR_NO = ("yes", "no")
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from channels.errors import ModelFailed
-from workers.choices import Decision
-from workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, judge
-from workers.llm.client import Capabilities, Completion, Leaning, Message, Options
-from workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
-from workers.llm.http import Http, encoded, joined
-from workers.llm.lean import YES_OR_NO, leaning
+from ponderd.channels.errors import ModelFailed
+from ponderd.workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, judge
+from ponderd.workers.llm.client import Capabilities, Completion, Leaning, Message, Options
+from ponderd.workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
+from ponderd.workers.llm.http import Http, encoded, joined
+from ponderd.workers.llm.lean import YES_OR_NO, leaning
+from ponderd.workers.run.model_call import Decision
 
 
 def template_request(messages: list[Message], *, thinking: bool) -> dict[str, Any]:

@@ -14,15 +14,15 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from channels.errors import ModelFailed
-from workers.choices import Decision
-from workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, can_continue, judge
-from workers.llm.client import Capabilities, Completion, Leaning, Message, Options
-from workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
-from workers.llm.http import BadRequest, Http, encoded
-from workers.llm.lean import YES_OR_NO, leaning
-from workers.llm.margin import token_of
-from workers.llm.vllm_stream import Answer, Continuation, cost_of
+from ponderd.channels.errors import ModelFailed
+from ponderd.workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, can_continue, judge
+from ponderd.workers.llm.client import Capabilities, Completion, Leaning, Message, Options
+from ponderd.workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
+from ponderd.workers.llm.http import BadRequest, Http, encoded
+from ponderd.workers.llm.lean import YES_OR_NO, leaning
+from ponderd.workers.llm.margin import token_of
+from ponderd.workers.llm.vllm_stream import Answer, Continuation, cost_of
+from ponderd.workers.run.model_call import Decision
 
 T = TypeVar("T")
 

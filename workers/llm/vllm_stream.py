@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from channels.errors import ModelFailed
-from workers.llm.client import Completion
-from workers.llm.continuing import Part
-from workers.llm.http import joined
-from workers.llm.margin import Token, margin, token_of
+from ponderd.channels.errors import ModelFailed
+from ponderd.workers.llm.client import Completion
+from ponderd.workers.llm.continuing import Part
+from ponderd.workers.llm.http import joined
+from ponderd.workers.llm.margin import Token, margin, token_of
 
 _BROKEN_OFF = "the model server closed the connection in the middle of an answer"
 

@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workers.thinking.arms import Arm
-from workers.thinking.case import FEATURES, Case
-from workers.thinking.margins import Draft, Margins, learn_margins
-from workers.thinking.posterior import (
+from ponderd.workers.agents.arms import Arm
+from ponderd.workers.thinking.case import FEATURES, Case
+from ponderd.workers.thinking.margins import Draft, Margins, learn_margins
+from ponderd.workers.thinking.posterior import (
     Array,
     Evidence,
     Observations,
@@ -30,7 +30,7 @@ from workers.thinking.posterior import (
     shared,
     through,
 )
-from workers.thinking.rules import prior as ruled_prior
+from ponderd.workers.thinking.rules import prior as ruled_prior
 
 BONUS = 0.02
 """Value of not thinking as such: AdaptThink's delta (arXiv 2505.13417). Theirs is 0.05, for a

@@ -10,14 +10,14 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from workers.agent import Agent
-from workers.choices import RejectionReason
-from workers.context import clean
-from workers.policies import Thinking
-from workers.run import Effort, Run, Trouble
-from workers.thinking.arms import Arms
-from workers.thinking.criteria import Criteria, read
-from workers.thinking.switches import Switch, switch_of, without_switch
+from ponderd.workers.agents.agent import Agent
+from ponderd.workers.agents.arms import Arms
+from ponderd.workers.agents.policies import Thinking
+from ponderd.workers.context.render import clean
+from ponderd.workers.run.chat_commands import Switch, switch_of, without_switch
+from ponderd.workers.run.model_call import RejectionReason
+from ponderd.workers.run.state import Effort, Run, Trouble
+from ponderd.workers.thinking.criteria import Criteria, read
 
 Kind = Literal["answer", "act", "extract", "format"]
 """What a call is for: answering from what is known; choosing what to do, with tools; taking a

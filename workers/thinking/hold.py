@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from workers.thinking.arms import Arm, Arms, above, below, find
-from workers.thinking.case import Case
+from ponderd.workers.agents.arms import Arm, Arms, above, below, find
+from ponderd.workers.thinking.case import Case
 
 CALM = 3
 """Calls in a row without trouble after which a raised arm goes one down."""

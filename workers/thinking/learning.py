@@ -15,17 +15,17 @@ from collections.abc import Callable, Collection, Mapping
 import structlog
 from pydantic import Field, ValidationError
 
-from channels.message import Frozen
-from workers import events as e
-from workers.agent import Agent
-from workers.run import Run
-from workers.store import RunStore
-from workers.thinking.arms import Arms
-from workers.thinking.beliefs import Beliefs, learn, price_of
-from workers.thinking.case import kind_of
-from workers.thinking.ledger import Ledger, ResetEntry, answers, encode, episodes
-from workers.thinking.outcomes import entries_of
-from workers.thinking.policy import Policy
+from ponderd.channels.message import Frozen
+from ponderd.workers.agents.agent import Agent
+from ponderd.workers.agents.arms import Arms
+from ponderd.workers.run import events as e
+from ponderd.workers.run.state import Run
+from ponderd.workers.store.contract import RunStore
+from ponderd.workers.thinking.beliefs import Beliefs, learn, price_of
+from ponderd.workers.thinking.case import kind_of
+from ponderd.workers.thinking.ledger import Ledger, ResetEntry, answers, encode, episodes
+from ponderd.workers.thinking.outcomes import entries_of
+from ponderd.workers.thinking.policy import Policy
 
 log = structlog.get_logger(__name__)
 

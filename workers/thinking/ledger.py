@@ -14,10 +14,10 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from channels.message import Frozen
-from workers.choices import ThinkingMode
-from workers.thinking.beliefs import Answered, Episode
-from workers.thinking.rewards import QUIET_SECONDS, REWARDS, SAID, SOURCES, Source
+from ponderd.channels.message import Frozen
+from ponderd.workers.run.model_call import ThinkingMode
+from ponderd.workers.thinking.beliefs import Answered, Episode
+from ponderd.workers.thinking.rewards import QUIET_SECONDS, REWARDS, SAID, SOURCES, Source
 
 
 class CallEntry(Frozen):

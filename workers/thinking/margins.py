@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workers.thinking.posterior import (
+from ponderd.workers.thinking.posterior import (
     Array,
     Observations,
     Posterior,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 
-from workers import events as e
-from workers.run import Run
-from workers.thinking.case import Kind
-from workers.thinking.ledger import CallEntry, Entry, OutcomeEntry
-from workers.thinking.rewards import REWARDS, Source
+from ponderd.workers.run import events as e
+from ponderd.workers.run.state import Run
+from ponderd.workers.thinking.case import Kind
+from ponderd.workers.thinking.ledger import CallEntry, Entry, OutcomeEntry
+from ponderd.workers.thinking.rewards import REWARDS, Source
 
 FROM_OUTSIDE = (
     e.MessageReceived,

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from workers.agent import Agent
-from workers.run import Run
+from ponderd.workers.agents.agent import Agent
+from ponderd.workers.run.state import Run
 
 THOUGHT = "thought"
 """The measure of the accounts: tokens."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from workers.thinking.arms import Arms, bounded
-from workers.thinking.case import SIMPLE, Case
+from ponderd.workers.agents.arms import Arms, bounded
+from ponderd.workers.thinking.case import SIMPLE, Case
 
 NO_LIMIT = 2**31
 

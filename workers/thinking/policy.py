@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workers.choices import Decision
-from workers.thinking.arms import Arm, Arms
-from workers.thinking.beliefs import Beliefs, Score, price_of
-from workers.thinking.case import Case
-from workers.thinking.criteria import frame
-from workers.thinking.hold import held
-from workers.thinking.pins import allowed
-from workers.thinking.posterior import Array
-from workers.thinking.rules import ruled
+from ponderd.workers.agents.arms import Arm, Arms
+from ponderd.workers.run.model_call import Decision
+from ponderd.workers.thinking.beliefs import Beliefs, Score, price_of
+from ponderd.workers.thinking.case import Case
+from ponderd.workers.thinking.criteria import frame
+from ponderd.workers.thinking.hold import held
+from ponderd.workers.thinking.pins import allowed
+from ponderd.workers.thinking.posterior import Array
+from ponderd.workers.thinking.rules import ruled
 
 COLD = 30
 """Rewarded episodes of an agent before what was learned is used: until then the rules choose, and

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from workers.thinking.arms import Arm, Arms
-from workers.thinking.case import Case
+from ponderd.workers.agents.arms import Arm, Arms
+from ponderd.workers.thinking.case import Case
 
 # Measured on the embedded model (docs/adaptive-thinking.md): on easy questions thinking costs
 # accuracy, on stories with several numbers it buys a lot. (Chance that the answer is good where

@@ -11,17 +11,17 @@ from typing import NamedTuple
 
 import structlog
 
-from channels.errors import ModelFailed, Unavailable
-from workers.agent import Agent
-from workers.choices import Decision
-from workers.limits import ACCOUNT_TTL
-from workers.llm.client import Completion, Leaning, Message, ModelClient, Options
-from workers.llm.lean import NEEDS_THOUGHT
-from workers.run import Run
-from workers.store import RunStore
-from workers.thinking.case import Allowance, Case, case_of
-from workers.thinking.pacer import THOUGHT, Account, accounts, allowance, overdrawn
-from workers.thinking.policy import RULES_ONLY, AskTheModel, Policy, chance_of, decide
+from ponderd.channels.errors import ModelFailed, Unavailable
+from ponderd.workers.agents.agent import Agent
+from ponderd.workers.llm.client import Completion, Leaning, Message, ModelClient, Options
+from ponderd.workers.llm.lean import NEEDS_THOUGHT
+from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.state import Run
+from ponderd.workers.steps.limits import ACCOUNT_TTL
+from ponderd.workers.store.contract import RunStore
+from ponderd.workers.thinking.case import Allowance, Case, case_of
+from ponderd.workers.thinking.pacer import THOUGHT, Account, accounts, allowance, overdrawn
+from ponderd.workers.thinking.policy import RULES_ONLY, AskTheModel, Policy, chance_of, decide
 
 log = structlog.get_logger(__name__)
 

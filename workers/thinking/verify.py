@@ -12,12 +12,13 @@ import json
 import re
 from dataclasses import replace
 
-from workers.choices import Answer, Choice, Decision, DoubtReason, Question, ToolCall
-from workers.llm.margin import SHORT_WORDS
-from workers.thinking.arms import Arm, above, find
-from workers.thinking.case import Case
-from workers.thinking.pins import allowed
-from workers.thinking.policy import Policy, price_for
+from ponderd.workers.agents.arms import Arm, above, find
+from ponderd.workers.llm.margin import SHORT_WORDS
+from ponderd.workers.run.choices import Answer, Choice, Question, ToolCall
+from ponderd.workers.run.model_call import Decision, DoubtReason
+from ponderd.workers.thinking.case import Case
+from ponderd.workers.thinking.pins import allowed
+from ponderd.workers.thinking.policy import Policy, price_for
 
 DOUBTS = 2
 """How often one step is asked for again: none -> short -> long."""

@@ -1,6 +1,6 @@
 """Uses a tool that needs a person's yes, then replies."""
 
-from workers.agent import Agent, tool
+from ponderd.workers.agents.agent import Agent, tool
 
 
 @tool(approval="always")

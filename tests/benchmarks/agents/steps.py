@@ -1,6 +1,6 @@
 """Calls a tool that does nothing, as often as the model endpoint says, then replies."""
 
-from workers.agent import Agent, tool
+from ponderd.workers.agents.agent import Agent, tool
 
 
 @tool(idempotent=True)

@@ -1,0 +1,67 @@
+"""Mail addresses and Message-IDs, and those that only we can have made: they carry a mark.
+
+Nobody makes a mark without the signing secret; with an empty secret, marks prove nothing. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ponderd.channels.errors import Unauthenticated
+from ponderd.channels.message import principal
+from ponderd.channels.signature import is_prompt_mark, is_reply_mark, prompt_mark, reply_mark
+
+ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
+MESSAGE_ID = re.compile(r"<[^<>\s]{1,900}>")
+
+_OWN_ID = re.compile(r"<(?P<run>.+)\.(?P<version>\d+)\.(?P<mark>[0-9a-f]{24})@(?P<domain>.+)>")
+_APPROVE = re.compile(
+    r"approve\+(?P<run>[0-9a-z-]{1,40})\.(?P<version>\d{1,9})\.(?P<mark>[0-9a-f]{20})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MailNames:
+    """The names of one installation, by its mail domain and its signing secret."""
+
+    domain: str
+    secret: bytes
+
+    def message_id(self, key: str) -> str:
+        """The Message-ID of the reply `key` ("run:version"): always the same one."""
+        run, _, version = key.rpartition(":")
+        return f"<{run}.{version}.{reply_mark(self.secret, key)}@{self.domain}>"
+
+    def run_of(self, message_id: str) -> str | None:
+        """The run that wrote this Message-ID; None for an id that others can have made."""
+        found = _OWN_ID.fullmatch(message_id)
+        if not found or not self.secret or found["domain"].lower() != self.domain.lower():
+            return None
+        key = f"{found['run']}:{found['version']}"
+        return found["run"] if is_reply_mark(self.secret, key, found["mark"]) else None
+
+    def approve_address(self, prompt: str, recipient: str) -> str:
+        """Where `recipient`, and nobody else, answers the approval `prompt` ("run:version").
+
+        Before the @ are at most 64 characters, as RFC 5321 wants it.
+        """
+        run, _, version = prompt.rpartition(":")
+        mark = prompt_mark(self.secret, prompt, principal("email", recipient))
+        return f"approve+{run}.{version}.{mark}@{self.domain}"
+
+    def prompt(self, mailbox: str, sender: str) -> str:
+        """The approval that a mail of `sender` to this mailbox answers. Raises Unauthenticated."""
+        found = _APPROVE.fullmatch(mailbox)
+        if found and self.secret:
+            prompt = f"{found['run']}:{found['version']}"
+            if is_prompt_mark(self.secret, prompt, principal("email", sender), found["mark"]):
+                return prompt
+        raise Unauthenticated(
+            f"{sender} was not asked to answer here: answer from the address that was asked"
+        )
+
+
+def is_approve_mailbox(mailbox: str) -> bool:
+    """Whether the part before the @ has the form that `approve_address` gives it."""
+    return _APPROVE.fullmatch(mailbox) is not None

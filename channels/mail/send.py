@@ -1,0 +1,175 @@
+"""E-mail that goes out: `compose` writes one, `EmailChannel` hands it to the relay or keeps it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import tempfile
+import textwrap
+from datetime import datetime
+from email.headerregistry import Address as Mailbox
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import localtime
+from pathlib import Path
+
+import aiosmtplib
+
+from ponderd.channels.errors import DeliveryFailed
+from ponderd.channels.links import approval_link
+from ponderd.channels.mail.names import ADDRESS, MESSAGE_ID, MailNames
+from ponderd.channels.message import Prompt, Reply, principal
+from ponderd.channels.settings import ChannelSettings
+from ponderd.channels.text import clean, one_line
+
+TIMEOUT = 30.0
+"""Seconds that the relay may take for each step."""
+
+_REPLY_SUBJECT = re.compile(r"(?:re|aw|sv|antw|ref|rif)\s*:", re.IGNORECASE)
+_LONG_LINE = 990
+
+
+def compose(
+    reply: Reply,
+    *,
+    names: MailNames,
+    date: datetime,
+    public_url: str | None = None,
+    readable: bool = False,
+) -> EmailMessage:
+    """The mail that carries `reply`; `readable` as it is, which not every relay can take.
+
+    An approval says how to answer, if the answer can prove whose it is: by mail to an address
+    made for its recipient, or with `public_url` by a link made for them.
+    Raises DeliveryFailed for an address that no mail can go to.
+    """
+    to, headers = reply.to.to, reply.to.headers
+    sender = headers.get("from", f"{reply.agent}@{names.domain}")
+    for address in (sender, to):
+        if not ADDRESS.fullmatch(address):
+            raise DeliveryFailed(f"not a mail address: {one_line(address)!r}", permanent=True)
+    text = _text(reply, names, public_url)
+    as_it_is = readable and all(len(line.encode()) <= _LONG_LINE for line in text.splitlines())
+    message = EmailMessage(policy=SMTP)
+    message.set_content(text, cte="8bit" if as_it_is else "quoted-printable")
+    # Folding at 78 columns would encode long Message-IDs, and no mail program finds those again.
+    message.policy = SMTP.clone(max_line_length=998)
+    message["From"] = Mailbox(reply.agent, addr_spec=sender)
+    message["To"] = to
+    message["Subject"] = _subject(reply)
+    message["Date"] = date
+    message["Message-ID"] = names.message_id(reply.key)
+    if answered := MESSAGE_ID.match(reply.resolves or reply.to.thread):
+        message["In-Reply-To"] = answered[0]
+    references = MESSAGE_ID.findall(f"{headers.get('references', '')} {reply.resolves}")
+    if references:
+        message["References"] = " ".join(dict.fromkeys(references))
+    message["Auto-Submitted"] = "auto-replied" if reply.to.thread else "auto-generated"
+    if reply.prompt is not None:
+        _add_prompt(message, reply.prompt, to, names)
+    return message
+
+
+def _add_prompt(message: EmailMessage, prompt: Prompt, to: str, names: MailNames) -> None:
+    if prompt.kind == "approval" and names.secret:
+        message["Reply-To"] = names.approve_address(prompt.id, to)
+    if prompt.urgency != "normal":
+        # RFC 2156 has the one, most mail programs show the other.
+        message["Importance"] = prompt.urgency
+        message["X-Priority"] = "1" if prompt.urgency == "high" else "5"
+
+
+def _text(reply: Reply, names: MailNames, public_url: str | None) -> str:
+    lines = [clean(reply.text).rstrip("\n")]
+    prompt = reply.prompt
+    if prompt and prompt.choices:
+        lines += ["", "The choices:", *(f"- {clean(choice)}" for choice in prompt.choices)]
+    if prompt and prompt.kind == "approval" and names.secret:
+        lines += ["", "Answer this mail with yes or no in its first line."]
+        if public_url:
+            by = principal("email", reply.to.to)
+            link = approval_link(public_url, names.secret, prompt.id, by)
+            lines += [f"Or decide here: {link}"]
+    return "\n".join(lines) + "\n"
+
+
+def _subject(reply: Reply) -> str:
+    given = one_line(reply.to.headers.get("subject", ""))
+    if not given and not reply.to.thread:
+        kind = reply.prompt.kind if reply.prompt else ""
+        about = "Approval needed" if kind == "approval" else reply.agent
+        return f"{about}: {textwrap.shorten(one_line(reply.text, 1000), 80, placeholder='…')}"
+    subject = given or "your message"
+    is_first = not reply.to.thread and not reply.resolves
+    return subject if is_first or _REPLY_SUBJECT.match(subject) else f"Re: {subject}"
+
+
+class EmailChannel:
+    """Hands replies to the relay, or writes them into the outbox folder where there is none.
+
+    A reply sent again carries the same Message-ID, by which mail programs recognise it; in the
+    outbox it is the same file.
+    """
+
+    name = "email"
+
+    def __init__(self, settings: ChannelSettings) -> None:
+        self._settings = settings
+
+    async def send(self, reply: Reply, *, resend: bool) -> str:
+        relay = self._settings.smtp_relay
+        message = compose(
+            reply,
+            names=MailNames(self._settings.mail_domain, self._settings.signing_key),
+            date=localtime(),
+            public_url=self._settings.public_url,
+            readable=relay is None,
+        )
+        if relay:
+            await _hand_over(message, relay, self._settings.mail_domain)
+        else:
+            await asyncio.to_thread(_put, message, self._settings.outbox)
+        return str(message["Message-ID"])
+
+    async def close(self) -> None:
+        pass
+
+
+async def _hand_over(message: EmailMessage, relay: str, domain: str) -> None:
+    host, _, port = relay.rpartition(":")
+    try:
+        await aiosmtplib.send(
+            message,
+            hostname=host,
+            port=int(port),
+            local_hostname=domain,
+            timeout=TIMEOUT,
+            # TLS where the relay offers it, with whatever certificate: better than none at all.
+            validate_certs=False,
+        )
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        refusal = error.recipients[0]
+        raise _failed(refusal.code, refusal.message) from error
+    except aiosmtplib.SMTPResponseException as error:
+        raise _failed(error.code, error.message) from error
+    except (aiosmtplib.SMTPException, OSError) as error:
+        raise DeliveryFailed(f"relay {relay}: {error}") from error
+
+
+def _failed(code: int, answer: str) -> DeliveryFailed:
+    return DeliveryFailed(f"relay answered {code} {one_line(answer)}", permanent=code >= 500)
+
+
+def _put(message: EmailMessage, outbox: Path) -> None:
+    name = str(message["Message-ID"]).strip("<>").replace("/", "_") + ".eml"
+    try:
+        outbox.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=outbox, prefix=".", suffix=".tmp")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(message.as_bytes(policy=message.policy.clone(linesep="\n")))
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(outbox / name)
+    except OSError as error:
+        raise DeliveryFailed(f"cannot write to {outbox}: {error}") from error

@@ -1,0 +1,118 @@
+"""A pressed button in Slack: what it says, and answering the person who pressed it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import structlog
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from ponderd.channels.errors import Malformed
+from ponderd.channels.message import Ignored, Verdict, principal
+from ponderd.channels.slack.blocks import ACTION, SECTION_LIMIT, URGENT, read_value
+from ponderd.channels.slack.markup import id_field, mrkdwn, split, with_mentions
+from ponderd.channels.text import clean
+
+ANSWER_SECONDS = 5
+"""How long answering may take; nothing waits for it."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """The verdict of a button, and where it was pressed. `message` is in Slack's markup."""
+
+    verdict: Verdict
+    message: str
+    thread: str
+    response_url: str
+
+
+def parse_click(body: dict[str, Any]) -> Click | Ignored:
+    """A `block_actions` payload that Slack sent and signed. Raises Malformed."""
+    match body:
+        case {
+            "actions": [{"action_id": str(action), "value": str(value)}, *_],
+            "user": dict(user),
+        } if action.startswith(ACTION):
+            prompt, choice = read_value(value)
+        case _:
+            return Ignored(reason="not one of our buttons")
+    message, response_url = body.get("message"), body.get("response_url")
+    message = message if isinstance(message, dict) else {}
+    if clean(value) != value:
+        raise Malformed("value: not one that we gave a button")
+    return Click(
+        verdict=Verdict(prompt=prompt, choice=choice, by=principal("slack", id_field(user, "id"))),
+        message=str(message.get("text") or ""),
+        thread=str(message.get("thread_ts") or ""),
+        response_url=str(response_url or ""),
+    )
+
+
+def is_response_url(url: str, api_url: str) -> bool:
+    """Whether Slack itself made `url`: it is the only one that we ever post to unasked.
+
+    For another `api_url` than Slack's own, its host counts as well.
+    """
+    try:
+        found, api = urlsplit(url), urlsplit(api_url)
+    except ValueError:
+        return False
+    allowed = [("https", f"hooks.{api.netloc}")]
+    if api.netloc != "slack.com":
+        allowed.append((api.scheme, api.netloc))
+    return (found.scheme, found.netloc) in allowed
+
+
+class Answers:
+    """Tells people what became of their click, without keeping Slack waiting for the
+    acknowledgement. Only a hint: it may be lost, and the run changes the message in any case.
+    """
+
+    def __init__(self, api_url: str) -> None:
+        self._api_url = api_url
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def confirm(self, click: Click, outcome: str) -> None:
+        """The question gives way to its outcome, and its buttons go, for everybody."""
+        pieces = split(click.message.removeprefix(URGENT), SECTION_LIMIT)
+        asked = pieces[0] + " …" if len(pieces) > 1 else "".join(pieces)
+        text = f"{asked}\n{_spoken(outcome)}"
+        self._send(click, {"replace_original": True, "text": text})
+
+    def refuse(self, click: Click, why: str) -> None:
+        """Only the person who pressed the button sees why it counts for nothing."""
+        body = {"replace_original": False, "response_type": "ephemeral", "text": _spoken(why)}
+        if click.thread:
+            body["thread_ts"] = click.thread
+        self._send(click, body)
+
+    def _send(self, click: Click, body: dict[str, Any]) -> None:
+        if not is_response_url(click.response_url, self._api_url):
+            log.warning("slack gave no response_url of its own", by=click.verdict.by)
+            return
+        task = asyncio.create_task(_post(click.response_url, body))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+
+def _spoken(text: str) -> str:
+    return with_mentions(mrkdwn(text, SECTION_LIMIT))
+
+
+async def _post(url: str, body: dict[str, Any]) -> None:
+    webhook = AsyncWebhookClient(url, timeout=ANSWER_SECONDS, retry_handlers=[])
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            response = await webhook.send_dict(body)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        log.warning("slack was not told what became of a click", error=repr(error))
+    else:
+        if response.status_code != 200:
+            log.warning("slack was not told what became of a click", status=response.status_code)

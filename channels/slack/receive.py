@@ -1,0 +1,247 @@
+"""Slack, inward: mentions, direct messages and pressed buttons come by HTTP or Socket Mode.
+
+slack_bolt is imported where it is needed: what only reads or sends stays small.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError
+
+from ponderd.channels.channel import Accept, Decide, React
+from ponderd.channels.errors import Malformed, Refused, StartupFailed, Unavailable
+from ponderd.channels.message import Address, Attachment, Ignored, Reaction, Trigger, principal
+from ponderd.channels.settings import ChannelSettings
+from ponderd.channels.slack.clicks import Answers, Click, parse_click
+from ponderd.channels.slack.markup import id_field, readable
+from ponderd.channels.slack.send import reason_of, web_client
+from ponderd.channels.text import one_line
+
+if TYPE_CHECKING:
+    from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+    from slack_bolt.async_app import AsyncApp
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+# A message with one of these is still something that a person said.
+_SPOKEN = (None, "", "file_share", "thread_broadcast", "me_message")
+_WRONG_TOKEN = ("invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired")
+
+log = structlog.get_logger(__name__)
+
+
+def parse(body: dict[str, Any]) -> Trigger | Reaction | Ignored:
+    """An event that Slack sent and signed. Raises Malformed."""
+    if body.get("type") != "event_callback":
+        return Ignored(reason=f"not an event: {_shown(body.get('type'))}")
+    event = body.get("event")
+    if not isinstance(event, dict):
+        raise Malformed("event: expected an object")
+    kind, subtype = event.get("type"), event.get("subtype")
+    if kind == "reaction_added":
+        return _reaction(event, _own_user(body))
+    if kind != "app_mention" and not (kind == "message" and event.get("channel_type") == "im"):
+        return Ignored(reason=f"neither a mention nor a direct message: {_shown(kind)}")
+    if subtype not in _SPOKEN:
+        return Ignored(reason=f"not something said: {_shown(subtype)}")
+    own_user = _own_user(body)
+    if event.get("bot_id") or event.get("bot_profile") or event.get("user") == own_user is not None:
+        return Ignored(reason="a bot said it")
+
+    team, channel = id_field(body, "team_id"), id_field(event, "channel")
+    at, user = id_field(event, "ts"), id_field(event, "user")
+    thread = id_field(event, "thread_ts") if event.get("thread_ts") else at
+    text = event.get("text") or ""
+    if not isinstance(text, str):
+        raise Malformed("text: expected a string")
+    return Trigger(
+        channel="slack",
+        keys=(f"slack:event:{id_field(body, 'event_id')}", f"slack:{team}:{channel}:{at}"),
+        conversation=f"{team}:{channel}:{thread}",
+        text=readable(text, own_user) or "(no text)",
+        sender=user,
+        authentic=True,
+        reply_to=Address(channel="slack", to=channel, thread=thread),
+        attachments=tuple(_files(event.get("files"))),
+    )
+
+
+GOOD = frozenset({"+1", "thumbsup", "white_check_mark", "heart", "tada", "100", "pray"})
+BAD = frozenset({"-1", "thumbsdown", "x", "no_entry", "confused", "disappointed"})
+"""Slack's names of reactions, without a skin tone."""
+
+
+def _reaction(event: dict[str, Any], own_user: str | None) -> Reaction | Ignored:
+    item = event.get("item")
+    name = str(event.get("reaction") or "").partition("::")[0]
+    if not isinstance(item, dict) or item.get("type") != "message" or name not in GOOD | BAD:
+        return Ignored(reason=f"no reaction that says good or bad: {_shown(name)}")
+    user = id_field(event, "user")
+    if user == own_user:
+        return Ignored(reason="our own reaction")
+    return Reaction(
+        channel="slack",
+        message=f"{id_field(item, 'channel')}:{id_field(item, 'ts')}",
+        by=principal("slack", user),
+        value=float(name in GOOD),
+    )
+
+
+def _shown(value: object) -> str:
+    return one_line(str(value), 60) if isinstance(value, str) else type(value).__name__
+
+
+def _own_user(body: dict[str, Any]) -> str | None:
+    """The user id that this app has in the workspace."""
+    match body.get("authorizations"):
+        case [{"user_id": str(user)}, *_]:
+            return user
+        case _:
+            return None
+
+
+def _files(files: object) -> Iterable[Attachment]:
+    for file in files if isinstance(files, list) else ():
+        match file:
+            case {"name": str(name), "mimetype": str(kind), "size": int(size)} if size >= 0:
+                yield Attachment(
+                    name=one_line(name) or "unnamed", content_type=one_line(kind, 100), size=size
+                )
+
+
+def build_app(settings: ChannelSettings, accept: Accept, decide: Decide, react: React) -> AsyncApp:
+    """The Bolt app that both HTTP and Socket Mode feed.
+
+    It acknowledges an event only after `accept` returned, and a pressed button after `decide`
+    did: while the store is away the answer is 503, or none at all. Slack sends the event again,
+    and shows an error to the person who pressed the button.
+    """
+    from slack_bolt.async_app import AsyncApp
+    from slack_bolt.authorization import AuthorizeResult
+    from slack_bolt.response import BoltResponse
+
+    answers = Answers(settings.slack_api_url)
+
+    async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+        # One workspace, one token. Bolt would ask Slack (auth.test) before every event, and
+        # answer 200, which loses the event, when Slack does not reply.
+        return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=token)
+
+    async def receive(body: dict[str, Any]) -> BoltResponse:
+        try:
+            match parse_click(body) if body.get("type") == "block_actions" else parse(body):
+                case Ignored(reason=reason):
+                    log.debug("slack event ignored", reason=reason)
+                case Trigger() as trigger:
+                    await accept(trigger)
+                case Click() as click:
+                    await press(click)
+                case Reaction() as reaction:
+                    await react(reaction)
+        except Refused as error:
+            log.warning("slack event refused", error=str(error))
+        return BoltResponse(status=200)
+
+    async def press(click: Click) -> None:
+        try:
+            decided = await decide(click.verdict)
+        except Refused as error:
+            log.info("slack button refused", by=click.verdict.by, error=str(error))
+            answers.refuse(click, str(error))
+        else:
+            answers.confirm(click, decided.text)
+
+    async def failed(error: Exception) -> BoltResponse:
+        if isinstance(error, Unavailable):
+            log.warning("slack event not stored", error=str(error))
+            return BoltResponse(status=503)
+        log.error("slack event failed", exc_info=error)
+        return BoltResponse(status=500)
+
+    token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
+    signing_secret = settings.slack_signing_secret
+    app = AsyncApp(
+        name="ponderd",
+        client=web_client(settings, token=None),
+        authorize=authorize,
+        # Without a configured secret no request by HTTP can be genuine.
+        signing_secret=signing_secret.get_secret_value() if signing_secret else secrets.token_hex(),
+        process_before_response=True,
+        ignoring_self_events_enabled=False,
+        attaching_function_token_enabled=False,
+    )
+    app.middleware(receive)
+    app.error(failed)
+    return app
+
+
+def http_handler(app: AsyncApp) -> Callable[[Request], Awaitable[Response]]:
+    """Answers POST /slack/events."""
+    from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
+    from starlette.responses import Response
+
+    handler = AsyncSlackRequestHandler(app)
+
+    async def handle(request: Request) -> Response:
+        timestamp = request.headers.get("x-slack-request-timestamp", "")
+        signature = request.headers.get("x-slack-signature", "")
+        if not re.fullmatch("[0-9]{1,12}", timestamp) or not signature.isascii():
+            return Response("invalid request", 401)
+        try:
+            return await handler.handle(request)
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
+            # Bolt reads the body before it checks the signature, and trips over broken ones.
+            log.info("slack request refused", error=repr(error))
+            return Response("malformed request", 400)
+
+    return handle
+
+
+class SocketMode:
+    """Receives events over a websocket that we open, for hosts that Slack cannot reach."""
+
+    def __init__(self, app: AsyncApp, app_token: str) -> None:
+        self._app = app
+        self._token = app_token
+        self._handler: AsyncSocketModeHandler | None = None
+        self._connecting: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect, and stay connected. Raises StartupFailed for a token that Slack refuses;
+        a Slack that is away now is tried again in the background.
+        """
+        from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+
+        url: str | None = None
+        try:
+            url = (await self._app.client.apps_connections_open(app_token=self._token))["url"]
+        except SlackApiError as error:
+            reason = reason_of(error)
+            if reason in _WRONG_TOKEN:
+                raise StartupFailed(
+                    f"Slack refuses PONDERD_SLACK_APP_TOKEN: {reason}", exit_code=2
+                ) from error
+            log.warning("slack is away, trying again", error=reason)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.warning("slack is away, trying again", error=str(error))
+        self._handler = AsyncSocketModeHandler(self._app, self._token)
+        self._handler.client.wss_uri = url
+        self._connecting = asyncio.create_task(self._connect(self._handler))
+
+    async def stop(self) -> None:
+        if self._handler is None or self._connecting is None:
+            return
+        self._connecting.cancel()
+        await asyncio.gather(self._connecting, return_exceptions=True)
+        await self._handler.close_async()  # type: ignore[no-untyped-call]
+        self._handler = None
+
+    async def _connect(self, handler: AsyncSocketModeHandler) -> None:
+        await handler.connect_async()  # type: ignore[no-untyped-call]

@@ -1,0 +1,215 @@
+"""Slack, outward: replies are posted into their thread, questions with buttons."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from ponderd.channels.channel import still_ours
+from ponderd.channels.errors import DeliveryFailed
+from ponderd.channels.message import Reply
+from ponderd.channels.settings import ChannelSettings
+from ponderd.channels.slack.blocks import question_blocks, question_text
+from ponderd.channels.slack.markup import mrkdwn, with_mentions
+
+TIMEOUT = 15
+"""Seconds that one call of the Web API may take."""
+UPDATE_LIMIT = 3_900
+"""Characters of a message that is changed; Slack takes 4,000."""
+OUTCOME_CHARS = 600
+"""Characters at the end of a notice that are never cut: who decided what."""
+LOOKBACK = 24 * 3600
+"""Seconds that a resend looks back in a channel, from its newest message on. In a thread it looks
+at everything."""
+
+_EVENT_TYPE = "ponderd_reply"
+# Slack's own trouble. Everything else that it refuses, it will refuse again.
+_TRANSIENT = (
+    "ratelimited",
+    "rate_limited",
+    "internal_error",
+    "fatal_error",
+    "service_unavailable",
+    "request_timeout",
+    "team_added_to_org",
+)
+_BLOCKS_REFUSED = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
+_NOT_CHANGEABLE = ("message_not_found", "cant_update_message", "edit_window_closed")
+
+
+def web_client(settings: ChannelSettings, token: str | None) -> AsyncWebClient:
+    # The SDK's own retries post twice when only the response was lost.
+    return AsyncWebClient(
+        token=token, base_url=settings.slack_api_url, timeout=TIMEOUT, retry_handlers=[]
+    )
+
+
+def reason_of(error: SlackApiError) -> str:
+    """Slack's word for what is wrong, or the HTTP status."""
+    data = getattr(error.response, "data", None)
+    status = getattr(error.response, "status_code", None)
+    reason = data.get("error") if isinstance(data, dict) else None
+    return str(reason or f"HTTP {status}")
+
+
+class SlackChannel:
+    """Posts replies to a thread, a channel (C…) or a person (U…). Each carries its key as
+    metadata: Slack does not recognise repeats by itself, so a resend looks there first.
+
+    A notice that resolves a question takes that message's place, and its buttons away.
+    """
+
+    name = "slack"
+
+    def __init__(self, settings: ChannelSettings) -> None:
+        self._settings = settings
+
+    async def send(self, reply: Reply, *, resend: bool) -> str:
+        token = self._settings.slack_bot_token
+        if token is None:
+            raise DeliveryFailed("PONDERD_SLACK_BOT_TOKEN is not set", permanent=True)
+        client = web_client(self._settings, token.get_secret_value())
+        try:
+            async with _checking_session() as client.session:
+                if reply.resolves and await _changed(client, reply):
+                    return reply.resolves
+                posted = await _posted(client, reply) if resend else None
+                return posted or await _post(client, reply)
+        except SlackApiError as error:
+            raise _delivery_failed(error) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            raise DeliveryFailed(f"Slack cannot be reached: {reason}") from error
+
+    async def close(self) -> None:
+        pass
+
+
+def _checking_session() -> aiohttp.ClientSession:
+    """Asks once more whether the reply is still ours when the connection stands: opening it takes
+    time, and Slack would take a second post for a new one."""
+
+    async def check(*_: object) -> None:
+        still_ours.get()()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(check)
+    trace.on_connection_reuseconn.append(check)
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT)
+    return aiohttp.ClientSession(timeout=timeout, trace_configs=[trace])
+
+
+async def _post(client: AsyncWebClient, reply: Reply) -> str:
+    """The ts of the new message."""
+    text, blocks = mrkdwn(reply.text), []
+    if reply.prompt:
+        text = question_text(reply.text, reply.prompt)
+        blocks = question_blocks(reply.text, reply.prompt, reply.run_id)
+    try:
+        return await _post_as(client, reply, text, blocks)
+    except SlackApiError as error:
+        if not blocks or reason_of(error) not in _BLOCKS_REFUSED:
+            raise
+        # Better a question without buttons than none: it can be answered in writing.
+        return await _post_as(client, reply, text, [])
+
+
+async def _post_as(
+    client: AsyncWebClient, reply: Reply, text: str, blocks: list[dict[str, Any]]
+) -> str:
+    response = await client.chat_postMessage(
+        channel=reply.to.to,
+        thread_ts=reply.to.thread or None,
+        text=text,
+        blocks=blocks or None,
+        metadata={"event_type": _EVENT_TYPE, "event_payload": {"key": reply.key}},
+    )
+    return str(response["ts"])
+
+
+async def _changed(client: AsyncWebClient, reply: Reply) -> bool:
+    """Put the notice in the place of the question; False if Slack does not let us any more."""
+    try:
+        await client.chat_update(
+            channel=await _conversation(client, reply.to.to),
+            ts=reply.resolves,
+            text=with_mentions(mrkdwn(reply.text, UPDATE_LIMIT, keep_end=OUTCOME_CHARS)),
+            blocks=[],
+        )
+    except SlackApiError as error:
+        if reason_of(error) not in _NOT_CHANGEABLE:
+            raise
+        return False
+    return True
+
+
+async def _posted(client: AsyncWebClient, reply: Reply) -> str | None:
+    """The ts of an earlier attempt that did arrive."""
+    async for message in _thread(client, reply) if reply.to.thread else _channel(client, reply):
+        match message:
+            case {
+                "ts": str(at),
+                "metadata": {"event_type": kind, "event_payload": {"key": key}},
+            } if kind == _EVENT_TYPE and key == reply.key:
+                return at
+    return None
+
+
+async def _thread(client: AsyncWebClient, reply: Reply) -> AsyncIterator[dict[str, Any]]:
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await client.conversations_replies(
+            channel=await _conversation(client, reply.to.to),
+            ts=reply.to.thread,
+            include_all_metadata=True,
+            limit=200,
+            cursor=cursor or None,
+        )
+        for message in page.get("messages") or []:
+            yield message
+        cursor = _next_cursor(page)
+
+
+async def _channel(client: AsyncWebClient, reply: Reply) -> AsyncIterator[dict[str, Any]]:
+    """Newest first. What is recent is counted from the newest message and not from our clock,
+    which may be wrong."""
+    channel = await _conversation(client, reply.to.to)
+    since = 0.0
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await client.conversations_history(
+            channel=channel, include_all_metadata=True, limit=200, cursor=cursor or None
+        )
+        for message in page.get("messages") or []:
+            at = float(message["ts"])
+            since = since or at - LOOKBACK
+            if at < since:
+                return
+            yield message
+        cursor = _next_cursor(page)
+
+
+def _next_cursor(page: Any) -> str | None:
+    return (page.get("response_metadata") or {}).get("next_cursor") or None
+
+
+async def _conversation(client: AsyncWebClient, to: str) -> str:
+    """The id of the conversation: `to`, or that of the direct messages with a person."""
+    if not to.startswith(("U", "W")):
+        return to
+    opened = await client.conversations_open(users=to)
+    return str(opened["channel"]["id"])
+
+
+def _delivery_failed(error: SlackApiError) -> DeliveryFailed:
+    reason = reason_of(error)
+    wait = str(getattr(error.response, "headers", {}).get("Retry-After", ""))
+    return DeliveryFailed(
+        f"Slack: {reason}",
+        permanent=not reason.startswith("HTTP ") and reason not in _TRANSIENT,
+        retry_after=float(wait) if wait.isdecimal() else None,
+    )

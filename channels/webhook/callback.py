@@ -1,0 +1,128 @@
+"""Where callbacks may go: public addresses, and hosts that the operator listed.
+
+A name is checked twice: at admission, so that the sender hears of it, and again on the addresses
+that are connected to, so that a name whose address changes in between gains nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Collection
+
+from aiohttp import ThreadedResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from ponderd.channels.errors import Forbidden, Malformed
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class RefusedAddress(OSError):
+    """A callback's host has no address that may be connected to."""
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is on the open internet, and so is the IPv4 address inside it."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return parsed.is_global and not parsed.is_multicast
+    if parsed.ipv4_mapped:
+        return is_public(str(parsed.ipv4_mapped))
+    if parsed in _NAT64:
+        return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)))
+    return (
+        parsed.is_global
+        and not parsed.is_multicast
+        and not parsed.is_reserved
+        and all(
+            is_public(str(inside))
+            for inside in (parsed.sixtofour, *(parsed.teredo or ()))
+            if inside is not None
+        )
+    )
+
+
+def is_listed(host: str, port: int, allow: Collection[str]) -> bool:
+    """Whether the operator listed `host` or `host:port`."""
+    host = host.lower().rstrip(".")
+    names = {host, f"{host}:{port}", f"[{host}]", f"[{host}]:{port}"}
+    return any(entry.lower() in names for entry in allow)
+
+
+def split_callback(url: str) -> tuple[str, int]:
+    """Host and port of a callback URL, as aiohttp will understand it. Raises Malformed."""
+    try:
+        parsed = URL(url)
+        host, port = parsed.raw_host, parsed.port
+    except ValueError:
+        raise Malformed("not a URL") from None
+    if parsed.scheme not in ("http", "https") or not host or not port:
+        raise Malformed("expected an http or https URL")
+    if parsed.raw_user is not None or parsed.raw_password is not None:
+        raise Malformed("a URL with a user name or password is not accepted")
+    return host, port
+
+
+def refuse_literal(url: str, allow: Collection[str] | None) -> None:
+    """Refuse a URL that is wrong or, unless `allow` is None, names a private address literally.
+
+    Literal addresses never pass through a resolver. Raises Malformed or Forbidden.
+    """
+    host, port = split_callback(url)
+    if allow is None or is_listed(host, port, allow):
+        return
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return
+    if not is_public(host):
+        raise Forbidden(f"{host} is not a public address; PONDERD_CALLBACK_ALLOW may list it")
+
+
+async def check_callback(
+    url: str, allow: Collection[str], *, resolver: AbstractResolver | None = None
+) -> None:
+    """Refuse a callback that can be seen to lead to a private address.
+
+    A name that does not resolve now passes: it is checked again when it is connected to.
+    Raises Malformed or Forbidden.
+    """
+    refuse_literal(url, allow)
+    host, port = split_callback(url)
+    if is_listed(host, port, allow):
+        return
+    try:
+        found = await (resolver or ThreadedResolver()).resolve(host, port, socket.AF_UNSPEC)
+    except UnicodeError:  # an empty label, or one of more than 63 characters
+        raise Malformed(f"{host!r} is not a host name") from None
+    except OSError:
+        return
+    if not all(is_public(entry["host"]) for entry in found):
+        raise Forbidden(f"{host} is not a public host; PONDERD_CALLBACK_ALLOW may list it")
+
+
+class CallbackResolver(AbstractResolver):
+    """Resolves names and keeps only the addresses that a callback may connect to."""
+
+    def __init__(self, allow: Collection[str], resolver: AbstractResolver) -> None:
+        self._allow = allow
+        self._resolver = resolver
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        if is_listed(host, port, self._allow):
+            return found
+        public = [entry for entry in found if is_public(entry["host"])]
+        if not public:
+            raise RefusedAddress(f"{host} is not a public host")
+        return public
+
+    async def close(self) -> None:
+        await self._resolver.close()

@@ -1,0 +1,129 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+
+from ponderd.channels.errors import DeliveryFailed, Refused
+from ponderd.channels.links import approval_url
+from ponderd.channels.message import Reply
+from ponderd.channels.settings import ChannelSettings
+from ponderd.channels.signature import sign_standard, standard_key
+from ponderd.channels.webhook.callback import CallbackResolver, RefusedAddress, refuse_literal
+
+TIMEOUT = 10.0
+"""Seconds that one callback may take in total."""
+
+
+def payload(reply: Reply, public_url: str | None) -> dict[str, Any]:
+    """What a callback receives. With `public_url` it is told where to answer a question; the API
+    token goes with the answer."""
+    body: dict[str, Any] = {
+        "type": "run.reply",
+        "run_id": reply.run_id,
+        "agent": reply.agent,
+        "conversation": reply.conversation,
+        "kind": reply.kind,
+        "text": reply.text,
+    }
+    prompt = reply.prompt
+    if prompt is not None:
+        body["prompt"] = prompt.model_dump(mode="json")
+    if prompt is not None and public_url is not None:
+        base = public_url.rstrip("/")
+        body["answer_url"] = (
+            approval_url(base, prompt.id)
+            if prompt.kind == "approval"
+            else f"{base}/runs/{reply.run_id}/messages"
+        )
+    return body
+
+
+class WebhookChannel:
+    """Posts replies to callbacks, signed with PONDERD_WEBHOOK_SECRET.
+
+    webhook-id is the reply's key, by which the receiver recognises a repeat.
+    """
+
+    name = "webhook"
+
+    def __init__(
+        self, settings: ChannelSettings, *, resolver: AbstractResolver | None = None
+    ) -> None:
+        self._secret = settings.webhook_secret
+        self._allow = settings.callback_allow
+        self._public_url = settings.public_url
+        self._resolver = resolver
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, reply: Reply, *, resend: bool) -> str:
+        if self._secret is None:
+            raise DeliveryFailed("PONDERD_WEBHOOK_SECRET is not set", permanent=True)
+        try:
+            refuse_literal(reply.to.to, allow=self._allow)
+        except Refused as error:
+            raise DeliveryFailed(f"callback refused: {error}", permanent=True) from error
+        body = json.dumps(payload(reply, self._public_url)).encode()
+        key = standard_key(self._secret.get_secret_value())
+        headers = sign_standard(key, message_id=reply.key, body=body, now=time.time())
+        headers["content-type"] = "application/json"
+        return await self._post(reply.to.to, headers, body)
+
+    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> str:
+        try:
+            # The status decides; what the other side writes below it is never read.
+            async with self._open().post(
+                url, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                status = response.status
+                retry_after = _retry_after(response.headers.get("retry-after"), time.time())
+        except aiohttp.ClientConnectorDNSError as error:
+            refused = isinstance(error.os_error, RefusedAddress)
+            raise DeliveryFailed(f"callback: {error.os_error}", permanent=refused) from error
+        except (aiohttp.InvalidURL, UnicodeError) as error:
+            raise DeliveryFailed(f"callback refused: {error}", permanent=True) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reason = str(error) or type(error).__name__
+            raise DeliveryFailed(f"callback failed: {reason}") from error
+        if 200 <= status < 300:
+            return str(status)
+        raise DeliveryFailed(
+            f"callback answered {status}",
+            permanent=status == 410,
+            retry_after=retry_after if status in (429, 503) else None,
+        )
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            resolver = CallbackResolver(self._allow, self._resolver or aiohttp.ThreadedResolver())
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(resolver=resolver),
+                timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+            await asyncio.sleep(0)  # lets the closed transports say goodbye
+
+
+def _retry_after(value: str | None, now: float) -> float | None:
+    """Seconds from a Retry-After header, which holds seconds or a date."""
+    if value is None:
+        return None
+    try:
+        if value.strip().isdecimal():
+            return float(value)
+        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
+    except (ValueError, OverflowError):
+        return None

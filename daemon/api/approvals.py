@@ -1,0 +1,163 @@
+"""Approvals over HTTP: JSON for holders of the API token, a page for holders of a signed link.
+
+Both have the same paths. A request that carries a mark is a link's: mail and chat programs open
+links by themselves to scan them, so GET only shows, and nothing but the form's POST acts.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field, SecretStr
+from starlette.routing import Match
+from starlette.types import Scope
+
+from ponderd.channels.errors import Conflict, Malformed, Refused, Unauthenticated, Unavailable
+from ponderd.channels.links import check_link
+from ponderd.channels.message import principal
+from ponderd.daemon.api.approval_page import approval_page, pretty
+from ponderd.daemon.api.runs import Body
+from ponderd.workers.control.runs import Runs
+from ponderd.workers.control.views import ApprovalView
+
+
+class Decide(Body):
+    approve: bool
+    by: str = Field("api", min_length=1, max_length=200)
+    remark: str = Field("", max_length=2000)
+    arguments: dict[str, Any] | None = Field(
+        None, description="what the tool is called with instead; checked anew"
+    )
+    digest: str | None = Field(
+        None, description="of the call that was looked at; another one is not approved"
+    )
+
+
+class ApprovalPage(BaseModel):
+    approvals: list[ApprovalView]
+
+
+def approval_routes(runs: Runs) -> APIRouter:
+    router = APIRouter(prefix="/approvals", tags=["approvals"])
+
+    @router.get("")
+    async def list_approvals() -> ApprovalPage:
+        """All that are open, oldest first."""
+        return ApprovalPage(approvals=await runs.approvals())
+
+    @router.get("/{approval_id}")
+    async def show(approval_id: str) -> ApprovalView:
+        return await runs.approval(approval_id)
+
+    @router.post("/{approval_id}")
+    async def decide(approval_id: str, body: Decide) -> ApprovalView:
+        """Approve or deny. The first answer counts; a repeat of it changes nothing, another one
+        is a 409 that says who decided."""
+        return await runs.decide(
+            approval_id,
+            approve=body.approve,
+            by=principal("api", body.by),
+            remark=body.remark,
+            arguments=body.arguments,
+            digest=body.digest,
+        )
+
+    return router
+
+
+class _LinkRoute(APIRoute):
+    """Matches only what came by a signed link."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        given = parse_qs(scope["query_string"].decode("latin-1"))
+        return super().matches(scope) if "mark" in given else (Match.NONE, {})
+
+
+def approval_page_routes(runs: Runs, secret: SecretStr | None) -> APIRouter:
+    """Needs no token: `ponderd.channels.links` proves who was sent the link. To be included before
+    `approval_routes`."""
+    router = APIRouter(prefix="/approvals", route_class=_LinkRoute, include_in_schema=False)
+
+    @router.get("/{approval_id}")
+    async def show(approval_id: str, request: Request) -> HTMLResponse:
+        person = request.query_params.get("as", "")
+        try:
+            _check(secret, approval_id, request)
+            return approval_page(await runs.approval(approval_id), person)
+        except (Refused, Unavailable) as error:
+            return approval_page(None, person, status=error.http_status, problem=str(error))
+
+    @router.post("/{approval_id}")
+    async def decide(approval_id: str, request: Request) -> HTMLResponse:
+        person = request.query_params.get("as", "")
+        approval = None
+        form = _Form(await request.body())
+        try:
+            _check(secret, approval_id, request)
+            approval = await runs.approval(approval_id)
+            decided = await runs.decide(
+                approval_id,
+                approve=form.approve,
+                by=person,
+                remark=form.remark,
+                arguments=form.changed(approval) if form.approve else None,
+                digest=form.digest,
+            )
+            return approval_page(decided, person)
+        except Conflict as error:
+            approval = await runs.approval(approval_id)
+            return approval_page(approval, person, status=409, problem=str(error))
+        except (Refused, Unavailable) as error:
+            return approval_page(
+                approval,
+                person,
+                status=error.http_status,
+                problem=str(error),
+                arguments=form.arguments,
+                remark=form.remark,
+            )
+
+    return router
+
+
+class _Form:
+    """What the page posted. Raises `Malformed` when asked for what makes no sense."""
+
+    def __init__(self, body: bytes) -> None:
+        fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+        given = {name: values[-1] for name, values in fields.items()}
+        self._decision = given.get("decision")
+        self.arguments = given.get("arguments")
+        self.remark = given.get("remark", "").strip()[:2000]
+        self.digest = given.get("digest")
+
+    @property
+    def approve(self) -> bool:
+        if self._decision not in ("approve", "deny"):
+            raise Malformed("press Approve or Deny")
+        return self._decision == "approve"
+
+    def changed(self, approval: ApprovalView) -> dict[str, Any] | None:
+        """The arguments if they are not what the page had shown."""
+        if self.arguments is None or not approval.tool:
+            return None
+        try:
+            arguments = json.loads(self.arguments)
+        except (ValueError, RecursionError) as error:
+            raise Malformed(f"the arguments are no JSON: {error}") from None
+        if not isinstance(arguments, dict):
+            raise Malformed("the arguments must be one JSON object: { … }")
+        return None if arguments == json.loads(pretty(approval)) else arguments
+
+
+def _check(secret: SecretStr | None, approval_id: str, request: Request) -> None:
+    if secret is None:
+        raise Unauthenticated("approval links are off: set PONDERD_SIGNING_SECRET")
+    query = request.query_params
+    key = secret.get_secret_value().encode()
+    check_link(key, approval_id, query.get("as", ""), query.get("mark", ""))

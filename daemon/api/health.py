@@ -1,0 +1,170 @@
+"""Is it alive, is it ready, and what an operator measures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Iterator
+
+import aiohttp
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from ponderd.channels.errors import Unavailable
+from ponderd.workers.execution.metrics import SECONDS_BUCKETS
+from ponderd.workers.execution.pokes import Poker
+from ponderd.workers.settings import WorkerSettings
+from ponderd.workers.store.contract import Gauges, RunStore
+
+CHECK_SECONDS = 3.0
+
+
+def health_routes(store: RunStore, poker: Poker, workers: WorkerSettings) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz")
+    async def alive() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/readyz")
+    async def ready() -> JSONResponse:
+        """200 when a message would be answered: state, model and at least one worker are there."""
+        checks = {
+            "state": await _check(_state(store)),
+            "workers": await _check(_workers(store)),
+        }
+        if workers.model_url:
+            checks["model"] = await _check(_model(workers))
+        is_ready = all(result == "ok" for result in checks.values())
+        return JSONResponse({"ready": is_ready, "checks": checks}, 200 if is_ready else 503)
+
+    @router.get("/metrics")
+    async def metrics() -> Response:
+        registry = CollectorRegistry()
+        try:
+            registry.register(_Families(families(await store.gauges(), await _queue(poker))))
+        except Unavailable:
+            registry.register(_Families([_gauge("ponderd_state_up", "State server answers", 0)]))
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def families(gauges: Gauges, queue_length: int | None) -> list[Metric]:
+    """The store's gauges and the workers' counters as Prometheus metrics. Pure."""
+    found: list[Metric] = [
+        _gauge("ponderd_state_up", "State server answers", 1),
+        _gauge("ponderd_workers", "Workers heard from in the last 10 s", gauges.workers),
+        _gauge("ponderd_runs_in_flight", "Runs that a worker holds now", gauges.in_flight),
+        _gauge("ponderd_runs_overdue", "Runs that should be held and are not", gauges.overdue),
+        _gauge(
+            "ponderd_oldest_lease_seconds",
+            "Seconds since which the longest-held run is held",
+            gauges.oldest_lease,
+        ),
+    ]
+    if queue_length is not None:
+        found.append(_gauge("ponderd_queue_length", "Pokes that no worker has taken", queue_length))
+    runs = GaugeMetricFamily("ponderd_runs", "Runs by status", labels=["status"])
+    for status, count in sorted(gauges.runs.items()):
+        runs.add_metric([status], count)
+    tokens = CounterMetricFamily(
+        "ponderd_model_tokens", "Tokens by thinking mode and kind", labels=["mode", "kind"]
+    )
+    decisions = CounterMetricFamily(
+        "ponderd_thinking_decisions",
+        "Model calls by what they were given to think with and what became of the answer",
+        labels=["arm", "verdict"],
+    )
+    overruns = CounterMetricFamily(
+        "ponderd_thinking_budget_overruns",
+        "Model calls that thought more than they were allowed to",
+        labels=["arm"],
+    )
+    counted = {"tokens": tokens, "decisions": decisions, "budget_overruns": overruns}
+    for (name, *labels), value in _split(gauges.counters):
+        if name in counted:
+            counted[name].add_metric(labels, value)
+    failures = CounterMetricFamily(
+        "ponderd_model_failures",
+        "Model calls that failed after all their attempts",
+        value=gauges.counters.get("model_failures", 0),
+    )
+    return [*found, runs, tokens, decisions, overruns, failures, _latency(gauges.counters)]
+
+
+def _latency(counters: dict[str, float]) -> HistogramMetricFamily:
+    family = HistogramMetricFamily(
+        "ponderd_model_call_seconds", "Seconds of one model call, by thinking mode", labels=["mode"]
+    )
+    fields = dict(_split(counters))
+    for mode in sorted({key[1] for key in fields if key[0] == "model_seconds_bucket"}):
+        total = 0.0
+        buckets: list[tuple[str, float]] = []
+        for bound in (*map(str, SECONDS_BUCKETS), "+Inf"):
+            total += fields.get(("model_seconds_bucket", mode, bound), 0)
+            buckets.append((bound, total))
+        family.add_metric([mode], buckets, fields.get(("model_seconds_sum", mode), 0))
+    return family
+
+
+def _split(counters: dict[str, float]) -> Iterator[tuple[tuple[str, ...], float]]:
+    for name, value in sorted(counters.items()):
+        yield tuple(name.split("|")), value
+
+
+def _gauge(name: str, help_text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, help_text, value=value)
+
+
+class _Families(Collector):
+    def __init__(self, found: list[Metric]) -> None:
+        self._found = found
+
+    def collect(self) -> Iterable[Metric]:
+        return self._found
+
+
+async def _queue(poker: Poker) -> int | None:
+    try:
+        return await asyncio.wait_for(poker.queue_length(), CHECK_SECONDS)
+    except Exception:  # kombu raises many kinds
+        return None
+
+
+async def _check(check: Awaitable[None]) -> str:
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await check
+    except TimeoutError:
+        return f"no answer within {CHECK_SECONDS:.0f} s"
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return "ok"
+
+
+async def _state(store: RunStore) -> None:
+    await store.remember("readyz", "writable", ttl=1)  # a full one answers a ping, too
+
+
+async def _workers(store: RunStore) -> None:
+    if not (await store.gauges()).workers:
+        raise Unavailable("no worker was heard from in the last 10 s")
+
+
+async def _model(workers: WorkerSettings) -> None:
+    key = workers.model_api_key
+    headers = {"authorization": f"Bearer {key.get_secret_value()}"} if key else {}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(f"{(workers.model_url or '').rstrip('/')}/models") as response,
+    ):
+        if response.status != 200:
+            raise Unavailable(f"the model server answers {response.status}")

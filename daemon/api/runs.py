@@ -1,0 +1,231 @@
+"""The run API: launch, look, steer. Contract: docs/api.md and /docs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from ponderd.channels.message import Address, Trigger
+from ponderd.channels.text import storable
+from ponderd.channels.webhook.callback import check_callback
+from ponderd.daemon.dispatcher import Dispatcher
+from ponderd.workers.control.runs import Runs
+from ponderd.workers.control.views import RunPage, RunView, view
+from ponderd.workers.run import events as e
+from ponderd.workers.run.reduce import fold
+from ponderd.workers.run.state import TERMINAL
+
+POLL_SECONDS = 0.1
+KEEP_ALIVE_SECONDS = 15.0
+IDEMPOTENCY_TTL = 7 * 24 * 3600.0
+
+Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200, min_length=1)]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Launch(Body):
+    agent: str = Field(max_length=200)
+    text: str = Field(min_length=1)
+    conversation: str | None = Field(None, min_length=1, max_length=200)
+    reply_to: str | None = Field(None, max_length=2000, description="callback URL for the answer")
+    channel: Literal["api", "terminal"] = "api"
+    by: str = Field("api", min_length=1, max_length=200, description="who writes")
+
+
+class NewMessage(Body):
+    text: str = Field(min_length=1)
+    by: str = Field("api", max_length=200)
+
+
+class Steer(Body):
+    by: str = Field("api", max_length=200)
+
+
+class Resume(Steer):
+    adopt_version: bool = Field(False, description="go on with the agent's newest version")
+
+
+class Cancel(Steer):
+    reason: str = Field("", max_length=2000)
+
+
+class Fork(Steer):
+    at: int | None = Field(None, ge=1, description="copy this many events; default: all")
+    text: str | None = Field(None, min_length=1, description="a message to the new run")
+
+
+class OutsideEvent(Steer):
+    name: str = Field(min_length=1, max_length=200)
+    payload: Any = Field(None, description="what the run gets to see: text, or JSON")
+
+
+class Feedback(Steer):
+    value: float = Field(ge=0, le=1, description="0: of no use; 1: just right")
+    source: Literal["thumb", "judge"] = Field(
+        "judge", description="a person's reaction, or a program that grades answers"
+    )
+    answer: int | None = Field(
+        None, ge=1, description="event of the model call that is graded; default: newest answer"
+    )
+
+
+def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ...]) -> APIRouter:
+    router = APIRouter(prefix="/runs", tags=["runs"])
+
+    @router.post("", status_code=201)
+    async def launch(body: Launch, key: Key = None) -> RunView:
+        """Launch a run, or write to the one that the conversation already has."""
+        if body.reply_to is not None:
+            await check_callback(body.reply_to, callback_allow)
+        keys = await _keys(runs, key, "launch", body)
+        conversation = body.conversation or f"api-{_digest(key) if key else secrets.token_hex(8)}"
+        trigger = Trigger(
+            channel=body.channel,
+            keys=keys,
+            conversation=conversation,
+            text=body.text,
+            sender=body.by,
+            agent=body.agent,
+            authentic=True,
+            reply_to=Address(channel="webhook", to=body.reply_to) if body.reply_to else None,
+        )
+        return await runs.show((await dispatcher.accept(trigger)).run_id)
+
+    @router.get("")
+    async def list_runs(
+        status: str | None = None,
+        agent: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 50,
+        cursor: str | None = None,
+    ) -> RunPage:
+        """Newest first; `cursor` of the answer goes on where it ended."""
+        return await runs.list_runs(status=status, agent=agent, limit=limit, cursor=cursor)
+
+    @router.get("/{run_id}")
+    async def show(run_id: str) -> RunView:
+        return await runs.show(run_id)
+
+    @router.get("/{run_id}/events", response_model=None)
+    async def events(
+        request: Request,
+        run_id: str,
+        after: Annotated[int, Query(ge=0)] = 0,
+        last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    ) -> dict[str, Any] | StreamingResponse:
+        """All events as JSON, or live with `Accept: text/event-stream`."""
+        log = await runs.events(run_id)
+        after = last_event_id or after
+        if "text/event-stream" in request.headers.get("accept", ""):
+            stream = _follow(runs, run_id, after)
+            return StreamingResponse(stream, media_type="text/event-stream")
+        return {
+            "events": [
+                {"version": version, **event.model_dump(mode="json")}
+                for version, event in enumerate(log, 1)
+                if version > after
+            ]
+        }
+
+    @router.post("/{run_id}/messages")
+    async def message(run_id: str, body: NewMessage, key: Key = None) -> RunView:
+        """Write to a run: an answer to its question, a yes or no, or something new."""
+        keys = await _keys(runs, key, run_id, body)
+        await runs.message(run_id, body.text, sender=body.by, keys=keys)
+        return await runs.show(run_id)
+
+    @router.post("/{run_id}/pause")
+    async def pause(run_id: str, body: Steer | None = None) -> RunView:
+        return await runs.pause(run_id, (body or Steer.model_validate({})).by)
+
+    @router.post("/{run_id}/resume")
+    async def resume(run_id: str, body: Resume | None = None) -> RunView:
+        body = body or Resume.model_validate({})
+        return await runs.resume(run_id, body.by, adopt_version=body.adopt_version)
+
+    @router.post("/{run_id}/cancel")
+    async def cancel(run_id: str, body: Cancel | None = None) -> RunView:
+        body = body or Cancel.model_validate({})
+        return await runs.cancel(run_id, body.by, body.reason)
+
+    @router.post("/{run_id}/events")
+    async def event(run_id: str, body: OutsideEvent, key: Key = None) -> RunView:
+        """Something happened that the run waits for, or will: it is not lost if it comes first."""
+        keys = await _keys(runs, key, run_id, body)
+        text = isinstance(body.payload, str)
+        payload = storable(body.payload) if text else json.dumps(body.payload)
+        await runs.event(run_id, body.name, payload, by=body.by, keys=keys)
+        return await runs.show(run_id)
+
+    @router.post("/{run_id}/feedback")
+    async def feedback(run_id: str, body: Feedback) -> RunView:
+        """How good an answer was: what agents learn from how hard to think."""
+        return await runs.feedback(
+            run_id, body.value, by=body.by, source=body.source, answer=body.answer
+        )
+
+    @router.post("/{run_id}/fork", status_code=201)
+    async def fork(run_id: str, body: Fork, key: Key = None) -> RunView:
+        """A new run that begins with the events of this one."""
+        keys = await _keys(runs, key, run_id, body)
+        return await runs.fork(run_id, at=body.at, by=body.by, text=body.text, keys=keys)
+
+    @router.get("/{run_id}/prompts/{version}", response_class=Response)
+    async def prompt(run_id: str, version: int) -> Response:
+        """The exact request of the model call that became event `version`."""
+        found = await runs.prompt(run_id, version)
+        headers = {
+            "x-prompt-sha256": found.sha256,
+            "x-prompt-verified": "true" if found.verified else "false",
+        }
+        return Response(found.body, media_type="application/json", headers=headers)
+
+    return router
+
+
+async def _keys(runs: Runs, key: str | None, scope: str, body: BaseModel) -> tuple[str, ...]:
+    """The trigger's keys for an Idempotency-Key. Raises `Conflict` for a key with another body."""
+    if key is None:
+        return ()
+    name = f"api:{scope}:{_digest(key)}"
+    await runs.same_request(name, _digest(body.model_dump_json()), IDEMPOTENCY_TTL)
+    return (name,)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+async def _follow(runs: Runs, run_id: str, sent: int) -> AsyncIterator[str]:
+    """Server-sent events: each event of the run, and its view whenever nothing is newer."""
+    shown = False
+    last_sent = time.monotonic()
+    while True:
+        if not shown or await runs.version(run_id) > sent:
+            log = await runs.events(run_id)
+            for version, event in enumerate(log[sent:], sent + 1):
+                yield f"id: {version}\nevent: {event.type}\ndata: {_json(event)}\n\n"
+            sent, shown, last_sent = len(log), True, time.monotonic()
+            run = fold(log)
+            yield f"event: status\ndata: {view(run).model_dump_json()}\n\n"
+            if run.status in TERMINAL:
+                return
+        elif time.monotonic() - last_sent > KEEP_ALIVE_SECONDS:
+            last_sent = time.monotonic()
+            yield ": still here\n\n"
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _json(event: e.Event) -> str:
+    return event.model_dump_json()

@@ -1,0 +1,163 @@
+"""The daemon process: HTTP, mail and Slack on one loop, all handing triggers to the dispatcher."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import socket
+from collections.abc import AsyncIterator, Callable
+
+import structlog
+import uvicorn
+from fastapi import Depends, FastAPI
+
+from ponderd.channels.errors import StartupFailed
+from ponderd.channels.mail.server import MailServer
+from ponderd.channels.settings import ChannelSettings
+from ponderd.channels.slack.receive import SocketMode
+from ponderd.channels.slack.receive import build_app as build_slack
+from ponderd.daemon.api.approvals import approval_page_routes, approval_routes
+from ponderd.daemon.api.health import health_routes
+from ponderd.daemon.api.http import BodyLimit, install_errors, require_token
+from ponderd.daemon.api.ingress import slack_routes, webhook_routes
+from ponderd.daemon.api.runs import run_routes
+from ponderd.daemon.api.thinking import thinking_routes
+from ponderd.daemon.dispatcher import Dispatcher
+from ponderd.daemon.routing import Routes, load_routes
+from ponderd.daemon.settings import DaemonSettings
+from ponderd.workers.agents.discovery import discover
+from ponderd.workers.control.runs import Runs
+from ponderd.workers.execution.pokes import Poker
+from ponderd.workers.settings import WorkerSettings
+from ponderd.workers.store.archive import open_archive
+from ponderd.workers.store.redis_store import RedisStore, connect
+
+log = structlog.get_logger(__name__)
+
+GOODBYE_SECONDS = 3
+"""How long open requests may go on when the daemon is told to stop."""
+
+
+def serve(channels: ChannelSettings, workers: WorkerSettings, daemon: DaemonSettings) -> int:
+    """Run the daemon in the foreground until SIGTERM or SIGINT; returns the exit code.
+
+    Needs `workers.redis_url` and `daemon.api_token`. Raises `StartupFailed`.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(channels, workers, daemon))
+
+
+async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: DaemonSettings) -> int:
+    assert workers.redis_url is not None and daemon.api_token is not None
+    agents = discover(workers.agent_folders, workers.config_file)
+    routes = load_routes(workers.config_file, agents)
+    listening = _listen(daemon.host, daemon.http_port)
+    store = RedisStore(connect(workers.redis_url))
+    poker = Poker(workers.broker)
+    archive = open_archive(workers)
+    try:
+        runs = Runs(store, agents, poker.poke, archive)
+        dispatcher = Dispatcher(runs, routes)
+        app = create_app(runs, dispatcher, routes, channels, daemon)
+        app.include_router(health_routes(store, poker, workers))
+        needs_token = [Depends(require_token(daemon.api_token))]
+        app.include_router(thinking_routes(store, agents), dependencies=needs_token)
+        mail = MailServer(
+            channels,
+            dispatcher.accept,
+            decide=runs.verdict,
+            agents=lambda: routes.mailboxes(agents),
+        )
+        async with _mail(mail, daemon), _socket_mode(channels, runs, dispatcher):
+            config = uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=GOODBYE_SECONDS,
+                server_header=False,
+            )
+            server = uvicorn.Server(config)
+            log.info("listening", http=daemon.http_port, smtp=daemon.smtp_port)
+            await server.serve(sockets=[listening])
+    finally:
+        await poker.close()
+        await archive.close()
+        await store.close()
+    return 0
+
+
+def create_app(
+    runs: Runs,
+    dispatcher: Dispatcher,
+    routes: Routes,
+    channels: ChannelSettings,
+    daemon: DaemonSettings,
+) -> FastAPI:
+    assert daemon.api_token is not None
+    app = FastAPI(
+        title="ponderd",
+        version=importlib.metadata.version("ponderd"),
+        summary="One message in, exactly one answer back.",
+    )
+    app.add_middleware(BodyLimit)
+    install_errors(app)
+    app.include_router(approval_page_routes(runs, channels.signing_secret))
+    for router in (
+        run_routes(runs, dispatcher, channels.callback_allow),
+        approval_routes(runs),
+    ):
+        app.include_router(router, dependencies=[Depends(require_token(daemon.api_token))])
+    app.include_router(webhook_routes(dispatcher.accept, routes, channels, daemon.api_token))
+    app.include_router(slack_routes(dispatcher.accept, runs.verdict, runs.react, channels))
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _mail(server: MailServer, daemon: DaemonSettings) -> AsyncIterator[None]:
+    try:
+        await server.start(daemon.host, daemon.smtp_port)
+    except OSError as error:
+        raise _port_taken(daemon.smtp_port, "PONDERD_SMTP_PORT", error) from error
+    try:
+        yield
+    finally:
+        await server.stop()
+
+
+@contextlib.asynccontextmanager
+async def _socket_mode(
+    channels: ChannelSettings, runs: Runs, dispatcher: Dispatcher
+) -> AsyncIterator[None]:
+    if channels.slack_app_token is None:
+        yield
+        return
+    app = build_slack(channels, dispatcher.accept, runs.verdict, runs.react)
+    slack = SocketMode(app, channels.slack_app_token.get_secret_value())
+    await slack.start()
+    try:
+        yield
+    finally:
+        await slack.stop()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=2048, reuse_port=False)
+    except OSError as error:
+        raise _port_taken(port, "PONDERD_HTTP_PORT", error) from error
+
+
+def _port_taken(port: int, variable: str, error: OSError) -> StartupFailed:
+    return StartupFailed(
+        f"cannot listen on port {port}: {error.strerror}; stop the program that uses it, or set "
+        f"{variable}"
+    )
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

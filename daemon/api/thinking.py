@@ -1,0 +1,86 @@
+"""The ledger of model calls and what an operator tunes of thinking, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from ponderd.channels.errors import NotFound
+from ponderd.workers.store.contract import RunStore
+from ponderd.workers.thinking.learning import Tuned, forget, read_tuned, read_usual, write_tuned
+
+
+class Price(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    price: Annotated[float, Field(strict=True, allow_inf_nan=False)] | None = Field(
+        ge=0, description="lambda: reward per 1,000 tokens; null: what suits the model"
+    )
+
+
+class Page(BaseModel):
+    """`next` is the `after` of the next page; null at the end."""
+
+    entries: list[dict[str, Any]]
+    next: str | None
+
+
+class Overview(BaseModel):
+    """`price` is lambda, if it was tuned; `usual` what it is otherwise, for the workers' model
+    (null: no worker has run yet). `agents` have a ledger each."""
+
+    price: float | None
+    usual: float | None
+    agents: list[str]
+
+
+def thinking_routes(store: RunStore, agents: Collection[str]) -> APIRouter:
+    router = APIRouter(prefix="/thinking", tags=["thinking"])
+
+    def known(agent: str) -> str:
+        if agent not in agents:
+            raise NotFound(
+                f"there is no agent {agent!r}; known agents: {', '.join(sorted(agents))}"
+            )
+        return agent
+
+    async def overview() -> Overview:
+        price, usual = (await read_tuned(store)).price, await read_usual(store)
+        return Overview(price=price, usual=usual, agents=sorted(agents))
+
+    @router.get("")
+    async def show() -> Overview:
+        """What was chosen for all workers."""
+        return await overview()
+
+    @router.put("")
+    async def tune(body: Price) -> Overview:
+        """Workers follow within some seconds."""
+        await write_tuned(store, Tuned(price=body.price))
+        return await overview()
+
+    @router.delete("/ledger")
+    async def forget_all(agent: str | None = None) -> Overview:
+        """What was learned is forgotten, of one agent or of all; the runs keep their logs."""
+        for name in sorted(agents) if agent is None else [known(agent)]:
+            await forget(store, name, time.time())
+        return await overview()
+
+    @router.get("/ledger")
+    async def ledger(
+        agent: str,
+        after: Annotated[str, Query(pattern=r"^([0-9]{1,19}-[0-9]{1,19})?$")] = "",
+        limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+    ) -> Page:
+        """An agent's model calls and their outcomes in order of time; nothing that anybody
+        wrote."""
+        notes = await store.notes(known(agent), after, limit)
+        entries = [json.loads(data) for _, data in notes]
+        return Page(entries=entries, next=notes[-1][0] if len(notes) == limit else None)
+
+    return router

@@ -1,0 +1,335 @@
+"""A client of the run API, for the commands. Blocking, and quick to import.
+
+Every request is safe to repeat: reading, signals (idempotent by contract) and messages, which
+carry an Idempotency-Key. So a dropped connection, or a daemon that restarts, is waited out.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import quote, urlencode
+
+from ponderd.channels.errors import Malformed, PonderdError, Refused, Unauthenticated, Unavailable
+
+if TYPE_CHECKING:
+    from ponderd.daemon.settings import DaemonSettings
+
+TIMEOUT = 30.0
+"""Seconds without a byte; a live stream sends a comment more often than that."""
+
+PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds between tries: together longer than a restart of the daemon takes."""
+
+View = dict[str, Any]
+"""A run as the API shows it."""
+
+
+T = TypeVar("T")
+
+
+class ServerSentEvent(NamedTuple):
+    id: str
+    name: str
+    data: str
+
+
+class Prompt(NamedTuple):
+    """The bytes of one model call's request; `verified`: their SHA-256 is the recorded one."""
+
+    body: bytes
+    sha256: str
+    verified: bool
+
+
+class Api:
+    def __init__(self, settings: DaemonSettings, *, pauses: tuple[float, ...] = PAUSES) -> None:
+        self._host, self._port = listening_host(settings), settings.http_port
+        self.url = base_url(settings)
+        self._token = settings.api_token
+        self._pauses = pauses
+        self._met = False
+
+    def get(self, path: str, **query: str | int | None) -> Any:
+        """Raises `Refused` (as the daemon said) and `Unavailable`."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._exchange("GET", f"{path}?{urlencode(given)}" if given else path)
+
+    def launch(
+        self,
+        agent: str,
+        text: str,
+        *,
+        channel: str,
+        by: str,
+        conversation: str | None = None,
+        reply_to: str | None = None,
+    ) -> View:
+        body = {
+            "agent": agent,
+            "text": text,
+            "channel": channel,
+            "by": by,
+            "conversation": conversation,
+            "reply_to": reply_to,
+        }
+        given = {name: value for name, value in body.items() if value is not None}
+        return self._view("POST", "/runs", given, _new_key())
+
+    def show(self, run_id: str) -> View:
+        return self._view("GET", _run(run_id))
+
+    def message(self, run_id: str, text: str, *, by: str) -> View:
+        body = {"text": text, "by": by}
+        return self._view("POST", f"{_run(run_id)}/messages", body, _new_key())
+
+    def signal(self, run_id: str, verb: str, by: str, **options: str | bool) -> View:
+        """`verb` is pause, resume or cancel."""
+        given = {name: value for name, value in options.items() if value}
+        return self._view("POST", f"{_run(run_id)}/{verb}", {"by": by, **given})
+
+    def fork(self, run_id: str, *, at: int | None, text: str | None, by: str) -> View:
+        body = {"at": at, "text": text, "by": by}
+        return self._view("POST", f"{_run(run_id)}/fork", body, _new_key())
+
+    def feedback(
+        self, run_id: str, value: float, *, by: str, source: str, answer: int | None = None
+    ) -> View:
+        body: dict[str, Any] = {"value": value, "by": by, "source": source}
+        if answer is not None:
+            body["answer"] = answer
+        return self._view("POST", f"{_run(run_id)}/feedback", body)
+
+    def ledger(self, agent: str) -> Iterator[dict[str, Any]]:
+        """An agent's model calls and their outcomes, oldest first."""
+        after: str | None = ""
+        while after is not None:
+            page = self.get("/thinking/ledger", agent=agent, after=after, limit=5000)
+            yield from page["entries"]
+            after = page["next"]
+
+    def thinking(self) -> View:
+        found: View = self.get("/thinking")
+        return found
+
+    def tune_thinking(self, price: float | None) -> View:
+        return self._view("PUT", "/thinking", {"price": price})
+
+    def forget_thinking(self, agent: str | None) -> View:
+        query = "" if agent is None else f"?{urlencode({'agent': agent})}"
+        return self._view("DELETE", f"/thinking/ledger{query}")
+
+    def event(self, run_id: str, name: str, payload: Any, *, by: str) -> View:
+        body = {"name": name, "payload": payload, "by": by}
+        return self._view("POST", f"{_run(run_id)}/events", body, _new_key())
+
+    def prompt(self, run_id: str, version: int) -> Prompt:
+        def send() -> Prompt:
+            with self._send("GET", f"{_run(run_id)}/prompts/{version}") as response:
+                body = response.read()
+                sha256 = response.getheader("x-prompt-sha256", "")
+                return Prompt(body, sha256, response.getheader("x-prompt-verified") == "true")
+
+        return self._persist(send)
+
+    def approvals(self) -> list[View]:
+        found: list[View] = self.get("/approvals")["approvals"]
+        return found
+
+    def approval_of(self, run_id: str) -> View | None:
+        """The open approval of a run, if it waits for one."""
+        return next((found for found in self.approvals() if found["run_id"] == run_id), None)
+
+    def decide(
+        self,
+        approval: View,
+        *,
+        approve: bool,
+        by: str,
+        remark: str = "",
+        arguments: Mapping[str, Any] | None = None,
+    ) -> View:
+        """Approve or deny exactly what `approval` shows."""
+        body = {
+            "approve": approve,
+            "by": by,
+            "remark": remark,
+            "arguments": arguments,
+            "digest": approval["digest"] or None,
+        }
+        return self._view("POST", f"/approvals/{quote(approval['id'], safe='')}", body)
+
+    def events(self, run_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get(f"{_run(run_id)}/events")["events"]
+        return found
+
+    def pages(
+        self, *, status: str | None, agent: str | None, limit: int | None
+    ) -> Iterator[list[View]]:
+        cursor = None
+        while True:
+            page = self.get("/runs", status=status, agent=agent, limit=limit, cursor=cursor)
+            yield page["runs"]
+            cursor = page["cursor"]
+            if cursor is None:
+                return
+
+    def follow(self, run_id: str, after: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+        """("event", event) for each event beyond the first `after`, and ("status", view) for what
+        they lead to, as they happen, until the run is over. Goes on after a broken stream."""
+        while True:
+            path = f"{_run(run_id)}/events?after={after}"
+
+            def send(path: str = path) -> http.client.HTTPResponse:
+                return self._send("GET", path, accept="text/event-stream")
+
+            stream = self._persist(send)
+            try:
+                for event in parse_events(stream):
+                    data = json.loads(event.data)
+                    if event.name == "status":
+                        yield "status", data
+                        if is_over(data):
+                            return
+                    else:
+                        after = int(event.id)
+                        yield "event", {"version": after, **data}
+            except (http.client.HTTPException, OSError):
+                pass  # the daemon restarts, or something between cut the stream
+            finally:
+                stream.close()
+            time.sleep(self._pauses[0])
+
+    def _view(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, key: str = ""
+    ) -> View:
+        view: View = self._exchange(method, path, body, key)
+        return view
+
+    def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, key: str = ""
+    ) -> Any:
+        def send() -> bytes:
+            return self._send(method, path, body, key).read()
+
+        try:
+            return json.loads(self._persist(send))
+        except ValueError:
+            raise Unavailable(f"what answers at {self.url} is not ponderd") from None
+
+    def _persist(self, send: Callable[[], T]) -> T:
+        """What `send` returns; it is called again for as long as a restart may take."""
+        for pause in (*self._pauses, None):
+            try:
+                return send()
+            except ConnectionRefusedError:
+                problem = f"no ponderd answers at {self.url}; start it with `ponderd up`"
+                if not self._met:  # it does not restart, it is not there
+                    raise Unavailable(problem) from None
+            except (http.client.HTTPException, ConnectionError) as error:
+                self._met = True
+                problem = f"ponderd at {self.url} hung up: {error}"
+            except TimeoutError:
+                raise Unavailable(f"ponderd at {self.url} does not answer") from None
+            except OSError as error:  # no such host, no way to it
+                raise Unavailable(f"cannot reach {self.url}: {error.strerror}") from None
+            except Unavailable as error:
+                problem = str(error)
+            if pause is not None:
+                time.sleep(pause)
+        raise Unavailable(problem)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        key: str = "",
+        accept: str = "application/json",
+    ) -> http.client.HTTPResponse:
+        """A response of status 2xx, its body not yet read. Raises what the daemon refused."""
+        headers = {"Accept": accept, "Connection": "close"}
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
+        if key:
+            headers["Idempotency-Key"] = key
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(body).encode()
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT)
+        try:
+            connection.request(method, path, body=content, headers=headers)
+            response = connection.getresponse()
+        except BaseException:
+            connection.close()
+            raise
+        self._met = True
+        if response.status >= 300:
+            with response:
+                raise _refusal(response)
+        return response
+
+
+def listening_host(settings: DaemonSettings) -> str:
+    """An address to connect to, for one to listen on."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+
+
+def base_url(settings: DaemonSettings) -> str:
+    host = listening_host(settings)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.http_port}"
+
+
+def parse_events(lines: Iterable[bytes]) -> Iterator[ServerSentEvent]:
+    """Server-sent events out of the lines of a stream; comments are left out."""
+    identifier, name, data = "", "message", list[str]()
+    for raw in lines:
+        line = raw.decode().rstrip("\r\n")
+        if not line:
+            if data:
+                yield ServerSentEvent(identifier, name, "\n".join(data))
+            name, data = "message", []
+            continue
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        match field:
+            case "id":
+                identifier = value
+            case "event":
+                name = value
+            case "data":
+                data.append(value)
+
+
+def is_over(view: View) -> bool:
+    return view["status"] in ("COMPLETED", "FAILED", "CANCELLED")
+
+
+def _refusal(response: http.client.HTTPResponse) -> PonderdError:
+    status = response.status
+    said = response.read(10_000)
+    try:
+        text = str(json.loads(said)["error"])
+    except (ValueError, KeyError, TypeError):
+        text = f"HTTP {status} {said[:200].decode(errors='replace')}".strip()
+    if status == Unauthenticated.http_status:
+        return Unauthenticated(
+            f"{text}; set PONDERD_API_TOKEN, or PONDERD_DATA_DIR, as for the running ponderd"
+        )
+    if status >= 500:
+        return Unavailable(text) if status == Unavailable.http_status else PonderdError(text)
+    known = {kind.http_status: kind for kind in Refused.__subclasses__()}
+    return known.get(status, Malformed)(text)
+
+
+def _run(run_id: str) -> str:
+    return f"/runs/{quote(run_id, safe='')}"
+
+
+def _new_key() -> str:
+    return secrets.token_hex(16)

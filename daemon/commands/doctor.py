@@ -1,0 +1,330 @@
+"""`ponderd doctor`: looks at everything that ponderd needs. Changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Awaitable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import aiohttp
+
+from ponderd.channels.errors import ModelFailed, StartupFailed, Unavailable
+from ponderd.channels.message import Frozen
+from ponderd.channels.settings import ChannelSettings
+from ponderd.daemon import configuration
+from ponderd.daemon.commands.api_client import base_url, listening_host
+from ponderd.daemon.configuration import Configuration, without_credentials
+from ponderd.daemon.routing import load_routes
+from ponderd.workers.agents.config import load_family
+from ponderd.workers.agents.discovery import discover
+from ponderd.workers.llm.canary import problems
+from ponderd.workers.llm.connect import connect as connect_model
+from ponderd.workers.llm.http import Http
+from ponderd.workers.settings import WorkerSettings
+from ponderd.workers.store.redis_client import server_infos
+
+PATIENCE = 5.0
+"""Seconds that one check may take."""
+
+THINKING_PATIENCE = 60.0
+"""Seconds that the model may take for three small answers."""
+
+LITTLE_SPACE, NO_SPACE = 1_000_000_000, 200_000_000
+"""Bytes free in the data folder below which we warn, and below which ponderd does not start."""
+
+OLDEST_STATE_SERVER = (7, 0)
+
+Level = Literal["ok", "warn", "fail"]
+START = "start it with `ponderd up`"
+
+
+class Check(Frozen):
+    """`advice` says what to do; empty when there is nothing to do."""
+
+    name: str
+    level: Level
+    found: str
+    advice: str = ""
+
+
+def examine() -> list[Check]:
+    python = Check(name="Python", level="ok", found=platform.python_version())
+    try:
+        settings = configuration.load()
+    except StartupFailed as error:
+        wrong = [
+            Check(name="settings", level="fail", found=line, advice="set it right, or unset it")
+            for line in str(error).splitlines()
+        ]
+        return [python, *wrong]
+    return [python, *_settings(settings), *asyncio.run(_examine_parts(settings))]
+
+
+async def _examine_parts(settings: Configuration) -> list[Check]:
+    http, parts = await _http_api(settings)
+    checks = await asyncio.gather(
+        _within(_state(settings.workers.redis_url, parts), "state server"),
+        _within(_model(settings.workers, parts), "model server"),
+        _within(_thinking(settings.workers), "thinking", THINKING_PATIENCE),
+        _within(_mail(settings), "SMTP"),
+        _within(_slack(settings.channels), "Slack"),
+    )
+    state, model, thinking, mail, slack = checks
+    return [
+        _data_folder(settings.daemon.data_dir),
+        state,
+        model,
+        *([thinking] if settings.workers.model_url else []),
+        http,
+        _workers(parts),
+        mail,
+        slack,
+    ]
+
+
+async def _within(check: Awaitable[Check], name: str, patience: float = PATIENCE) -> Check:
+    try:
+        async with asyncio.timeout(patience):
+            return await check
+    except TimeoutError:
+        found = f"no answer within {patience:.0f} s"
+        return Check(name=name, level="fail", found=found, advice="is it overloaded, or blocked?")
+
+
+def _settings(settings: Configuration) -> list[Check]:
+    warnings = [Check(name="settings", level="warn", found=line) for line in settings.warnings]
+    try:
+        workers = settings.workers
+        agents = discover(workers.agent_folders, workers.config_file)
+        load_routes(workers.config_file, agents)
+    except StartupFailed as error:
+        return [*warnings, Check(name="settings", level="fail", found=str(error))]
+    if workers.redis_url is not None and settings.channels.signing_secret is None:
+        found = "there is no PONDERD_SIGNING_SECRET: no approval by link, and none by mail"
+        advice = "set it, the same for `ponderd serve` and every `ponderd work`"
+        warnings.append(Check(name="signing", level="warn", found=found, advice=advice))
+    found = f"valid; agents: {', '.join(sorted(agents))}"
+    return [*warnings, Check(name="settings", level="ok", found=found)]
+
+
+def _data_folder(folder: Path) -> Check:
+    name, advice = "data folder", "set PONDERD_DATA_DIR to a folder of your own"
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent  # made at the first start
+    try:
+        if there == folder:
+            with tempfile.TemporaryFile(dir=there):
+                pass
+        elif not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied")
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        found = f"cannot write to {folder}: {error.strerror}"
+        return Check(name=name, level="fail", found=found, advice=advice)
+    found = f"{folder}, {free / 1e9:.1f} GB free"
+    level: Level = "fail" if free < NO_SPACE else "warn" if free < LITTLE_SPACE else "ok"
+    return Check(
+        name=name, level=level, found=found, advice="" if level == "ok" else "free some space"
+    )
+
+
+async def _http_api(settings: Configuration) -> tuple[Check, Mapping[str, str]]:
+    """And what the daemon itself says of the other parts; empty if it does not answer."""
+    name, url = "HTTP API", base_url(settings.daemon)
+    token = settings.daemon.api_token
+    headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+    timeout = aiohttp.ClientTimeout(total=PATIENCE)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
+            async with session.get(f"{url}/readyz") as response:
+                parts = dict((await response.json())["checks"])
+            async with session.get(f"{url}/runs", params={"limit": "1"}) as response:
+                status = response.status
+    except aiohttp.ClientConnectorError:
+        found = f"no ponderd answers at {url}"
+        return Check(name=name, level="fail", found=found, advice=START), {}
+    except TimeoutError:
+        found = f"ponderd at {url} does not answer"
+        return Check(name=name, level="fail", found=found, advice="restart it"), {}
+    except (aiohttp.ClientError, ValueError, KeyError, TypeError):
+        found = f"what answers at {url} is not ponderd"
+        return Check(name=name, level="fail", found=found, advice="set PONDERD_HTTP_PORT"), {}
+    match status:
+        case 200:
+            return Check(name=name, level="ok", found=url), parts
+        case 401:
+            found = f"{url} does not accept the API token"
+            advice = "set PONDERD_API_TOKEN or PONDERD_DATA_DIR as for the running ponderd"
+        case _:
+            found, advice = f"{url} answers {status} to GET /runs", "look at its log"
+    return Check(name=name, level="fail", found=found, advice=advice), parts
+
+
+def _workers(parts: Mapping[str, str]) -> Check:
+    said = parts.get("workers")
+    if said == "ok":
+        return Check(name="workers", level="ok", found="alive")
+    if said is None:
+        found = "unknown: the HTTP API does not say"
+        return Check(name="workers", level="warn", found=found, advice=START)
+    return Check(name="workers", level="fail", found=said, advice="start one with `ponderd work`")
+
+
+def _embedded(name: str, said: str | None) -> Check:
+    if said == "ok":
+        return Check(name=name, level="ok", found="not configured here; ponderd's own one is fine")
+    if said is None:
+        found = "not configured; `ponderd up` starts an embedded one"
+        return Check(name=name, level="ok", found=found)
+    return Check(name=name, level="fail", found=said, advice="look at ponderd's log")
+
+
+async def _state(url: str | None, parts: Mapping[str, str]) -> Check:
+    name = "state server"
+    if url is None:
+        return _embedded(name, parts.get("state"))
+    where = without_credentials(url)
+    try:
+        infos = await server_infos(url)
+    except (Unavailable, ValueError) as error:
+        found = f"{where}: {error}"
+        return Check(
+            name=name, level="fail", found=found, advice="start it, or set PONDERD_REDIS_URL"
+        )
+    levels: tuple[Level, ...] = ("fail", "warn", "ok")
+    checks = [judge_state_server(where, info) for info in infos]
+    return min(checks, key=lambda check: levels.index(check.level))
+
+
+def judge_state_server(where: str, info: Mapping[str, Any]) -> Check:
+    """From the answer to INFO: unlike CONFIG, managed servers allow that. Pure."""
+    product, version = "Redis", str(info.get("redis_version", "0"))
+    if "valkey_version" in info:
+        product, version = "Valkey", str(info["valkey_version"])
+    level: Level = "ok"
+    advice = []
+    if not info.get("aof_enabled"):
+        level = "warn"
+        advice.append("a crash of it loses accepted messages: set appendonly yes")
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_STATE_SERVER:
+        level = "fail"
+        advice.append("ponderd needs 7.0 or newer")
+    if info.get("aof_last_write_status", "ok") != "ok":
+        level = "fail"
+        advice.append("it cannot write its append-only file: is its disk full?")
+    if info.get("maxmemory_policy") != "noeviction":
+        level = "fail"
+        advice.append(
+            "it may throw runs away when memory is short: set maxmemory-policy noeviction"
+        )
+    found = f"{product} {version} at {where}"
+    return Check(name="state server", level=level, found=found, advice="; ".join(advice))
+
+
+async def _model(settings: WorkerSettings, parts: Mapping[str, str]) -> Check:
+    name, url = "model server", settings.model_url
+    if url is None:
+        return _embedded(name, parts.get("model"))
+    key = settings.model_api_key
+    http = Http(url.rstrip("/").removesuffix("/v1"), key.get_secret_value() if key else None)
+    try:
+        models = await http.get("/v1/models", lambda listing: list(listing["data"]))
+        names = [str(model["id"]) for model in models]
+    except (ModelFailed, KeyError, TypeError) as error:
+        found = f"{without_credentials(url)}: {error}"
+        advice = "start it, or set PONDERD_MODEL_URL (and PONDERD_MODEL_API_KEY)"
+        return Check(name=name, level="fail", found=found, advice=advice)
+    finally:
+        await http.close()
+    if not models or settings.model not in (None, *names):
+        found = f"{without_credentials(url)} serves {', '.join(names) or 'no model'}"
+        return Check(name=name, level="fail", found=found, advice="set PONDERD_MODEL to one it has")
+    dialect = "llama.cpp" if models[0].get("owned_by") == "llamacpp" else "vLLM"
+    found = f"{dialect} at {without_credentials(url)}, models: {', '.join(names)}"
+    return Check(name=name, level="ok", found=found)
+
+
+async def _thinking(settings: WorkerSettings) -> Check:
+    """Whether the switch switches, the budget binds, JSON holds and tokens are counted."""
+    name = "thinking"
+    if settings.model_url is None:
+        return Check(name=name, level="ok", found="not configured")
+    client = connect_model(settings, load_family(settings.config_file))
+    try:
+        examined = await client.examine(thoroughly=True)
+    finally:
+        await client.close()
+    found, lost, advice = [], False, "docs/operations.md says how to start vLLM"
+    for arm, able in examined.items():
+        if isinstance(able, ModelFailed):
+            lost, lines, advice = True, [str(able)], "see the model server above"
+        else:
+            lost |= not able.continues and not able.switch_off
+            lines = problems(able)
+        found += [f"arm {arm}: {line}" if arm else line for line in lines]
+    if not found:
+        done = "the switch switches, the budget binds, JSON holds, thoughts are counted"
+        return Check(name=name, level="ok", found=done)
+    return Check(name=name, level="fail" if lost else "warn", found="; ".join(found), advice=advice)
+
+
+async def _mail(settings: Configuration) -> Check:
+    host, port = listening_host(settings.daemon), settings.daemon.smtp_port
+    try:
+        reader, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        found = f"nothing listens at {host}:{port}"
+        return Check(name="SMTP", level="fail", found=found, advice=START)
+    try:
+        greeting = await reader.readline()
+    finally:
+        writer.close()
+    if not greeting.startswith(b"220"):
+        found = f"what listens at {host}:{port} is no mail server"
+        return Check(name="SMTP", level="fail", found=found, advice="set PONDERD_SMTP_PORT")
+    relay = settings.channels.smtp_relay
+    goes = f"relay {relay}" if relay else f"the folder {settings.channels.outbox}"
+    return Check(name="SMTP", level="ok", found=f"{host}:{port}; outgoing mail goes to {goes}")
+
+
+async def _slack(settings: ChannelSettings) -> Check:
+    bot, app, signing = (
+        settings.slack_bot_token,
+        settings.slack_app_token,
+        settings.slack_signing_secret,
+    )
+    if bot is None:
+        if app is None and signing is None:
+            return Check(name="Slack", level="ok", found="off: no PONDERD_SLACK_BOT_TOKEN")
+        found = "there is no PONDERD_SLACK_BOT_TOKEN, so no answer can be sent"
+        return Check(name="Slack", level="fail", found=found, advice="set it")
+    from slack_sdk.errors import SlackApiError
+    from slack_sdk.web.async_client import AsyncWebClient
+
+    client = AsyncWebClient(
+        bot.get_secret_value(), base_url=settings.slack_api_url, timeout=int(PATIENCE)
+    )
+    doubted = "PONDERD_SLACK_BOT_TOKEN"
+    try:
+        who = await client.auth_test()
+        if app is not None:
+            doubted = "PONDERD_SLACK_APP_TOKEN"
+            await client.apps_connections_open(app_token=app.get_secret_value())
+    except SlackApiError as error:
+        found = f"Slack refuses {doubted}: {error.response['error']}"
+        return Check(name="Slack", level="fail", found=found, advice="make a new one, or unset it")
+    except (aiohttp.ClientError, OSError) as error:
+        found = f"{settings.slack_api_url} does not answer: {error}"
+        return Check(name="Slack", level="fail", found=found, advice="is this machine online?")
+    found = f"{who.get('user')} in {who.get('team')}"
+    if app is None and signing is None:
+        advice = "set PONDERD_SLACK_APP_TOKEN (Socket Mode) or PONDERD_SLACK_SIGNING_SECRET (HTTP)"
+        found += " can answer, but nothing comes in"
+        return Check(name="Slack", level="warn", found=found, advice=advice)
+    return Check(name="Slack", level="ok", found=found)

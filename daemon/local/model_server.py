@@ -1,0 +1,81 @@
+"""llama.cpp serving one GGUF file on loopback, as a process of its own.
+
+`python -m ponderd.daemon.local.model_server --model FILE --port N [--parent PID]`. Speaks the
+OpenAI API under /v1; GET /health is 503 while the file loads (2 to 8 s). SIGTERM ends it at once:
+it keeps nothing. With `--parent` it also ends when that process, its parent, is gone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+MODEL_NAME = "qwen2.5-coder-1.5b-instruct"
+SLOTS = 2  # as many as cores: each further one begins with a cold prompt, and slows the others
+CONTEXT_TOKENS = 32_768
+"""All slots together."""
+CACHE_MIB = 512
+"""Memory for prompt prefixes that are in no slot at the moment."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="model_server", description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="the GGUF file")
+    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
+    parser.add_argument("--parent", type=int, help="end when this parent process is gone")
+    options = parser.parse_args(arguments)
+    # Python's own handlers would wait for llama.cpp to come back from C.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if options.parent is not None:
+        threading.Thread(target=_end_with, args=(options.parent,), daemon=True).start()
+    if not options.model.is_file():
+        print(f"{options.model} is not a file", file=sys.stderr)
+        return 1
+    return serve(options.model, options.port)
+
+
+def serve(model: Path, port: int) -> int:
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = str(model)
+    params.model_alias = {MODEL_NAME}
+    params.hostnames = ["127.0.0.1"]
+    params.port = port
+    params.n_parallel = SLOTS
+    params.n_ctx = CONTEXT_TOKENS
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = os.cpu_count() or 2
+    params.endpoint_metrics = True
+    params.endpoint_slots = True
+    params.verbosity = 2  # warnings; 3 writes ten lines a request
+    params.ui = False
+    params.cors_origins = ""
+    params.cache_ram_mib = CACHE_MIB
+    params.use_jinja = True
+    params.chat_template = Path(__file__).with_name("chat_template.jinja").read_text("utf-8")
+    params.reasoning_format = xllamacpp.common_reasoning_format.COMMON_REASONING_FORMAT_DEEPSEEK
+    try:
+        server = xllamacpp.Server(params)
+    except RuntimeError as error:
+        print(f"llama.cpp does not start with {model} on port {port}: {error}", file=sys.stderr)
+        return 1
+    print(f"serving {model} at {server.listening_address}", flush=True)
+    threading.Event().wait()
+    return 0
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

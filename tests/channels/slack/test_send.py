@@ -1,0 +1,283 @@
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from ponderd.channels.errors import DeliveryFailed
+from ponderd.channels.message import Address, Prompt, Reply
+from ponderd.channels.slack.send import LOOKBACK, SlackChannel
+from tests.services import slack_api
+from tests.services.slack_api import SlackApi
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[SlackApi]:
+    async with slack_api.serve() as api:
+        yield api
+
+
+def reply(text: str = "**4**", key: str = "run1:7", **fields: Any) -> Reply:
+    given = {
+        "kind": "answer",
+        "to": Address(channel="slack", to="C1", thread="1.2"),
+        "run_id": "run1",
+        "agent": "assistant",
+        "conversation": "T1:C1:1.2",
+    }
+    return Reply(key=key, text=text, **given | fields)
+
+
+def question(prompt: Prompt, text: str = "Shall I?") -> Reply:
+    return reply(text, kind="question", prompt=prompt)
+
+
+def texts(message: dict[str, Any]) -> list[str]:
+    return [block["text"]["text"] for block in message["blocks"] if block["type"] == "section"]
+
+
+def buttons(message: dict[str, Any]) -> list[dict[str, Any]]:
+    [actions] = [block for block in message["blocks"] if block["type"] == "actions"]
+    found: list[dict[str, Any]] = actions["elements"]
+    return found
+
+
+def labels(message: dict[str, Any]) -> list[str]:
+    return [button["text"]["text"] for button in buttons(message)]
+
+
+APPROVAL = Prompt(id="run1:7", kind="approval")
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class TestSend:
+    async def test_a_reply_is_posted_into_its_thread_with_its_key(self, api: SlackApi) -> None:
+        receipt = await SlackChannel(api.settings).send(reply(), resend=False)
+        [message] = api.messages
+        assert receipt == message["ts"]
+        assert (message["channel"], message["thread_ts"], message["text"]) == ("C1", "1.2", "*4*")
+        assert message["metadata"] == {
+            "event_type": "ponderd_reply",
+            "event_payload": {"key": "run1:7"},
+        }
+
+    async def test_a_lost_response_does_not_post_twice(self, api: SlackApi) -> None:
+        api.page_size = 1
+        channel = SlackChannel(api.settings)
+        await channel.send(reply(key="run1:3"), resend=False)
+        api.trouble = ["lose_response"]
+        with pytest.raises(DeliveryFailed) as failed:
+            await channel.send(reply(), resend=False)
+        assert not failed.value.permanent
+        assert len(api.messages) == 2
+        assert await channel.send(reply(), resend=True) == api.messages[1]["ts"]
+        assert len(api.messages) == 2
+
+    async def test_a_post_that_never_arrived_is_posted_on_resend(self, api: SlackApi) -> None:
+        api.trouble = ["drop"]
+        channel = SlackChannel(api.settings)
+        with pytest.raises(DeliveryFailed):
+            await channel.send(reply(), resend=False)
+        await channel.send(reply(), resend=True)
+        assert len(api.messages) == 1
+
+    @pytest.mark.parametrize(
+        ("trouble", "permanent", "wait"),
+        [
+            ("429", False, 7),
+            ("invalid_auth", True, None),
+            ("channel_not_found", True, None),
+            ("not_in_channel", True, None),
+            ("is_archived", True, None),
+            ("internal_error", False, None),
+        ],
+    )
+    async def test_the_error_says_whether_to_try_again(
+        self, trouble: str, permanent: bool, wait: float | None, api: SlackApi
+    ) -> None:
+        api.trouble = [trouble]
+        with pytest.raises(DeliveryFailed) as failed:
+            await SlackChannel(api.settings).send(reply(), resend=False)
+        assert (failed.value.permanent, failed.value.retry_after) == (permanent, wait)
+        assert [method for method, _ in api.calls] == ["chat.postMessage"]
+
+    async def test_a_slack_that_is_away_is_worth_another_try(self, api: SlackApi) -> None:
+        away = api.settings.model_copy(update={"slack_api_url": "http://127.0.0.1:1/api/"})
+        with pytest.raises(DeliveryFailed) as failed:
+            await SlackChannel(away).send(reply(), resend=False)
+        assert not failed.value.permanent
+
+
+class TestQuestion:
+    async def test_an_approval_has_two_buttons(self, api: SlackApi) -> None:
+        await SlackChannel(api.settings).send(question(APPROVAL, "May I **go**?"), resend=False)
+        [message] = api.messages
+        assert message["text"] == "May I *go*?"
+        assert texts(message) == ["May I *go*?"]
+        assert [(b["text"]["text"], b["style"], b["value"]) for b in buttons(message)] == [
+            ("Approve", "primary", "run1:7 approve"),
+            ("Deny", "danger", "run1:7 deny"),
+        ]
+        assert len({button["action_id"] for button in buttons(message)}) == 2
+
+    async def test_every_choice_has_a_button(self, api: SlackApi) -> None:
+        prompt = Prompt(id="run1:7", kind="question", choices=("today", "next week"))
+        await SlackChannel(api.settings).send(question(prompt), resend=False)
+        [message] = api.messages
+        assert labels(message) == ["today", "next week"]
+        assert texts(message) == ["Shall I?"]
+
+    async def test_choices_that_buttons_cannot_tell_are_written_too(self, api: SlackApi) -> None:
+        choices = ("x" * 76, " ", "y" * 2_000, *(str(number) for number in range(30)))
+        prompt = Prompt(id="run1:7", kind="question", choices=choices)
+        await SlackChannel(api.settings).send(question(prompt), resend=False)
+        [message] = api.messages
+        assert labels(message) == ["x" * 74 + "…", *(str(number) for number in range(22))]
+        assert all(f"• {choice}" in message["text"] for choice in choices)
+
+    async def test_an_open_question_has_no_buttons(self, api: SlackApi) -> None:
+        prompt = Prompt(id="run1:7", kind="question", urgency="high")
+        await SlackChannel(api.settings).send(question(prompt), resend=False)
+        assert api.messages[0]["text"] == ":rotating_light: Shall I?"
+        assert "blocks" not in api.messages[0]
+
+    @pytest.mark.parametrize(
+        ("urgency", "text"),
+        [("high", ":rotating_light: Shall I?"), ("normal", "Shall I?"), ("low", "Shall I?")],
+    )
+    async def test_urgency_is_seen(self, urgency: str, text: str, api: SlackApi) -> None:
+        prompt = APPROVAL.model_copy(update={"urgency": urgency})
+        await SlackChannel(api.settings).send(question(prompt), resend=False)
+        assert (api.messages[0]["text"], texts(api.messages[0])) == (text, [text])
+
+    async def test_what_a_long_question_leaves_out_is_said(self, api: SlackApi) -> None:
+        text = "\n".join(f"{number} " + "& " * 30 for number in range(400))
+        await SlackChannel(api.settings).send(question(APPROVAL, text), resend=False)
+        [message] = api.messages
+        *shown, warning = texts(message)
+        assert message["text"].startswith("\n".join(shown))
+        hidden = len(message["text"]) - len("\n".join(shown))
+        assert f"{hidden:,}"[:-2] in warning and "`ponderd runs show run1`" in warning
+        assert labels(message) == ["Approve", "Deny"]
+
+    async def test_blocks_that_slack_refuses_do_not_stop_the_question(self, api: SlackApi) -> None:
+        api.trouble = ["msg_blocks_too_long"]
+        await SlackChannel(api.settings).send(question(APPROVAL), resend=False)
+        [message] = api.messages
+        assert (message["text"], "blocks" in message) == ("Shall I?", False)
+
+    async def test_a_lost_response_does_not_ask_twice(self, api: SlackApi) -> None:
+        channel = SlackChannel(api.settings)
+        api.trouble = ["lose_response"]
+        with pytest.raises(DeliveryFailed):
+            await channel.send(question(APPROVAL), resend=False)
+        receipt = await channel.send(question(APPROVAL), resend=True)
+        assert [message["ts"] for message in api.messages] == [receipt]
+
+
+class TestNotice:
+    @pytest.fixture
+    def channel(self, api: SlackApi) -> SlackChannel:
+        return SlackChannel(api.settings)
+
+    async def asked(self, channel: SlackChannel, to: str = "C1") -> Reply:
+        """A notice that resolves a question that was just posted."""
+        address = Address(channel="slack", to=to)
+        asked = question(APPROVAL).model_copy(update={"to": address})
+        receipt = await channel.send(asked, resend=False)
+        text = "Shall I?\nApproved by slack:u2."
+        return reply(text, "run1:9", kind="notice", resolves=receipt, to=address)
+
+    @pytest.mark.parametrize("to", ["C1", "U1"])
+    async def test_it_takes_the_place_of_the_question(
+        self, to: str, api: SlackApi, channel: SlackChannel
+    ) -> None:
+        notice = await self.asked(channel, to)
+        receipt = await channel.send(notice, resend=False)
+        [message] = api.messages
+        assert receipt == message["ts"]
+        assert message["text"] == "Shall I?\nApproved by <@U2>."
+        assert message["blocks"] == []
+
+    async def test_it_can_be_repeated(self, api: SlackApi, channel: SlackChannel) -> None:
+        notice = await self.asked(channel)
+        api.trouble = ["lose_response", "429"]
+        for resend in (False, True):
+            with pytest.raises(DeliveryFailed) as failed:
+                await channel.send(notice, resend=resend)
+            assert not failed.value.permanent
+        await channel.send(notice, resend=True)
+        assert [message["blocks"] for message in api.messages] == [[]]
+
+    async def test_the_outcome_is_never_cut(self, api: SlackApi, channel: SlackChannel) -> None:
+        notice = await self.asked(channel)
+        text = "&" * 20_000 + "\nDenied by slack:u2."
+        await channel.send(notice.model_copy(update={"text": text}), resend=False)
+        assert api.messages[0]["text"].endswith("\nDenied by <@U2>.")
+
+    @pytest.mark.parametrize("trouble", ["message_not_found", "cant_update_message"])
+    async def test_it_is_posted_once_where_the_question_cannot_be_changed(
+        self, trouble: str, api: SlackApi, channel: SlackChannel
+    ) -> None:
+        notice = await self.asked(channel)
+        api.trouble = [trouble, "lose_response", trouble]
+        with pytest.raises(DeliveryFailed):
+            await channel.send(notice, resend=False)
+        receipt = await channel.send(notice, resend=True)
+        _, message = api.messages
+        assert (message["ts"], message["text"]) == (receipt, notice.text)
+
+    async def test_without_a_question_it_is_posted(
+        self, api: SlackApi, channel: SlackChannel
+    ) -> None:
+        await channel.send(reply("Paused.", kind="notice"), resend=False)
+        assert [message["text"] for message in api.messages] == ["Paused."]
+
+
+class TestDirectAddress:
+    """A channel or a person that an operator named: there is no thread."""
+
+    @pytest.mark.parametrize(("to", "where"), [("C123", "C123"), ("U123", "D123")])
+    async def test_a_lost_response_does_not_post_twice(
+        self, to: str, where: str, api: SlackApi
+    ) -> None:
+        api.page_size = 2
+        channel = SlackChannel(api.settings)
+        direct = reply(to=Address(channel="slack", to=to))
+        api.trouble = ["lose_response"]
+        with pytest.raises(DeliveryFailed):
+            await channel.send(direct, resend=False)
+        for number in range(5):
+            await channel.send(direct.model_copy(update={"key": f"run2:{number}"}), resend=False)
+        assert await channel.send(direct, resend=True) == api.messages[0]["ts"]
+        assert len(api.messages) == 6
+        assert {(entry["channel"], entry.get("thread_ts")) for entry in api.messages} == {
+            (where, None)
+        }
+
+    async def test_a_post_that_never_arrived_is_posted_on_resend(self, api: SlackApi) -> None:
+        channel = SlackChannel(api.settings)
+        direct = reply(to=Address(channel="slack", to="U123"))
+        api.trouble = ["drop"]
+        with pytest.raises(DeliveryFailed):
+            await channel.send(direct, resend=False)
+        await channel.send(direct, resend=True)
+        assert len(api.messages) == 1
+
+    async def test_a_busy_channel_is_searched_for_a_day(self, api: SlackApi) -> None:
+        """Counted from its newest message, so that a wrong clock of ours does no harm."""
+        api.page_size = 2
+        now = 1_900_000_000
+        for age in (3 * LOOKBACK, 2 * LOOKBACK, LOOKBACK + 1, LOOKBACK - 1, 9, 0):
+            api.messages.append({"channel": "C1", "text": "", "ts": f"{now - age}.000001"})
+        await SlackChannel(api.settings).send(
+            reply(to=Address(channel="slack", to="C1")), resend=True
+        )
+        assert [method for method, _ in api.calls] == [
+            *["conversations.history"] * 2,
+            "chat.postMessage",
+        ]

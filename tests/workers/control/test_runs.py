@@ -1,0 +1,34 @@
+from ponderd.channels.message import Trigger
+from ponderd.workers.agents.agent import Agent
+from ponderd.workers.control.runs import Runs
+from ponderd.workers.store.memory_store import MemoryStore
+
+AGENTS = {name: Agent(name=name, description="", prompt="", tools=()) for name in ("a", "b")}
+
+
+def written(agent: str | None, run_id: str | None = None) -> Trigger:
+    return Trigger(
+        channel="email",
+        conversation="<m1@team.test>",
+        text="which one?",
+        sender="ann@team.test",
+        agent=agent,
+        run_id=run_id,
+        authentic=run_id is not None,
+    )
+
+
+async def test_what_names_no_agent_goes_to_the_run_it_answers_whichever_agent_has_it() -> None:
+    runs = Runs(MemoryStore(), AGENTS, lambda run_id: None)
+    asked = await runs.accept("b", written("b"))
+    answer = await runs.accept("a", written(None, asked.run_id))
+    assert answer.run_id == asked.run_id
+    assert (await runs.events(asked.run_id))[-1].authentic is True
+
+
+async def test_what_names_an_agent_goes_to_that_one_and_proves_nothing_there() -> None:
+    runs = Runs(MemoryStore(), AGENTS, lambda run_id: None)
+    asked = await runs.accept("b", written("b"))
+    other = await runs.accept("a", written("a", asked.run_id))
+    assert other.run_id != asked.run_id
+    assert (await runs.events(other.run_id))[-1].authentic is False

@@ -1,0 +1,372 @@
+"""A model checker for the protocol between workers, senders and people around one run.
+
+It is no second description of the protocol: the actors are the real `Executor`, `Leases` and
+`Runs` on the real `MemoryStore`, of which test_twin.py shows that it does what the Lua scripts do.
+Every call of the store, every tool call and every reply is a gate at which its actor stops, and
+the search goes through all orders in which gates can open.
+
+What makes that small enough:
+- An actor is a coroutine, which cannot be copied. But what it does next depends only on the
+  answers it got, so each history of answers is played once and remembered (`Node`).
+- States that differ only in timestamps, in tokens that are out of date, or in which worker is
+  which, are one state (`Looks`). The search checks that itself: actors that look the same
+  must do the same next.
+- Time jumps. One jump is longer than a lease, a grace or a first backoff.
+- Calls of the model are no gates: nobody else can see when they happen.
+
+Faults, at most `faults` on one path: a worker is killed, or told to stop; it stands still for
+longer than its lease; an answer of the store is lost, and the command itself is executed at any
+later time or never; a renewal is late; a channel refuses a reply; a sweeper dies with what it
+found. Pokes may come at any time, but nothing is allowed to rely on them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import json
+import pickle
+from collections.abc import Coroutine, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+from ponderd.channels.errors import DeliveryFailed, PonderdError, Unavailable
+from ponderd.channels.message import Address, Reply, Trigger
+from ponderd.workers.agents.agent import Agent, ToolContext, tool
+from ponderd.workers.agents.policies import Approvals
+from ponderd.workers.control.runs import Runs
+from ponderd.workers.execution.executor import Executor
+from ponderd.workers.execution.leases import Leases
+from ponderd.workers.execution.metrics import Metrics
+from ponderd.workers.execution.model_call import ModelCalls
+from ponderd.workers.llm.client import Completion
+from ponderd.workers.run.reduce import fold
+from ponderd.workers.store.contract import Claim, Committed, Conflict
+from ponderd.workers.store.memory_store import MemoryStore
+from ponderd.workers.thinking.thinker import Thinker
+from tests.services.fakes import FakeModel
+
+LEASE, GRACE, JUMP, START = 10.0, 2.0, 20.0, 1_000_000.0
+LONG = 1e6
+
+UNAVAILABLE = Unavailable("no answer")
+REFUSED = DeliveryFailed("not now")
+
+
+class Gate(NamedTuple):
+    """What an actor waits for: a method of the store, a tool ("effect") or a channel ("send")."""
+
+    name: str
+    args: tuple[Any, ...]
+
+
+# -- what surrounds the real parts -----------------------------------------------------------------
+
+
+@tool(idempotent=True, timeout=LONG)
+async def look(context: ToolContext) -> str:
+    """idempotent"""
+    return str(await _player.get().wait("effect", "look", context.idempotency_key))
+
+
+@tool(timeout=LONG)
+async def ring(context: ToolContext) -> str:
+    """not idempotent"""
+    return str(await _player.get().wait("effect", "ring", context.idempotency_key))
+
+
+@tool(approval="always", timeout=LONG)
+async def launch(context: ToolContext) -> str:
+    """not idempotent, and a person must agree"""
+    return str(await _player.get().wait("effect", "launch", context.idempotency_key))
+
+
+TOOLS = (look, ring, launch)
+
+
+def tester(approvals: Approvals) -> Agent:
+    return Agent("tester", "", "You are a test.", tools=TOOLS, approvals=approvals)
+
+
+class RuleModel(FakeModel):
+    """Uses the tool that the last message names, and answers when it has its result."""
+
+    async def complete(self, messages: Any, **_: Any) -> Completion:
+        said = messages[-1]["content"]
+        named = [t.name for t in TOOLS if t.name in said and "[tool]" not in said]
+        does = {"action": named[0]} if named else {"action": "reply", "text": "done"}
+        return Completion(json.dumps(does), "model", "hash")
+
+
+class GatedChannel:
+    name = "webhook"
+
+    async def send(self, reply: Reply, *, resend: bool) -> str:
+        return str(await _player.get().wait("send", reply.key, resend))
+
+    async def close(self) -> None: ...
+
+
+class GatedStore:
+    """The store as an actor sees it. What no log and no wake-up depends on is no gate."""
+
+    def __init__(self, player: Player, aside: MemoryStore) -> None:
+        self._player, self._aside = player, aside
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("admit", "claim", "commit", "signal", "load", "head"):
+            return getattr(self._aside, name)
+        return lambda *args: self._player.wait(name, *args)
+
+    async def renew(self, *_: Any) -> Any:
+        return self._player.renewal
+
+
+def trigger(text: str) -> Trigger:
+    return Trigger(
+        channel="webhook",
+        keys=(text,),
+        conversation="c",
+        sender="ann",
+        authentic=True,
+        text=text,
+        reply_to=Address(channel="webhook", to="https://example.com"),
+    )
+
+
+async def decide(runs: Runs, run_id: str, approve: bool, by: str) -> None:
+    """Answer what is asked now."""
+    asked = fold(await runs.events(run_id)).approval
+    if asked:
+        await runs.decide(asked.id, approve=approve, by=f"api:{by}")
+
+
+# -- actors ----------------------------------------------------------------------------------------
+
+
+class Player:
+    """One live coroutine, stopped at a gate or over. Verbs: "advance", "say:<text>", or what
+    people can do to a run."""
+
+    def __init__(self, world: World, verb: str) -> None:
+        self.gate: tuple[Gate, asyncio.Future[Any]] | None = None
+        self.closed = False
+        self.renewal: Any = None
+        self._loop = world.loop
+        store: Any = GatedStore(self, MemoryStore())
+        agents = {world.agent.name: world.agent}
+        self._leases = Leases(store, "worker", LEASE)
+        model = RuleModel()
+        self._executor = Executor(
+            store=store,
+            agents=agents,
+            model=ModelCalls(model, Metrics(), 10_000, Thinker(model, store)),
+            channels={"webhook": GatedChannel()},
+            leases=self._leases,
+            data_dir=Path("unused"),
+        )
+        runs = Runs(store, agents, lambda run_id: None)
+        doing: Coroutine[Any, Any, Any]
+        match verb.split(":"):
+            case ["advance"]:
+                doing = self._executor.advance(world.run_id)
+            case ["say", text]:
+                doing = runs.accept(world.agent.name, trigger(text))
+            case ["approve" | "deny", by]:
+                doing = decide(runs, world.run_id, verb.startswith("approve"), by)
+            case _:
+                doing = getattr(runs, verb)(world.run_id, by="ann")
+        context = contextvars.copy_context()
+        context.run(_player.set, self)
+        self.task = context.run(self._loop.create_task, doing)
+        self._play()
+
+    async def wait(self, name: str, *args: Any) -> Any:
+        if self.closed:
+            raise UNAVAILABLE
+        assert self.gate is None, "an actor waits for one thing at a time"
+        self.gate = Gate(name, frozen(args)), self._loop.create_future()
+        return await self.gate[1]
+
+    @property
+    def news(self) -> bool:
+        return any(held.news.is_set() for held in self._leases._held.values())
+
+    def play(self, action: str, value: Any) -> None:
+        match action:
+            case "open":
+                assert self.gate
+                (_, answer), self.gate = self.gate, None
+                if isinstance(value, Exception):
+                    answer.set_exception(value)
+                else:
+                    answer.set_result(value)
+            case "renew":
+                self.renewal = value
+                self._loop.run_until_complete(self._leases.renew())
+                if self.task.cancelling():
+                    self.gate = None
+            case "stop":
+                self._executor.draining.set()
+        self._play()
+
+    def _play(self) -> None:
+        for _ in range(1000):
+            if self.gate or self.task.done():
+                return
+            self._loop.call_soon(self._loop.stop)
+            self._loop.run_forever()
+        raise AssertionError("an actor waits for something that is no gate")
+
+    def close(self) -> None:
+        self.closed, self.gate = True, None
+        self.task.cancel()
+        self._loop.run_until_complete(asyncio.wait([self.task]))
+        self.task.cancelled() or self.task.exception()
+
+
+_player: contextvars.ContextVar[Player] = contextvars.ContextVar("player")
+
+
+@dataclass(eq=False)
+class Node:
+    """An actor after one history of answers. `known` is the version of the log that it has seen;
+    `token` and `valid_until` are its lease, as far as it knows."""
+
+    verb: str
+    gate: Gate | None
+    result: Any
+    past: tuple[tuple[str, Any, float], ...]
+    began: float
+    token: int = 0
+    known: int = 0
+    valid_until: float = 0.0
+    stopping: bool = False
+    news: bool = False
+    player: Player | None = None
+    children: dict[Any, Node] = field(default_factory=dict)
+
+
+class World:
+    """Plays any actor from any point of its past, and the store from any content."""
+
+    def __init__(self, store: type[MemoryStore], approvals: Approvals) -> None:
+        self.agent = tester(approvals)
+        self.now = START
+        self.loop = asyncio.new_event_loop()
+        self.store = store(lambda: self.now)
+        self.run_id = ""
+        self._roots: dict[Any, Node] = {}
+        self._players: list[Player] = []
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[World]:
+        clock = lambda: self.now  # noqa: E731
+        with (
+            mock.patch("time.time", clock),
+            mock.patch("time.monotonic", clock),
+            mock.patch("ponderd.workers.execution.executor.RECORD_RETRY", 0),
+        ):
+            try:
+                yield self
+            finally:
+                for player in self._players:
+                    player.close()
+                self.loop.close()
+
+    def begin(self, verb: str, now: float) -> Node:
+        if (verb, now) not in self._roots:
+            self.now = now
+            player = self._start(verb)
+            self._roots[verb, now] = _node(Node(verb, None, None, (), now), player)
+        return self._roots[verb, now]
+
+    def go(self, node: Node, action: str, value: Any, now: float) -> Node:
+        key = action, frozen(value), now
+        if key not in node.children:
+            player, node.player = node.player or self._replay(node), None
+            self.now = now
+            player.play(action, value)
+            after = _learn(node, action, value, now)
+            node.children[key] = _node(after, player)
+        return node.children[key]
+
+    def call(self, saved: bytes, gate: Gate, now: float) -> tuple[Any, bytes]:
+        """What the store answers, and what it holds afterwards."""
+        self.restore(saved, now)
+        try:
+            getattr(self.store, gate.name)(*gate.args).send(None)
+        except StopIteration as stop:
+            return stop.value, self.saved()
+        raise AssertionError("the store in memory does not wait")
+
+    def restore(self, saved: bytes, now: float) -> MemoryStore:
+        self.now = now
+        vars(self.store).update(pickle.loads(saved))
+        return self.store
+
+    def saved(self) -> bytes:
+        state = vars(self.store)
+        return pickle.dumps({name: state[name] for name in _STATE})
+
+    def _start(self, verb: str) -> Player:
+        player = Player(self, verb)
+        self._players.append(player)
+        return player
+
+    def _replay(self, node: Node) -> Player:
+        self.now = node.began
+        player = self._start(node.verb)
+        for action, value, now in node.past:
+            self.now = now
+            player.play(action, value)
+        return player
+
+
+_STATE = ("_runs", "_due", "_conversations", "_kept")
+
+
+def _learn(node: Node, action: str, value: Any, now: float) -> Node:
+    after = replace(node, past=(*node.past, (action, value, now)), children={}, player=None)
+    match value:
+        case Claim(token=token, log=log):
+            return replace(after, token=token, known=len(log), valid_until=now + LEASE)
+        case Committed(version=version):
+            return replace(after, known=version)
+        case Conflict(missed=missed):
+            return replace(after, known=node.known + len(missed))
+        case tuple():  # a log
+            return replace(after, known=len(value))
+    match action:
+        case "renew":
+            return replace(after, valid_until=now + LEASE)
+        case "stop":
+            return replace(after, stopping=True)
+    return after
+
+
+def _node(node: Node, player: Player) -> Node:
+    node.news = player.news
+    if player.gate:
+        node.gate, node.player = player.gate[0], player
+        return node
+    node.gate = None
+    error = None if player.task.cancelled() else player.task.exception()
+    if error is not None and not isinstance(error, PonderdError):
+        raise error
+    node.result = error or (None if player.task.cancelled() else player.task.result())
+    return node
+
+
+def frozen(value: Any) -> Any:
+    match value:
+        case list() | tuple() if type(value) in (list, tuple):
+            return tuple(map(frozen, value))
+        case set():
+            return frozenset(value)
+        case Mapping():
+            return tuple(sorted(value.items()))
+    return value

@@ -1,0 +1,307 @@
+"""The protocol of workers, senders and people holds in every order of events, and the search that
+says so finds what is broken.
+
+About 43,000 states and 111,000 moves, 20 s on one core; `python -m tests.workers.test_protocol`
+prints them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+import pytest
+import structlog
+
+from ponderd.workers.agents.agent import Agent
+from ponderd.workers.execution import delivery as deliveries
+from ponderd.workers.execution import executor, leases
+from ponderd.workers.run.state import Run
+from ponderd.workers.steps import next_step as steps
+from ponderd.workers.store import contract as s
+from ponderd.workers.store.memory_store import MemoryStore
+from tests.workers.protocol.protocol_model import Search, Violation
+from tests.workers.protocol.protocol_states import PATIENT, Scenario
+
+IMPATIENT = PATIENT.model_copy(update={"timeout": 15.0, "on_timeout": "deny"})
+
+SCENARIOS = {
+    "two faults": Scenario("ring", faults=2),
+    "three workers": Scenario("look", workers=3, faults=2),
+    "pause and resume": Scenario("ring", (("pause", "resume"),)),
+    "cancel while the agent is busy": Scenario("ring", (("cancel",), ("say:thanks",)), faults=0),
+    "cancel and a fault": Scenario("ring", (("cancel",),)),
+    "a second message, delivered twice": Scenario("ring", (("say:thanks", "say:thanks"),)),
+    "two people decide at once": Scenario("launch", (("approve:ann",), ("deny:bob",)), faults=0),
+    "approved, and a fault": Scenario("launch", (("approve:ann",),)),
+    "pause and resume in words": Scenario("ring", (("say:/pause", "say:/resume"),), faults=0),
+    "yes in words, and cancel": Scenario("launch", (("say:yes",), ("cancel",)), faults=0),
+    "a decision in the last moment": Scenario(
+        "launch", (("approve:ann",),), faults=0, approvals=IMPATIENT
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    with silenced():
+        yield
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_nothing_is_lost_or_done_twice_or_stuck(name: str) -> None:
+    search = Search(SCENARIOS[name]).run()
+    assert search.states > 100
+
+
+# -- what is broken on purpose ---------------------------------------------------------------------
+
+
+class NoTokenBumpAtRelease(MemoryStore):
+    async def commit(self, run_id: str, token: int, *args: Any) -> Any:
+        outcome = await super().commit(run_id, token, *args)
+        self._runs[run_id].token = max(token, self._runs[run_id].token - bool(args[-1]))
+        return outcome
+
+
+class NoTokenBumpAtClaim(MemoryStore):
+    async def claim(self, run_id: str, owner: str, lease: float) -> s.Claim | None:
+        claim = await super().claim(run_id, owner, lease)
+        if claim is None:
+            return None
+        self._runs[run_id].token -= 1
+        return replace(claim, token=claim.token - 1)
+
+
+class ClaimsWhatIsHeld(MemoryStore):
+    async def claim(self, run_id: str, owner: str, lease: float) -> s.Claim | None:
+        self._runs[run_id].lease_until = 0
+        return await super().claim(run_id, owner, lease)
+
+
+class ClaimIsNotDue(MemoryStore):
+    async def claim(self, run_id: str, owner: str, lease: float) -> s.Claim | None:
+        claim = await super().claim(run_id, owner, lease)
+        if claim:
+            del self._due[run_id]
+        return claim
+
+
+class MessageIsNotDue(MemoryStore):
+    def _mark_due(self, run: Any, now: float) -> bool:
+        return run.lease_until <= now
+
+
+class SweepForgets(MemoryStore):
+    async def sweep(self, limit: int, grace: float) -> list[str]:
+        found = await super().sweep(limit, grace)
+        for run_id in found:
+            del self._due[run_id]
+        return found
+
+
+class NoVersionCheck(MemoryStore):
+    async def commit(self, run_id: str, token: int, version: int, *args: Any) -> Any:
+        return await super().commit(run_id, token, len(self._runs[run_id].log), *args)
+
+
+class NoTokenCheck(MemoryStore):
+    async def commit(self, run_id: str, token: int, *args: Any) -> Any:
+        return await super().commit(run_id, self._runs[run_id].token, *args)
+
+
+class NoTokenCheckAtRenewal(MemoryStore):
+    async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
+        return await super().renew([(run, self._runs[run].token) for run, _ in claims], lease)
+
+
+class NoVersionCheckOfSignals(MemoryStore):
+    async def signal(self, run_id: str, version: int, *args: Any) -> Any:
+        return await super().signal(run_id, len(self._runs[run_id].log), *args)
+
+
+class RestsInSpiteOfAConflict(MemoryStore):
+    async def commit(self, run_id: str, *args: Any) -> Any:
+        outcome = await super().commit(run_id, *args)
+        if isinstance(outcome, s.Conflict) and args[-1] == s.Release():
+            self._due.pop(run_id, None)
+        return outcome
+
+
+class ReleaseKeepsTheLease(MemoryStore):
+    async def commit(self, run_id: str, *args: Any) -> Any:
+        until = self._runs[run_id].lease_until
+        outcome = await super().commit(run_id, *args)
+        self._runs[run_id].lease_until = until
+        return outcome
+
+
+class ForgetsKeys(MemoryStore):
+    def _recall(self, key: str, now: float) -> str | None:
+        return None
+
+
+class AcknowledgesTooEarly(MemoryStore):
+    async def admit(self, message: s.NewMessage) -> s.Admission:
+        if message.conversation_key in self._conversations:
+            return s.Admission(self._conversations[message.conversation_key], "appended", True)
+        return await super().admit(message)
+
+
+RUNNING = Scenario("ring", faults=2)
+PAUSED = SCENARIOS["pause and resume"]
+WRITTEN_TO = SCENARIOS["a second message, delivered twice"]
+
+BROKEN_STORES: list[tuple[type[MemoryStore], Scenario, str]] = [
+    (NoTokenBumpAtRelease, RUNNING, "does not hold the run"),
+    (NoTokenBumpAtClaim, RUNNING, "a token is given out twice"),
+    (NoTokenCheck, RUNNING, "does not hold the run"),
+    (NoTokenCheckAtRenewal, RUNNING, "does not hold the run"),
+    (ClaimsWhatIsHeld, RUNNING, "two workers hold the run"),
+    (ReleaseKeepsTheLease, RUNNING, "held by nobody"),
+    (ClaimIsNotDue, RUNNING, "a wake-up is lost"),
+    (SweepForgets, RUNNING, "a wake-up is lost"),
+    (MessageIsNotDue, WRITTEN_TO, "a wake-up is lost"),
+    (RestsInSpiteOfAConflict, WRITTEN_TO, "a wake-up is lost"),
+    (NoVersionCheck, PAUSED, "not what the log says"),
+    (NoVersionCheckOfSignals, PAUSED, "not what the log says"),
+    (NoVersionCheckOfSignals, SCENARIOS["two people decide at once"], "decided again"),
+    (ForgetsKeys, WRITTEN_TO, "not stored exactly once"),
+    (AcknowledgesTooEarly, WRITTEN_TO, "not stored exactly once"),
+]
+
+
+@pytest.mark.parametrize(
+    ("store", "scenario", "found"), BROKEN_STORES, ids=[row[0].__name__ for row in BROKEN_STORES]
+)
+def test_a_broken_store_is_found(store: type[MemoryStore], scenario: Scenario, found: str) -> None:
+    with pytest.raises(Violation, match=found):
+        Search(scenario, store).run()
+
+
+def retries_every_tool() -> Any:
+    def step(run: Run, agent: Agent, now: float) -> steps.Step:
+        if run.call and run.call_key and not run.paused and not run.over:
+            return steps.CallTool(run.call, run.call_key)
+        return steps.next_step(run, agent, now)
+
+    return mock.patch.object(executor, "next_step", step)
+
+
+def ignores_a_pause() -> Any:
+    def step(run: Run, agent: Agent, now: float) -> steps.Step:
+        return steps.next_step(replace(run, paused=False), agent, now)
+
+    return mock.patch.object(executor, "next_step", step)
+
+
+def acts_without_approval() -> Any:
+    def step(run: Run, agent: Agent, now: float) -> steps.Step:
+        found = steps.next_step(run, agent, now)
+        return (
+            steps.CallTool(run.call) if run.call and isinstance(found, steps.AskApproval) else found
+        )
+
+    return mock.patch.object(executor, "next_step", step)
+
+
+def sends_again_as_if_new() -> Any:
+    async def deliver(*args: Any, resend: bool) -> Any:
+        return await deliveries.deliver(*args, resend=False)
+
+    return mock.patch.object(executor, "deliver", deliver)
+
+
+def acts_before_the_intent_is_written() -> Any:
+    async def use(self: Any, held: Any, run: Run, agent: Agent, call: Any, key: Any) -> Run:
+        return await original(self, held, run, agent, call, key or f"{run.id}:{run.version}")
+
+    original = executor.Executor._use_tool
+    return mock.patch.object(executor.Executor, "_use_tool", use)
+
+
+def never_looks_at_its_lease() -> Any:
+    return mock.patch.object(leases.HeldRun, "check", lambda self: None)
+
+
+def does_not_know_its_own_writing() -> Any:
+    def caught_up(self: Any, run: Run, missed: Any) -> Run:
+        self.conflict = True
+        return read(self, run, missed)
+
+    async def commit(self: Any, *args: Any) -> Any:
+        self.conflict = False
+        run, written = await write(self, *args)
+        return run, written and not self.conflict
+
+    read, write = leases.HeldRun._caught_up, leases.HeldRun.commit
+    return mock.patch.multiple(leases.HeldRun, _caught_up=caught_up, commit=commit)
+
+
+def forgets_when_to_wake() -> Any:
+    async def commit(self: Any, run: Run, events: Any, release: Any = None) -> Any:
+        return await write(self, run, events, release and s.Release())
+
+    write = leases.HeldRun.commit
+    return mock.patch.object(leases.HeldRun, "commit", commit)
+
+
+def leaves_what_was_begun_alone() -> Any:
+    def step(run: Run, agent: Agent, now: float) -> steps.Step:
+        return steps.Wait(now + 1) if run.call_key else steps.next_step(run, agent, now)
+
+    return mock.patch.object(executor, "next_step", step)
+
+
+def gives_back_for_good() -> Any:
+    async def give_back(self: Any, due: float) -> None:
+        await original(self, None)
+
+    original = leases.HeldRun.give_back
+    return mock.patch.object(leases.HeldRun, "give_back", give_back)
+
+
+DECIDED = SCENARIOS["approved, and a fault"]
+
+BROKEN_WORKERS: list[tuple[Callable[[], Any], Scenario, str]] = [
+    (retries_every_tool, RUNNING, "an effect happens twice"),
+    (acts_before_the_intent_is_written, RUNNING, "an effect without its intent"),
+    (never_looks_at_its_lease, RUNNING, "an effect begins without a lease"),
+    (does_not_know_its_own_writing, RUNNING, "an outcome without an intent"),
+    (sends_again_as_if_new, RUNNING, "sent again as if it were new"),
+    (ignores_a_pause, PAUSED, "after a pause or cancel"),
+    (acts_without_approval, DECIDED, "nobody approved"),
+    (gives_back_for_good, RUNNING, "a wake-up is lost"),
+    (forgets_when_to_wake, RUNNING, "a wake-up is lost"),
+    (leaves_what_was_begun_alone, RUNNING, "stuck"),
+]
+
+
+@pytest.mark.parametrize(
+    ("broken", "scenario", "found"), BROKEN_WORKERS, ids=[row[0].__name__ for row in BROKEN_WORKERS]
+)
+def test_a_broken_worker_is_found(
+    broken: Callable[[], Any], scenario: Scenario, found: str
+) -> None:
+    with broken(), pytest.raises(Violation, match=found):
+        Search(scenario).run()
+
+
+if __name__ == "__main__":
+    with silenced():
+        for name, scenario in SCENARIOS.items():
+            began = time.process_time()
+            search = Search(scenario).run()
+            spent = time.process_time() - began
+            print(f"{search.states:7,} states {search.moves:8,} moves {spent:5.1f} s  {name}")

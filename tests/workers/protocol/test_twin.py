@@ -1,0 +1,292 @@
+"""The store in memory and the store on a real server are the same, under any sequence of calls.
+
+Both see one clock, which the test sets: in the scripts as they are, only the source of the time is
+another one. What expires on the server by itself (keys of triggers, of `remember`) is left alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from ponderd.channels.errors import PonderdError
+from ponderd.workers.store.contract import (
+    NewMessage,
+    Projection,
+    Release,
+    conversation_key,
+    new_run_id,
+)
+from ponderd.workers.store.memory_store import MemoryStore
+from ponderd.workers.store.redis_store import RedisStore, connect
+
+START = 1_700_000_000.0
+LONG = 1e7
+"""Seconds; nothing lives that long in a test."""
+
+STATUSES = ("READY", "WAITING", "PAUSED", "COMPLETED", "FAILED", "CANCELLED")
+AGENTS = st.sampled_from(("assistant", "triage"))
+MOMENTS = st.sampled_from((-1.0, 0.0, 0.001, 1.0, 2.0, 15.0, 3600.0))
+LEASES = st.sampled_from((1.0, 15.0))
+PROJECTIONS = st.builds(
+    Projection, st.sampled_from(STATUSES), st.sampled_from(("", "answer", "approval"))
+)
+EVENTS = st.lists(st.binary(min_size=1, max_size=3), max_size=3)
+RELEASES = st.one_of(st.none(), st.just(Release()), MOMENTS.map(Release))
+AMOUNTS = st.dictionaries(st.sampled_from(("steps", "money")), st.sampled_from((0.25, 1.0, 3.0)))
+
+
+class OnClock(RedisStore):
+    """The product's store; its scripts read the time from a key, after `change`."""
+
+    def __init__(self, url: str, change: tuple[str, str] | None = None) -> None:
+        client = connect(url)
+        super().__init__(client)
+        self.time_ms = 0
+        for name, script in self._scripts.items():
+            text = str(script.script)
+            assert text.count("redis.call('TIME')") == 1
+            text = text.replace("redis.call('TIME')", "redis.call('LRANGE', 'clock', 0, 1)")
+            self._scripts[name] = client.register_script(text.replace(*change) if change else text)
+
+    async def set_clock(self, now: float) -> None:
+        self.time_ms = round(now * 1000)
+        await self._redis.delete("clock")
+        await self._redis.rpush("clock", self.time_ms // 1000, self.time_ms % 1000 * 1000)
+
+    async def _now_ms(self) -> int:
+        return self.time_ms
+
+
+class Twins(RuleBasedStateMachine):
+    def __init__(self, url: str, change: tuple[str, str] | None = None) -> None:
+        super().__init__()
+        self.now = START
+        self.loop = asyncio.new_event_loop()
+        self.redis = OnClock(url, change)
+        self.memory = MemoryStore(lambda: self.now)
+        self.runs: list[str] = []
+        self.claims: list[tuple[str, int]] = []
+        self.wait(self.redis._redis.flushall())
+        self.wait(self.redis.set_clock(self.now))
+
+    def teardown(self) -> None:
+        self.wait(self.redis.close())
+        self.loop.close()
+
+    def wait(self, call: Coroutine[Any, Any, Any] | Any) -> Any:
+        return self.loop.run_until_complete(call)
+
+    def same(self, verb: str, *args: Any) -> Any:
+        answers = []
+        for store in (self.memory, self.redis):
+            try:
+                answer = self.wait(getattr(store, verb)(*args))
+            except PonderdError as error:
+                answer = type(error)
+            answers.append(sorted(answer) if verb == "sweep" else answer)
+        assert answers[0] == answers[1], f"{verb}{args}: {answers[0]} in memory, {answers[1]}"
+        return answers[0]
+
+    def run(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from([*self.runs[:-4:-1] * 3, "00-none-0"]), label="run")
+
+    def claimed(self, data: st.DataObject) -> tuple[str, int]:
+        """Mostly the last claim; sometimes one of another time or of another run."""
+        last, *others = *self.claims[::-1], (self.run(data), 1)
+        return data.draw(st.sampled_from([last] * 6 + others[:3] + [(self.run(data), last[1])]))
+
+    def version(self, data: st.DataObject, run_id: str) -> int:
+        length = len(self.wait(self.memory.load(run_id)))
+        return data.draw(st.sampled_from((*[length] * 6, length - 1, length + 1, 1)))
+
+    @rule(seconds=MOMENTS)
+    def time_passes(self, seconds: float) -> None:
+        self.now = round(self.now + abs(seconds), 3)
+        self.wait(self.redis.set_clock(self.now))
+
+    @initialize()
+    def begin(self) -> None:
+        self.admit("assistant", "a", [], [b"launched"])
+
+    @rule(
+        agent=AGENTS,
+        conversation=st.sampled_from("ab"),
+        keys=st.lists(st.sampled_from("xyz"), max_size=2, unique=True),
+        history=EVENTS,
+    )
+    def write(self, agent: str, conversation: str, keys: list[str], history: list[bytes]) -> None:
+        self.admit(agent, conversation, keys, history)
+
+    def admit(self, agent: str, conversation: str, keys: list[str], history: list[bytes]) -> None:
+        key = conversation_key(agent, "api", "", conversation)
+        message = NewMessage(
+            run_id=new_run_id(key),
+            conversation_key=key,
+            keys=tuple(f"{key}:{name}" for name in keys),
+            agent=agent,
+            agent_version="1",
+            channel="api",
+            conversation=conversation,
+            history=tuple(history),
+            received=b"hello",
+        )
+        run_id = self.same("admit", message).run_id
+        self.runs = [*(run for run in self.runs if run != run_id), run_id]
+
+    @rule(data=st.data(), lease=LEASES, steps=st.integers(0, 2))
+    def claim(self, data: st.DataObject, lease: float, steps: int) -> None:
+        claim = self.same("claim", self.run(data), "worker", lease)
+        if claim:
+            self.claims.append((claim.run_id, claim.token))
+        for _ in range(steps):
+            self.commit(data)
+
+    @rule(data=st.data())
+    def commit(self, data: st.DataObject) -> None:
+        run_id, token = self.claimed(data)
+        release = data.draw(RELEASES, label="release")
+        if release and release.due is not None:
+            release = Release(round(self.now + release.due, 3))
+        projection, events = data.draw(PROJECTIONS), data.draw(EVENTS)
+        version = self.version(data, run_id)
+        self.same("commit", run_id, token, version, events, projection, release)
+
+    @rule(data=st.data(), projection=PROJECTIONS)
+    def signal(self, data: st.DataObject, projection: Projection) -> None:
+        run_id = self.run(data)
+        self.same("signal", run_id, self.version(data, run_id), b"signal", projection)
+
+    @rule(data=st.data(), lease=LEASES)
+    def renew(self, data: st.DataObject, lease: float) -> None:
+        self.same("renew", [self.claimed(data), self.claimed(data)], lease)
+
+    @rule(grace=LEASES)
+    def sweep(self, grace: float) -> None:
+        self.same("sweep", 100, grace)
+
+    @rule(data=st.data())
+    def expire(self, data: st.DataObject) -> None:
+        for run_id in self.runs:
+            self.same("expire", run_id, self.version(data, run_id))
+
+    @rule(
+        status=st.sampled_from((None, *STATUSES)),
+        agent=st.none() | AGENTS,
+        limit=st.integers(1, 3),
+    )
+    def list_runs(self, status: str | None, agent: str | None, limit: int) -> None:
+        for store in (self.memory, self.redis):
+            store.list_page = lambda cursor, store=store: store.list_runs(  # type: ignore[union-attr]
+                status=status, agent=agent, limit=limit, cursor=cursor
+            )
+        cursor = None
+        while (page := self.same("list_page", cursor)).cursor:
+            cursor = page.cursor
+        for age in (0.0, 1.0, 3600.0):
+            self.same("finished", round(self.now - age, 3), limit)
+
+    @rule(
+        key=st.sampled_from("pq"),
+        value=st.text(max_size=2),
+        ttl=st.sampled_from((None, LONG)),
+        amounts=st.dictionaries(st.sampled_from("mn"), AMOUNTS),
+    )
+    def keep_books(
+        self, key: str, value: str, ttl: float | None, amounts: dict[str, dict[str, float]]
+    ) -> None:
+        self.same("remember", key, value, ttl)
+        self.same("recall", key)
+        self.same("spend", amounts, LONG)
+        self.same("spent", ["m", "n", "o"])
+        self.same("report", key, amounts.get("m", {}))
+
+    @rule(key=st.sampled_from("pq"), value=st.text(max_size=2))
+    def overwrite(self, key: str, value: str) -> None:
+        self.same("overwrite", key, value)
+        self.same("recall", key)
+
+    @rule(ledger=st.sampled_from("xy"), entries=EVENTS, limit=st.integers(1, 4))
+    def note(self, ledger: str, entries: list[bytes], limit: int) -> None:
+        """The ids are made of the server's own time; what stands under them must be the same."""
+        self.same("note", ledger, entries, 1000)
+        pages = []
+        for store in (self.memory, self.redis):
+            found, after = [], ""
+            while some := self.wait(store.notes(ledger, after, limit)):
+                assert len(some) <= limit
+                found += [data for _, data in some]
+                after = some[-1][0]
+            pages.append(found)
+        assert pages[0] == pages[1]
+
+    @invariant()
+    def the_rest_is_the_same(self) -> None:
+        for run_id in self.runs:
+            self.same("load", run_id)
+            self.same("head", run_id)
+        gauges = [self.wait(store.gauges()) for store in (self.memory, self.redis)]
+        memory, redis = [
+            replace(
+                one,
+                oldest_lease=round(one.oldest_lease, 3),
+                runs={status: one.runs.get(status, 0) for status in STATUSES},
+            )
+            for one in gauges
+        ]
+        assert memory == redis
+
+
+FAST = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
+)
+
+
+def test_memory_and_server_answer_the_same(redis_url: str) -> None:
+    run_state_machine_as_test(lambda: Twins(redis_url), settings=FAST)
+
+
+BUMP = "redis.call('HINCRBY', run_key(id), 'token', 1)"
+DUE = "redis.call('ZADD', due_key, int(now + grace), id)"
+CHANGES = {
+    "a message does not make its run due": (DUE, ""),
+    "a claim keeps the token": (
+        f"token = {BUMP}",
+        "token = redis.call('HGET', run_key(id), 'token')",
+    ),
+    "a claim does not look at the lease": ("or is_leased(id, now) then", "then"),
+    "a renewal does not look at the token": ("~= ARGV[2] then", "== false then"),
+    "a commit does not look at the token": ("~= token then", "== false then"),
+    "a release keeps the token": (f"  {BUMP}", ""),
+    "a release keeps the lease": ("'lease_until', '0')", "'owner', '')"),
+    "a sweep forgets": (
+        "redis.call('ZADD', due_key, int(now + ARGV[2]), id)",
+        "redis.call('ZREM', due_key, id)",
+    ),
+    "a run is forgotten that is due": ("or redis.call('ZSCORE', due_key, id)\n", "\n"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_difference_is_found(name: str, redis_url: str) -> None:
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(lambda: Twins(redis_url, CHANGES[name]), settings=FAST)

@@ -1,0 +1,196 @@
+"""Random walks of one run: what people, the model, tools, channels, crashes and time can do to it,
+on real parts. What the code learns to do with these is part of the walks by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+from ponderd.channels.errors import DeliveryFailed, ModelFailed, Refused
+from ponderd.channels.message import Address, Reply
+from ponderd.workers.agents.policies import Approvals, Budget, Budgets, Busy
+from ponderd.workers.agents.tools.waiting import sleep, wait_for_event
+from ponderd.workers.run import events as e
+from ponderd.workers.run.reduce import fold
+from ponderd.workers.run.state import Run
+from ponderd.workers.steps.next_step import Wait, next_step
+from tests.services.fakes import FakeChannel, FakeModel
+from tests.workers.world import (
+    CALLBACK,
+    LAUNCH,
+    LOOK,
+    REPLY,
+    RING,
+    THREAD,
+    Crash,
+    World,
+    make_world,
+)
+
+SAID = ("hello", "yes", "no", "well, perhaps", "/pause", "/resume", "/cancel", "Straße 🚀\u2028x")
+PLACES: tuple[Address | None, ...] = (None, CALLBACK, THREAD)
+QUESTION = {"action": "ask", "text": "Which one?"}
+THOUGHTS: tuple[Any, ...] = (
+    *[REPLY, LOOK, RING, LAUNCH, LAUNCH, QUESTION],
+    {"action": "fail", "name": "it"},
+    {"action": "sleep", "seconds": 30},
+    {"action": "wait_for_event", "name": "paid", "seconds": 60},
+    "let me think",
+    "",
+    ModelFailed("busy"),
+    Crash(),
+)
+FAILURES: tuple[Exception | Crash, ...] = (
+    DeliveryFailed("down"),
+    DeliveryFailed("gone", permanent=True),
+    Crash(),
+)
+MOMENTS = (0.0, 3.0, 20.0, 40.0, 100.0, 4000.0)
+
+
+@dataclass
+class Mood:
+    """Chance; nothing bad happens any more when it is `calm`."""
+
+    random: random.Random
+    calm: bool = False
+
+
+@dataclass
+class MoodyModel(FakeModel):
+    mood: Mood = field(kw_only=True)
+
+    async def complete(self, *args: Any, **fields: Any) -> Any:
+        thought = REPLY if self.mood.calm else self.mood.random.choice(THOUGHTS)
+        if isinstance(thought, Crash):
+            raise thought
+        self.lines = [thought]
+        return await super().complete(*args, **fields)
+
+
+@dataclass
+class MoodyChannel(FakeChannel):
+    mood: Mood = field(kw_only=True)
+
+    async def send(self, reply: Reply, *, resend: bool) -> str:
+        if not self.mood.calm and self.mood.random.random() < 0.4:
+            raise self.mood.random.choice(FAILURES)
+        return await super().send(reply, resend=resend)
+
+
+def moody_world(mood: Mood) -> World:
+    world, chance = make_world(), mood.random
+    world.model = MoodyModel(mood=mood)
+    world.channel = MoodyChannel(mood=mood)
+    world.slack = MoodyChannel("slack", mood=mood)
+    world.mail = MoodyChannel("email", mood=mood)
+    world.become(
+        tools=(*world.agent.tools, sleep, wait_for_event),
+        approvals=Approvals(
+            ask=chance.choice(((), ("slack:C9",))),
+            remind_every=chance.choice((None, 20.0)),
+            timeout=chance.choice((None, 50.0)),
+            on_timeout=chance.choice(("deny", "halt", "escalate")),
+            escalate_to=("email:boss@example.com",),
+        ),
+        busy={"default": Busy(policy=chance.choice(("queue", "collect", "interrupt", "reject")))},
+        budgets=Budgets(run=Budget(steps=chance.choice((None, 5.0)))),
+    )
+    return world
+
+
+class Wanderer:
+    """`walk()` makes a log, which depends on the seed alone."""
+
+    def __init__(self, seed: int) -> None:
+        self.mood = Mood(random.Random(seed))
+        self.world = moody_world(self.mood)
+        self.run_id = ""
+
+    def walk(self, steps: int) -> tuple[bytes, ...]:
+        asyncio.run(self._walk(steps))
+        return self.log
+
+    def settle(self) -> None:
+        """From now on nothing fails, and nobody says anything but what is asked of them."""
+        asyncio.run(self._settle())
+
+    @property
+    def log(self) -> tuple[bytes, ...]:
+        return tuple(self.world.store._runs[self.run_id].log)
+
+    @property
+    def run(self) -> Run:
+        return fold(e.decode_all(self.log))
+
+    @property
+    def due(self) -> float | None:
+        return self.world.store._due.get(self.run_id)
+
+    def has_a_wake_up(self) -> bool:
+        """Whether somebody will look at the run, if there is something to do."""
+        match next_step(self.run, self.world.agent, self.world.clock.now):
+            case Wait(None):
+                return True
+            case Wait(until) if until is not None:
+                lease = self.world.store._runs[self.run_id].lease_until
+                return self.due is not None and self.due <= max(until, lease) + 2
+        return self.due is not None
+
+    async def _walk(self, steps: int) -> None:
+        with mock.patch(
+            "ponderd.workers.control.runs.time", SimpleNamespace(time=self.world.clock)
+        ):
+            self.run_id = await self._say()
+            moves = (self._say, self._decide, self._steer, self._tell, *[self._work] * 5)
+            for _ in range(steps):
+                with contextlib.suppress(Refused):
+                    await self.mood.random.choice(moves)()
+                assert self.has_a_wake_up(), "a wake-up is lost"
+
+    async def _settle(self) -> None:
+        self.mood.calm = True
+        with mock.patch(
+            "ponderd.workers.control.runs.time", SimpleNamespace(time=self.world.clock)
+        ):
+            for _ in range(60):
+                if approval := self.run.approval:
+                    await self.world.runs.decide(approval.id, approve=True, by="api:ann")
+                elif self.due is not None:
+                    await self.world.later(max(0.0, self.due - self.world.clock.now) + 1)
+                elif self.run.paused:
+                    await self.world.runs.resume(self.run_id, by="ann")
+                else:
+                    return
+        raise AssertionError("it does not come to rest")
+
+    async def _say(self) -> str:
+        return await self.world.write(
+            self.mood.random.choice(SAID),
+            reply_to=self.mood.random.choice(PLACES),
+            authentic=self.mood.random.random() < 0.9,
+        )
+
+    async def _decide(self) -> None:
+        if approval := self.run.approval:
+            approve = self.mood.random.random() < 0.7
+            await self.world.runs.decide(approval.id, approve=approve, by="api:ann")
+
+    async def _steer(self) -> None:
+        verbs = (self.world.runs.pause, self.world.runs.resume, self.world.runs.cancel)
+        await self.mood.random.choice(verbs)(self.run_id, by="bob")
+
+    async def _tell(self) -> None:
+        await self.world.runs.event(self.run_id, "paid", "42", by="shop")
+
+    async def _work(self) -> None:
+        self.world.effects.crash = self.mood.random.random() < 0.1
+        with contextlib.suppress(Crash):
+            await self.world.later(self.mood.random.choice(MOMENTS))
+        self.world.effects.crash = False

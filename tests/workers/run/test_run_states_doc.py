@@ -1,0 +1,392 @@
+"""docs/run-states.md says what the code does: every transition it lists, and no other."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import pickle
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from ponderd.channels.message import Address
+from ponderd.workers.agents.agent import Agent, Limits, tool
+from ponderd.workers.agents.policies import Approvals, Busy
+from ponderd.workers.run import events as e
+from ponderd.workers.run.reduce import reduce
+from ponderd.workers.run.state import Approval, Effort, Run, Status, Usage
+from ponderd.workers.steps.next_step import (
+    AskApproval,
+    CallModel,
+    CallTool,
+    Record,
+    SendReply,
+    UseDraft,
+    Wait,
+    next_step,
+)
+
+DOC = Path(__file__).parents[3] / "docs" / "run-states.md"
+
+Transition = tuple[str, str, str]
+InFlight = Literal["model", "tool", "reply"] | None
+
+
+@tool(idempotent=True)
+def look(topic: str) -> str:
+    """Look something up."""
+    return topic
+
+
+@tool(approval="always")
+def deploy(version: str) -> str:
+    """Deploy a version."""
+    return version
+
+
+AGENT = Agent(
+    name="worker",
+    description="",
+    prompt="",
+    tools=[look, deploy],
+    limits=Limits(model_calls=2, rejections=2),
+    approvals=Approvals(remind_every=None),
+)
+OTHERS = {
+    "remind": Approvals(ask=("slack:C1",), remind_every=150),
+    "deny": Approvals(remind_every=None, timeout=150, on_timeout="deny"),
+    "escalate": Approvals(
+        remind_every=None, timeout=150, on_timeout="escalate", escalate_to=("slack:C2",)
+    ),
+}
+
+# Three moments are enough: an event's, the one a retry is put off to, and a later one.
+NOW, RETRY, LATER, FAR = 100.0, 200.0, 300.0, 1e9
+
+CALL = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=1)
+LAUNCHED = e.RunLaunched(
+    at=NOW, run_id="00-r", agent="worker", agent_version="1", channel="webhook", conversation="c"
+)
+SENDER = Address(channel="webhook", to="http://sender.example")
+MESSAGES = [
+    e.MessageReceived(at=NOW, text=text, sender="s", authentic=True, reply_to=reply_to)
+    for text, reply_to in (("yes", SENDER), ("no", None), ("well", SENDER))
+]
+
+LIMIT = e.LimitReached(at=NOW, scope="run", measure="steps", limit=1, used=1, text="more?")
+
+OUTCOMES: dict[InFlight, list[e.Event]] = {
+    None: [],
+    "model": [
+        *(
+            e.ModelAnswered(at=NOW, choice=choice, content="{}", call=CALL)
+            for choice in (
+                e.ToolCall(tool="look", arguments={"topic": "t"}),
+                e.ToolCall(tool="deploy", arguments={"version": "1"}),
+                e.ToolCall(tool="gone", arguments={}),
+                e.Answer(text="a"),
+                e.Question(text="q"),
+            )
+        ),
+        e.ModelRejected(at=NOW, reason="prose", detail="d", content="c", call=CALL),
+        e.ModelDoubted(at=NOW, reason="margin", content="c", call=CALL),
+        e.ModelFailed(at=NOW, error="away", retry_at=RETRY),
+        e.ModelFailed(at=NOW, error="away", retry_at=None),
+        e.ModelInterrupted(at=NOW, reason="cancelled"),
+    ],
+    "tool": [
+        e.ToolFinished(at=NOW, result="done", seconds=1),
+        e.ToolFailed(at=NOW, error="no", seconds=1),
+    ],
+    "reply": [
+        e.ReplySent(at=NOW, receipt="1"),
+        e.ReplyFailed(at=NOW, error="away", retry_at=RETRY),
+        e.ReplyFailed(at=NOW, error="gone", retry_at=None),
+    ],
+}
+
+
+def test_the_table_lists_exactly_the_transitions_of_the_code() -> None:
+    found, listed = walk().transitions, set(table())
+    assert sorted(found - listed) == [], "missing in the table"
+    assert sorted(listed - found) == [], "in the table, but the code never does it"
+
+
+def test_the_table_lists_no_transition_twice() -> None:
+    assert len(table()) == len(set(table()))
+
+
+def test_the_diagram_draws_exactly_the_changes_of_state_in_the_table() -> None:
+    changes = {row for row in table() if row[0] != row[2]}
+    assert set(diagram()) == changes
+
+
+def test_the_table_knows_every_event() -> None:
+    assert {event for _, event, _ in table()} == {
+        event.model_fields["type"].default for event in e._Event.__subclasses__()
+    }
+
+
+def test_no_message_is_left_without_an_outcome() -> None:
+    for agent, run in walk().runs:
+        if isinstance(next_step(run, agent, FAR), Wait) and not run.paused:
+            assert run.over or run.waits_for, run
+            assert (
+                not (run.inbox or run.early)
+                and not run.outgoing
+                and not run.call_key
+                and not run.commands
+            )
+        if run.over is None:  # what is said now is said about the message at hand
+            assert len({out.text for out in run.outgoing if not out.beside}) <= 1
+
+
+def test_nothing_is_left_over_when_a_run_ends() -> None:
+    for _, run in walk().runs:
+        if run.over in (Status.COMPLETED, Status.FAILED):
+            assert not (run.inbox or run.call or run.paused or run.approval or run.wait)
+            assert all(out.beside for out in run.outgoing)
+        if run.over is Status.CANCELLED and run.outgoing and run.outgoing[0].key is None:
+            assert run.retry_at is None  # the notice goes out at once
+
+
+def test_an_answer_that_waits_to_be_judged_answers_something() -> None:
+    for _, run in walk().runs:
+        assert run.approval or not run.verdict
+
+
+def test_nobody_is_asked_to_approve_what_is_decided() -> None:
+    for _, run in walk().runs:
+        for out in run.outgoing:
+            if out.prompt and out.prompt.kind == "approval" and not out.key:
+                assert run.approval and run.approval.id == out.prompt.id
+
+
+class Walk(NamedTuple):
+    transitions: set[Transition]
+    runs: list[tuple[Agent, Run]]
+
+
+@functools.cache
+def walk() -> Walk:
+    """Walk through everything that can happen to a run, from its launch on.
+
+    A run in flight may be met by what people do, by the outcome of the step, or by a crash. Facts
+    are recorded on top of what happened meanwhile; intents are thought over again. What people can
+    do is looked at a group at a time, each with the agents that it concerns and, but for the first
+    group, fewer kinds of model answers: all at once would be millions of states.
+    """
+    found: set[Transition] = set()
+    runs: list[tuple[Agent, Run]] = []
+    explored: list[tuple[Agent, People]] = [
+        (AGENT, steering),
+        (AGENT, commanding),
+        (AGENT, deciding),
+        (AGENT, waking),
+        *((replace(AGENT, approvals=approvals), deciding) for approvals in OTHERS.values()),
+        *(
+            (replace(AGENT, busy={"default": Busy(policy=policy, silence=50)}), writing)
+            for policy in ("reject", "collect", "interrupt")
+        ),
+    ]
+    for agent, people in explored:
+        explore(agent, people, found, runs)
+    return Walk(found, runs)
+
+
+def explore(
+    agent: Agent, people: People, found: set[Transition], runs: list[tuple[Agent, Run]]
+) -> None:
+    launched = reduce(None, LAUNCHED)
+    found.add(("", LAUNCHED.type, str(launched.status)))
+    start: tuple[Run, InFlight] = launched, None
+    seen, waiting = {key(start)}, [start]
+    while waiting:
+        run, in_flight = waiting.pop()
+        if run is not launched:
+            runs.append((agent, run))
+        nexts: list[tuple[list[e.Event], InFlight]] = [([], None)]  # the worker crashes
+        nexts += [([event], in_flight) for event in people(run)]
+        outcomes = OUTCOMES[in_flight]
+        if in_flight == "model" and people is not steering:
+            outcomes = [outcomes[0], outcomes[1], outcomes[3], outcomes[-3], outcomes[-1]]
+        nexts += [([event], None) for event in outcomes]
+        if people is waking and in_flight == "tool":
+            wait = e.Waiting(event="x", until=RETRY)
+            nexts.append(([e.ToolFinished(at=NOW, result="", seconds=1, wait=wait)], None))
+        if in_flight is None and run is not launched:
+            nexts += steps(run, agent)
+            if people is waking and isinstance(next_step(run, agent, LATER), CallModel):
+                nexts += [([event], None) for event in limits(run)]
+        for events, then in nexts:
+            after = run
+            for event in events:
+                before, after = after, reduce(after, event)
+                found.add((str(before.status), event.type, str(after.status)))
+            node = forget(after), then
+            if key(node) not in seen:
+                seen.add(key(node))
+                waiting.append(node)
+
+
+People = Callable[[Run], Iterator[e.Event]]
+"""What `control.runs` lets people do. One message in the inbox stands for several."""
+
+
+def writing(run: Run) -> Iterator[e.Event]:
+    if not (run.inbox or run.early):
+        yield from MESSAGES
+
+
+def steering(run: Run) -> Iterator[e.Event]:
+    yield from writing(run)
+    if not run.over:
+        yield e.RunCancelled(at=NOW, by="p")
+        yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
+    yield e.FeedbackReceived(at=NOW, value=1, by="p", source="thumb")  # of an earlier answer
+    if not run.first_sender:
+        yield e.RunForked(at=NOW, source="00-q", at_version=2, by="p")
+
+
+def commanding(run: Run) -> Iterator[e.Event]:
+    if not (run.inbox or run.early):
+        yield MESSAGES[0]
+    if not run.commands:
+        for word in ("/pause", "/resume", "/cancel"):
+            yield MESSAGES[0].model_copy(update={"text": word})
+
+
+def deciding(run: Run) -> Iterator[e.Event]:
+    for message in writing(run):  # late enough to have read a question that is under way
+        yield message.model_copy(update={"at": NOW + 5})
+    if not run.over:
+        yield e.RunCancelled(at=NOW, by="p")
+        if run.paused or run.approval:
+            yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
+    if run.approval:
+        for approved in (True, False):
+            yield e.ApprovalAnswered(
+                at=NOW, approved=approved, by="p", via="slack", approval=run.approval.id
+            )
+
+
+def waking(run: Run) -> Iterator[e.Event]:
+    if not (run.inbox or run.early):
+        yield MESSAGES[0]
+    if not run.mailbox:
+        yield e.EventReceived(at=NOW, name="x")
+    if not run.over:
+        yield e.VersionAdopted(at=NOW, agent_version="2", by="p")
+        yield e.RunCancelled(at=NOW, by="p")
+        yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
+
+
+def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
+    """What a worker does about the run, now and after a while: what it writes down first, and
+    what is then in flight."""
+    for now in (NOW, LATER):
+        match next_step(run, agent, now):
+            case Wait():
+                pass
+            case Record(event):
+                yield [event], None
+            case AskApproval(request):
+                yield [request], None
+            case CallModel():
+                yield [], "model"
+            case UseDraft(otherwise):
+                yield [otherwise], None
+                for draft in (e.Answer(text="a"), e.Question(text="q")):
+                    call = CALL.model_copy(update={"model": ""})
+                    yield [e.ModelAnswered(at=NOW, choice=draft, content="c", call=call)], None
+            case CallTool(_, key):
+                yield [] if key else [e.ToolStarted(at=NOW, key="k")], "tool"
+            case SendReply(outgoing):
+                begin = e.ReplyStarted(
+                    at=NOW, key="k", kind=outgoing.kind, text=outgoing.text, prompt=outgoing.prompt
+                )
+                if outgoing.to is None:
+                    yield [begin, e.ReplySent(at=NOW, receipt="held")], None
+                else:
+                    yield [] if outgoing.key else [begin], "reply"
+
+
+def key(node: tuple[Run, InFlight]) -> bytes:
+    """Equal for equal states; much quicker than repr."""
+    data = io.BytesIO()
+    pickler = pickle.Pickler(data, protocol=5)
+    pickler.fast = True  # no memo: whether two parts are the same object does not matter
+    pickler.dump(node)
+    return hashlib.blake2b(data.getvalue(), digest_size=16).digest()
+
+
+def limits(run: Run) -> Iterator[e.Event]:
+    """What may be in the way of a model call."""
+    if not run.extended:
+        yield LIMIT
+    if run.agent_version == "1":
+        yield e.VersionChanged(at=NOW, agent_version="2", text="new?")
+
+
+def forget(run: Run) -> Run:
+    """`run` without what no rule looks at, so that the walk comes to an end."""
+    return replace(
+        run,
+        version=1,
+        updated_at=NOW,
+        heard_at=NOW,
+        turns=(),
+        text="",
+        reply=None,
+        output=None,
+        error=None,
+        outgoing=tuple(
+            replace(out, text="", attempts=0, resolves="", to=out.to and SENDER)
+            for index, out in enumerate(run.outgoing)
+            if index == 0 or out.kind != "notice"  # one notice stands for several
+        ),
+        approval=run.approval and forget_times(run.approval),
+        extended=dict.fromkeys(run.extended, 1),
+        under_way=False,
+        joined=0,
+        effort=Effort(
+            model_calls=run.effort.model_calls,
+            rejections=run.effort.rejections,
+            model_gone=run.effort.model_gone,
+            draft=run.effort.draft,
+        ),
+        asked_again=False,
+        before=Effort(),
+        chosen_by=0,
+        drafts={},
+        answered_by=0,
+        answered_at=None,
+        usage=Usage(),
+    )
+
+
+def forget_times(approval: Approval) -> Approval:
+    return replace(
+        approval,
+        text="",
+        asked_at=NOW,
+        reminded_at=None,
+        posted=tuple({posted.to.channel: posted for posted in approval.posted}.values()),
+    )
+
+
+def table() -> list[Transition]:
+    rows = re.findall(r"^\| (\S*) \| `(\w+)` \| (\S+) \|", DOC.read_text(), re.M)
+    return [("" if state == "–" else state, event, after) for state, event, after in rows]
+
+
+def diagram() -> Iterable[Transition]:
+    block = re.search(r"```mermaid\n(.*?)```", DOC.read_text(), re.S)
+    assert block
+    for state, after, events in re.findall(r"^ *(\S+) --> (\S+) *: *(.+)$", block[1], re.M):
+        for event in re.split(r"[\s,]+|<br>", events.strip()):
+            if event:
+                yield "" if state == "[*]" else state, event, after

@@ -1,0 +1,429 @@
+"""Who is asked before a tool runs, who may answer, and what becomes of the call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ponderd.channels.errors import Conflict, DeliveryFailed, Forbidden, Malformed
+from ponderd.channels.message import Address, Verdict
+from ponderd.workers.agents.policies import Approvals, Busy
+from ponderd.workers.run import events as e
+from ponderd.workers.run.approved_call import digest
+from ponderd.workers.run.reduce import reduce
+from ponderd.workers.run.state import Status
+from ponderd.workers.steps.next_step import AskApproval, CallTool, next_step
+from tests.workers.payments import ANN, BOB, EDITED, EVE, PAY, asked, with_payments
+from tests.workers.world import CALLBACK, MAILBOX, REPLY, THREAD, World
+
+
+@pytest.fixture
+def world(world: World) -> World:
+    return with_payments(world)
+
+
+class TestAnApproval:
+    async def test_is_bound_to_one_exact_call_of_one_run(self, world: World) -> None:
+        run = await asked(world)
+        view = await world.approval(run.id)
+        assert run.call is not None
+        assert view.id == f"{run.id}:{(await world.types(run.id)).index('approval_requested') + 1}"
+        assert (view.tool, view.arguments) == ("pay", {"to": "zoe", "euro": 50})
+        assert view.digest == digest(run.call)
+        other = run.call.model_copy(update={"arguments": {"to": "zoe", "euro": 51}})
+        assert digest(other) != view.digest
+
+    async def test_is_not_for_another_call_than_that_with_its_digest(self, world: World) -> None:
+        run = await asked(world)
+        assert run.call is not None
+        yes = e.ApprovalAnswered(at=1, approved=True, by="ann", digest=digest(run.call))
+        approved = replace(reduce(run, yes), outgoing=())
+        assert isinstance(next_step(approved, world.agent, world.clock.now), CallTool)
+        other = replace(approved, call=run.call.model_copy(update={"arguments": EDITED}))
+        assert isinstance(next_step(other, world.agent, world.clock.now), AskApproval)
+
+    async def test_is_not_decided_by_a_late_answer_to_another(self, world: World) -> None:
+        run = await asked(world)
+        late = e.ApprovalAnswered(at=1, approved=True, by="ann", approval=f"{run.id}:2")
+        assert reduce(run, late).approval == run.approval
+        assert reduce(run, late).approved == ""
+
+    async def test_of_one_call_is_none_for_the_next(self, world: World) -> None:
+        world.model.lines = [PAY, PAY, REPLY]
+        run = await asked(world)
+        run = await world.decide(run.id, True, ANN)
+        assert world.effects.counted == ["50 to zoe"]
+        assert run.waits_for == "approval"
+        run = await world.decide(run.id, False, ANN)
+        assert world.effects.counted == ["50 to zoe"]
+
+    async def test_is_asked_for_as_the_arguments_demand(self, world: World) -> None:
+        world.model.lines = [PAY | {"euro": 10}, REPLY]
+        run = await world.advance(await world.write("pay little"))
+        assert world.effects.counted == ["10 to zoe"]
+        assert await world.of_type(run.id, e.ApprovalRequested) == []
+
+    async def test_is_not_asked_for_what_cannot_be_done(self, world: World) -> None:
+        world.model.lines = [PAY | {"to": "nobody"}, REPLY]
+        run = await world.advance(await world.write("pay nobody", reply_to=THREAD))
+        assert run.status is Status.COMPLETED
+        assert world.slack.texts == ["all done"]
+        assert "no account nobody" in world.model.prompts[1][-1]["content"]
+
+    async def test_is_asked_for_in_the_conversation_and_elsewhere(self, world: World) -> None:
+        run = await asked(world)
+        assert run.approval is not None
+        replies = [reply for reply, _ in (*world.slack.sent, *world.mail.sent)]
+        assert [reply.to.to for reply in replies] == ["C1", "COPS", "boss@example.com"]
+        assert {reply.kind for reply in replies} == {"question"}
+        assert {reply.prompt and reply.prompt.id for reply in replies} == {run.approval.id}
+        assert replies[2].to.headers["subject"].startswith("Approval needed: May I run pay(")
+
+    async def test_is_listed_while_it_is_open(self, world: World) -> None:
+        run = await asked(world)
+        assert [view.run_id for view in await world.runs.approvals()] == [run.id]
+        await world.runs.pause(run.id, "ann")
+        assert [view.status for view in await world.runs.approvals()] == ["open"]
+        await world.decide(run.id, True, ANN)
+        assert await world.runs.approvals() == []
+
+    async def test_is_listed_however_many_wait_for_something_else(self, world: World) -> None:
+        run = await asked(world)
+        world.model.lines = [{"action": "ask_human", "text": "Which one?"}]
+        for number in range(501):
+            await world.advance(await world.write("go", conversation=f"c{number}"))
+        assert [view.run_id for view in await world.runs.approvals()] == [run.id]
+
+    async def test_survives_the_worker_that_asked(self, world: World) -> None:
+        run = await asked(world)
+        world.clock.now += 30 * 86400
+        approval = await world.approval(run.id)
+        await world.runs.decide(approval.id, approve=True, by=ANN)
+        await world.worker().advance(run.id)
+        assert world.effects.counted == ["50 to zoe"]
+
+
+class TestTheFirstAnswer:
+    async def test_wins_and_others_are_told_who_decided(self, world: World) -> None:
+        run = await asked(world)
+        approval = (await world.approval(run.id)).id
+        await world.runs.decide(approval, approve=False, by=BOB)
+        with pytest.raises(Conflict, match=r"denied by email:bob@example\.com"):
+            await world.runs.decide(approval, approve=True, by=ANN)
+        await world.advance(run.id)
+        with pytest.raises(Conflict, match=r"denied by email:bob@example\.com"):
+            await world.runs.decide(approval, approve=False, by=ANN)
+        assert world.effects.counted == []
+
+    async def test_wins_when_two_decide_at_once(self, world: World) -> None:
+        run = await asked(world)
+        approval = (await world.approval(run.id)).id
+        signal = world.store.signal
+
+        async def slow(*args: Any, **kwargs: Any) -> Any:
+            await asyncio.sleep(0)  # both have read the run by now
+            return await signal(*args, **kwargs)
+
+        world.store.signal = slow  # type: ignore[method-assign]
+        outcomes = await asyncio.gather(
+            world.runs.decide(approval, approve=True, by=ANN),
+            world.runs.decide(approval, approve=False, by=BOB),
+            return_exceptions=True,
+        )
+        assert [type(outcome) for outcome in outcomes].count(Conflict) == 1
+        assert len(await world.of_type(run.id, e.ApprovalAnswered)) == 1
+
+    async def test_may_be_repeated_by_who_gave_it(self, world: World) -> None:
+        run = await asked(world)
+        approval = (await world.approval(run.id)).id
+        for _ in range(2):
+            decided = await world.runs.decide(approval, approve=True, by=ANN)
+            assert (decided.status, decided.decided_by) == ("approved", ANN)
+            await world.advance(run.id)
+        assert world.effects.counted == ["50 to zoe"]
+        verdict = Verdict(prompt=approval, choice="approve", by=ANN)
+        assert (await world.runs.verdict(verdict)).text == f"Approved by {ANN}."
+        assert len(await world.of_type(run.id, e.ApprovalAnswered)) == 1
+
+    @pytest.mark.parametrize("pause", [False, True])
+    @pytest.mark.parametrize("looked", [False, True])
+    async def test_by_message_beats_a_later_button(
+        self, world: World, looked: bool, pause: bool
+    ) -> None:
+        """Unless no worker has looked at the message yet: until then it is only a message."""
+        run = await asked(world)
+        approval = (await world.approval(run.id)).id
+        person = {"channel": "email", "sender": "ann@example.com", "reply_to": MAILBOX}
+        await world.write("no", run_id=run.id, **person)
+        if looked:
+            await world.advance(run.id)
+        if pause and not looked:
+            await world.runs.pause(run.id, "ann")
+            assert (await world.advance(run.id)).status is Status.PAUSED
+        if looked:
+            with pytest.raises(Conflict, match=r"denied by email:ann@example\.com"):
+                await world.runs.decide(approval, approve=True, by=BOB)
+            assert world.effects.counted == []
+            return
+        await world.runs.decide(approval, approve=True, by=BOB)
+        run = await world.advance(run.id)
+        if pause:
+            assert world.effects.counted == []
+            await world.runs.resume(run.id, "ann")
+            run = await world.advance(run.id)
+        assert world.effects.counted == ["50 to zoe"]
+        [told] = [reply for reply, _ in world.mail.sent if reply.to == MAILBOX]
+        assert told.kind == "notice"
+        assert f"Approved by {BOB}" in told.text
+
+    async def test_by_button_beats_a_later_message(self, world: World) -> None:
+        """The message is one like any other: the model gets to see it, afterwards."""
+        world.model.lines = [PAY, REPLY, {"action": "reply", "text": "too late"}]
+        run = await asked(world)
+        approval = (await world.approval(run.id)).id
+        await world.runs.decide(approval, approve=True, by=BOB)
+        run = await world.say(run.id, "no", channel="slack", sender="U1", reply_to=THREAD)
+        assert world.effects.counted == ["50 to zoe"]
+        assert run.reply == "too late"
+
+    async def test_takes_the_buttons_away_everywhere(self, world: World) -> None:
+        run = await asked(world)
+        sent = len(world.slack.sent), len(world.mail.sent)
+        await world.decide(run.id, True, BOB)
+        notices = [r for r, _ in world.slack.sent[sent[0] :] if r.kind == "notice"]
+        assert [(r.to.to, r.resolves) for r in notices] == [
+            ("C1", "receipt-1"),
+            ("COPS", "receipt-2"),
+        ]
+        [mail] = [reply for reply, _ in world.mail.sent[sent[1] :]]
+        assert (mail.kind, mail.resolves) == ("notice", "receipt-1")
+        for reply in (*notices, mail):
+            assert f"Approved by {BOB}" in reply.text
+
+
+class TestAnApprover:
+    @pytest.mark.parametrize("person", [ANN, "slack:U1", BOB, "email:Zoe@Example.com"])
+    async def test_may_decide(self, world: World, person: str) -> None:
+        run = await asked(world)
+        await world.decide(run.id, True, person)
+        assert world.effects.counted == ["50 to zoe"]
+
+    @pytest.mark.parametrize(
+        "person", [EVE, "slack:u11", "email:bob@example.com.evil.org", "webhook:u1", "api:slack:u1"]
+    )
+    async def test_is_nobody_else(self, world: World, person: str) -> None:
+        run = await asked(world)
+        with pytest.raises(Forbidden, match=r"waits for slack:U1 or email:\*@example\.com"):
+            await world.decide(run.id, True, person)
+        assert (await world.run(run.id)).approval is not None
+
+    async def test_who_is_none_hears_so_and_it_waits_on(self, world: World) -> None:
+        run = await asked(world)
+        run = await world.say(run.id, "yes", channel="slack", sender="U9", reply_to=THREAD)
+        assert world.effects.counted == []
+        assert (run.status, run.waits_for) == (Status.WAITING, "approval")
+        reply = world.slack.sent[-1][0]
+        assert (reply.to, reply.kind) == (THREAD, "notice")
+        assert "You may not decide this" in reply.text
+        await world.say(run.id, "yes", channel="slack", sender="U1", reply_to=THREAD)
+        assert world.effects.counted == ["50 to zoe"]
+
+    @pytest.mark.parametrize("text", ["yes", "no"])
+    async def test_must_be_vouched_for(self, world: World, text: str) -> None:
+        run = await asked(world)
+        forged = {"channel": "email", "sender": "bob@example.com", "authentic": False}
+        run = await world.say(run.id, text, reply_to=MAILBOX, **forged)
+        assert world.effects.counted == []
+        assert run.waits_for == "approval"
+        assert "cannot see who wrote this" in world.mail.texts[-1]
+
+    async def test_who_comes_after_one_who_is_none_is_heard(self, world: World) -> None:
+        """Both wrote before a worker looked."""
+        run = await asked(world)
+        await world.write("yes", run_id=run.id, channel="slack", sender="U9", reply_to=THREAD)
+        await world.say(run.id, "yes", channel="slack", sender="U1", reply_to=THREAD)
+        assert world.effects.counted == ["50 to zoe"]
+
+    async def test_who_is_busy_rejecting_loses_no_yes(self, world: World) -> None:
+        """Under busy policy reject the yes counts; only what came after it is sent back."""
+        world.become(busy={"default": Busy(policy="reject")})
+        run = await asked(world)
+        await world.write("yes", run_id=run.id, channel="slack", sender="U1", reply_to=THREAD)
+        await world.say(run.id, "hello?", channel="slack", sender="U1", reply_to=THREAD)
+        assert world.effects.counted == ["50 to zoe"]
+        assert any("still busy" in text for text in world.slack.texts)
+
+    async def test_is_anybody_where_none_is_named(self, world: World) -> None:
+        world.become(approvals=Approvals())
+        run = await asked(world)
+        await world.decide(run.id, True, EVE)
+        assert world.effects.counted == ["50 to zoe"]
+
+
+class TestEditedArguments:
+    async def test_are_recorded_and_used_and_the_model_is_told(self, world: World) -> None:
+        run = await asked(world)
+        before = await world.approval(run.id)
+        await world.decide(run.id, True, ANN, arguments=EDITED)
+        assert world.effects.counted == ["20 to zoe"]
+        [answered] = await world.of_type(run.id, e.ApprovalAnswered)
+        assert answered.arguments == EDITED
+        assert answered.digest not in ("", before.digest)
+        view = await world.runs.approval(before.id)
+        assert (view.arguments, view.digest) == (EDITED, answered.digest)
+        assert 'to {"to": "zoe", "euro": 20}' in world.model.prompts[1][-1]["content"]
+        assert "with other arguments" in world.mail.texts[-1]
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [{"to": "zoe", "euro": "many"}, {"to": "zoe"}, {"to": "zoe", "euro": 1, "tip": 1}, {}],
+    )
+    async def test_must_fit_the_tool(self, world: World, arguments: dict[str, Any]) -> None:
+        run = await asked(world)
+        with pytest.raises(Malformed, match="pay: "):
+            await world.decide(run.id, True, ANN, arguments=arguments)
+        assert (await world.approval(run.id)).status == "open"
+        assert await world.of_type(run.id, e.ApprovalAnswered) == []
+
+    async def test_that_cannot_be_done_are_not(self, world: World) -> None:
+        run = await asked(world)
+        await world.decide(run.id, True, ANN, arguments={"to": "nobody", "euro": 20})
+        assert world.effects.counted == []
+        assert "no account nobody" in world.model.prompts[1][-1]["content"]
+
+    async def test_must_be_what_can_be_stored(self, world: World) -> None:
+        run = await asked(world)
+        with pytest.raises(Malformed, match="pay: "):
+            await world.decide(run.id, True, ANN, arguments={"to": "\ud800", "euro": 20})
+
+    async def test_make_no_sense_with_a_no(self, world: World) -> None:
+        run = await asked(world)
+        with pytest.raises(Malformed):
+            await world.decide(run.id, False, ANN, arguments=EDITED)
+
+    async def test_are_part_of_the_answer_when_it_is_repeated(self, world: World) -> None:
+        run = await asked(world)
+        approval = (await world.approval(run.id)).id
+        for _ in range(2):
+            await world.runs.decide(approval, approve=True, by=ANN, arguments=EDITED)
+        with pytest.raises(Conflict):
+            other = {"to": "zoe", "euro": 21}
+            await world.runs.decide(approval, approve=True, by=ANN, arguments=other)
+
+    async def test_of_what_was_looked_at_and_changed_since_are_refused(self, world: World) -> None:
+        run = await asked(world)
+        with pytest.raises(Conflict, match="look again"):
+            await world.decide(run.id, True, ANN, digest="of another call")
+        await world.decide(run.id, True, ANN, digest=(await world.approval(run.id)).digest)
+        assert world.effects.counted == ["50 to zoe"]
+
+
+class TestAPlaceToAsk:
+    async def test_that_is_dead_holds_nothing_up_for_long(self, world: World) -> None:
+        world.mail.failures = [DeliveryFailed("550 no such mailbox") for _ in range(9)]
+        run = await world.advance(await world.write("pay", reply_to=THREAD))
+        for _ in range(4):
+            await world.later(11)
+        run = await world.run(run.id)
+        assert run.waits_for == "approval"
+        assert len(world.mail.failures) == 9 - 3
+        await world.decide(run.id, True, ANN)
+        assert world.effects.counted == ["50 to zoe"]
+
+    async def test_serves_when_the_conversation_cannot_be_reached(self, world: World) -> None:
+        world.channel.failures = [DeliveryFailed("410 gone", permanent=True)]
+        run = await asked(
+            world, channel="webhook", reply_to=Address(channel="webhook", to="https://example.com")
+        )
+        await world.decide(run.id, True, ANN)
+        assert world.effects.counted == ["50 to zoe"]
+
+    async def test_is_not_waited_for_when_nobody_at_all_could_be_asked(self, world: World) -> None:
+        world.slack.failures = [DeliveryFailed("no such channel", permanent=True)] * 2
+        world.mail.failures = [DeliveryFailed("550 no such mailbox", permanent=True)]
+        run = await world.advance(await world.write("pay", reply_to=THREAD))
+        assert run.status is Status.FAILED
+        assert "550 no such mailbox" in (run.error or "")
+        assert world.effects.counted == []
+
+    async def test_is_asked_even_if_the_answer_comes_while_it_is_tried(self, world: World) -> None:
+        """A yes does not wait for a dead mail server."""
+        world.mail.failures = [DeliveryFailed("451") for _ in range(9)]
+        run = await world.advance(await world.write("pay", reply_to=THREAD))
+        await world.decide(run.id, True, ANN)
+        await world.later(3)
+        await world.later(11)
+        assert world.effects.counted == ["50 to zoe"]
+
+
+async def test_a_cancel_ends_an_approval_and_says_so_everywhere(world: World) -> None:
+    run = await asked(world)
+    approval = (await world.approval(run.id)).id
+    await world.runs.cancel(run.id, "bob")
+    run = await world.advance(run.id)
+    assert run.status is Status.CANCELLED
+    assert "Cancelled by bob." in world.mail.texts[-1]
+    with pytest.raises(Conflict, match="withdrawn by bob"):
+        await world.runs.decide(approval, approve=True, by=ANN)
+    assert world.effects.counted == []
+
+
+async def test_a_remark_withdraws_the_call_and_goes_to_the_model(world: World) -> None:
+    run = await asked(world)
+    approval = (await world.approval(run.id)).id
+    await world.say(run.id, "is that not too much?", sender="U1", channel="slack", reply_to=THREAD)
+    assert world.effects.counted == []
+    assert "The person wrote: is that not too much?" in world.model.prompts[1][-1]["content"]
+    assert (await world.runs.approval(approval)).status == "withdrawn"
+
+
+async def test_a_tool_that_is_gone_cannot_be_approved_with_other_arguments(world: World) -> None:
+    run = await asked(world)
+    world.become(tools=world.agent.tools[:-1])
+    with pytest.raises(Conflict, match="no tool pay any more"):
+        await world.decide(run.id, True, ANN, arguments={"to": "zoe", "euro": 1})
+
+
+async def test_a_policy_that_cannot_decide_leaves_it_to_a_person(world: World) -> None:
+    pay = world.agent.tool("pay")
+    assert pay is not None
+
+    def broken(arguments: Mapping[str, Any]) -> bool:
+        raise KeyError("currency")
+
+    world.become(tools=(replace(pay, approval=broken),))
+    world.model.lines = [PAY | {"euro": 1}, REPLY]
+    assert (await world.advance(await world.write())).waits_for == "approval"
+
+
+class TestTheOutcome:
+    async def test_is_for_whoever_asked_also_when_others_write(self, world: World) -> None:
+        run = await asked(with_payments(world), reply_to=CALLBACK)
+        boss = {"channel": "email", "sender": "boss@example.com", "reply_to": MAILBOX}
+        await world.say(run.id, "what is this for?", **boss)
+        assert (world.channel.texts[-1], world.mail.texts[-1]) == ("all done", "all done")
+
+    async def test_is_for_all_whose_messages_were_joined(self, world: World) -> None:
+        with_payments(world).become(approvals=Approvals(), busy={"default": Busy(policy="collect")})
+        bob = Address(channel="webhook", to="https://example.com/bob")
+        run_id = await world.write("pay zoe", reply_to=CALLBACK)
+        await world.write("and tell me", sender="bob", reply_to=bob)
+        await world.later(6)
+        await world.say(run_id, "yes", reply_to=CALLBACK)
+        told = [reply.to for reply, _ in world.channel.sent if reply.kind == "answer"]
+        assert sorted(told, key=str) == sorted([CALLBACK, bob], key=str)
+
+    async def test_does_not_wait_until_the_question_can_be_delivered(self, world: World) -> None:
+        with_payments(world)
+        world.channel.failures = [DeliveryFailed("away") for _ in range(50)]
+        run_id = await world.write("pay zoe", reply_to=CALLBACK)
+        await world.advance(run_id)
+        await world.later(100)
+        await world.decide(run_id, True, ANN)
+        for _ in range(3):
+            await world.later(60)
+        assert world.effects.counted == ["50 to zoe"]

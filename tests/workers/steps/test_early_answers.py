@@ -1,0 +1,63 @@
+"""An answer that comes while the question is still on its way: read, or typed ahead?"""
+
+from __future__ import annotations
+
+import pytest
+
+from ponderd.channels.message import Address, Prompt
+from ponderd.workers.run import events as e
+from ponderd.workers.run.approved_call import digest, request_text
+from ponderd.workers.run.reduce import fold
+
+THREAD = Address(channel="slack", to="C1", thread="1")
+CALL = e.ToolCall(tool="pay", arguments={})
+RECEIPT = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=1)
+
+
+ASKED: list[e.Event] = [
+    e.RunLaunched(
+        at=0, run_id="00-r", agent="payer", agent_version="1", channel="slack", conversation="c"
+    ),
+    e.MessageReceived(at=0, text="pay", sender="u1", via="slack", authentic=True, reply_to=THREAD),
+    e.ModelAnswered(at=1, choice=CALL, content="{}", call=RECEIPT),
+    e.ApprovalRequested(at=2, text=request_text(CALL), digest=digest(CALL)),
+    e.ReplyStarted(
+        at=10,
+        key="k",
+        kind="question",
+        text=request_text(CALL),
+        to=THREAD,
+        prompt=Prompt(id="00-r:4", kind="approval"),
+    ),
+]
+SENT = e.ReplySent(at=30, receipt="1.1")
+
+
+def yes(at: float, text: str = "yes") -> e.MessageReceived:
+    return e.MessageReceived(
+        at=at, text=text, sender="u1", via="slack", authentic=True, reply_to=THREAD
+    )
+
+
+@pytest.mark.parametrize("text", ["yes", "no", "well"])
+def test_decides_nothing_and_is_asked_for_again(text: str) -> None:
+    run = fold([*ASKED, yes(12, text), SENT])
+    assert run.approval and run.waiting_for == "approval" and run.call == CALL
+    [notice] = run.outgoing
+    assert notice.kind == "notice" and "answer again" in notice.text and notice.to == THREAD
+
+
+def test_that_came_before_the_question_withdraws_the_call() -> None:
+    run = fold([*ASKED[:-1], yes(5), ASKED[-1], SENT])
+    assert run.call is None and run.approval is None
+
+
+def test_is_not_lost_when_a_button_decides_meanwhile() -> None:
+    pressed = e.ApprovalAnswered(at=13, approved=True, by="u2", via="slack", approval="00-r:4")
+    run = fold([*ASKED, yes(12), pressed, SENT])
+    assert run.approved and [message.text for message in run.inbox] == ["yes"]
+
+
+def test_is_told_of_a_cancel() -> None:
+    run = fold([*ASKED, yes(12), e.RunCancelled(at=13, by="u2"), SENT])
+    assert [(out.kind, out.to) for out in run.outgoing] == [("failure", THREAD)]

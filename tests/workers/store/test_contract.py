@@ -1,0 +1,630 @@
+"""What every state store must do. Runs against memory, a real server and a real cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import ClassVar, Self
+
+import pytest
+
+from ponderd.channels.errors import Malformed, NotFound, Unavailable
+from ponderd.workers.store.contract import (
+    POKE_GRACE,
+    Admission,
+    Claim,
+    Committed,
+    Conflict,
+    Lost,
+    NewMessage,
+    Projection,
+    Release,
+    RunStore,
+    conversation_key,
+    new_run_id,
+    shard_of,
+)
+from ponderd.workers.store.memory_store import MemoryStore
+from ponderd.workers.store.redis_store import RedisStore, connect
+
+READY = Projection("READY")
+
+
+@pytest.fixture(params=["memory", "redis", "cluster"])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[RunStore]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    redis_store = RedisStore(connect(request.getfixturevalue(f"{request.param}_url")))
+    yield redis_store
+    await redis_store.close()
+
+
+def message(
+    conversation: str = "c1",
+    *keys: str,
+    agent: str = "assistant",
+    text: bytes = b"hello",
+    history: tuple[bytes, ...] = (b"launched",),
+) -> NewMessage:
+    key = conversation_key(agent, "api", "", conversation)
+    return NewMessage(
+        run_id=new_run_id(key),
+        conversation_key=key,
+        keys=keys,
+        agent=agent,
+        agent_version="v1",
+        channel="api",
+        conversation=conversation,
+        history=history,
+        received=text,
+    )
+
+
+async def claimed(store: RunStore, conversation: str = "c1", lease: float = 5) -> Claim:
+    admission = await store.admit(message(conversation))
+    claim = await store.claim(admission.run_id, "worker", lease)
+    assert claim is not None
+    return claim
+
+
+class TestAdmit:
+    async def test_first_message_of_a_conversation_launches_a_run(self, store: RunStore) -> None:
+        admission = await store.admit(message("c1", "k1"))
+        assert admission.outcome == "launched"
+        assert admission.poke
+        assert await store.load(admission.run_id) == (b"launched", b"hello")
+        head = await store.head(admission.run_id)
+        assert head is not None
+        assert (head.agent, head.channel, head.conversation) == ("assistant", "api", "c1")
+        assert (head.status, head.version) == ("READY", 2)
+        assert head.created_at == pytest.approx(head.updated_at)
+
+    async def test_second_message_is_appended_to_the_same_run(self, store: RunStore) -> None:
+        first = await store.admit(message("c1", "k1"))
+        second = await store.admit(message("c1", "k2", text=b"more"))
+        assert second == Admission(first.run_id, "appended", True)
+        assert await store.load(first.run_id) == (b"launched", b"hello", b"more")
+
+    async def test_a_run_may_begin_with_a_long_history(self, store: RunStore) -> None:
+        history = tuple(b"%d" % i for i in range(20_000))
+        admission = await store.admit(message("c1", "k1", "k2", history=history))
+        assert await store.load(admission.run_id) == (*history, b"hello")
+        again = await store.admit(message("c1", "k3", history=history))
+        assert again.outcome == "appended"
+        assert len(await store.load(admission.run_id)) == 20_002
+        for key in ("k1", "k2", "k3"):
+            assert (await store.admit(message("c1", key))).outcome == "duplicate"
+
+    async def test_same_key_again_changes_nothing(self, store: RunStore) -> None:
+        first = await store.admit(message("c1", "event:1", "ts:1"))
+        again = await store.admit(message("c1", "event:2", "ts:1"))
+        assert (again.run_id, again.outcome) == (first.run_id, "duplicate")
+        assert len(await store.load(first.run_id)) == 2
+
+    async def test_without_keys_every_delivery_counts(self, store: RunStore) -> None:
+        first = await store.admit(message())
+        await store.admit(message())
+        assert len(await store.load(first.run_id)) == 3
+
+    async def test_conversations_and_agents_have_runs_of_their_own(self, store: RunStore) -> None:
+        ids = {
+            (await store.admit(message(conversation, agent=agent))).run_id
+            for conversation in ("c1", "c2")
+            for agent in ("assistant", "triage")
+        }
+        assert len(ids) == 4
+
+    async def test_many_at_once_of_one_trigger_store_it_once(self, store: RunStore) -> None:
+        admissions = await asyncio.gather(*(store.admit(message("c1", "k")) for _ in range(50)))
+        assert [a.outcome for a in admissions].count("launched") == 1
+        assert len({a.run_id for a in admissions}) == 1
+        assert len(await store.load(admissions[0].run_id)) == 2
+
+    async def test_a_message_does_not_wake_a_paused_run(self, store: RunStore) -> None:
+        admission = await store.admit(message())
+        await store.signal(admission.run_id, 2, b"paused", Projection("PAUSED"))
+        await store.admit(message())
+        head = await store.head(admission.run_id)
+        assert head is not None
+        assert head.status == "PAUSED"
+
+
+class TestClaim:
+    async def test_gives_the_log_and_a_token(self, store: RunStore) -> None:
+        claim = await claimed(store)
+        assert claim.log == (b"launched", b"hello")
+        assert claim.token > 0
+
+    async def test_only_one_of_many_gets_it(self, store: RunStore) -> None:
+        run_id = (await store.admit(message())).run_id
+        claims = await asyncio.gather(*(store.claim(run_id, f"w{i}", 5) for i in range(20)))
+        assert len([claim for claim in claims if claim]) == 1
+
+    async def test_a_run_that_is_not_due_cannot_be_claimed(self, store: RunStore) -> None:
+        claim = await claimed(store)
+        await store.commit(claim.run_id, claim.token, 2, [], READY, Release())
+        assert await store.claim(claim.run_id, "worker", 5) is None
+        assert await store.claim("00-none-0", "worker", 5) is None
+
+    async def test_an_expired_lease_passes_on_with_a_higher_token(self, store: RunStore) -> None:
+        first = await claimed(store, lease=0.05)
+        await asyncio.sleep(0.1)
+        second = await store.claim(first.run_id, "other", 5)
+        assert second is not None
+        assert second.token > first.token
+        outcome = await store.commit(first.run_id, first.token, 2, [b"late"], READY)
+        assert outcome == Lost()
+        assert await store.load(first.run_id) == (b"launched", b"hello")
+
+    async def test_a_renewed_lease_stays(self, store: RunStore) -> None:
+        claim = await claimed(store, lease=0.2)
+        for _ in range(3):
+            await asyncio.sleep(0.1)
+            assert await store.renew([(claim.run_id, claim.token)], 0.2) == {claim.run_id: 2}
+        assert await store.claim(claim.run_id, "other", 5) is None
+        assert await store.renew([(claim.run_id, claim.token + 1)], 0.2) == {}
+
+
+class TestCommit:
+    async def test_appends_and_keeps_the_lease(self, store: RunStore) -> None:
+        claim = await claimed(store)
+        outcome = await store.commit(claim.run_id, claim.token, 2, [b"a", b"b"], READY)
+        assert outcome == Committed(4)
+        assert await store.load(claim.run_id) == (b"launched", b"hello", b"a", b"b")
+        assert await store.claim(claim.run_id, "other", 5) is None
+
+    async def test_writes_nothing_if_something_was_appended_meanwhile(
+        self, store: RunStore
+    ) -> None:
+        claim = await claimed(store)
+        await store.admit(message(text=b"meanwhile"))
+        outcome = await store.commit(claim.run_id, claim.token, 2, [b"a"], READY, Release())
+        assert outcome == Conflict((b"meanwhile",))
+        assert await store.load(claim.run_id) == (b"launched", b"hello", b"meanwhile")
+        assert await store.claim(claim.run_id, "other", 5) is None  # still held
+
+    async def test_writes_nothing_if_the_log_is_shorter_than_the_writer_knows(
+        self, store: RunStore
+    ) -> None:
+        claim = await claimed(store)
+        assert await store.commit(claim.run_id, claim.token, 3, [b"a"], READY) == Lost()
+        with pytest.raises(NotFound):
+            await store.signal(claim.run_id, 3, b"a", READY)
+        assert await store.load(claim.run_id) == (b"launched", b"hello")
+
+    async def test_release_ends_the_lease_and_its_token(self, store: RunStore) -> None:
+        claim = await claimed(store)
+        await store.commit(claim.run_id, claim.token, 2, [b"a"], Projection("COMPLETED"), Release())
+        assert await store.commit(claim.run_id, claim.token, 3, [b"b"], READY) == Lost()
+        await store.admit(message(text=b"again"))
+        again = await store.claim(claim.run_id, "other", 5)
+        assert again is not None
+        assert again.log[-1] == b"again"
+
+    async def test_release_with_a_due_time_is_found_by_the_sweeper_then(
+        self, store: RunStore
+    ) -> None:
+        claim = await claimed(store)
+        due = claim.now + 0.3
+        await store.commit(claim.run_id, claim.token, 2, [], Projection("WAITING"), Release(due))
+        assert await store.sweep(10, 1) == []
+        await asyncio.sleep(0.4)
+        assert await store.sweep(10, 1) == [claim.run_id]
+
+    async def test_projection_shows_in_head_and_list(self, store: RunStore) -> None:
+        claim = await claimed(store)
+        waiting = Projection("WAITING", "approval")
+        await store.commit(claim.run_id, claim.token, 2, [b"asked"], waiting)
+        page = await store.list_runs(status="WAITING", agent=None, limit=10, cursor=None)
+        assert [(head.id, head.waiting_for) for head in page.heads] == [(claim.run_id, "approval")]
+        assert not (await store.list_runs(status="READY", agent=None, limit=9, cursor=None)).heads
+
+
+class TestSignal:
+    async def test_appends_without_a_lease_and_pokes(self, store: RunStore) -> None:
+        run_id = (await store.admit(message())).run_id
+        outcome = await store.signal(run_id, 2, b"paused", Projection("PAUSED"))
+        assert outcome == Admission(run_id, "appended", True)
+        assert (await store.load(run_id))[-1] == b"paused"
+
+    async def test_of_a_stale_version_writes_nothing(self, store: RunStore) -> None:
+        run_id = (await store.admit(message())).run_id
+        assert await store.signal(run_id, 1, b"x", READY) == Conflict((b"hello",))
+        assert len(await store.load(run_id)) == 2
+
+    async def test_reaches_the_holder_of_the_lease_at_its_next_commit(
+        self, store: RunStore
+    ) -> None:
+        claim = await claimed(store)
+        outcome = await store.signal(claim.run_id, 2, b"paused", Projection("PAUSED"))
+        assert outcome == Admission(claim.run_id, "appended", False)
+        met = await store.commit(claim.run_id, claim.token, 2, [b"intent"], READY)
+        assert met == Conflict((b"paused",))
+
+
+class TestSweep:
+    async def test_finds_a_run_whose_poke_was_lost_after_the_grace(self, store: RunStore) -> None:
+        run_id = (await store.admit(message())).run_id
+        assert await store.sweep(10, 1) == []
+        await asyncio.sleep(POKE_GRACE + 0.1)
+        assert await store.sweep(10, 5) == [run_id]
+        assert await store.sweep(10, 5) == []  # another sweeper already has it
+
+    async def test_finds_a_run_whose_worker_died(self, store: RunStore) -> None:
+        claim = await claimed(store, lease=0.1)
+        await asyncio.sleep(0.2)
+        assert await store.sweep(10, 1) == [claim.run_id]
+
+    async def test_leaves_a_held_run_alone(self, store: RunStore) -> None:
+        claim = await claimed(store, lease=5)
+        await store.admit(message(text=b"more"))
+        assert await store.sweep(10, 1) == []
+        assert await store.load(claim.run_id)
+
+
+class TestExpire:
+    async def finish(self, store: RunStore, conversation: str, *keys: str) -> str:
+        run_id = (await store.admit(message(conversation, *keys))).run_id
+        claim = await store.claim(run_id, "worker", 5)
+        assert claim is not None
+        done = Projection("COMPLETED")
+        version = len(claim.log)
+        assert await store.commit(run_id, claim.token, version, [b"end"], done, Release())
+        return run_id
+
+    async def test_finished_runs_are_found_oldest_first(self, store: RunStore) -> None:
+        ids = []
+        for conversation in ("c1", "c2", "c3", "c4"):
+            ids.append(await self.finish(store, conversation))
+            await asyncio.sleep(0.005)
+        head = await store.head(ids[3])
+        assert head is not None
+        assert await store.finished(head.updated_at, 10) == ids[:3]
+        assert await store.finished(head.updated_at, 2) == ids[:2]
+        await store.admit(message("c1", text=b"more"))  # not over any more
+        assert await store.finished(head.updated_at, 10) == ids[1:3]
+
+    async def test_forgets_the_run_and_its_conversation(self, store: RunStore) -> None:
+        run_id = await self.finish(store, "c1", "k1")
+        assert await store.expire(run_id, 3)
+        assert await store.load(run_id) == ()
+        assert await store.head(run_id) is None
+        assert await store.finished(time.time() + 60, 10) == []
+        assert not (await store.list_runs(status=None, agent=None, limit=9, cursor=None)).heads
+        assert (await store.gauges()).runs.get("COMPLETED", 0) == 0
+        assert not await store.expire(run_id, 3)
+        fresh = await store.admit(message("c1", "k2"))
+        assert fresh.outcome == "launched"
+        assert fresh.run_id != run_id
+
+    async def test_a_trigger_of_an_expired_run_is_still_a_duplicate(self, store: RunStore) -> None:
+        run_id = await self.finish(store, "c1", "k1")
+        await store.expire(run_id, 3)
+        assert await store.admit(message("c1", "k1")) == Admission(run_id, "duplicate", False)
+
+    async def test_leaves_a_run_that_is_due_or_held_or_has_another_version(
+        self, store: RunStore
+    ) -> None:
+        run_id = await self.finish(store, "c1")
+        assert not await store.expire(run_id, 2)
+        assert not await store.expire(run_id, 4)
+        await store.signal(run_id, 3, b"cancelled", Projection("CANCELLED"))
+        assert not await store.expire(run_id, 4)  # due
+        claim = await store.claim(run_id, "worker", 5)
+        assert claim is not None
+        assert not await store.expire(run_id, 4)  # held
+        await store.commit(run_id, claim.token, 4, [], Projection("CANCELLED"), Release())
+        assert await store.expire(run_id, 4)
+
+    async def test_leaves_a_run_that_waits(self, store: RunStore) -> None:
+        claim = await claimed(store)
+        await store.commit(claim.run_id, claim.token, 2, [], Projection("WAITING"), Release())
+        assert await store.finished(time.time() + 60, 10) == []
+        assert not await store.expire(claim.run_id, 2)
+
+    async def test_an_expired_run_takes_no_more_events(self, store: RunStore) -> None:
+        claim = await claimed(store)
+        late = (claim.run_id, claim.token, 2, [b"late"], READY)
+        await store.commit(claim.run_id, claim.token, 2, [b"end"], Projection("FAILED"), Release())
+        assert await store.expire(claim.run_id, 3)
+        with pytest.raises(NotFound):
+            await store.signal(claim.run_id, 3, b"cancelled", Projection("CANCELLED"))
+        assert await store.commit(*late) == Lost()
+        assert await store.renew([(claim.run_id, claim.token)], 5) == {}
+        assert await store.load(claim.run_id) == ()
+        assert await store.sweep(10, 1) == []
+
+    async def test_a_run_comes_back_under_its_id(self, store: RunStore) -> None:
+        claim = await claimed(store)
+        await store.commit(claim.run_id, claim.token, 2, [b"end"], Projection("FAILED"), Release())
+        log = await store.load(claim.run_id)
+        await store.expire(claim.run_id, 3)
+        await asyncio.sleep(0.005)  # tokens begin at the clock's milliseconds
+        back = dataclasses.replace(message("c1", text=b"more", history=log), run_id=claim.run_id)
+        assert await store.admit(back) == Admission(claim.run_id, "launched", True)
+        assert await store.load(claim.run_id) == (*log, b"more")
+        again = await store.claim(claim.run_id, "worker", 5)
+        assert again is not None
+        assert again.token > claim.token
+
+
+class TestList:
+    async def test_pages_through_all_runs_newest_first(self, store: RunStore) -> None:
+        ids = []
+        for i in range(25):
+            ids.append((await store.admit(message(f"c{i}"))).run_id)
+            await asyncio.sleep(0.002)
+        found: list[str] = []
+        cursor = None
+        for _ in range(10):
+            page = await store.list_runs(status=None, agent=None, limit=10, cursor=cursor)
+            found += [head.id for head in page.heads]
+            cursor = page.cursor
+            if cursor is None:
+                break
+        assert found == ids[::-1]
+
+    async def test_no_run_is_skipped_when_many_began_in_one_millisecond(
+        self, store: RunStore
+    ) -> None:
+        await asyncio.gather(*(store.admit(message(f"c{i}")) for i in range(60)))
+        found: set[str] = set()
+        cursor = None
+        while True:
+            page = await store.list_runs(status="READY", agent=None, limit=7, cursor=cursor)
+            found |= {head.id for head in page.heads}
+            cursor = page.cursor
+            if cursor is None:
+                break
+        assert len(found) == 60
+
+    async def test_filters_by_agent_across_pages(self, store: RunStore) -> None:
+        for i in range(20):
+            await store.admit(message(f"c{i}", agent="assistant" if i % 5 else "triage"))
+        page = await store.list_runs(status=None, agent="triage", limit=3, cursor=None)
+        assert len(page.heads) == 3
+        rest = await store.list_runs(status=None, agent="triage", limit=3, cursor=page.cursor)
+        assert len(rest.heads) == 1
+        assert rest.cursor is None
+
+    async def test_a_wrong_cursor_is_malformed(self, store: RunStore) -> None:
+        for cursor in ("x", "1", ":a", "1e9:a", "9" * 40 + ":a"):
+            with pytest.raises(Malformed):
+                await store.list_runs(status=None, agent=None, limit=3, cursor=cursor)
+
+
+class TestGauges:
+    async def test_count_what_is_held_overdue_and_alive(self, store: RunStore) -> None:
+        await claimed(store, "held", lease=5)
+        await claimed(store, "expired", lease=0.05)
+        await store.report("worker-1", {"model_failures": 2, "tokens|none|prompt": 10})
+        await store.report("worker-1", {"model_failures": 1})
+        await asyncio.sleep(0.1)
+        gauges = await store.gauges()
+        assert gauges.in_flight == 2
+        assert gauges.overdue == 1
+        assert 0.05 < gauges.oldest_lease < 5
+        assert gauges.runs["READY"] == 2
+        assert gauges.workers == 1
+        assert gauges.counters == {"model_failures": 3, "tokens|none|prompt": 10}
+
+
+async def test_remember_keeps_the_first_value_until_it_expires(store: RunStore) -> None:
+    assert await store.remember("key", "a", 0.1) == "a"
+    assert await store.remember("key", "b", 0.1) == "a"
+    await asyncio.sleep(0.15)
+    assert await store.remember("key", "b", 0.1) == "b"
+
+
+async def test_remember_without_a_time_keeps_for_ever(store: RunStore) -> None:
+    assert await store.recall("key") is None
+    assert await store.remember("key", "", None) == ""
+    assert await store.remember("key", "b", 0.01) == ""
+    await asyncio.sleep(0.05)
+    assert await store.recall("key") == ""
+
+
+async def test_overwrite_takes_the_place_of_what_was_there(store: RunStore) -> None:
+    await store.overwrite("key", "a")
+    await store.overwrite("key", "b")
+    assert await store.recall("key") == "b"
+    assert await store.remember("key", "c", None) == "b"
+
+
+class TestLedger:
+    async def test_entries_come_back_in_order_from_where_one_left_off(
+        self, store: RunStore
+    ) -> None:
+        assert await store.notes("l", "", 10) == []
+        await store.note("l", [b"a", b"b"], 100)
+        await store.note("l", [b"c"], 100)
+        await store.note("l", [], 100)
+        (first, _), *rest = found = await store.notes("l", "", 10)
+        assert [entry for _, entry in found] == [b"a", b"b", b"c"]
+        assert await store.notes("l", first, 10) == rest
+        assert await store.notes("l", first, 1) == rest[:1]
+        assert await store.notes("l", rest[-1][0], 10) == []
+
+    async def test_each_name_has_its_own(self, store: RunStore) -> None:
+        await store.note("one", [b"a"], 100)
+        await store.note("two", [b"b"], 100)
+        assert [entry for _, entry in await store.notes("one", "", 10)] == [b"a"]
+        assert [entry for _, entry in await store.notes("two", "", 10)] == [b"b"]
+
+    async def test_about_the_last_ones_are_kept(self, store: RunStore) -> None:
+        for k in range(10):
+            await store.note("l", [b"%d" % (100 * k + i) for i in range(100)], 200)
+        kept = await store.notes("l", "", 10_000)
+        assert 200 <= len(kept) <= 400  # the server drops whole blocks of its stream
+        assert kept[-1][1] == b"999"
+
+    async def test_many_append_at_once(self, store: RunStore) -> None:
+        await asyncio.gather(*(store.note("l", [b"x"] * 5, 1000) for _ in range(40)))
+        found = await store.notes("l", "", 1000)
+        assert len(found) == len({position for position, _ in found}) == 200
+
+
+class TestAccounts:
+    async def test_say_what_their_sums_are_then(self, store: RunStore) -> None:
+        first = await store.spend({"a": {"x": 2, "y": 1}, "b": {"x": 5}}, 60)
+        assert first == {"a": {"x": 2, "y": 1}, "b": {"x": 5}}
+        assert await store.spend({"a": {"x": -1}}, 60) == {"a": {"x": 1}}
+
+    async def test_add_up_by_measure(self, store: RunStore) -> None:
+        await store.spend({"day:1": {"tokens": 100, "money": 0.25}, "run:a": {"tokens": 100}}, 60)
+        await store.spend({"day:1": {"tokens": 20, "money": 0.5}}, 60)
+        assert await store.spent(["run:a", "day:1", "day:2"]) == [
+            {"tokens": 100},
+            {"tokens": 120, "money": 0.75},
+            {},
+        ]
+        assert await store.spent([]) == []
+
+    async def test_are_forgotten_some_time_after_their_last_spending(self, store: RunStore) -> None:
+        await store.spend({"a": {"steps": 1}}, 0.8)
+        await asyncio.sleep(0.5)
+        await store.spend({"a": {"steps": 1}}, 0.8)
+        await asyncio.sleep(0.5)
+        assert await store.spent(["a"]) == [{"steps": 2}]
+        await asyncio.sleep(0.5)
+        assert await store.spent(["a"]) == [{}]
+        await store.spend({"a": {"steps": 5}}, 0.8)
+        assert await store.spent(["a"]) == [{"steps": 5}]
+
+    async def test_count_what_many_spend_at_once(self, store: RunStore) -> None:
+        await asyncio.gather(*(store.spend({"a": {"tokens": 3}}, 60) for _ in range(40)))
+        assert await store.spent(["a"]) == [{"tokens": 120}]
+
+
+class Listener:
+    """Collects the store's news in the background; hears everything once it is entered."""
+
+    probes: ClassVar[set[str]] = set()
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._ready = asyncio.Event()
+        self._heard: asyncio.Queue[str] = asyncio.Queue()
+
+    async def __aenter__(self) -> Self:
+        self.task = asyncio.create_task(self._listen())
+        await self.ready()
+        return self
+
+    async def ready(self) -> None:
+        """Wait until what is appended to a held run is heard of."""
+        self._ready.clear()
+        probe = secrets.token_hex(4)
+        self.probes.add((await claimed(self._store, probe, lease=60)).run_id)
+        async with asyncio.timeout(20):
+            while not self._ready.is_set():
+                await self._store.admit(message(probe))
+                await asyncio.sleep(0.02)
+
+    async def next(self) -> str:
+        return await asyncio.wait_for(self._heard.get(), 5)
+
+    def heard_more(self) -> bool:
+        return not self._heard.empty()
+
+    async def _listen(self) -> None:
+        async for run_id in self._store.news():
+            if run_id in self.probes:
+                self._ready.set()
+            else:
+                await self._heard.put(run_id)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+class TestNews:
+    async def test_name_held_runs_that_something_was_appended_to(self, store: RunStore) -> None:
+        async with Listener(store) as listener:
+            held = await claimed(store, "held")
+            free = (await store.admit(message("free"))).run_id
+            await store.signal(free, 2, b"paused", Projection("PAUSED"))
+            await store.admit(message("held"))
+            assert await listener.next() == held.run_id
+            await store.signal(held.run_id, 3, b"paused", Projection("PAUSED"))
+            assert await listener.next() == held.run_id
+            assert not listener.heard_more()
+
+    async def test_reach_every_listener(self, store: RunStore) -> None:
+        async with Listener(store) as one, Listener(store) as other:
+            held = await claimed(store, "held")
+            await store.admit(message("held"))
+            assert await one.next() == held.run_id
+            assert await other.next() == held.run_id
+
+    async def test_end_with_close(self, store: RunStore) -> None:
+        async with Listener(store) as listener:
+            await store.close()
+            await asyncio.wait_for(listener.task, 5)
+
+
+async def test_news_go_on_after_the_connection_broke(redis_url: str) -> None:
+    client = connect(redis_url)
+    store = RedisStore(client)
+    async with Listener(store) as listener:
+        await client.client_kill_filter(_type="pubsub")
+        await listener.ready()
+    await store.close()
+
+
+async def test_without_the_right_to_the_channel_all_but_news_works(redis_url: str) -> None:
+    admin = connect(redis_url)
+    rights = ("~*", "+@all", "resetchannels", ">word")
+    await admin.execute_command("ACL", "SETUSER", "mute", "on", *rights)
+    store = RedisStore(connect(redis_url.replace(":secret", "mute:word")))
+    claim = await claimed(store)
+    assert (await store.admit(message(text=b"more"))).outcome == "appended"
+    assert await store.renew([(claim.run_id, claim.token)], 5) == {claim.run_id: 3}
+    await store.close()
+    await admin.execute_command("ACL", "DELUSER", "mute")
+    await admin.aclose()
+
+
+async def test_an_unreachable_server_is_unavailable() -> None:
+    away = RedisStore(connect("redis://127.0.0.1:1/0"))
+    gone = MemoryStore()
+    gone.available = False
+    for store in (away, gone):
+        with pytest.raises(Unavailable):
+            await store.admit(message())
+        with pytest.raises(Unavailable):
+            await store.sweep(1, 1)
+        with pytest.raises(Unavailable):
+            await store.load("00-a-b")
+        await store.close()
+
+
+async def test_scripts_come_back_after_the_server_forgot_them(redis_url: str) -> None:
+    client = connect(redis_url)
+    store = RedisStore(client)
+    claim = await claimed(store)
+    await client.script_flush()
+    assert await store.renew([(claim.run_id, claim.token)], 5) == {claim.run_id: 2}
+    await client.script_flush()
+    assert await store.sweep(1, 1) == []
+    await store.close()
+
+
+def test_a_run_id_names_the_shard_of_its_conversation() -> None:
+    key = conversation_key("a", "api", "", "c")
+    first, second = new_run_id(key), new_run_id(key)
+    assert first != second
+    assert shard_of(first) == shard_of(second)
+    for wrong in ("", "zz-1-2", "ff-1-2", "0", "00", "../../etc"):
+        with pytest.raises(ValueError, match=r"run id|invalid literal"):
+            shard_of(wrong)
+
+
+def test_conversations_of_other_channels_and_sources_are_other_conversations() -> None:
+    message_fields = dataclasses.asdict(message("c1"))
+    assert message_fields["conversation_key"] != conversation_key("assistant", "slack", "", "c1")

@@ -1,0 +1,193 @@
+"""`[agents.NAME]` in ponderd.toml: the operator's policies, over those of the agent's file.
+
+[agents.deployer.approvals]
+approvers = ["slack:U0123", "email:*@example.com"]
+timeout = "8h"
+remind_every = false                 # false: none
+
+[agents.deployer.busy]
+default = "queue"
+slack = { policy = "collect", silence = "5s" }
+
+[agents.deployer.budgets.sender]
+tokens = 200000
+
+[agents.deployer.thinking]
+mode = "auto"
+greatest = 2048
+
+[thinking.arms.large]                # a further member of the model family
+model = "qwen3-32b"
+url = "http://large:8000/v1"
+mode = "short"
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+
+from ponderd.channels.errors import StartupFailed
+from ponderd.channels.message import Frozen
+from ponderd.workers.agents.agent import Agent
+from ponderd.workers.agents.arms import Arm, Arms
+from ponderd.workers.agents.policies import Approvals, Budgets, Busy, Thinking
+from ponderd.workers.run.model_call import ThinkingMode
+
+BusyChannel = Literal["default", "slack", "email", "webhook", "api", "terminal"]
+M = TypeVar("M", bound=Frozen)
+
+
+def _thinking(value: object) -> object:
+    return {"mode": value} if isinstance(value, str) else value
+
+
+def _busy(value: object) -> object:
+    return {"policy": value} if isinstance(value, str) else value
+
+
+class AgentConfig(Frozen):
+    """What it sets goes before the agent's file; what it does not set stays."""
+
+    approvals: Approvals = Approvals()
+    busy: dict[BusyChannel, Annotated[Busy, BeforeValidator(_busy)]] = Field(default_factory=dict)
+    budgets: Budgets = Budgets()
+    thinking: Annotated[Thinking, BeforeValidator(_thinking)] = Thinking()
+
+
+class Member(Frozen):
+    """A further arm: another model, or this one at another budget. `url` ends in /v1;
+    `api_key_env` names the environment variable with the key for it, where it needs one."""
+
+    mode: ThinkingMode = "none"
+    budget: int = Field(0, ge=0)
+    model: str | None = None
+    url: Annotated[str, Field(pattern=r"^https?://.+/v1/?$")] | None = None
+    api_key_env: str = ""
+
+
+_family = TypeAdapter(dict[Annotated[str, Field(pattern=r"^[a-z0-9-]+$")], Member])
+
+_codec = TypeAdapter(dict[str, AgentConfig])
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Raises `StartupFailed` for what cannot be read or is no TOML."""
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise StartupFailed(f"{path}: {error}", exit_code=2) from error
+
+
+def wrong_entry(path: Path, error: ValidationError, *prefix: str) -> StartupFailed:
+    """The first problem of a file, in one line."""
+    first = error.errors()[0]
+    where = ".".join((*prefix, *(str(part) for part in first["loc"] if part != "[key]")))
+    what = first["msg"].removeprefix("Value error, ")
+    return StartupFailed(f"{path}: {where}: {what}", exit_code=2)
+
+
+def load_agent_config(path: Path) -> Mapping[str, AgentConfig]:
+    """The `[agents]` table by agent. Raises `StartupFailed` naming the entry that is wrong."""
+    try:
+        return _codec.validate_python(_false_for_none(read_toml(path).get("agents", {})))
+    except ValidationError as error:
+        raise wrong_entry(path, error, "agents") from error
+
+
+def load_family(path: Path | None) -> Arms:
+    """`[thinking.arms]`, in the order of the file. Raises `StartupFailed`."""
+    if path is None:
+        return ()
+    try:
+        table = read_toml(path).get("thinking", {}).get("arms", {})
+        members = _family.validate_python(table)
+    except ValidationError as error:
+        raise wrong_entry(path, error, "thinking", "arms") from error
+    except AttributeError as error:
+        raise StartupFailed(f"{path}: thinking: expected a table", exit_code=2) from error
+    return tuple(
+        Arm(name, member.mode, member.budget, member.model, member.url, member.api_key_env)
+        for name, member in members.items()
+    )
+
+
+def configured(agents: Mapping[str, Agent], path: Path) -> dict[str, Agent]:
+    """The agents as the operator wants them. Raises `StartupFailed`, also for an unknown one."""
+    found = dict(agents)
+    for name, config in load_agent_config(path).items():
+        if name not in agents:
+            known = ", ".join(sorted(agents))
+            raise StartupFailed(
+                f"{path}: agents.{name}: there is no such agent; known agents: {known}",
+                exit_code=2,
+            )
+        try:
+            found[name] = _configured(agents[name], config)
+        except ValidationError as error:  # what it says does not fit to what the file says
+            raise wrong_entry(path, error, "agents", name) from error
+        if problem := _unreachable(found[name].approvals):
+            raise StartupFailed(f"{path}: agents.{name}.approvals.{problem}", exit_code=2)
+    return found
+
+
+def check_arms(agents: Mapping[str, Agent], path: Path | None) -> None:
+    """Raises `StartupFailed` for an agent that may only use arms which nobody knows."""
+    known = {*get_args(ThinkingMode), *(arm.name for arm in load_family(path))}
+    for agent in agents.values():
+        if unknown := set(agent.thinks.arms) - known:
+            raise StartupFailed(
+                f"agent {agent.name}: thinking.arms: there is no arm {', '.join(sorted(unknown))}; "
+                f"known: {', '.join(sorted(known))}",
+                exit_code=2,
+            )
+
+
+def _configured(agent: Agent, config: AgentConfig) -> Agent:
+    return dataclasses.replace(
+        agent,
+        approvals=_over(agent.approvals, config.approvals),
+        busy=dict([*agent.busy.items(), *config.busy.items()]),
+        budgets=_over(agent.budgets, config.budgets),
+        thinking=_over(agent.thinks, config.thinking),
+    )
+
+
+def _unreachable(approvals: Approvals) -> str:
+    """What is wrong with those who are to be asked; "" for nothing."""
+    for entry in ("ask", "escalate_to"):
+        for person in getattr(approvals, entry):
+            if person.partition(":")[0] not in ("slack", "email") or "*" in person:
+                return f"{entry}: {person!r} cannot be asked: write slack:C0123 or email:a@b.org"
+    if approvals.on_timeout == "escalate" and not approvals.escalate_to:
+        return "on_timeout: escalate asks those whom escalate_to names, and it names nobody"
+    return ""
+
+
+def _over(base: M, changes: M) -> M:
+    """`base` with what `changes` sets, field by field."""
+    merged = _merged(base.model_dump(), changes.model_dump(exclude_unset=True))
+    return type(base).model_validate(merged)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        name: _merged(base[name], value) if isinstance(value, dict) else value
+        for name, value in changes.items()
+    }
+    return base | both
+
+
+_TRUTHS = {name for name, field in Thinking.model_fields.items() if field.annotation is bool}
+
+
+def _false_for_none(value: Any, name: str = "") -> Any:
+    """TOML has no null, so false says it, but where a truth value is wanted."""
+    if isinstance(value, dict):
+        return {key: _false_for_none(entry, key) for key, entry in value.items()}
+    return None if value is False and name not in _TRUTHS else value

@@ -1,0 +1,68 @@
+"""Find the agents: those that come with ponderd, and every *.py of the operator's own folders;
+ponderd.toml goes before what their files say of policies."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ponderd.channels.errors import StartupFailed
+from ponderd.workers.agents.actions import actions
+from ponderd.workers.agents.agent import Agent
+from ponderd.workers.agents.config import check_arms, configured
+
+SHIPPED = Path(__file__).parent / "shipped"
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+
+
+def discover(folders: Sequence[Path], config: Path | None = None) -> dict[str, Agent]:
+    """All agents by name, with the policies that the file `config` has for them. Files that begin
+    with an underscore are passed over.
+
+    Raises `StartupFailed` naming the file that is broken, or both that define the same agent.
+    """
+    agents: dict[str, Agent] = {}
+    files: dict[str, Path] = {}
+    for folder in (SHIPPED, *folders):
+        for file in sorted(folder.glob("[!_]*.py")):
+            agent = load(file)
+            if agent.name in agents:
+                raise _broken(file, f"the agent {agent.name} is already in {files[agent.name]}")
+            agents[agent.name] = agent
+            files[agent.name] = file
+    found = configured(agents, config) if config else agents
+    check_arms(found, config)
+    return found
+
+
+def load(file: Path) -> Agent:
+    """The `agent` that a file defines."""
+    name = f"agent file {file}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise _broken(file, f"{type(error).__name__}: {error}") from error
+    agent = getattr(module, "agent", None)
+    if not isinstance(agent, Agent):
+        raise _broken(file, "it defines no `agent = Agent(...)`")
+    if not _NAME.fullmatch(agent.name):
+        raise _broken(
+            file,
+            f"{agent.name!r} is no name for an agent, because it is also its mailbox: "
+            "use a to z, 0 to 9 and -, beginning with a letter",
+        )
+    try:
+        actions(agent)
+    except (ValueError, TypeError) as error:
+        raise _broken(file, str(error)) from error
+    return agent
+
+
+def _broken(file: Path, reason: str) -> StartupFailed:
+    return StartupFailed(f"agent file {file}: {' '.join(reason.split())}", exit_code=2)

@@ -1,0 +1,33 @@
+"""The current date and time: the only way to tell them to a model (they never enter a prompt)."""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import UTC, datetime, tzinfo
+
+from ponderd.workers.agents.agent import tool
+
+
+@tool(idempotent=True)
+def clock(zone: str = "UTC") -> str:
+    """the date and time now; zone is UTC or a city, such as Europe/Berlin"""
+    return tell(datetime.now(UTC), zone)
+
+
+def tell(now: datetime, zone: str) -> str:
+    """For example "Sunday, 22 November 2026, 18:03 (Europe/Berlin, UTC+01:00)"."""
+    name, place = find_zone(zone)
+    local = now.astimezone(place)
+    offset = "" if name == "UTC" else f", UTC{local.isoformat()[-6:]}"
+    return f"{local:%A}, {local.day} {local:%B %Y, %H:%M} ({name}{offset})"
+
+
+def find_zone(zone: str) -> tuple[str, tzinfo]:
+    """A zone by its name or by the city in it. Raises ValueError."""
+    wanted = zone.strip().replace(" ", "_").lower()
+    if wanted in ("", "utc", "gmt", "z"):
+        return "UTC", UTC
+    for name in sorted(zoneinfo.available_timezones()):
+        if wanted in (name.lower(), name.rpartition("/")[2].lower()):
+            return name, zoneinfo.ZoneInfo(name)
+    raise ValueError(f"no time zone {zone!r}; use UTC or a name such as Europe/Berlin")

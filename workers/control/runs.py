@@ -1,0 +1,225 @@
+"""The public verbs: accept, message, decide, pause, resume, cancel, fork, show, list. Used by the
+daemon."""
+
+from __future__ import annotations
+
+import time
+
+from ponderd.channels.errors import Conflict as RunConflict
+from ponderd.channels.errors import Malformed, NotFound
+from ponderd.channels.message import Accepted, Reaction, Trigger
+from ponderd.workers.agents.versions import pinned, recorded_version
+from ponderd.workers.control.approvals import Decisions
+from ponderd.workers.control.forks import forked
+from ponderd.workers.control.prompts import find_prompt
+from ponderd.workers.control.views import PromptView, RunPage, RunView, summary, view
+from ponderd.workers.run import events as e
+from ponderd.workers.run.reduce import fold
+from ponderd.workers.run.state import Run, Status
+from ponderd.workers.store.contract import conversation_key, new_run_id, receipt_key
+
+
+class Runs(Decisions):
+    """Everything that people and programs can do with runs."""
+
+    async def accept(self, agent: str, trigger: Trigger) -> Accepted:
+        """Store a trigger for an agent. Once this returns, it cannot get lost.
+
+        Raises `NotFound` for an unknown agent and `Unavailable`.
+        """
+        if agent not in self._agents:
+            known = ", ".join(sorted(self._agents))
+            raise NotFound(f"there is no agent {agent!r}; known agents: {known}")
+        now = time.time()
+        if trigger.run_id:
+            answered = await self._agent_of(trigger.run_id)
+            if answered and (trigger.agent is None or answered == agent):
+                return await self._append(trigger.run_id, trigger.keys, _received(trigger, now))
+            # The proof was for another run, and vouches for nothing in this one.
+            trigger = trigger.model_copy(update={"authentic": False})
+        key = conversation_key(agent, trigger.channel, trigger.source, trigger.conversation)
+        launched = e.RunLaunched(
+            at=now,
+            run_id=new_run_id(key),
+            agent=agent,
+            agent_version=self._agents[agent].version,
+            channel=trigger.channel,
+            conversation=trigger.conversation,
+            source=trigger.source,
+        )
+        return await self._admit(launched, trigger.keys, _received(trigger, now))
+
+    async def message(
+        self, run_id: str, text: str, *, sender: str, keys: tuple[str, ...] = ()
+    ) -> Accepted:
+        """Write to a run; its answer goes to where the conversation already lives."""
+        run = await self._load(run_id)
+        received = e.MessageReceived(
+            at=time.time(),
+            text=text,
+            sender=sender,
+            via="api",
+            authentic=True,
+            reply_to=run.reply_to,
+        )
+        return await self._append(run_id, keys, received)
+
+    async def event(
+        self, run_id: str, name: str, payload: str, by: str, keys: tuple[str, ...] = ()
+    ) -> Accepted:
+        """Tell a run of something that it waits for, or will: what comes before is not lost."""
+        happened = e.EventReceived(at=time.time(), name=name, payload=payload, by=by)
+        return await self._append(run_id, keys, happened)
+
+    async def feedback(
+        self,
+        run_id: str,
+        value: float,
+        *,
+        by: str,
+        source: e.FeedbackSource,
+        answer: int | None = None,
+    ) -> RunView:
+        """Say how good an answer was, from 0 to 1: the newest one, or that of the model call whose
+        outcome is the event number `answer`. Raises `NotFound`, `Conflict`."""
+
+        def event(run: Run, now: float) -> e.Event | None:
+            if answer is None and not run.answered_by:
+                raise RunConflict(f"run {run_id} has given no answer yet")
+            about = answer or run.answered_by
+            return e.FeedbackReceived(at=now, value=value, by=by, source=source, answer=about)
+
+        if answer is not None:
+            events = await self.events(run_id)
+            said = events[answer - 1] if 1 <= answer <= len(events) else None
+            if not isinstance(said, e.ModelAnswered):
+                raise NotFound(f"event {answer} of run {run_id} is no answer of a model")
+        return await self._signal(run_id, event)
+
+    async def react(self, reaction: Reaction) -> None:
+        """Somebody reacted to a message; nothing happens if it was no answer of ours. Implements
+        `ponderd.channels.channel.React`."""
+        found = await self._store.recall(receipt_key(reaction.channel, reaction.message))
+        run_id, _, answer = (found or "").rpartition(":")
+        if not run_id:
+            return
+        try:
+            await self.feedback(
+                run_id, reaction.value, by=reaction.by, source="thumb", answer=int(answer)
+            )
+        except NotFound:  # archived meanwhile
+            pass
+
+    async def pause(self, run_id: str, by: str) -> RunView:
+        def event(run: Run, now: float) -> e.Event | None:
+            _must_not_be_over(run, "paused")
+            return None if run.paused else e.RunPaused(at=now, by=by)
+
+        return await self._signal(run_id, event)
+
+    async def resume(self, run_id: str, by: str, *, adopt_version: bool = False) -> RunView:
+        """`adopt_version`: go on with the agent as it is today, not as it was at the beginning."""
+
+        def adopt(run: Run, now: float) -> e.Event | None:
+            _must_not_be_over(run, "resumed")
+            today = self._agents[run.agent].version if run.agent in self._agents else ""
+            if not today or today == run.agent_version:
+                return None
+            return e.VersionAdopted(at=now, agent_version=today, by=by)
+
+        def event(run: Run, now: float) -> e.Event | None:
+            _must_not_be_over(run, "resumed")
+            return e.RunResumed(at=now, by=by) if run.paused else None
+
+        if adopt_version:
+            await self._signal(run_id, adopt)
+        return await self._signal(run_id, event)
+
+    async def cancel(self, run_id: str, by: str, reason: str = "") -> RunView:
+        def event(run: Run, now: float) -> e.Event | None:
+            if run.over is Status.CANCELLED:
+                return None
+            _must_not_be_over(run, "cancelled")
+            return e.RunCancelled(at=now, by=by, reason=reason)
+
+        return await self._signal(run_id, event)
+
+    async def show(self, run_id: str) -> RunView:
+        return view(await self._load(run_id))
+
+    async def prompt(self, run_id: str, version: int) -> PromptView:
+        """The exact request of the model call whose outcome is the event number `version`.
+
+        Raises `NotFound`.
+        """
+        events = await self.events(run_id)
+        run = fold(events)
+        agent = self._agents.get(run.agent)
+        if agent is None:
+            raise NotFound(f"there is no agent {run.agent} any more")
+        then = fold(events[: max(1, version - 1)]).agent_version
+        recorded = await recorded_version(self._store, agent.name, then)
+        older = pinned(agent, recorded) if recorded and then != agent.version else None
+        return find_prompt(events, version, older or agent)
+
+    async def fork(
+        self,
+        run_id: str,
+        *,
+        at: int | None,
+        by: str,
+        text: str | None = None,
+        keys: tuple[str, ...] = (),
+    ) -> RunView:
+        """A new run that begins with the events up to `at` (all of them) of another one.
+
+        Its answers wait in the run. Raises `NotFound`, `Conflict` (in the middle of a tool call),
+        `Malformed`.
+        """
+        events = await self.events(run_id)
+        version = len(events) if at is None else at
+        # The store knows a key again only in the same conversation.
+        unique = keys[0][-12:] if keys else new_run_id(run_id)[3:]
+        conversation = f"fork of {run_id} at {version}, {unique}"
+        new_id = new_run_id(conversation_key(fold(events[:1]).agent, "api", "", conversation))
+        history = forked(events, version, run_id=new_id, conversation=conversation)
+        launched = history[0]
+        assert isinstance(launched, e.RunLaunched)
+        fork = e.RunForked(at=time.time(), source=run_id, at_version=version, by=by)
+        forked_run = await self._admit(launched, keys, fork, list(map(e.encode, history)))
+        if text:
+            message_keys = tuple(f"{key}:message" for key in keys)
+            await self.message(forked_run.run_id, text, sender=by, keys=message_keys)
+        return await self.show(forked_run.run_id)
+
+    async def list_runs(
+        self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
+    ) -> RunPage:
+        if status is not None and status not in Status.__members__:
+            raise Malformed(f"status is one of {', '.join(Status)}, not {status}")
+        page = await self._store.list_runs(status=status, agent=agent, limit=limit, cursor=cursor)
+        return RunPage(runs=[summary(head) for head in page.heads], cursor=page.cursor)
+
+    async def same_request(self, key: str, digest: str, ttl: float) -> None:
+        """Raises `Conflict` if `key` was used with another request before."""
+        if await self._store.remember(key, digest, ttl) != digest:
+            raise RunConflict("this Idempotency-Key was used with another request")
+
+
+def _received(trigger: Trigger, now: float) -> e.MessageReceived:
+    return e.MessageReceived(
+        at=now,
+        text=trigger.text,
+        sender=trigger.sender,
+        via=trigger.channel,
+        authentic=trigger.authentic,
+        reply_to=trigger.reply_to,
+        attachments=tuple(
+            f"{file.name} ({file.content_type}, {file.size} bytes)" for file in trigger.attachments
+        ),
+    )
+
+
+def _must_not_be_over(run: Run, done: str) -> None:
+    if run.over:
+        raise RunConflict(f"run {run.id} is {run.over}; it cannot be {done} any more")

@@ -1,0 +1,183 @@
+"""Runs and approvals as programs and people get to see them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from ponderd.channels.message import principal
+from ponderd.workers.run import events as e
+from ponderd.workers.run.approved_call import digest as digest_of
+from ponderd.workers.run.reduce import fold, reduce
+from ponderd.workers.run.state import Approval, Run, Status
+from ponderd.workers.store.contract import Head
+
+
+class UsageView(BaseModel):
+    model_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    reasoning_tokens: int
+
+
+class RunSummary(BaseModel):
+    """A run as lists show it. Times are ISO 8601 in UTC."""
+
+    id: str
+    agent: str
+    agent_version: str
+    status: Status
+    waiting_for: str | None
+    channel: str
+    conversation: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class RunView(RunSummary):
+    """A run as `GET /runs/{id}` shows it. `reply` is the text of its last answer."""
+
+    reply: str | None
+    output: dict[str, Any] | None
+    usage: UsageView
+    error: str | None
+
+
+class RunPage(BaseModel):
+    runs: list[RunSummary]
+    cursor: str | None
+
+
+class ApprovalView(BaseModel):
+    """One question to people, open or decided. `sender` wrote what led to it. `approvers` empty:
+    anybody in the conversation."""
+
+    id: str
+    run_id: str
+    agent: str
+    subject: Literal["tool", "limit", "version"]
+    tool: str | None
+    arguments: dict[str, Any] | None
+    digest: str
+    text: str
+    status: Literal["open", "approved", "denied", "withdrawn", "expired"]
+    sender: str
+    approvers: tuple[str, ...]
+    asked_at: datetime
+    decided_by: str | None = None
+    decided_at: datetime | None = None
+    remark: str = ""
+
+
+class PromptView(BaseModel):
+    """The request of one model call, rendered again from the events before it. `verified`: its
+    SHA-256 is the one that was recorded when it was sent."""
+
+    body: bytes
+    sha256: str
+    verified: bool
+
+
+def view(run: Run) -> RunView:
+    return RunView(
+        id=run.id,
+        agent=run.agent,
+        agent_version=run.agent_version,
+        status=run.status,
+        waiting_for=run.waits_for,
+        channel=run.channel,
+        conversation=run.conversation,
+        version=run.version,
+        created_at=_utc(run.created_at),
+        updated_at=_utc(run.updated_at),
+        reply=run.reply,
+        output=run.output,
+        usage=UsageView(
+            model_calls=run.usage.model_calls,
+            prompt_tokens=run.usage.prompt_tokens,
+            completion_tokens=run.usage.completion_tokens,
+            reasoning_tokens=run.usage.reasoning_tokens,
+        ),
+        error=run.error,
+    )
+
+
+def summary(head: Head) -> RunSummary:
+    return RunSummary(
+        id=head.id,
+        agent=head.agent,
+        agent_version=head.agent_version,
+        status=Status(head.status),
+        waiting_for=head.waiting_for or None,
+        channel=head.channel,
+        conversation=head.conversation,
+        version=head.version,
+        created_at=_utc(head.created_at),
+        updated_at=_utc(head.updated_at),
+    )
+
+
+def approval_view(
+    events: Sequence[e.Event], version: int, approvers: tuple[str, ...]
+) -> ApprovalView | None:
+    """The approval that was requested by the event number `version`; None if it is none."""
+    if not 1 < version <= len(events):
+        return None
+    run = fold(events[:version])
+    approval = run.approval
+    if approval is None or approval.id != f"{run.id}:{version}":
+        return None
+    shown = _open(run, approval, approvers)
+    for event in events[version:]:
+        call = run.call
+        run = reduce(run, event)
+        if run.approval is None or run.approval.id != approval.id:
+            return shown.model_copy(update=_ending(event, call))
+    return shown
+
+
+def _open(run: Run, approval: Approval, approvers: tuple[str, ...]) -> ApprovalView:
+    call = run.call if approval.subject == "tool" else None
+    return ApprovalView(
+        id=approval.id,
+        run_id=run.id,
+        agent=run.agent,
+        subject=approval.subject,
+        tool=call.tool if call else None,
+        arguments=call.arguments if call else None,
+        digest=approval.bound_to,
+        text=approval.text,
+        status="open",
+        sender=run.sender,
+        approvers=approvers,
+        asked_at=_utc(approval.asked_at),
+    )
+
+
+def _ending(event: e.Event, call: e.ToolCall | None) -> dict[str, Any]:
+    decided: dict[str, Any] = {"decided_at": _utc(event.at)}
+    match event:
+        case e.ApprovalAnswered():
+            decided["status"] = (
+                "approved" if event.approved else "withdrawn" if event.withdrawn else "denied"
+            )
+            decided["decided_by"] = principal(event.via, event.by) if event.via else event.by
+            decided["remark"] = event.remark
+            if event.arguments is not None and call:
+                changed = call.model_copy(update={"arguments": event.arguments})
+                decided |= {"arguments": event.arguments, "digest": digest_of(changed)}
+        case e.ApprovalExpired():
+            decided["status"] = "expired"
+        case e.RunCancelled():
+            decided |= {"status": "withdrawn", "decided_by": event.by}
+        case _:
+            decided["status"] = "withdrawn"
+    return decided
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,204 @@
+"""What thinking bought: one page made from the ledger. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from pydantic import BaseModel
+
+from ponderd.workers.agents.arms import Arm, Arms
+from ponderd.workers.evaluation.from_ledger.estimate import (
+    Choice,
+    Estimate,
+    Evidence,
+    always,
+    at_random,
+    best_believed,
+    best_per_kind,
+    by_value,
+    estimate,
+    gather,
+    observed,
+)
+from ponderd.workers.thinking.beliefs import PRICE_OF_SHORT, price_of
+from ponderd.workers.thinking.ledger import CallEntry, Told
+
+GOOD = 0.5
+"""A reward from which an answer counts as good."""
+
+SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.5, 3.0, 10.0)
+"""Lambda along the front: what a short thought costs, in chance of a good answer."""
+
+ORDER = ("none", "short", "long")
+
+
+class ArmReport(BaseModel):
+    """`share` of all calls; `reward` is the mean of the episodes that began with it, as far as
+    anybody knows; `p95_seconds` of its calls."""
+
+    arm: str
+    calls: int
+    share: float
+    episodes: int
+    rewarded: int
+    reward: float | None
+    tokens: float
+    thinking_tokens: float
+    p95_seconds: float
+
+
+class Point(BaseModel):
+    """A policy: its expected reward (doubly robust, 95 % interval by conversation), tokens for one
+    message, and share of messages that are thought about at first."""
+
+    name: str
+    reward: float
+    low: float
+    high: float
+    tokens: float
+    think_rate: float
+    price: float | None = None
+
+
+class Report(BaseModel):
+    """`think_rate` is AdaCoT's T: the share of calls that thought; `reward` its P. `misses`: no
+    thought first, which failed, and more thought then succeeded. `overs`: thought about, though the
+    answer would have been good without; that is an estimate. Both are shares of the messages with a
+    known outcome. `front` and `references` are about those `free` messages that could have been
+    decided otherwise."""
+
+    calls: int
+    messages: int
+    rewarded: int
+    conversations: int
+    think_rate: float
+    arms: list[ArmReport]
+    reward: Point | None
+    misses: float
+    overs: float | None
+    free: int
+    front: list[Point]
+    references: list[Point]
+    price: float
+
+
+def report(told: Sequence[Told], arms: Arms, price: float | None) -> Report:
+    """`price` is the workers' lambda, in reward per 1,000 tokens; None: what suits these arms."""
+    calls = [call for one in told for call in one.calls]
+    evidence = gather(told, arms)
+    free = evidence.free()
+    return Report(
+        calls=len(calls),
+        messages=len(told),
+        rewarded=sum(one.verdict is not None for one in told),
+        conversations=len({call.conversation for call in calls}),
+        think_rate=_share(sum(call.mode != "none" for call in calls), len(calls)),
+        arms=[_arm(arm, told, calls) for arm in arms],
+        reward=point("as it was", observed(evidence)) if len(evidence) else None,
+        misses=_share(sum(map(_missed, told)), len(evidence)),
+        overs=_overs(evidence),
+        free=len(free),
+        front=front(free) if len(free) else [],
+        references=_references(free) if len(free) else [],
+        price=price_of(arms, price),
+    )
+
+
+def arms_of(told: Sequence[Told]) -> Arms:
+    """Those that the ledger knows, from the least effort to the most."""
+    seen: dict[str, Arm] = {}
+    for one in told:
+        for call in one.calls:
+            before = seen.get(call.arm)
+            budget = max(call.budget, before.budget if before else 0)
+            seen[call.arm] = Arm(call.arm, call.mode, budget)
+    named = [seen[name] for name in ORDER if name in seen]
+    others = [arm for name, arm in seen.items() if name not in ORDER]
+    return tuple(named + sorted(others, key=lambda arm: arm.budget))
+
+
+def front(free: Evidence) -> list[Point]:
+    """The policy at each lambda, from the dearest on."""
+    points = []
+    for share in SHARES:
+        price = share / PRICE_OF_SHORT * price_of(free.arms, None)
+        found = estimate(free, by_value(free.arms, price))
+        points.append(point(f"lambda {price:.3g}", found, price))
+    return points
+
+
+def _references(free: Evidence) -> list[Point]:
+    """`oracle` is no oracle that knows what would have come of each arm, as a table has it: nobody
+    saw that. It takes the arm that is expected to be best, whatever it costs."""
+    shares = Counter(episode.arm for episode in free.known)
+    rates = {arm: count / len(free) for arm, count in shares.items()}
+    points = [point("as it was", observed(free))]
+    policies: dict[str, Choice] = {f"always-{arm.name}": always(arm) for arm in free.arms}
+    policies["random"] = at_random(rates)
+    policies["best-per-kind"] = best_per_kind(free)
+    policies["oracle"] = best_believed
+    return points + [point(name, estimate(free, choice)) for name, choice in policies.items()]
+
+
+def point(name: str, found: Estimate, price: float | None = None) -> Point:
+    return Point(
+        name=name,
+        reward=found.reward,
+        low=found.low,
+        high=found.high,
+        tokens=found.tokens,
+        think_rate=found.think_rate,
+        price=price,
+    )
+
+
+def _arm(arm: Arm, told: Sequence[Told], calls: Sequence[CallEntry]) -> ArmReport:
+    own = [call for call in calls if call.arm == arm.name]
+    begun = [one for one in told if one.first.arm == arm.name]
+    rewards = [one.verdict.reward for one in begun if one.verdict]
+    return ArmReport(
+        arm=arm.name,
+        calls=len(own),
+        share=_share(len(own), len(calls)),
+        episodes=len(begun),
+        rewarded=len(rewards),
+        reward=float(np.mean(rewards)) if rewards else None,
+        tokens=_mean([call.completion_tokens for call in own]),
+        thinking_tokens=_mean([call.reasoning_tokens for call in own]),
+        p95_seconds=float(np.percentile([call.seconds for call in own], 95)) if own else 0.0,
+    )
+
+
+def _missed(one: Told) -> bool:
+    last = one.calls[-1]
+    return (
+        one.first.mode == "none"
+        and one.first.verdict != "ok"
+        and last.mode != "none"
+        and last.verdict == "ok"
+        and last.agrees is not True
+        and one.verdict is not None
+        and one.verdict.reward >= GOOD
+    )
+
+
+def _overs(evidence: Evidence) -> float | None:
+    silent = [k for k, arm in enumerate(evidence.arms) if not arm.thinks]
+    if not silent or not len(evidence):
+        return None
+    thought = [
+        float(evidence.rewards[i, silent[0]])
+        for i, one in enumerate(evidence.decisions)
+        if one.first.mode != "none" and one.verdict and one.verdict.reward >= GOOD
+    ]
+    return sum(thought) / len(evidence)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if values else 0.0

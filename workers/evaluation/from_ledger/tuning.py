@@ -1,0 +1,125 @@
+"""Choosing lambda from the front that the ledger shows. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+
+from ponderd.channels.errors import PonderdError
+from ponderd.workers.agents.arms import Arms
+from ponderd.workers.evaluation.from_ledger.conformal import Pair, control
+from ponderd.workers.evaluation.from_ledger.estimate import by_value, estimate, gather
+from ponderd.workers.evaluation.from_ledger.report import Point, front, point
+from ponderd.workers.thinking.beliefs import Score, learn, price_of
+from ponderd.workers.thinking.ledger import Told, episodes
+
+LEAST = 30
+"""Messages with a known outcome below which nothing is chosen: the intervals would be wider than
+anything that could be gained."""
+
+
+MISSED = 0.05
+"""Share of messages that may miss a thought they need, where a bound on that is given."""
+
+
+class Bounded(BaseModel):
+    """Of messages like the `pairs` whose first answer, without a thought, was sent back and asked
+    for again with one, at most a share of `missed` misses a thought that it needs, as long as
+    lambda is below `price` (None: at any), by conformal risk control. `kept`: the chosen one is."""
+
+    missed: float
+    price: float | None
+    kept: bool
+    pairs: int
+
+
+class Change(BaseModel):
+    """What is expected of one message before and after. `bound` is None with too few pairs."""
+
+    before: Point
+    after: Point
+    bound: Bounded | None
+    pairs: int
+
+
+def choose(
+    told: Sequence[Told], arms: Arms, price: float | None, *, budget: float | None, keep: float
+) -> Change:
+    """The point of the front with the best reward within `budget` (tokens of one message); or, if
+    that is None, with the fewest tokens within `keep` of the best reward. `price` is the workers'
+    lambda (None: what suits these arms). Raises `PonderdError` if there is too little to choose
+    by."""
+    free = gather(told, arms).free()
+    if len(free) < LEAST:
+        raise PonderdError(
+            f"only {len(free)} messages with a known outcome that could have been decided "
+            f"otherwise: too few to choose by; it takes {LEAST}"
+        )
+    points = front(free)
+    if budget is not None:
+        within = [each for each in points if each.tokens <= budget]
+        if not within:
+            fewest = min(each.tokens for each in points)
+            raise PonderdError(
+                f"no lambda keeps within {budget:g} tokens; the fewest are {fewest:.0f}"
+            )
+        after = max(within, key=lambda each: (each.reward, -each.tokens))
+    else:
+        best = max(each.reward for each in points)
+        enough = [each for each in points if each.reward >= best - keep]
+        after = min(enough, key=lambda each: each.tokens)
+    assert after.price is not None
+    now = price_of(arms, price)
+    before = point("now", estimate(free, by_value(arms, now)), now)
+    pairs = pairs_of(told, arms)
+    return Change(before=before, after=after, bound=_bounded(pairs, after.price), pairs=len(pairs))
+
+
+def _bounded(pairs: Sequence[Pair], price: float) -> Bounded | None:
+    bound = control(pairs, MISSED)
+    if bound is None:
+        return None
+    limit = None if math.isinf(bound.price) else bound.price
+    return Bounded(missed=bound.most, price=limit, kept=price < bound.price, pairs=bound.pairs)
+
+
+def pairs_of(told: Sequence[Told], arms: Arms) -> list[Pair]:
+    """Messages that were answered without a thought and with one. When each would have been
+    thought about at once, what the other half of all messages taught is asked."""
+    found = []
+    halves = (list(told[0::2]), list(told[1::2]))
+    for own, other in (halves, halves[::-1]):
+        beliefs = learn(episodes(other), arms)
+        for one in own:
+            outcomes, first = _outcomes(one), one.first
+            if outcomes is not None:
+                scores = beliefs.expect(first.kind, first.agent, first.features, arms)
+                found.append(Pair(_worth(scores), *outcomes))
+    return found
+
+
+def _worth(scores: Sequence[Score]) -> float:
+    """Lambda up to which an arm that thinks has a greater value than one that does not."""
+    silent = [score for score in scores if not score.arm.thinks]
+    thinking = [score for score in scores if score.arm.thinks]
+    return max(
+        (
+            (more.value(0) - less.value(0)) * 1000 / max(1.0, more.tokens - less.tokens)
+            for less in silent[:1]
+            for more in thinking
+        ),
+        default=0.0,
+    )
+
+
+def _outcomes(one: Told) -> tuple[bool, bool] | None:
+    """Whether the answer without a thought, and that with one, was good; None if there are not
+    both, or nobody knows."""
+    last = one.calls[-1]
+    silent = [call for call in one.calls[:-1] if call.mode == "none" and call.verdict != "ok"]
+    if not silent or last.mode == "none" or last.verdict != "ok" or one.verdict is None:
+        return None
+    good = one.verdict.reward >= 0.5
+    return (good if last.agrees else False), good

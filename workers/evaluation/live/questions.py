@@ -1,0 +1,175 @@
+"""Questions with answers that can be checked, one JSON object a line. Pure.
+
+    {"task": "sum-1", "set": "sums", "question": "What is 2 + 3?", "check": "number", "answer": 5}
+
+`check` says how: number; choice (one of `choices`); exact; regex (searched for in the answer, any
+case); json (all fields of `answer` are there and the same).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+
+from ponderd.channels.errors import Malformed
+from ponderd.channels.message import Frozen
+from ponderd.workers.agents.agent import Example
+from ponderd.workers.llm.client import Message
+
+SYSTEM = "Answer with one JSON object that holds nothing but the answer."
+EXAMPLES = (
+    Example("Which animal barks?", {"answer": "dog"}),
+    Example("What is 31 + 4?", {"answer": 35}),
+    Example("Take the name and the age from this text.\n\nAnn is 30.", {"name": "Ann", "age": 30}),
+)
+ANSWER_TOKENS = 150
+
+
+class Question(Frozen):
+    task: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    set: Annotated[str, StringConstraints(strip_whitespace=True)] = ""
+    question: str = Field(min_length=1)
+    check: Literal["number", "choice", "exact", "regex", "json"]
+    answer: Any
+    choices: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _can_be_checked(self) -> Question:
+        match self.check:
+            case "number" if _number(self.answer) is None:
+                raise ValueError(f"the answer {self.answer!r} is no number")
+            case "choice" if self.answer not in self.choices:
+                raise ValueError(f"the answer {self.answer!r} is none of the choices")
+            case "exact" | "regex" if not isinstance(self.answer, str):
+                raise ValueError(f"the answer {self.answer!r} is no text")
+            case "json" if not isinstance(self.answer, dict) or not self.answer:
+                raise ValueError("the answer is no JSON object with fields")
+            case "regex":
+                try:
+                    re.compile(self.answer)
+                except re.error as error:
+                    raise ValueError(f"{self.answer!r} is no regular expression: {error}") from None
+        return self
+
+
+def read_questions(lines: Iterable[str]) -> list[Question]:
+    """Raises `Malformed` with the line that is wrong."""
+    found: dict[str, Question] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            question = Question.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            what = first["msg"].removeprefix("Value error, ")
+            raise Malformed(f"line {number}: {where}: {what}".replace(": :", ":")) from error
+        if question.task in found:
+            raise Malformed(f"line {number}: task {question.task} was there before")
+        found[question.task] = question
+    if not found:
+        raise Malformed("there is no question")
+    return list(found.values())
+
+
+def messages(question: Question) -> list[Message]:
+    asked: list[Message] = [{"role": "system", "content": SYSTEM}]
+    for example in EXAMPLES:
+        asked.append({"role": "user", "content": example.said})
+        did = json.dumps(dict(example.did), ensure_ascii=False, separators=(",", ":"))
+        asked.append({"role": "assistant", "content": did})
+    return [*asked, {"role": "user", "content": question.question}]
+
+
+def schema(question: Question) -> dict[str, Any]:
+    """Of the JSON object that is asked for; it tells no more than a form would."""
+    match question.check:
+        case "json":
+            return _shape(question.answer)
+        case "number":
+            answer: dict[str, Any] = {"type": "number"}
+        case "choice":
+            answer = {"enum": list(question.choices)}
+        case _:
+            answer = {"type": "string"}
+    return _closed({"answer": answer})
+
+
+def passes(question: Question, content: str) -> bool:
+    """Whether what a model wrote is right. False for what is no JSON object at all."""
+    try:
+        said = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(said, dict):
+        return False
+    if question.check == "json":
+        return _same(said, question.answer)
+    answer = said.get("answer")
+    if question.check == "number":
+        number, right = _number(answer), _number(question.answer)
+        assert right is not None
+        return number is not None and math.isclose(number, right, rel_tol=1e-6, abs_tol=1e-9)
+    if question.check == "regex":
+        return re.search(question.answer, str(answer), re.IGNORECASE) is not None
+    return _same(answer, question.answer)
+
+
+def _shape(value: Any) -> dict[str, Any]:
+    match value:
+        case dict():
+            return _closed({name: _shape(inner) for name, inner in value.items()})
+        case bool():
+            return {"type": "boolean"}
+        case int() | float():
+            return {"type": "number"}
+        case list():
+            return {"type": "array", "items": _shape(value[0]) if value else {}}
+        case None:
+            return {"type": "null"}
+        case _:
+            return {"type": "string"}
+
+
+def _closed(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _same(said: Any, right: Any) -> bool:
+    if isinstance(right, dict):
+        return isinstance(said, dict) and all(
+            name in said and _same(said[name], value) for name, value in right.items()
+        )
+    if isinstance(right, list):
+        return isinstance(said, list) and len(said) == len(right) and all(map(_same, said, right))
+    if isinstance(right, bool) or right is None:
+        return said is right
+    if isinstance(said, bool):
+        return False
+    if isinstance(right, int | float):
+        number, wanted = _number(said), _number(right)
+        if number is None or wanted is None:  # more than a number can hold
+            return bool(said == right)
+        return math.isclose(number, wanted, rel_tol=1e-6, abs_tol=1e-9)
+    return " ".join(str(said).lower().split()) == " ".join(str(right).lower().split())
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool):
+        return None
+    try:
+        number = float(str(value).replace(",", "").strip(" $€%"))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -1,0 +1,196 @@
+"""A worker's own policy on outcomes that are known: what it would choose, doubt and escalate. Pure.
+
+The same `decide` and `doubt` as in a worker; only what a model would answer is looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from ponderd.workers.agents.arms import Arms, find
+from ponderd.workers.agents.policies import Thinking
+from ponderd.workers.run.model_call import Decision
+from ponderd.workers.thinking.beliefs import UNFADING, Answered, Beliefs, Episode, learn
+from ponderd.workers.thinking.case import Case, Kind
+from ponderd.workers.thinking.criteria import Criteria
+from ponderd.workers.thinking.policy import AskTheModel, Policy, decide
+from ponderd.workers.thinking.verify import doubt
+
+AGENT = "evaluation"
+
+
+class Outcome(NamedTuple):
+    """What one arm brought on one task."""
+
+    passed: float
+    tokens: float
+    margin: float | None = None
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """`outcomes` by arm."""
+
+    name: str
+    set: str
+    criteria: Criteria
+    outcomes: Mapping[str, Outcome]
+
+
+class Walked(NamedTuple):
+    """`arms` in the order in which they were tried; the answer is that of the last one."""
+
+    passed: float
+    tokens: float
+    arms: tuple[str, ...]
+    decision: Decision
+
+
+def case_of(criteria: Criteria, arms: Arms, *, agent: str = AGENT, kind: Kind = "answer") -> Case:
+    thinking = Thinking(probe=False)
+    return Case(agent, kind, thinking, arms, criteria, prompt_chars=criteria.chars)
+
+
+def steps(
+    case: Case, policy: Policy, chance: float, first: str | None = None
+) -> Generator[Decision, Outcome, None]:
+    """From the first decision (or from the arm `first`) to the answer that stands: yields what is
+    to be tried next, and is sent what came of it."""
+    tried: list[str] = []
+    decision = _decided(case, policy, chance)
+    if first is not None:
+        arm = find(case.arms, first)
+        assert arm is not None
+        decision = Decision(mode=arm.mode, arm=first, budget=arm.budget)
+    while True:
+        outcome = yield decision
+        tried.append(decision.arm)
+        if not doubt(case, decision, policy, margin=outcome.margin, cut=outcome.cut):
+            return
+        case = replace(
+            case,
+            arm=decision.arm,
+            first_arm=tried[0],
+            trouble="doubt",
+            retries=case.retries + 1,
+        )
+        decision = _decided(case, policy, chance)
+
+
+def walk(
+    case: Case,
+    policy: Policy,
+    outcomes: Mapping[str, Outcome],
+    chance: float,
+    first: str | None = None,
+) -> Walked:
+    tried: list[str] = []
+    tokens = 0.0
+    walking = steps(case, policy, chance, first)
+    begun = decision = next(walking)
+    while True:
+        outcome = outcomes[decision.arm]
+        tried.append(decision.arm)
+        tokens += outcome.tokens
+        try:
+            decision = walking.send(outcome)
+        except StopIteration:
+            return Walked(outcome.passed, tokens, tuple(tried), begun)
+
+
+def _decided(case: Case, policy: Policy, chance: float) -> Decision:
+    decision = decide(case, policy, chance)
+    assert not isinstance(decision, AskTheModel)
+    return decision
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What is believed after every arm was tried once on these tasks: their answers' margins, and
+    what each arm brings alone. It is the same at every lambda."""
+
+    tasks: Sequence[Task]
+    cases: Sequence[Case]
+    arms: Arms
+    alone: Beliefs
+
+    @classmethod
+    def of(cls, tasks: Sequence[Task], arms: Arms) -> Lesson:
+        cases = [case_of(task.criteria, arms) for task in tasks]
+        answers = [
+            Answered(
+                AGENT,
+                "answer",
+                arm.name,
+                case.features,
+                margin,
+                task.outcomes[arm.name].passed,
+                then=then.name if then else "",
+                then_right=task.outcomes[then.name].passed if then else None,
+            )
+            for task, case in zip(tasks, cases, strict=True)
+            for arm, then in zip(arms, (*arms[1:], None), strict=True)
+            if (margin := task.outcomes[arm.name].margin) is not None
+        ]
+        episodes = [
+            _episode(case, arm.name, *task.outcomes[arm.name][:2])
+            for task, case in zip(tasks, cases, strict=True)
+            for arm in arms
+        ]
+        return cls(tasks, cases, arms, learn(episodes, arms, answers, half_life=UNFADING))
+
+    def taught(self, price: float | None) -> Beliefs:
+        """What it brings to begin with an arm and, where its answer is doubted, to ask again."""
+        policy = Policy(self.alone, price, trying=False)
+        episodes = []
+        for task, case in zip(self.tasks, self.cases, strict=True):
+            for arm in self.arms:
+                walked = walk(case, policy, task.outcomes, 0.5, first=arm.name)
+                episodes.append(_episode(case, arm.name, walked.passed, walked.tokens))
+        whole = learn(episodes, self.arms, half_life=UNFADING)
+        return replace(whole, margins=self.alone.margins)
+
+
+def _episode(case: Case, arm: str, passed: float, tokens: float) -> Episode:
+    return Episode(AGENT, "answer", arm, case.features, tokens, passed)
+
+
+def taught(tasks: Sequence[Task], arms: Arms, price: float | None = None) -> Beliefs:
+    return Lesson.of(tasks, arms).taught(price)
+
+
+class Tried(NamedTuple):
+    price: float
+    accuracy: float
+    tokens: float
+
+
+def tune_price(
+    tasks: Sequence[Task], arms: Arms, prices: Sequence[float], *, folds: int, keep: float
+) -> float:
+    """Lambda with the least tokens at which the accuracy, on tasks that were not learned from, is
+    no more than `keep` below that of the best fixed arm; the best one if there is no such."""
+    lessons = [
+        Lesson.of([task for i, task in enumerate(tasks) if i % folds != k], arms)
+        for k in range(folds)
+    ]
+    tried = []
+    for price in prices:
+        walked = []
+        for k, lesson in enumerate(lessons):
+            policy = Policy(lesson.taught(price), price, trying=False)
+            walked += [
+                walk(case_of(task.criteria, arms), policy, task.outcomes, 0.5)
+                for task in tasks[k::folds]
+            ]
+        count = len(walked)
+        accuracy = sum(one.passed for one in walked) / count
+        tried.append(Tried(price, accuracy, sum(one.tokens for one in walked) / count))
+    fixed = max(sum(task.outcomes[arm.name].passed for task in tasks) / len(tasks) for arm in arms)
+    enough = [one for one in tried if one.accuracy >= fixed - keep]
+    if enough:
+        return min(enough, key=lambda one: one.tokens).price
+    return max(tried, key=lambda one: one.accuracy).price

@@ -1,0 +1,75 @@
+"""Bring one reply to where it goes, and say what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from ponderd.channels.channel import Channel, still_ours
+from ponderd.channels.errors import DeliveryFailed
+from ponderd.channels.message import Reply
+from ponderd.channels.text import storable
+from ponderd.workers.execution.leases import HeldRun, LeaseLost
+from ponderd.workers.run import events as e
+from ponderd.workers.run.state import Outgoing, Run
+
+log = structlog.get_logger(__name__)
+
+REPLY_BACKOFF = (2.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 18000.0)
+"""Seconds until a reply is sent again, by attempt; after the last one it is given up."""
+
+BESIDE_ATTEMPTS = 3
+"""Attempts for what is said beside the conversation: the run must not wait for it."""
+
+
+async def deliver(
+    channels: Mapping[str, Channel],
+    held: HeldRun,
+    run: Run,
+    outgoing: Outgoing,
+    key: str,
+    *,
+    resend: bool,
+) -> e.ReplySent | e.ReplyFailed:
+    """`resend`: an earlier attempt may have arrived. Raises `LeaseLost`."""
+    assert outgoing.to is not None
+    reply = Reply(
+        key=key,
+        run_id=run.id,
+        agent=run.agent,
+        conversation=run.conversation,
+        kind=outgoing.kind,
+        text=outgoing.text,
+        to=outgoing.to,
+        prompt=outgoing.prompt,
+        resolves=outgoing.resolves,
+    )
+    held.check()
+    still_ours.set(held.check)
+    try:
+        channel = channels.get(outgoing.to.channel)
+        if channel is None:
+            raise DeliveryFailed(f"channel {outgoing.to.channel} is not set up on this worker")
+        receipt = await _carry(channel, reply, resend)
+    except DeliveryFailed as error:
+        attempts = BESIDE_ATTEMPTS - 1 if outgoing.beside else len(REPLY_BACKOFF)
+        over = error.permanent or outgoing.attempts >= attempts
+        asked = min(error.retry_after or 0, REPLY_BACKOFF[-1])
+        delay = 0 if over else max(REPLY_BACKOFF[outgoing.attempts], asked)
+        log.warning("reply not sent", key=key, error=str(error), gives_up=over, retry_in=delay)
+        retry_at = None if over else held.now() + delay
+        return e.ReplyFailed(at=held.now(), error=storable(str(error)), retry_at=retry_at)
+    log.info("reply sent", key=key, channel=reply.to.channel)
+    return e.ReplySent(at=held.now(), receipt=storable(receipt))
+
+
+async def _carry(channel: Channel, reply: Reply, resend: bool) -> str:
+    try:
+        return await channel.send(reply, resend=resend)
+    except (DeliveryFailed, LeaseLost):
+        raise
+    except Exception as error:
+        # Left to the sweeper, it would be sent for ever.
+        log.exception("reply failed unexpectedly")
+        raise DeliveryFailed(f"{channel.name}: {error!r}") from error

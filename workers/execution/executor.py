@@ -1,0 +1,278 @@
+"""Advance one run: claim -> next_step -> perform -> commit, until there is nothing to do.
+
+Why nothing gets lost or done twice:
+- The log in the store is the truth. A worker that dies leaves a lease behind; when it expires the
+  sweeper pokes the run and the next worker folds the same log.
+- Every commit is compare-and-append. If somebody wrote meanwhile (a message, a pause), nothing is
+  written and the missed events come back: a fact is then committed on top of them, an intent is
+  thought over again. So a pause between choosing a tool and using it always wins.
+- An effect is framed by two events: `ToolStarted`/`ReplyStarted` before it, the outcome after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import assert_never
+
+import structlog
+from pydantic import ValidationError
+
+from ponderd.channels.channel import Channel
+from ponderd.channels.errors import Unavailable
+from ponderd.channels.message import Address
+from ponderd.workers.agents.agent import Agent, ToolContext
+from ponderd.workers.agents.versions import PATIENCE, changed, pinned, recorded_version
+from ponderd.workers.execution.delivery import deliver
+from ponderd.workers.execution.leases import HeldRun, LeaseLost, Leases
+from ponderd.workers.execution.model_call import ModelCalls
+from ponderd.workers.execution.tool_call import objection as objection_to
+from ponderd.workers.execution.tool_call import run_tool
+from ponderd.workers.run import events as e
+from ponderd.workers.run.reduce import fold, reduce
+from ponderd.workers.run.state import Outgoing, Run
+from ponderd.workers.steps.limits import ACCOUNT_TTL, accounts, reached, spending
+from ponderd.workers.steps.next_step import (
+    AskApproval,
+    CallModel,
+    CallTool,
+    Record,
+    SendReply,
+    UseDraft,
+    Wait,
+    next_step,
+)
+from ponderd.workers.store.contract import RECEIPT_TTL, Release, RunStore, receipt_key
+from ponderd.workers.thinking.outcomes import FROM_OUTSIDE
+
+log = structlog.get_logger(__name__)
+
+UNKNOWN_RETRY = 5.0
+"""Seconds until a run is looked at again whose agent or events this worker does not know."""
+
+VERSION_RETRY = 10.0
+"""Seconds until a run is looked at again whose version of the agent this worker does not have."""
+
+RECORD_SECONDS = 60.0
+"""For how long a worker tries to write down what has happened while the store is away."""
+
+RECORD_RETRY = 0.2
+"""Seconds between two tries of that."""
+
+
+@dataclass(frozen=True)
+class Executor:
+    """Everything that advancing a run needs. `draining` is set when the worker shuts down."""
+
+    store: RunStore
+    agents: Mapping[str, Agent]
+    model: ModelCalls
+    channels: Mapping[str, Channel]
+    leases: Leases
+    data_dir: Path
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def advance(self, run_id: str) -> None:
+        """Do all that can be done for a run now. Never raises for what the outside did wrong:
+        what is left undone is still due, and the sweeper finds it."""
+        structlog.contextvars.bind_contextvars(run=run_id)
+        try:
+            asked_at = time.monotonic()
+            claim = await self.store.claim(run_id, self.leases.owner, self.leases.seconds)
+            if claim is None:
+                return
+            async with self.leases.hold(claim, asked_at) as held:
+                await self._advance(held, claim.log)
+        except LeaseLost:
+            log.warning("lease lost, somebody else goes on")
+        except Unavailable as error:
+            log.warning("run left to the sweeper", error=str(error))
+
+    async def _advance(self, held: HeldRun, raw: tuple[bytes, ...]) -> None:
+        try:
+            run = self._met(e.decode_all(raw))
+        except (ValidationError, ValueError) as error:
+            # Written by a newer version of ponderd: left to a worker that knows what it means.
+            log.warning("unknown events, leaving the run alone", error=str(error)[:200])
+            return await held.give_back(held.now() + UNKNOWN_RETRY)
+        agent = self.agents.get(run.agent)
+        if agent is None:
+            log.warning("unknown agent, leaving the run alone", agent=run.agent)
+            return await held.give_back(held.now() + UNKNOWN_RETRY)
+        while not self.draining.is_set():
+            structlog.contextvars.bind_contextvars(step=run.version)
+            step = next_step(run, agent, held.now())
+            works = isinstance(step, CallModel | CallTool | UseDraft)
+            if works and agent.version != run.agent_version:
+                pin = await self._pin(held, run)
+                if pin is None:
+                    return await held.give_back(held.now() + VERSION_RETRY)
+                if isinstance(pin, Agent):
+                    agent = pin
+                    continue
+                step = Record(pin)
+            match step:
+                case Wait(until):
+                    run, idle = await held.commit(run, [], Release(until))
+                    if idle:
+                        return None
+                case Record(event):
+                    run, _ = await held.commit(run, [event])
+                case AskApproval(request):
+                    run = await self._ask_approval(held, run, agent, request)
+                case CallModel():
+                    run = await self._call_model(held, run, agent)
+                case UseDraft(otherwise):
+                    fact = await self.model.draft(run, agent, held.now()) or otherwise
+                    run, _ = await held.commit(run, [fact])
+                case CallTool(call, key):
+                    run = await self._use_tool(held, run, agent, call, key)
+                case SendReply(outgoing):
+                    run = await self._send(held, run, outgoing)
+                case _:
+                    assert_never(step)
+        return await held.give_back(held.now())
+
+    def _met(self, events: tuple[e.Event, ...]) -> Run:
+        """The run, after whoever observes has seen what others appended since a worker had it."""
+        known = len(events)
+        while known and isinstance(events[known - 1], FROM_OUTSIDE):
+            known -= 1
+        run = fold(events[:known])
+        for event in events[known:]:
+            self.leases.observe(run, event)
+            run = reduce(run, event)
+        return run
+
+    async def _pin(
+        self, held: HeldRun, run: Run
+    ) -> Agent | e.VersionAdopted | e.VersionChanged | e.ToolOutcomeUnknown | None:
+        """The agent as the run began with it, or what to write down instead; None: another
+        worker may have it."""
+        agent = self.agents[run.agent]
+        if agent.version == run.agent_version:
+            return agent
+        if run.pinned:
+            version = await recorded_version(self.store, agent.name, run.agent_version)
+            older = pinned(agent, version) if version else None
+            if older and older.version == run.agent_version:
+                return older
+            if held.now() < run.updated_at + PATIENCE:
+                log.warning("another version of the agent is needed", version=run.agent_version)
+                return None
+        return changed(run, agent, held.now())
+
+    async def _call_model(self, held: HeldRun, run: Run, agent: Agent) -> Run:
+        scopes = accounts(run, agent, held.now())
+        spent = await self.store.spent(list(scopes.values())) if scopes else []
+        if limit := reached(run, agent, dict(zip(scopes, spent, strict=True)), held.now()):
+            log.warning("limit reached", scope=limit.scope, measure=limit.measure, used=limit.used)
+            draft = await self.model.draft(run, agent, held.now())
+            run, _ = await held.commit(run, [draft or limit])
+            return run
+        fact = await self.model.call(held, run, agent)
+        return await self._record_spending(held, run, agent, fact)
+
+    async def _ask_approval(
+        self, held: HeldRun, run: Run, agent: Agent, request: e.ApprovalRequested
+    ) -> Run:
+        """Nobody is asked for what could not be done anyway."""
+        assert run.call is not None
+        refused = await self._objection(held, run, agent, run.call)
+        run, _ = await held.commit(run, [refused or request])
+        return run
+
+    async def _objection(
+        self, held: HeldRun, run: Run, agent: Agent, call: e.ToolCall
+    ) -> e.ToolFailed | None:
+        problem = await objection_to(agent, call, self._context(run, f"{run.id}:{run.version}"))
+        return None if problem is None else e.ToolFailed(at=held.now(), error=problem, seconds=0)
+
+    async def _use_tool(
+        self, held: HeldRun, run: Run, agent: Agent, call: e.ToolCall, key: str | None
+    ) -> Run:
+        if key is None:
+            # What was approved may be other arguments than were asked for, and some time ago.
+            if run.approved and (refused := await self._objection(held, run, agent, call)):
+                run, _ = await held.commit(run, [refused])
+                return run
+            key = f"{run.id}:{run.version}"
+            run, begun = await held.commit(run, [e.ToolStarted(at=held.now(), key=key)])
+            if not begun:
+                return run
+        held.check()
+        outcome = await run_tool(agent, call, self._context(run, key), held.now)
+        log.info("tool called", tool=call.tool, outcome=outcome.type)
+        return await self._record_spending(held, run, agent, outcome)
+
+    async def _send(self, held: HeldRun, run: Run, outgoing: Outgoing) -> Run:
+        key, resend = outgoing.key, outgoing.key is not None
+        if key is None:
+            key = f"{run.id}:{run.version}"
+            begin = e.ReplyStarted(
+                at=held.now(),
+                key=key,
+                kind=outgoing.kind,
+                text=outgoing.text,
+                to=outgoing.to,
+                prompt=outgoing.prompt,
+            )
+            if outgoing.to is None:  # it waits in the run: to begin is to have done it
+                run, _ = await held.commit(run, [begin, e.ReplySent(at=begin.at, receipt="held")])
+                return run
+            run, begun = await held.commit(run, [begin])
+            if not begun:
+                return run
+        assert outgoing.to is not None
+        fact = await deliver(self.channels, held, run, outgoing, key, resend=resend)
+        answer = f"{run.id}:{run.chosen_by}"
+        run = await record(held, run, fact)
+        if isinstance(fact, e.ReplySent) and outgoing.kind == "answer":
+            await self._remember(outgoing.to, fact.receipt, answer)
+        return run
+
+    async def _remember(self, to: Address, receipt: str, answer: str) -> None:
+        """So that a reaction to the message is known to be about this answer."""
+        if to.channel != "slack":
+            return
+        try:
+            key = receipt_key(to.channel, f"{to.to}:{receipt}")
+            await self.store.remember(key, answer, RECEIPT_TTL)
+        except Unavailable as error:
+            log.warning("a reaction to this answer will find no run", error=str(error))
+
+    async def _record_spending(self, held: HeldRun, run: Run, agent: Agent, fact: e.Event) -> Run:
+        scopes = accounts(run, agent, held.now())
+        run = await record(held, run, fact)
+        amounts = spending(fact)
+        if scopes and amounts:
+            try:
+                await self.store.spend(dict.fromkeys(scopes.values(), amounts), ACCOUNT_TTL)
+            except Unavailable as error:  # the run's own log has it; the sums are a brake only
+                log.warning("spending not added up", error=str(error))
+        return run
+
+    def _context(self, run: Run, key: str) -> ToolContext:
+        return ToolContext(run_id=run.id, idempotency_key=key, data_dir=self.data_dir)
+
+
+async def record(held: HeldRun, run: Run, fact: e.Event) -> Run:
+    """Write down what has happened, on top of whatever else happened meanwhile.
+
+    A store that is away is waited for: what a tool did, or that a reply went out, is known only
+    here. If somebody else took over by then, the token says so (`LeaseLost`).
+    """
+    until = time.monotonic() + RECORD_SECONDS
+    recorded = False
+    while not recorded:
+        try:
+            run, recorded = await held.commit(run, [fact])
+        except Unavailable as error:
+            if time.monotonic() > until:
+                raise
+            log.warning("cannot write down what happened, trying again", error=str(error))
+            await asyncio.sleep(RECORD_RETRY)
+    return run

@@ -1,0 +1,210 @@
+"""The right to advance runs: held leases, renewed while a step runs, and writing under one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import structlog
+from pydantic import ValidationError
+
+from ponderd.channels.errors import Unavailable
+from ponderd.workers.run import events as e
+from ponderd.workers.run.reduce import reduce
+from ponderd.workers.run.state import Run
+from ponderd.workers.store.contract import Claim, Committed, Conflict, Projection, Release, RunStore
+
+log = structlog.get_logger(__name__)
+
+
+Observer = Callable[[Run, e.Event], None]
+"""Gets to see every event that a worker appends or meets, with the run as it was before it."""
+
+
+def _nobody(run: Run, event: e.Event) -> None:
+    pass
+
+
+class LeaseLost(Exception):
+    """Somebody else goes on with the run, or may by now: touch nothing any more."""
+
+
+class HeldRun:
+    """A run under its lease: the only way for a worker to write to it."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        claim: Claim,
+        seconds: float,
+        asked_at: float,
+        observe: Observer,
+    ) -> None:
+        """`asked_at` is the monotonic time at which the claim was asked for: the lease counts
+        from before the store wrote it, never from when its answer was read."""
+        self.id = claim.run_id
+        self.token = claim.token
+        self.task = asyncio.current_task()
+        self.lost = False
+        self.released = False
+        self.version = len(claim.log)
+        self.news = asyncio.Event()
+        """Set when something may have been appended by somebody else."""
+        self._store = store
+        self._observe = observe
+        self._offset = claim.now - time.monotonic()
+        self._valid_until = asked_at + seconds
+
+    def now(self) -> float:
+        """The store's clock, so that a wrong clock of this machine decides nothing."""
+        return time.monotonic() + self._offset
+
+    def renewed(self, until: float) -> None:
+        self._valid_until = until
+
+    def lose(self) -> None:
+        """Cancel what is being done under this lease: somebody else holds the run now."""
+        self.lost = True
+        if self.task:
+            self.task.cancel()
+
+    def check(self) -> None:
+        """To be called right before an effect: a process that was stopped for longer than its
+        lease (SIGSTOP, a suspended machine) must not act on what it held before."""
+        if self.lost or time.monotonic() > self._valid_until:
+            raise LeaseLost
+
+    async def commit(
+        self, run: Run, events: Sequence[e.Event], release: Release | None = None
+    ) -> tuple[Run, bool]:
+        """Append to the log if it still ends where `run` does.
+
+        Returns the run as it now is, and whether `events` are part of it: False means that
+        something else was appended first, nothing was written, and the lease is still held.
+        Raises `LeaseLost`.
+        """
+        after, seen = run, []
+        for event in events:
+            seen.append((after, event))
+            after = reduce(after, event)
+        encoded = [e.encode(event) for event in events]
+        outcome = await self._store.commit(
+            run.id,
+            self.token,
+            run.version,
+            encoded,
+            projection(after),
+            release,
+        )
+        match outcome:
+            case Committed(version):
+                self.released = release is not None
+                self.version = version
+                for before, event in seen:
+                    self._observe(before, event)
+                return after, True
+            case Conflict(missed):
+                # An earlier try of this commit may have been written and only its answer lost.
+                written = bool(encoded) and list(missed[: len(encoded)]) == encoded
+                return self._caught_up(run, missed), written
+            case _:
+                raise LeaseLost
+
+    async def look(self, run: Run) -> Run:
+        """The run with what others appended to it since. What cannot be read now is met at the
+        next commit."""
+        try:
+            log = await self._store.load(self.id)
+        except Unavailable:
+            return run
+        return self._caught_up(run, log[run.version :])
+
+    def _caught_up(self, run: Run, missed: Sequence[bytes]) -> Run:
+        try:
+            events = e.decode_all(missed)
+        except ValidationError as error:  # written by a newer version of ponderd
+            raise LeaseLost from error
+        for event in events:
+            self._observe(run, event)
+            run = reduce(run, event)
+        self.version = run.version
+        return run
+
+    async def give_back(self, due: float) -> None:
+        """Release the lease with the run as it is, to be looked at again at `due`."""
+        while not self.released:
+            head = await self._store.head(self.id)
+            if head is None:
+                return
+            outcome = await self._store.commit(
+                self.id,
+                self.token,
+                head.version,
+                [],
+                Projection(head.status, head.waiting_for),
+                Release(due),
+            )
+            self.released = not isinstance(outcome, Conflict)
+
+
+class Leases:
+    """All runs that this process holds. They expire unless `renew` is called all the time."""
+
+    def __init__(
+        self, store: RunStore, owner: str, seconds: float, observe: Observer = _nobody
+    ) -> None:
+        self.owner = owner
+        self.seconds = seconds
+        self.observe = observe
+        self._store = store
+        self._held: dict[str, HeldRun] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @contextlib.asynccontextmanager
+    async def hold(self, claim: Claim, asked_at: float) -> AsyncIterator[HeldRun]:
+        """Renew the lease of `claim` until the block ends; the block is cancelled when the lease
+        is lost. A block that is cancelled from outside gives the run back at once."""
+        held = HeldRun(self._store, claim, self.seconds, asked_at, self.observe)
+        # After a standstill (SIGSTOP, a suspended machine) the sweeper of this very process may
+        # claim a run whose earlier holder is still at it here.
+        if former := self._held.get(claim.run_id):
+            former.lose()
+        self._held[claim.run_id] = held
+        try:
+            yield held
+        except asyncio.CancelledError:
+            if held.lost:
+                raise LeaseLost from None
+            with contextlib.suppress(Unavailable):
+                await asyncio.shield(held.give_back(held.now()))
+            raise
+        finally:
+            if self._held.get(claim.run_id) is held:
+                del self._held[claim.run_id]
+
+    async def renew(self) -> None:
+        """Renew all held leases; to be called three times per lease. Raises `Unavailable`."""
+        held = dict(self._held)
+        until = time.monotonic() + self.seconds
+        kept = await self._store.renew([(run.id, run.token) for run in held.values()], self.seconds)
+        for run_id, run in held.items():
+            if run_id in kept:
+                run.renewed(until)
+                if kept[run_id] > run.version:  # the hint may have got lost
+                    run.news.set()
+            elif self._held.get(run_id) is run:
+                run.lose()
+
+    async def listen(self) -> None:
+        """Tell held runs what is appended to them. Raises `Unavailable`."""
+        async for run_id in self._store.news():
+            if run := self._held.get(run_id):
+                run.news.set()
+
+
+def projection(run: Run) -> Projection:
+    return Projection(run.status, run.waits_for or "")

@@ -1,0 +1,259 @@
+"""A worker process: hundreds of runs in flight on one asyncio loop, fed by pokes and the sweeper.
+
+Celery's threads hand runs to the loop and return at once. The slots are the back-pressure: when
+all are taken, the threads wait, and further pokes stay in the queue for other workers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import random
+import secrets
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from ponderd.channels.errors import ModelFailed, Unavailable
+from ponderd.channels.outbound import outbound_channels
+from ponderd.channels.settings import ChannelSettings
+from ponderd.workers.agents.config import load_family
+from ponderd.workers.agents.discovery import discover
+from ponderd.workers.agents.versions import register
+from ponderd.workers.execution.executor import Executor
+from ponderd.workers.execution.leases import Leases
+from ponderd.workers.execution.metrics import Metrics
+from ponderd.workers.execution.model_call import ModelCalls, Prices
+from ponderd.workers.llm.canary import problems
+from ponderd.workers.llm.connect import connect as connect_model
+from ponderd.workers.settings import WorkerSettings
+from ponderd.workers.store.archive import ROUND, archive_round, open_archive
+from ponderd.workers.store.contract import POKE_GRACE, SHARDS, RunStore
+from ponderd.workers.store.redis_client import end_tasks
+from ponderd.workers.store.redis_store import RedisStore
+from ponderd.workers.store.redis_store import connect as connect_redis
+from ponderd.workers.thinking.learning import Learning, read_tuned
+from ponderd.workers.thinking.policy import RULES_ONLY
+from ponderd.workers.thinking.thinker import Thinker
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 0.5
+REPORT_SECONDS = 2.0
+NEWS_SECONDS = 1.0
+NOTE_SECONDS = 0.5
+LEARN_SECONDS = 2.0
+EXAMINE_SECONDS = 10.0
+
+
+class Runtime:
+    """Owns the loop, its thread and the slots. `start`, `submit`, `stop` may be called from any
+    thread; everything else happens on the loop."""
+
+    def __init__(self, settings: WorkerSettings, channels: ChannelSettings) -> None:
+        assert settings.redis_url is not None
+        self._settings = settings
+        self._channel_settings = channels
+        self._agents = discover(settings.agent_folders, settings.config_file)
+        self._slots = threading.BoundedSemaphore(settings.slots)
+        self._owner = f"{platform.node()}:{os.getpid()}:{secrets.token_hex(3)}"
+        self._loop = _new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="runs", daemon=True)
+        self._draining = threading.Event()
+        self._advancing: set[asyncio.Task[None]] = set()
+        self._background: list[asyncio.Task[None]] = []
+        self._executor: Executor
+        self._learning: Learning
+        self._metrics = Metrics()
+        self._archive = open_archive(settings)
+        self._registered = False
+
+    def start(self) -> None:
+        self._thread.start()
+        self._call(self._open()).result()
+
+    def submit(self, run_id: str) -> None:
+        """Advance a run as soon as there is a slot. Returns without doing so when the worker
+        drains: the run is still due, and another worker's sweeper finds it."""
+        while not self._slots.acquire(timeout=0.2):
+            if self._draining.is_set():
+                return
+        if self._draining.is_set():
+            self._slots.release()
+            return
+        self._loop.call_soon_threadsafe(self._begin, run_id)
+
+    def drain(self) -> None:
+        """Begin nothing new; runs in flight stop after the step they are in."""
+        if not self._draining.is_set():
+            self._draining.set()
+            self._loop.call_soon_threadsafe(self._executor.draining.set)
+
+    def stop(self, timeout: float) -> None:
+        """Drain, wait up to `timeout` seconds for the steps in flight, give back what is left."""
+        self.drain()
+        self._call(self._close(timeout)).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    # -- on the loop ----------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        settings = self._settings
+        assert settings.redis_url is not None
+        store = RedisStore(connect_redis(settings.redis_url))
+        learning = self._learning = Learning(store, self._agents, keep=settings.thinking_ledger)
+        leases = Leases(store, self._owner, settings.lease_seconds, learning.observe)
+        client = connect_model(settings, load_family(settings.config_file))
+        thinker = Thinker(client, store, cap=settings.thinking_cap)
+        self._executor = Executor(
+            store=store,
+            agents=self._agents,
+            model=ModelCalls(
+                client,
+                self._metrics,
+                settings.context_chars,
+                thinker,
+                Prices(settings.price_prompt, settings.price_completion),
+                salt_key=self._channel_settings.signing_key,
+                keep_thoughts=settings.keep_thoughts,
+            ),
+            channels=outbound_channels(self._channel_settings),
+            leases=leases,
+            data_dir=settings.data_dir,
+        )
+        self._background = [
+            asyncio.create_task(_every(seconds, duty))
+            for seconds, duty in (
+                (settings.lease_seconds / 3, leases.renew),
+                (NEWS_SECONDS, leases.listen),
+                (SWEEP_SECONDS, lambda: self._sweep(store)),
+                (REPORT_SECONDS, lambda: self._report(store)),
+                (ROUND, lambda: self._archive_finished(store)),
+                (NOTE_SECONDS, learning.flush),
+                (LEARN_SECONDS, lambda: self._learn(learning, thinker)),
+            )
+        ]
+        self._background.append(asyncio.create_task(self._examine_model()))
+
+    def _begin(self, run_id: str) -> None:
+        task = asyncio.create_task(self._advance(run_id))
+        self._advancing.add(task)
+        task.add_done_callback(self._advancing.discard)
+
+    async def _advance(self, run_id: str) -> None:
+        try:
+            await self._executor.advance(run_id)
+        except Exception:  # a bug of ours; the lease expires and the run is tried again
+            log.exception("run left to the sweeper", run=run_id)
+        finally:
+            self._slots.release()
+
+    async def _sweep(self, store: RunStore) -> None:
+        """Advance what is due and nobody holds: lost pokes, expired leases, ended sleeps.
+
+        Never more than there are free slots, so that a backlog is not looked at over and over."""
+        if self._draining.is_set():
+            return
+        free = 0
+        while free < self._settings.slots and self._slots.acquire(blocking=False):
+            free += 1
+        found: list[str] = []
+        try:
+            if free:
+                found = await store.sweep(max(1, free // SHARDS), POKE_GRACE)
+                random.shuffle(found)  # or with few slots the last shards would always wait
+                found = found[:free]
+        finally:
+            for run_id in found:
+                self._begin(run_id)
+            for _ in range(free - len(found)):
+                self._slots.release()
+
+    async def _report(self, store: RunStore) -> None:
+        if not self._registered:
+            await register(store, self._agents.values())
+            self._registered = True
+        counts = self._metrics.take()
+        try:
+            await store.report(self._owner, counts)
+        except Unavailable:
+            self._metrics.put_back(counts)
+            raise
+
+    async def _learn(self, learning: Learning, thinker: Thinker) -> None:
+        try:
+            arms = await self._executor.model.client.arms()
+        except ModelFailed:  # nothing can be asked of it anyway
+            return
+        await learning.tell_usual(arms)
+        if not self._settings.thinking_learning:
+            tuned = await read_tuned(self._executor.store)
+            thinker.policy = replace(RULES_ONLY, price=tuned.price)
+            return
+        thinker.policy = await learning.refresh(thinker.policy, arms)
+
+    async def _examine_model(self) -> None:
+        """Until each model server could be looked at once."""
+        told: set[str] = set()
+        while True:
+            examined = await self._executor.model.client.examine()
+            for name, able in examined.items():
+                if isinstance(able, ModelFailed):
+                    log.info("model server not examined yet", arm=name, error=str(able))
+                elif name not in told:
+                    told.add(name)
+                    for line in problems(able):
+                        log.warning("model server", arm=name, found=line)
+            if len(told) == len(examined):
+                return
+            await asyncio.sleep(EXAMINE_SECONDS)
+
+    async def _archive_finished(self, store: RunStore) -> None:
+        await archive_round(
+            store, self._archive, owner=self._owner, keep_days=self._settings.keep_days
+        )
+
+    async def _close(self, timeout: float) -> None:
+        if self._advancing:
+            log.info("draining", runs=len(self._advancing))
+            await asyncio.wait(self._advancing, timeout=timeout)
+        await end_tasks([*self._advancing, *self._background])
+        with contextlib.suppress(Unavailable):
+            await self._executor.store.report(self._owner, self._metrics.take())
+            await self._learning.flush()
+        for channel in set(self._executor.channels.values()):
+            await channel.close()
+        await self._executor.model.client.close()
+        await self._executor.store.close()
+        await self._archive.close()
+
+    def _call(self, coroutine: Coroutine[Any, Any, None]) -> Future[None]:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+
+async def _every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
+    """Do a duty for ever. Nothing that goes wrong once may end it."""
+    while True:
+        try:
+            await duty()
+        except Unavailable as error:
+            log.warning("state server away", error=str(error))
+        except Exception:
+            log.exception("background duty failed")
+        await asyncio.sleep(seconds)
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

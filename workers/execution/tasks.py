@@ -1,0 +1,62 @@
+"""The worker command: a Celery worker whose one task hands a run to the runtime."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from celery import Celery
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
+
+from ponderd.channels.settings import ChannelSettings
+from ponderd.workers.execution.pokes import ADVANCE, create_app
+from ponderd.workers.execution.runtime import Runtime
+from ponderd.workers.settings import WorkerSettings
+
+log = structlog.get_logger(__name__)
+
+DRAIN_SECONDS = 15.0
+"""How long a worker that is told to stop waits for the model calls in flight."""
+
+FEEDERS = 4
+"""Celery threads; they only hand runs over, so a few are enough."""
+
+
+def work(settings: WorkerSettings, channels: ChannelSettings) -> int:
+    """Run a worker in the foreground until SIGTERM or SIGINT; returns the exit code."""
+    app = create_app(settings.broker)
+    runtime = Runtime(settings, channels)
+    register(app, runtime)
+    runtime.start()
+
+    # Celery's warm shutdown waits for its tasks, and ours have long returned: drain here.
+    def begin_drain(**_: Any) -> None:
+        runtime.drain()
+
+    def finish_drain(**_: Any) -> None:
+        runtime.stop(DRAIN_SECONDS)
+
+    def ready(**_: Any) -> None:
+        log.info("worker ready", slots=settings.slots)
+
+    worker_ready.connect(ready, weak=False)
+    worker_shutting_down.connect(begin_drain, weak=False)
+    worker_shutdown.connect(finish_drain, weak=False)
+    worker = app.Worker(
+        pool="threads",
+        concurrency=FEEDERS,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+        loglevel=settings.log_level,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def register(app: Celery, runtime: Runtime) -> None:
+    def advance(run_id: str) -> None:
+        runtime.submit(run_id)
+
+    app.task(name=ADVANCE)(advance)

@@ -1,0 +1,42 @@
+"""TODO."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """A thread of its own, for the code of agents. It cannot be stopped: past its time it goes on,
+    and nobody listens. In the loop's pool a few such calls would leave no thread for name lookups
+    and mail, and no worker would end before they do."""
+    loop = asyncio.get_running_loop()
+    outcome: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if outcome.done():
+            return
+        if error is None:
+            outcome.set_result(result)
+        elif not isinstance(error, Exception) or isinstance(error, StopIteration):
+            # No future takes a StopIteration; the others would end the worker's loop, or a task.
+            outcome.set_exception(RuntimeError(f"it raised {error!r}"))
+        else:
+            outcome.set_exception(error)
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(settle, result, error)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), name="tool", daemon=True).start()
+    return await outcome

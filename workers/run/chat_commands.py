@@ -1,0 +1,61 @@
+"""A person's own switch in a message: /think, /think hard, /no_think. Pure.
+
+Qwen3's soft switch (its model card): the last one in a message counts. It stands at the beginning
+or the end of a line, so that it can follow a greeting or a mail's subject; `!` serves where a
+program takes the slash for itself, as Slack does. The model never sees it: it becomes request
+fields (a bare /no_think on a template that opens the thought puts the answer into the thought).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+Switch = Literal["off", "on", "hard"]
+
+_ONE = r"[/!](?:(?:no_?think)|think(?:[^\S\n]+hard(?![^\s.!?,:;]))?)[.!,:;]*(?=\s|$)"
+_SEVERAL = rf"{_ONE}(?:[^\S\n]+{_ONE})*"
+_SWITCHES = re.compile(
+    rf"^[^\S\n]*{_SEVERAL}[^\S\n]*\n?|(?<=\s){_SEVERAL}[^\S\n]*$", re.IGNORECASE | re.MULTILINE
+)
+_LAST = re.compile(r".*[/!](?:(?P<off>no)_?)?think(?P<hard>\s+hard)?", re.IGNORECASE | re.DOTALL)
+
+
+def switch_of(text: str) -> Switch | None:
+    """`text` without unseen characters (`context.clean`)."""
+    switches = _SWITCHES.findall(text)
+    found = _LAST.match(switches[-1]) if switches else None
+    if found is None:
+        return None
+    return "off" if found["off"] else "hard" if found["hard"] else "on"
+
+
+def without_switch(text: str) -> str:
+    """`text` as the model gets to see it: cutting one can bring another to a line's end."""
+    while (cut := _SWITCHES.sub("", text)) != text:
+        text = cut
+    return text
+
+
+Command = Literal["pause", "resume", "cancel"]
+
+
+_COMMAND = re.compile(r"[/!](pause|resume|cancel)[.!]?", re.IGNORECASE)
+
+
+_SIGNATURE = re.compile(r"(?m)^--\s*$")
+
+
+def command_of(text: str) -> Command | None:
+    """`/pause`, `/resume` or `/cancel`, alone in a message but for a signature; `!` serves where
+    a program takes the slash for itself, as Slack does."""
+    found = _COMMAND.fullmatch(_SIGNATURE.split(text, maxsplit=1)[0].strip())
+    match found[1].lower() if found else None:
+        case "pause":
+            return "pause"
+        case "resume":
+            return "resume"
+        case "cancel":
+            return "cancel"
+        case _:
+            return None

@@ -1,0 +1,393 @@
+"""What can happen to a run. A run is the list of these events; all its state is a fold of them.
+
+Every event carries `at`, Unix seconds. Events never change once written; new fields get defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, model_validator
+
+from ponderd.channels.message import Address, Frozen, Prompt, ReplyKind
+from ponderd.workers.run.choices import Answer as Answer
+from ponderd.workers.run.choices import Choice as Choice
+from ponderd.workers.run.choices import Question as Question
+from ponderd.workers.run.choices import ToolCall as ToolCall
+from ponderd.workers.run.model_call import Decision as Decision
+from ponderd.workers.run.model_call import DoubtReason as DoubtReason
+from ponderd.workers.run.model_call import ModelCall as ModelCall
+from ponderd.workers.run.model_call import RejectionReason as RejectionReason
+from ponderd.workers.run.model_call import ThinkingMode as ThinkingMode
+
+Scope = Literal["run", "conversation", "sender", "day"]
+Measure = Literal["steps", "tokens", "seconds", "money"]
+
+FeedbackSource = Literal["thumb", "judge"]
+"""A person's reaction, or the verdict of a program that grades answers."""
+
+
+class _Event(Frozen):
+    at: float
+
+
+class RunLaunched(_Event):
+    type: Literal["run_launched"] = "run_launched"
+    run_id: str
+    agent: str
+    agent_version: str
+    channel: str
+    conversation: str
+    source: str = ""
+    traceparent: str = ""
+
+
+class RunForked(_Event):
+    """The events before this one are a copy of `source` up to its event `at_version`."""
+
+    type: Literal["run_forked"] = "run_forked"
+    source: str
+    at_version: int
+    by: str
+
+
+class VersionAdopted(_Event):
+    """From here on the run uses this version of its agent's prompt and tools. `by` is who chose
+    it; "ponderd" where nothing of an older version was under way."""
+
+    type: Literal["version_adopted"] = "version_adopted"
+    agent_version: str
+    by: str
+
+
+class MessageReceived(_Event):
+    """A person or program wrote; see `channels.message.Trigger` for the fields. `via` is its
+    channel."""
+
+    type: Literal["message_received"] = "message_received"
+    text: str
+    sender: str
+    via: str = ""
+    authentic: bool = False
+    reply_to: Address | None = None
+    attachments: tuple[str, ...] = ()
+
+
+class MessagesJoined(_Event):
+    """The messages that wait are answered together with the one at hand."""
+
+    type: Literal["messages_joined"] = "messages_joined"
+
+
+class MessageRefused(_Event):
+    """A message is not taken up, and its sender is told why (`text`): the agent is busy, or this
+    person may not decide, or the command makes no sense now."""
+
+    type: Literal["message_refused"] = "message_refused"
+    text: str
+
+
+class EventReceived(_Event):
+    """Something outside happened that a run waits for, or will."""
+
+    type: Literal["event_received"] = "event_received"
+    name: str
+    payload: str = ""
+    by: str = ""
+
+
+class WaitEnded(_Event):
+    """The time that a tool call asked to wait is over."""
+
+    type: Literal["wait_ended"] = "wait_ended"
+
+
+class ModelAnswered(_Event):
+    """The model chose what to do next; `content` is what it wrote, word for word, and `thought`
+    what it thought before, where that is kept."""
+
+    type: Literal["model_answered"] = "model_answered"
+    choice: Choice
+    content: str
+    call: ModelCall
+    thought: str = ""
+
+
+class ModelRejected(_Event):
+    """The model wrote something that is not one of the agent's actions."""
+
+    type: Literal["model_rejected"] = "model_rejected"
+    reason: RejectionReason
+    detail: str
+    content: str
+    call: ModelCall
+    thought: str = ""
+
+
+class ModelDoubted(_Event):
+    """The model wrote something usable that is not used: it is asked again, to think harder.
+    Nothing was done with it, and the model does not get to see it."""
+
+    type: Literal["model_doubted"] = "model_doubted"
+    reason: DoubtReason
+    content: str
+    call: ModelCall
+
+
+class ModelFailed(_Event):
+    """The model server gave no answer; the run waits until `retry_at` and asks again, or gives
+    up (None)."""
+
+    type: Literal["model_failed"] = "model_failed"
+    error: str
+    retry_at: float | None
+
+
+class ModelInterrupted(_Event):
+    """The model call in flight was dropped; what it would have said is not wanted any more."""
+
+    type: Literal["model_interrupted"] = "model_interrupted"
+    reason: str
+    seconds: float = Field(0, ge=0)
+
+
+class ApprovalRequested(_Event):
+    """The chosen tool call waits for a person's yes. `digest` (SHA-256) binds the approval to the
+    call's exact arguments; `ask` is who else is asked besides the conversation."""
+
+    type: Literal["approval_requested"] = "approval_requested"
+    text: str
+    digest: str = ""
+    ask: tuple[Address, ...] = ()
+
+
+class LimitReached(_Event):
+    """A limit of spending is reached; the run waits for a person's yes to as much again: to
+    `allows` in all. `account` is whose limit it is."""
+
+    type: Literal["limit_reached"] = "limit_reached"
+    scope: Scope
+    account: str = ""
+    measure: Measure
+    limit: float
+    used: float
+    allows: float = 0
+    text: str
+    ask: tuple[Address, ...] = ()
+
+
+class VersionChanged(_Event):
+    """No worker has the version of the agent any more that the run is pinned to; it waits for a
+    person's yes to go on with `agent_version`."""
+
+    type: Literal["version_changed"] = "version_changed"
+    agent_version: str
+    text: str
+    ask: tuple[Address, ...] = ()
+
+
+class ApprovalAnswered(_Event):
+    """Somebody decided. `by` is their name in the channel `via`; `arguments` are those of the call
+    if the approver changed them; `remark` is what else they wrote. `approval` is its id, unless it
+    is the open one (""). `withdrawn`: they wrote something else, so the call is not made.
+    """
+
+    type: Literal["approval_answered"] = "approval_answered"
+    approved: bool
+    by: str
+    via: str = ""
+    remark: str = ""
+    approval: str = ""
+    withdrawn: bool = False
+    arguments: dict[str, Any] | None = None
+    digest: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_withdrawn(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Before there was this field, nothing but a withdrawal had a remark."""
+        withdrawn = "approval" not in data and bool(data.get("remark"))
+        return {"withdrawn": withdrawn, **data}
+
+
+class ApprovalReminded(_Event):
+    """Nobody has answered yet: everybody who was asked is asked again."""
+
+    type: Literal["approval_reminded"] = "approval_reminded"
+
+
+class ApprovalEscalated(_Event):
+    """Nobody answered in time: others are asked, too."""
+
+    type: Literal["approval_escalated"] = "approval_escalated"
+    to: tuple[Address, ...]
+
+
+class ApprovalExpired(_Event):
+    """Nobody answered in time. No person denied anything: a policy says what follows."""
+
+    type: Literal["approval_expired"] = "approval_expired"
+    policy: Literal["deny", "halt"]
+    waited: float
+
+
+class QuestionAsked(_Event):
+    """ponderd itself asks (the model's own questions are a `ModelAnswered`)."""
+
+    type: Literal["question_asked"] = "question_asked"
+    text: str
+
+
+class ToolStarted(_Event):
+    """Intent, written before the effect. `key` ("run:version") is the idempotency key."""
+
+    type: Literal["tool_started"] = "tool_started"
+    key: str
+
+
+class Waiting(Frozen):
+    """A durable wait: until `event` arrives or the time is `until` (Unix seconds; None: no end)."""
+
+    event: str = ""
+    until: float | None = None
+
+
+class ToolFinished(_Event):
+    type: Literal["tool_finished"] = "tool_finished"
+    result: str
+    seconds: float = Field(ge=0)
+    wait: Waiting | None = None
+
+
+class ToolFailed(_Event):
+    type: Literal["tool_failed"] = "tool_failed"
+    error: str
+    seconds: float = Field(ge=0)
+
+
+class ToolOutcomeUnknown(_Event):
+    """The worker died between `ToolStarted` and the outcome, and the tool is not idempotent."""
+
+    type: Literal["tool_outcome_unknown"] = "tool_outcome_unknown"
+
+
+class ReplyStarted(_Event):
+    """Intent, written before sending. `key` ("run:version") is the idempotency key."""
+
+    type: Literal["reply_started"] = "reply_started"
+    key: str
+    kind: ReplyKind
+    text: str
+    to: Address | None = None
+    prompt: Prompt | None = None
+
+
+class ReplySent(_Event):
+    """`receipt` is the other side's id of the message; "held" when it waits in the run."""
+
+    type: Literal["reply_sent"] = "reply_sent"
+    receipt: str
+
+
+class ReplyFailed(_Event):
+    """Sending failed. It is tried again at `retry_at`; None gives the reply up."""
+
+    type: Literal["reply_failed"] = "reply_failed"
+    error: str
+    retry_at: float | None
+
+
+class FeedbackReceived(_Event):
+    """Somebody says how good an answer was: from 0 (of no use) to 1 (just right). `answer` is the
+    event, by its number, whose model call it is about; None: the newest answer. It changes nothing
+    about the run."""
+
+    type: Literal["feedback_received"] = "feedback_received"
+    value: float = Field(ge=0, le=1)
+    by: str
+    source: FeedbackSource
+    answer: int | None = None
+
+
+class RunFailed(_Event):
+    """The agent cannot go on; the sender is told `error`."""
+
+    type: Literal["run_failed"] = "run_failed"
+    error: str
+
+
+class RunPaused(_Event):
+    """`command`: asked for by a message of the conversation, whose sender is told so."""
+
+    type: Literal["run_paused"] = "run_paused"
+    by: str
+    command: bool = False
+
+
+class RunResumed(_Event):
+    """`command`: asked for by a message of the conversation, whose sender is told so."""
+
+    type: Literal["run_resumed"] = "run_resumed"
+    by: str
+    command: bool = False
+
+
+class RunCancelled(_Event):
+    type: Literal["run_cancelled"] = "run_cancelled"
+    by: str
+    reason: str = ""
+    command: bool = False
+
+
+Event = Annotated[
+    RunLaunched
+    | RunForked
+    | VersionAdopted
+    | MessageReceived
+    | MessagesJoined
+    | MessageRefused
+    | EventReceived
+    | WaitEnded
+    | ModelAnswered
+    | ModelRejected
+    | ModelDoubted
+    | ModelFailed
+    | ModelInterrupted
+    | ApprovalRequested
+    | LimitReached
+    | VersionChanged
+    | ApprovalAnswered
+    | ApprovalReminded
+    | ApprovalEscalated
+    | ApprovalExpired
+    | QuestionAsked
+    | ToolStarted
+    | ToolFinished
+    | ToolFailed
+    | ToolOutcomeUnknown
+    | ReplyStarted
+    | ReplySent
+    | ReplyFailed
+    | FeedbackReceived
+    | RunFailed
+    | RunPaused
+    | RunResumed
+    | RunCancelled,
+    Field(discriminator="type"),
+]
+
+_codec: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def encode(event: Event) -> bytes:
+    return event.model_dump_json(exclude_defaults=False).encode()
+
+
+def decode(data: bytes | str) -> Event:
+    """Raises `pydantic.ValidationError` for what no known event looks like."""
+    return _codec.validate_json(data)
+
+
+def decode_all(log: Sequence[bytes | str]) -> tuple[Event, ...]:
+    return tuple(decode(entry) for entry in log)

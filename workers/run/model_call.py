@@ -1,0 +1,72 @@
+"""TODO."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from ponderd.channels.message import Frozen
+
+ThinkingMode = Literal["none", "short", "long"]
+
+
+RejectionReason = Literal[
+    "prose", "invalid_json", "empty", "unknown_action", "invalid_arguments", "failed_check"
+]
+
+
+DoubtReason = Literal["margin", "drafts", "cut off"]
+"""Why a usable answer is not used: the model was unsure of it, two drafts of it disagree, or it
+ends where the tokens did."""
+
+
+class Decision(Frozen):
+    """How much one model call may think, and why.
+
+    `arm` is what was chosen: one of the modes, or a member of the model family by its name; `mode`
+    how it is asked. `budget` is in tokens. `probability` is the chance that exactly this arm had,
+    given `features` (what was known of the call) and `policy` (the version of what decided), among
+    `allowed` (empty: all arms there are). `frame` is the sentence that the thought begins with.
+    """
+
+    mode: ThinkingMode = "none"
+    arm: str = "none"
+    reason: str = "default"
+    budget: int = Field(0, ge=0)
+    probability: float = Field(1, gt=0, le=1)
+    features: dict[str, float] = Field(default_factory=dict)
+    policy: str = ""
+    allowed: tuple[str, ...] = ()
+    frame: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_mode(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Before there were families, the arms were the modes."""
+        return {"arm": data.get("mode", "none"), **data}
+
+
+class ModelCall(Frozen):
+    """The receipt of one model call: what was asked, what it cost.
+
+    `prompt_hash` is the SHA-256 of the exact request body, which was rendered from the events
+    before with `context_chars` as its limit; `seconds` the wall time of all attempts; token counts
+    are the server's own where it reports them; `cost` what they cost, in the operator's currency.
+    """
+
+    model: str
+    decision: Decision
+    prompt_hash: str
+    seconds: float = Field(ge=0)
+    attempts: int = Field(1, ge=1)
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    context_chars: int = 0
+    cost: float = 0
+    margin: float | None = None
+    """Least log-probability among the tokens that the answer hangs on; None: not known."""
+    cache_salt: str = ""
+    priority: int = 0

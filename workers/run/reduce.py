@@ -1,0 +1,278 @@
+"""What is true after an event: `reduce(run, event) -> run`. Pure.
+
+docs/run-states.md draws the states and transitions; a test compares it with this code. What comes
+in, what is said and what people decide have a module each: reduce_messages, reduce_replies,
+reduce_approvals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import assert_never
+
+from ponderd.channels.message import Prompt
+from ponderd.workers.run import events as e
+from ponderd.workers.run import reduce_approvals as approvals
+from ponderd.workers.run import reduce_messages as messages
+from ponderd.workers.run import reduce_replies as replies
+from ponderd.workers.run.approved_call import unknown_outcome_text
+from ponderd.workers.run.reduce_messages import settle
+from ponderd.workers.run.reduce_replies import notify, say
+from ponderd.workers.run.state import Asked, Outgoing, Run, Status, Turn, add
+
+
+def fold(events: Iterable[e.Event], run: Run | None = None) -> Run:
+    """Raises ValueError if the log does not begin with `RunLaunched`."""
+    for event in events:
+        run = reduce(run, event)
+    if run is None:
+        raise ValueError("the log is empty")
+    return run
+
+
+def reduce(run: Run | None, event: e.Event) -> Run:
+    if isinstance(event, e.RunLaunched):
+        return _launch(event)
+    if run is None:
+        raise ValueError(f"a log begins with run_launched, not {event.type}")
+    run = replace(run, version=run.version + 1, updated_at=event.at)
+    match event:
+        case e.RunForked():
+            return replies.detach(approvals.ask_anew(run))
+        case e.VersionAdopted():
+            return replace(run, agent_version=event.agent_version)
+        case e.MessageReceived():
+            return messages.receive(run, event)
+        case e.MessagesJoined():
+            inbox = run.inbox
+            run = replace(run, inbox=(), joined=run.joined + 1)
+            for message in inbox:
+                run = messages.join(run, message)
+            return run
+        case e.MessageRefused():
+            return _refuse(run, event)
+        case e.EventReceived():
+            return messages.hear_of(run, event)
+        case e.WaitEnded():
+            return messages.end_wait(run)
+        case e.ModelAnswered():
+            return _choose(run, event)
+        case e.ModelRejected():
+            return _reject(run, event)
+        case e.ModelDoubted():
+            return _doubt(run, event)
+        case e.ModelFailed():
+            return _fail_model(run, event)
+        case e.ModelInterrupted():
+            return replace(run, usage=run.usage.plus_dropped(event.seconds))
+        case e.ApprovalRequested():
+            return approvals.request(run, event, "tool", event.digest)
+        case e.LimitReached():
+            bound_to = f"{event.account or event.scope}.{event.measure}"
+            return approvals.request(run, event, "limit", bound_to)
+        case e.VersionChanged():
+            return approvals.request(run, event, "version", event.agent_version)
+        case e.ApprovalAnswered():
+            return approvals.answer(run, event)
+        case e.ApprovalReminded():
+            return approvals.remind(run, event)
+        case e.ApprovalEscalated():
+            return approvals.escalate(run, event)
+        case e.ApprovalExpired():
+            return approvals.expire(run, event)
+        case e.QuestionAsked():
+            run = add(run, Turn("note", f"The person was asked: {event.text}"))
+            return say(run, "question", event.text)
+        case e.ToolStarted():
+            return replace(run, call_key=event.key)
+        case e.ToolFinished():
+            return _finish_tool(run, event)
+        case e.ToolFailed():
+            effort = run.effort.troubled("tool error")
+            run = replace(run, usage=run.usage.plus_tool(event.seconds), effort=effort)
+            return settle(run, f"failed: {event.error}")
+        case e.ToolOutcomeUnknown():
+            question = unknown_outcome_text(run.call, run.call_key) if run.call else ""
+            run = settle(run, "the outcome is unknown, a person was asked to look.")
+            return run if run.over else say(run, "question", question)
+        case e.ReplyStarted():
+            return replies.begun(run, event)
+        case e.ReplySent():
+            return replies.said(run, event.receipt)
+        case e.ReplyFailed():
+            return replies.not_said(run, event)
+        case e.FeedbackReceived():
+            return run
+        case e.RunFailed():
+            return say(replace(run, error=event.error), "failure", event.error)
+        case e.RunPaused():
+            run = run if run.over else replace(run, paused=True)
+            return _obey(run, "Paused. /resume goes on, /cancel ends it.") if event.command else run
+        case e.RunResumed():
+            run = replace(run, paused=False)
+            return _obey(run, "It goes on.") if event.command else run
+        case e.RunCancelled():
+            return _cancel(run, event)
+        case _:
+            assert_never(event)
+
+
+def _launch(event: e.RunLaunched) -> Run:
+    return Run(
+        id=event.run_id,
+        agent=event.agent,
+        agent_version=event.agent_version,
+        channel=event.channel,
+        conversation=event.conversation,
+        created_at=event.at,
+        updated_at=event.at,
+        source=event.source,
+        traceparent=event.traceparent,
+        over=Status.COMPLETED,  # nothing to do until its first message, the next event
+    )
+
+
+def _refuse(run: Run, event: e.MessageRefused) -> Run:
+    """In the order in which `next_step` looks at them."""
+    if run.commands:
+        return _obey(run, event.text)
+    if run.verdict:
+        refused, run = run.verdict, replace(run, verdict=None, waiting_for="approval")
+        if run.inbox:  # came after it, and is the next to be judged
+            inbox = run.inbox[1:]
+            run = replace(run, verdict=run.inbox[0], inbox=inbox, waiting_for=None)
+        return notify(run, event.text, refused.reply_to)
+    if run.inbox:
+        refused, run = run.inbox[0], replace(run, inbox=run.inbox[1:])
+        return notify(run, event.text, refused.reply_to)
+    return run
+
+
+def _obey(run: Run, text: str) -> Run:
+    """A command is dealt with, and whoever gave it is told."""
+    if not run.commands:
+        return run
+    command, commands = run.commands[0], run.commands[1:]
+    return notify(replace(run, commands=commands), text, command.reply_to)
+
+
+def _choose(run: Run, event: e.ModelAnswered) -> Run:
+    effort = replace(
+        run.effort.asked(run.version, event.call.decision.arm),
+        rejections=0,
+        last_rejection=None,
+        doubts=0,
+        draft="",
+        drafted_by=0,
+        model_failures=0,
+        model_gone=False,
+    )
+    if not event.call.model:
+        run = replace(run, drafts={**run.drafts, run.version: run.effort.drafted_by})
+    run = replace(
+        run,
+        usage=run.usage.plus(event.call),
+        effort=effort,
+        chosen_by=run.version,
+        retry_at=None,
+        error=None,
+    )
+    if run.over:  # cancelled while the model was at it: paid for, but no longer wanted
+        return run
+    run = add(run, Turn("agent", event.content))
+    match event.choice:
+        case e.ToolCall() as call:
+            return replace(run, call=call, approved="")
+        case e.Answer(text=text, output=output):
+            return say(replace(run, output=output), "answer", text)
+        case e.Question(text=text) as question:
+            prompt = _prompt(run, question)
+            run = replace(run, question=Asked(prompt.id, text) if prompt else None)
+            return say(run, "question", text, prompt)
+        case _:
+            assert_never(event.choice)
+
+
+def _prompt(run: Run, question: e.Question) -> Prompt | None:
+    choices = ("yes", "no") if question.format == "yes_no" else question.choices
+    if not choices and question.urgency == "normal":
+        return None
+    prompt_id = f"{run.id}:{run.version}"
+    return Prompt(id=prompt_id, kind="question", choices=choices, urgency=question.urgency)
+
+
+def _reject(run: Run, event: e.ModelRejected) -> Run:
+    effort = replace(
+        run.effort.asked(run.version, event.call.decision.arm, "schema"),
+        rejections=run.effort.rejections + 1,
+        last_rejection=event.reason,
+    )
+    run = replace(run, usage=run.usage.plus(event.call), effort=effort, retry_at=None)
+    said = (Turn("agent", event.content),) if event.content.strip() else ()
+    return add(run, *said, Turn("note", f"That was not usable: {event.detail}"))
+
+
+def _doubt(run: Run, event: e.ModelDoubted) -> Run:
+    """The draft is paid for, and that is all: the next call sees what this one saw."""
+    effort = replace(
+        run.effort.asked(run.version, event.call.decision.arm, "doubt"),
+        doubts=run.effort.doubts + 1,
+        draft=event.content,
+        drafted_by=run.version,
+    )
+    return replace(run, usage=run.usage.plus(event.call), effort=effort, retry_at=None)
+
+
+def _fail_model(run: Run, event: e.ModelFailed) -> Run:
+    if run.over:  # cancelled meanwhile: nothing is left to try again
+        return run
+    effort = replace(
+        run.effort,
+        model_failures=run.effort.model_failures + 1,
+        model_gone=event.retry_at is None,
+    )
+    return replace(run, effort=effort, retry_at=event.retry_at, error=event.error)
+
+
+def _finish_tool(run: Run, event: e.ToolFinished) -> Run:
+    run = settle(replace(run, usage=run.usage.plus_tool(event.seconds)), event.result)
+    return messages.begin_wait(run, event.wait) if event.wait and not run.over else run
+
+
+def _cancel(run: Run, event: e.RunCancelled) -> Run:
+    if run.over:
+        return run
+    notice = f"Cancelled by {event.by}." + (f" {event.reason}" if event.reason else "")
+    begun = tuple(out for out in run.outgoing if out.key or out.kind == "notice")
+    answering = any(out.key and not out.beside for out in begun)  # may have arrived: finish it
+    owed = [message.reply_to for message in (*run.inbox, *run.early)]
+    if run.verdict:
+        owed.insert(0, run.verdict.reply_to)
+    elif run.owes_an_outcome and not answering:
+        owed = [*replies.audience(run), *owed]
+    approval = run.approval
+    run = replace(
+        run,
+        over=Status.CANCELLED,
+        paused=False,
+        waiting_for=None,
+        retry_at=None,
+        verdict=None,
+        inbox=(),
+        early=(),
+        wait=None,
+        call=run.call if run.call_key else None,  # begun: its outcome is still to be recorded
+        outgoing=begun + tuple(Outgoing("failure", notice, to) for to in owed),
+        error=notice,
+    )
+    if approval:
+        run = replies.resolve(run, approval, notice)
+    if event.command:
+        command = run.commands[0].reply_to
+        if any(
+            to and command and (to.channel, to.to) == (command.channel, command.to) for to in owed
+        ):
+            return replace(run, commands=run.commands[1:])  # is told with the others
+        return _obey(run, notice)
+    return run

@@ -1,0 +1,47 @@
+"""Asking people for a yes, and reading their answers. Pure.
+
+Only a clear yes, written by somebody whose channel vouches for them and who is an approver,
+approves. A clear no denies; anything else withdraws the call and goes to the agent as a remark.
+"""
+
+from __future__ import annotations
+
+from ponderd.channels.message import principal
+from ponderd.channels.yes_no import read_verdict
+from ponderd.workers.agents.agent import Agent
+from ponderd.workers.run.events import ApprovalAnswered, MessageRefused
+from ponderd.workers.run.state import Approval, Run
+
+
+def refused_text(approval: Approval, agent: Agent) -> str:
+    """For somebody who may not decide."""
+    named = (*agent.approvals.approvers, *(agent.approvals.escalate_to * approval.escalated))
+    return f"You may not decide this; it waits for {' or '.join(named)}. {approval.text}"
+
+
+def judge(run: Run, agent: Agent, now: float) -> ApprovalAnswered | MessageRefused:
+    """What the message means that came while an approval was open."""
+    message, approval = run.verdict, run.approval
+    assert message is not None and approval is not None
+    if not message.authentic:
+        text = f"I cannot see who wrote this, so it decides nothing. {approval.text}"
+        return MessageRefused(at=now, text=text)
+    verdict = read_verdict(message.text)
+    if verdict is True and not may_decide(run, agent, principal(message.via, message.sender)):
+        return MessageRefused(at=now, text=refused_text(approval, agent))
+    if verdict is None and approval.subject != "tool":
+        return MessageRefused(at=now, text=f"Please answer yes or no first. {approval.text}")
+    return ApprovalAnswered(
+        at=now,
+        approved=verdict is True,
+        by=message.sender,
+        via=message.via,
+        remark="" if verdict is not None else message.text,
+        withdrawn=verdict is None,
+        digest=approval.bound_to,
+    )
+
+
+def may_decide(run: Run, agent: Agent, person: str) -> bool:
+    assert run.approval is not None
+    return agent.approvals.allow(person, escalated=run.approval.escalated)

@@ -1,0 +1,35 @@
+"""Words in a conversation that steer its run instead of being told to the agent. Pure."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from ponderd.workers.run import events as e
+from ponderd.workers.run.chat_commands import command_of
+from ponderd.workers.run.state import Run
+
+
+def carry_out(
+    run: Run, message: e.MessageReceived, now: float
+) -> e.RunPaused | e.RunResumed | e.RunCancelled | e.MessageRefused:
+    """What follows from a command: it is obeyed, or its sender is told why not."""
+    command = command_of(message.text)
+    assert command is not None
+    if not message.authentic:
+        text = f"I cannot see who wrote this, so I did not {command} anything."
+        return e.MessageRefused(at=now, text=text)
+    if run.over:
+        return e.MessageRefused(at=now, text=f"Nothing is under way here to {command}.")
+    match command:
+        case "pause" if run.paused:
+            return e.MessageRefused(at=now, text="This is paused already. /resume goes on.")
+        case "pause":
+            return e.RunPaused(at=now, by=message.sender, command=True)
+        case "resume" if not run.paused:
+            return e.MessageRefused(at=now, text="This is not paused.")
+        case "resume":
+            return e.RunResumed(at=now, by=message.sender, command=True)
+        case "cancel":
+            return e.RunCancelled(at=now, by=message.sender, command=True)
+        case _:
+            assert_never(command)

@@ -1,0 +1,289 @@
+"""The state store in memory, for unit tests: same contract, same suite, a clock that can be set."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ponderd.channels.errors import NotFound, Unavailable
+from ponderd.workers.store import contract as s
+
+
+@dataclass
+class _Run:
+    head: s.Head
+    conversation_key: str
+    log: list[bytes]
+    token: int
+    lease_until: float = 0
+    leased_at: float | None = None
+
+
+class MemoryStore:
+    """Implements `store.RunStore`. `available = False` makes every call raise `Unavailable`."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.available = True
+        self._clock = clock
+        self._runs: dict[str, _Run] = {}
+        self._due: dict[str, float] = {}
+        self._conversations: dict[str, str] = {}
+        self._kept: dict[str, tuple[str, float]] = {}
+        self._accounts: dict[str, tuple[dict[str, float], float]] = {}
+        self._listeners: set[asyncio.Queue[str | None]] = set()
+        self._workers: dict[str, float] = {}
+        self._counters: Counter[str] = Counter()
+        self._ledgers: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
+        self._noted = 0
+
+    async def admit(self, message: s.NewMessage) -> s.Admission:
+        now = self._now()
+        for key in message.keys:
+            if seen := self._recall(f"trigger:{key}", now):
+                return s.Admission(seen, "duplicate", seen in self._due)
+        run_id = self._conversations.setdefault(message.conversation_key, message.run_id)
+        run = self._runs.get(run_id)
+        outcome: s.Outcome = "appended" if run else "launched"
+        if run is None:
+            head = s.Head(
+                run_id,
+                message.agent,
+                message.agent_version,
+                message.channel,
+                message.conversation,
+                "READY",
+                "",
+                0,
+                now,
+                now,
+            )
+            run = self._runs[run_id] = _Run(
+                head, message.conversation_key, list(message.history), round(now * 1000)
+            )
+        run.log.append(message.received)
+        paused = run.head.status == "PAUSED"
+        self._project(run, s.Projection("PAUSED", run.head.waiting_for) if paused else _READY, now)
+        for key in message.keys:
+            self._kept[f"trigger:{key}"] = (run_id, now + s.TRIGGER_TTL)
+        return s.Admission(run_id, outcome, self._mark_due(run, now))
+
+    async def claim(self, run_id: str, owner: str, lease: float) -> s.Claim | None:
+        now = self._now()
+        run = self._runs.get(run_id)
+        if run is None or run_id not in self._due or run.lease_until > now:
+            return None
+        run.token += 1
+        run.lease_until = self._due[run_id] = now + lease
+        run.leased_at = now
+        return s.Claim(run_id, run.token, now, tuple(run.log))
+
+    async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
+        now = self._now()
+        versions = {}
+        for run_id, token in claims:
+            run = self._runs.get(run_id)
+            if run is not None and run.token == token:
+                run.lease_until = self._due[run_id] = now + lease
+                versions[run_id] = len(run.log)
+        return versions
+
+    async def commit(
+        self,
+        run_id: str,
+        token: int,
+        version: int,
+        events: Sequence[bytes],
+        projection: s.Projection,
+        release: s.Release | None = None,
+    ) -> s.Committed | s.Conflict | s.Lost:
+        now = self._now()
+        run = self._runs.get(run_id)
+        if run is None or run.token != token or len(run.log) < version:
+            return s.Lost()
+        if len(run.log) > version:
+            return s.Conflict(tuple(run.log[version:]))
+        run.log += events
+        self._project(run, projection, now)
+        if release:
+            run.token += 1
+            run.lease_until, run.leased_at = 0, None
+            if release.due is None:
+                self._due.pop(run_id, None)
+            else:
+                self._due[run_id] = release.due
+        return s.Committed(len(run.log))
+
+    async def signal(
+        self, run_id: str, version: int, event: bytes, projection: s.Projection
+    ) -> s.Admission | s.Conflict:
+        now = self._now()
+        run = self._runs.get(run_id)
+        if run is None or len(run.log) < version:
+            raise NotFound(f"there is no run {run_id}")
+        if len(run.log) > version:
+            return s.Conflict(tuple(run.log[version:]))
+        run.log.append(event)
+        self._project(run, projection, now)
+        return s.Admission(run_id, "appended", self._mark_due(run, now))
+
+    async def sweep(self, limit: int, grace: float) -> list[str]:
+        now = self._now()
+        found = [run_id for run_id, due in self._due.items() if due <= now][:limit]
+        self._due.update(dict.fromkeys(found, now + grace))
+        return found
+
+    async def load(self, run_id: str) -> tuple[bytes, ...]:
+        self._now()
+        run = self._runs.get(run_id)
+        return tuple(run.log) if run else ()
+
+    async def head(self, run_id: str) -> s.Head | None:
+        self._now()
+        run = self._runs.get(run_id)
+        return run.head if run else None
+
+    async def finished(self, before: float, limit: int) -> list[str]:
+        self._now()
+        heads = [run.head for run in self._runs.values() if run.head.status in s.FINISHED]
+        old = [(head.updated_at, head.id) for head in heads if head.updated_at < before]
+        return [run_id for _, run_id in sorted(old)[:limit]]
+
+    async def expire(self, run_id: str, version: int) -> bool:
+        now = self._now()
+        run = self._runs.get(run_id)
+        if (
+            run is None
+            or run.head.status not in s.FINISHED
+            or run.lease_until > now
+            or run_id in self._due
+            or len(run.log) != version
+        ):
+            return False
+        del self._runs[run_id]
+        if self._conversations.get(run.conversation_key) == run_id:
+            del self._conversations[run.conversation_key]
+        return True
+
+    async def list_runs(
+        self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
+    ) -> s.Page:
+        self._now()
+        below = s.parse_cursor(cursor)
+        found = [
+            run.head
+            for run in self._runs.values()
+            if status in (None, run.head.status) and agent in (None, run.head.agent)
+        ]
+        found.sort(key=_newest, reverse=True)
+        return s.page([head for head in found if _newest(head) < below], limit)
+
+    async def news(self) -> AsyncIterator[str]:
+        queue: asyncio.Queue[str | None] = asyncio.Queue()
+        self._listeners.add(queue)
+        try:
+            while (run_id := await queue.get()) is not None:
+                yield run_id
+        finally:
+            self._listeners.discard(queue)
+
+    async def remember(self, key: str, value: str, ttl: float | None) -> str:
+        now = self._now()
+        kept = self._recall(key, now)
+        if kept is None:
+            self._kept[key] = (value, math.inf if ttl is None else now + ttl)
+        return value if kept is None else kept
+
+    async def recall(self, key: str) -> str | None:
+        return self._recall(key, self._now())
+
+    async def overwrite(self, key: str, value: str) -> None:
+        self._now()
+        self._kept[key] = (value, math.inf)
+
+    async def note(self, ledger: str, entries: Sequence[bytes], keep: int) -> None:
+        kept = self._ledgers[ledger]
+        for entry in entries:
+            self._noted += 1
+            kept.append((f"{self._now() * 1000:.0f}-{self._noted}", entry))
+        del kept[: max(0, len(kept) - keep)]
+
+    async def notes(self, ledger: str, after: str, limit: int) -> list[tuple[str, bytes]]:
+        self._now()
+        number = int(after.partition("-")[2] or 0)
+        kept = self._ledgers[ledger]
+        return [note for note in kept if int(note[0].partition("-")[2]) > number][:limit]
+
+    async def spend(
+        self, amounts: Mapping[str, Mapping[str, float]], ttl: float
+    ) -> dict[str, dict[str, float]]:
+        now = self._now()
+        spent = {}
+        for account, measures in amounts.items():
+            sums, expires = self._accounts.get(account, ({}, 0.0))
+            kept = Counter(sums if expires > now else {})
+            kept.update(measures)
+            self._accounts[account] = (dict(kept), now + ttl)
+            spent[account] = {measure: float(kept[measure]) for measure in measures}
+        return spent
+
+    async def spent(self, accounts: Sequence[str]) -> list[dict[str, float]]:
+        now = self._now()
+        found = [self._accounts.get(account, ({}, 0.0)) for account in accounts]
+        return [dict(sums) if expires > now else {} for sums, expires in found]
+
+    async def report(self, worker: str, counts: Mapping[str, float]) -> None:
+        self._workers[worker] = self._now()
+        self._counters.update(counts)
+
+    async def gauges(self) -> s.Gauges:
+        now = self._now()
+        leases = [run.leased_at for run in self._runs.values() if run.leased_at is not None]
+        return s.Gauges(
+            in_flight=len(leases),
+            overdue=sum(due <= now for due in self._due.values()),
+            oldest_lease=now - min(leases, default=now),
+            runs=dict(Counter(run.head.status for run in self._runs.values())),
+            workers=sum(seen > now - s.WORKER_TTL for seen in self._workers.values()),
+            counters=dict(self._counters),
+        )
+
+    async def close(self) -> None:
+        for queue in self._listeners:
+            queue.put_nowait(None)
+
+    def _now(self) -> float:
+        if not self.available:
+            raise Unavailable("the state server cannot be used: switched off by a test")
+        return round(self._clock(), 3)
+
+    def _recall(self, key: str, now: float) -> str | None:
+        value, expires = self._kept.get(key, ("", 0.0))
+        return value if expires > now else None
+
+    def _project(self, run: _Run, projection: s.Projection, now: float) -> None:
+        run.head = replace(
+            run.head,
+            status=projection.status,
+            waiting_for=projection.waiting_for,
+            version=len(run.log),
+            updated_at=now,
+        )
+
+    def _mark_due(self, run: _Run, now: float) -> bool:
+        if run.lease_until > now:
+            for queue in self._listeners:
+                queue.put_nowait(run.head.id)
+            return False
+        self._due[run.head.id] = now + s.POKE_GRACE
+        return True
+
+
+_READY = s.Projection("READY")
+
+
+def _newest(head: s.Head) -> tuple[float, str]:
+    return round(head.created_at * 1000), head.id

@@ -1,0 +1,86 @@
+"""Listens to what the scripts publish: ids of runs that were appended to while they were held."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.client import PubSub
+from redis.exceptions import ConnectionError, RedisClusterException, RedisError
+
+from ponderd.workers.store.redis_client import end_tasks
+
+log = structlog.get_logger(__name__)
+
+PING = 3.0
+"""Seconds of silence after which the listener asks whether the server is still there."""
+
+FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
+"""Seconds between attempts to listen again."""
+
+
+class News:
+    """Any number of listeners to one channel, each with a connection of its own."""
+
+    def __init__(self, redis: Redis | RedisCluster, channel: str) -> None:
+        self._redis = redis
+        self._channel = channel
+        self._readers: set[asyncio.Task[None]] = set()
+
+    async def listen(self) -> AsyncIterator[str]:
+        """What is published, for ever or until `close`; what is published while the server is
+        away is missed."""
+        heard: asyncio.Queue[str | None] = asyncio.Queue()
+        # A task of its own, because only cancelling ends a read of redis-py for good: after
+        # its connection was closed it opens it again.
+        reader = asyncio.create_task(self._read(heard))
+        self._readers.add(reader)
+        try:
+            while (text := await heard.get()) is not None:
+                yield text
+        finally:
+            self._readers.discard(reader)
+            await end_tasks([reader])
+
+    async def close(self) -> None:
+        """End all listeners; to be called before the client is closed."""
+        await end_tasks(self._readers)
+
+    async def _read(self, heard: asyncio.Queue[str | None]) -> None:
+        wait = FIRST_WAIT
+        try:
+            while True:
+                try:
+                    await self._redis.initialize()  # a cluster's client asks who has which slots
+                    async with contextlib.aclosing(self._redis.pubsub()) as pubsub:
+                        await pubsub.subscribe(self._channel)
+                        async for message in _messages(pubsub):
+                            wait = FIRST_WAIT
+                            if message["type"] == "message":
+                                heard.put_nowait(message["data"].decode())
+                except (RedisError, RedisClusterException, OSError) as error:
+                    log.debug("listening interrupted", error=str(error))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, LONGEST_WAIT)
+        finally:
+            heard.put_nowait(None)
+
+
+async def _messages(pubsub: PubSub) -> AsyncIterator[dict[str, Any]]:
+    """What comes in, pongs too. Raises `ConnectionError` if nothing does although it was asked
+    for: a half-open connection."""
+    heard = time.monotonic()
+    while True:
+        message = await pubsub.get_message(timeout=PING)
+        if message is not None:
+            heard = time.monotonic()
+            yield message
+        elif time.monotonic() - heard > 3 * PING:
+            raise ConnectionError("no answer to PING")
+        else:
+            await pubsub.ping()

@@ -1,0 +1,341 @@
+"""The state store on Redis or Valkey. Its decisions are the Lua scripts in `lua/`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import NoScriptError
+
+from ponderd.channels.errors import NotFound
+from ponderd.workers.store import contract as s
+from ponderd.workers.store.redis_client import answer as _answer
+from ponderd.workers.store.redis_client import connect
+from ponderd.workers.store.redis_news import News
+
+__all__ = ["RedisStore", "connect"]
+
+_LUA = Path(__file__).parent / "lua"
+_HEAD = "agent agent_version channel conversation status waiting_for version created_at updated_at"
+_STATUSES = ("READY", "WAITING", "PAUSED", "COMPLETED", "FAILED", "CANCELLED")
+
+
+class RedisStore:
+    """Implements `store.RunStore`."""
+
+    def __init__(self, redis: Redis | RedisCluster, *, namespace: str = "ponderd") -> None:
+        self._redis = redis
+        self._namespace = namespace
+        common = (_LUA / "common.lua").read_text()
+        self._scripts = {
+            name: redis.register_script(common + (_LUA / f"{name}.lua").read_text())
+            for name in ("admit", "claim", "commit", "expire", "renew", "signal", "sweep")
+        }
+        self._news = News(redis, f"{namespace}:news")
+
+    async def admit(self, message: s.NewMessage) -> s.Admission:
+        run_id, outcome, poke = await self._run(
+            "admit",
+            s.shard_of(message.run_id),
+            message.agent,
+            message.agent_version,
+            message.channel,
+            message.conversation,
+            message.conversation_key,
+            message.run_id,
+            message.received,
+            s.TRIGGER_TTL * 1000,
+            _ms(s.POKE_GRACE),
+            len(message.keys),
+            *message.keys,
+            *message.history,
+        )
+        return s.Admission(run_id.decode(), outcome.decode(), bool(poke))
+
+    async def claim(self, run_id: str, owner: str, lease: float) -> s.Claim | None:
+        found = await self._run("claim", s.shard_of(run_id), run_id, _ms(lease), owner)
+        if found is None:
+            return None
+        token, now, *log = found
+        return s.Claim(run_id, int(token), int(now) / 1000, tuple(log))
+
+    async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
+        versions = await self._run_all(
+            "renew", [(s.shard_of(run), (run, token, _ms(lease))) for run, token in claims]
+        )
+        return {run: now for (run, _), now in zip(claims, versions, strict=True) if now}
+
+    async def commit(
+        self,
+        run_id: str,
+        token: int,
+        version: int,
+        events: Sequence[bytes],
+        projection: s.Projection,
+        release: s.Release | None = None,
+    ) -> s.Committed | s.Conflict | s.Lost:
+        if release is None:
+            leave = "keep"
+        else:
+            leave = "idle" if release.due is None else str(_ms(release.due))
+        verdict, *rest = await self._run(
+            "commit",
+            s.shard_of(run_id),
+            run_id,
+            token,
+            version,
+            projection.status,
+            projection.waiting_for,
+            leave,
+            *events,
+        )
+        match verdict:
+            case b"committed":
+                return s.Committed(int(rest[0]))
+            case b"conflict":
+                return s.Conflict(tuple(rest))
+            case _:
+                return s.Lost()
+
+    async def signal(
+        self, run_id: str, version: int, event: bytes, projection: s.Projection
+    ) -> s.Admission | s.Conflict:
+        verdict, *rest = await self._run(
+            "signal",
+            s.shard_of(run_id),
+            run_id,
+            version,
+            projection.status,
+            projection.waiting_for,
+            event,
+            _ms(s.POKE_GRACE),
+        )
+        match verdict:
+            case b"appended":
+                return s.Admission(run_id, "appended", bool(rest[0]))
+            case b"conflict":
+                return s.Conflict(tuple(rest))
+            case _:
+                raise NotFound(f"there is no run {run_id}")
+
+    async def sweep(self, limit: int, grace: float) -> list[str]:
+        found = await self._run_all(
+            "sweep", [(shard, (limit, _ms(grace))) for shard in range(s.SHARDS)]
+        )
+        return [run_id.decode() for ids in found for run_id in ids]
+
+    async def load(self, run_id: str) -> tuple[bytes, ...]:
+        key = f"{self._prefix(s.shard_of(run_id))}:log:{run_id}"
+        return tuple(await _answer(self._redis.lrange(key, 0, -1)))
+
+    async def head(self, run_id: str) -> s.Head | None:
+        heads = await self._heads([run_id])
+        return heads[0] if heads else None
+
+    async def finished(self, before: float, limit: int) -> list[str]:
+        pipe = self._redis.pipeline(transaction=False)
+        for shard in range(s.SHARDS):
+            key = f"{self._prefix(shard)}:finished"
+            pipe.zrangebyscore(key, "-inf", f"({_ms(before)}", 0, limit, withscores=True)
+        found = [(ms, run_id) for ids in await _answer(pipe.execute()) for run_id, ms in ids]
+        return [run_id.decode() for _, run_id in sorted(found)[:limit]]
+
+    async def expire(self, run_id: str, version: int) -> bool:
+        return bool(await self._run("expire", s.shard_of(run_id), run_id, version))
+
+    async def list_runs(
+        self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
+    ) -> s.Page:
+        wanted: list[s.Head] = []
+        # Few runs may be the agent's: small bites would take a second per thousand others.
+        bite = limit + 1 if agent is None else max(limit + 1, 1000)
+        while len(wanted) <= limit:
+            ids = await self._newest(status, bite, cursor)
+            heads = await self._heads([run_id for _, run_id in ids])
+            wanted += [head for head in heads if agent in (None, head.agent)]
+            if len(ids) < bite:
+                break
+            cursor = f"{ids[-1][0]:.0f}:{ids[-1][1]}"
+        return s.page(wanted, limit)
+
+    def news(self) -> AsyncIterator[str]:
+        return self._news.listen()
+
+    async def remember(self, key: str, value: str, ttl: float | None) -> str:
+        px = None if ttl is None else _ms(ttl)
+        await _answer(self._redis.set(self._remembered(key), value, px=px, nx=True))
+        kept = await self.recall(key)
+        return value if kept is None else kept
+
+    async def recall(self, key: str) -> str | None:
+        kept = await _answer(self._redis.get(self._remembered(key)))
+        return kept.decode() if kept is not None else None
+
+    async def overwrite(self, key: str, value: str) -> None:
+        await _answer(self._redis.set(self._remembered(key), value))
+
+    async def note(self, ledger: str, entries: Sequence[bytes], keep: int) -> None:
+        pipe = self._redis.pipeline(transaction=False)
+        for entry in entries:
+            pipe.xadd(self._ledger(ledger), {b"e": entry}, maxlen=keep, approximate=True)
+        await _answer(pipe.execute())
+
+    async def notes(self, ledger: str, after: str, limit: int) -> list[tuple[str, bytes]]:
+        first = f"({after}" if after else "-"
+        found = await _answer(self._redis.xrange(self._ledger(ledger), min=first, count=limit))
+        return [(position.decode(), fields[b"e"]) for position, fields in found]
+
+    async def spend(
+        self, amounts: Mapping[str, Mapping[str, float]], ttl: float
+    ) -> dict[str, dict[str, float]]:
+        pipe = self._redis.pipeline(transaction=False)
+        for account, measures in amounts.items():
+            for measure, amount in measures.items():
+                pipe.hincrbyfloat(self._account(account), measure, amount)
+            pipe.pexpire(self._account(account), _ms(ttl))
+        sums = iter(await _answer(pipe.execute()))
+        spent = {}
+        for account, measures in amounts.items():
+            spent[account] = {measure: float(next(sums)) for measure in measures}
+            next(sums)
+        return spent
+
+    async def spent(self, accounts: Sequence[str]) -> list[dict[str, float]]:
+        pipe = self._redis.pipeline(transaction=False)
+        for account in accounts:
+            pipe.hgetall(self._account(account))
+        return [
+            {measure.decode(): float(total) for measure, total in measures.items()}
+            for measures in await _answer(pipe.execute())
+        ]
+
+    async def report(self, worker: str, counts: Mapping[str, float]) -> None:
+        now = await self._now_ms()
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.zadd(f"{self._namespace}:workers", {worker: now})
+        pipe.zremrangebyscore(f"{self._namespace}:workers", 0, now - _ms(s.WORKER_TTL))
+        for name, value in counts.items():
+            pipe.hincrbyfloat(f"{self._namespace}:counters", name, value)
+        await _answer(pipe.execute())
+
+    async def gauges(self) -> s.Gauges:
+        now = await self._now_ms()
+        pipe = self._redis.pipeline(transaction=False)
+        for shard in range(s.SHARDS):
+            prefix = self._prefix(shard)
+            pipe.zcard(f"{prefix}:leased")
+            pipe.zcount(f"{prefix}:due", "-inf", now)
+            pipe.zrange(f"{prefix}:leased", 0, 0, withscores=True)
+            for status in _STATUSES:
+                pipe.zcard(f"{prefix}:runs:{status}")
+        pipe.zcount(f"{self._namespace}:workers", now - _ms(s.WORKER_TTL), "+inf")
+        pipe.hgetall(f"{self._namespace}:counters")
+        *flat, workers, counters = await _answer(pipe.execute())
+        rows = _rows(flat, 3 + len(_STATUSES))
+        oldest = min((row[2][0][1] for row in rows if row[2]), default=now)
+        return s.Gauges(
+            in_flight=sum(row[0] for row in rows),
+            overdue=sum(row[1] for row in rows),
+            oldest_lease=max(0.0, (now - oldest) / 1000),
+            runs={status: sum(row[3 + i] for row in rows) for i, status in enumerate(_STATUSES)},
+            workers=workers,
+            counters={name.decode(): float(value) for name, value in counters.items()},
+        )
+
+    async def close(self) -> None:
+        await self._news.close()
+        await self._redis.aclose()
+
+    def _ledger(self, name: str) -> str:
+        return f"{self._namespace}:ledger:{name}"
+
+    async def _now_ms(self) -> int:
+        seconds, micros = await _answer(self._redis.time())
+        return int(seconds * 1000 + micros // 1000)
+
+    def _prefix(self, shard: int) -> str:
+        return f"{{{self._namespace}:{shard:02x}}}"
+
+    def _remembered(self, key: str) -> str:
+        return f"{self._namespace}:remember:{key}"
+
+    def _account(self, account: str) -> str:
+        return f"{self._namespace}:spent:{account}"
+
+    async def _run(self, name: str, shard: int, *arguments: Any) -> Any:
+        return await _answer(self._scripts[name](keys=[self._prefix(shard)], args=arguments))
+
+    async def _run_all(self, name: str, calls: list[tuple[int, tuple[Any, ...]]]) -> list[Any]:
+        """Many calls of one script in one round trip."""
+        script = self._scripts[name]
+
+        async def send() -> list[Any]:
+            pipe = self._redis.pipeline(transaction=False)
+            for shard, arguments in calls:
+                pipe.execute_command("EVALSHA", script.sha, 1, self._prefix(shard), *arguments)
+            return await pipe.execute()
+
+        async def send_or_load() -> list[Any]:
+            try:
+                return await send()
+            except NoScriptError:  # the server was restarted
+                await self._redis.script_load(script.script)
+                return await send()
+
+        return await _answer(send_or_load()) if calls else []
+
+    async def _newest(
+        self, status: str | None, limit: int, cursor: str | None
+    ) -> list[tuple[float, str]]:
+        """(created_at ms, id) of the next `limit` runs after the cursor, over all shards."""
+        below, last_id = s.parse_cursor(cursor)
+        pipe = self._redis.pipeline(transaction=False)
+        for shard in range(s.SHARDS):
+            key = f"{self._prefix(shard)}:runs" + (f":{status}" if status else "")
+            # Runs of the cursor's own millisecond come again; there are far fewer than 100.
+            pipe.zrevrangebyscore(key, below, "-inf", start=0, num=limit + 100, withscores=True)
+        found = [
+            (score, run_id.decode())
+            for ids in await _answer(pipe.execute())
+            for run_id, score in ids
+        ]
+        return sorted((entry for entry in found if entry < (below, last_id)), reverse=True)[:limit]
+
+    async def _heads(self, run_ids: Iterable[str]) -> list[s.Head]:
+        ids = list(run_ids)
+        pipe = self._redis.pipeline(transaction=False)
+        for run_id in ids:
+            pipe.hmget(f"{self._prefix(s.shard_of(run_id))}:run:{run_id}", _HEAD.split())
+        rows = await _answer(pipe.execute()) if ids else []
+        return [
+            _head(run_id, row) for run_id, row in zip(ids, rows, strict=True) if row[0] is not None
+        ]
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def _head(run_id: str, row: list[bytes | None]) -> s.Head:
+    agent, agent_version, channel, conversation, status, waiting_for, version, *times = [
+        (field or b"").decode() for field in row
+    ]
+    created_at, updated_at = (int(ms or 0) / 1000 for ms in times)
+    return s.Head(
+        run_id,
+        agent,
+        agent_version,
+        channel,
+        conversation,
+        status,
+        waiting_for,
+        int(version or 0),
+        created_at,
+        updated_at,
+    )
+
+
+def _rows(flat: list[Any], width: int) -> list[list[Any]]:
+    return [flat[i : i + width] for i in range(0, len(flat), width)]
