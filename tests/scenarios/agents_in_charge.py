@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 AGENT = '''
-from ponderd.workers.agents.agent import Agent, ToolContext, WaitFor, tool
+from ponderd import Agent, ToolContext, WaitFor, tool
 
 @tool(approval="always")
 def spend(euro: int, to: str, context: ToolContext) -> str:

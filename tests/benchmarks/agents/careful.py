@@ -1,6 +1,6 @@
 """Uses a tool that needs a person's yes, then replies."""
 
-from ponderd.workers.agents.agent import Agent, tool
+from ponderd import Agent, tool
 
 
 @tool(approval="always")

@@ -1,6 +1,6 @@
 """Calls a tool that does nothing, as often as the model endpoint says, then replies."""
 
-from ponderd.workers.agents.agent import Agent, tool
+from ponderd import Agent, tool
 
 
 @tool(idempotent=True)

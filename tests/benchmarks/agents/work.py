@@ -1,7 +1,7 @@
 """Uses a tool that does nothing, as often as the model endpoint says, then replies. What it says
 and what the tool returns are about as long as in real runs."""
 
-from ponderd.workers.agents.agent import Agent, Limits, tool
+from ponderd import Agent, Limits, tool
 
 RESULT = "what the tool found, and every time the same, " * 22
 

@@ -5,7 +5,7 @@ import json
 import uuid
 from pathlib import Path
 
-from ponderd.workers.agents.agent import Agent, ToolContext, tool
+from ponderd import Agent, ToolContext, tool
 
 STEP = 0.05
 """Seconds before and after an effect, so that faults find a tool at work."""

@@ -325,7 +325,7 @@ def test_replay_with_another_prompt(ponderd: Ponderd, world: World, tmp_path: Pa
     run_id = ponderd("launch", "assistant", "hello", "--json").json["id"]
     file = tmp_path / "assistant.py"
     file.write_text(
-        "from ponderd.workers.agents.agent import Agent\n"
+        "from ponderd import Agent\n"
         'agent = Agent(name="assistant", description="", prompt="Be rude.")\n'
     )
     assert ponderd("runs", "replay", run_id, "--agent", str(file)).code == 0

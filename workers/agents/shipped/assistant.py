@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ponderd.workers.agents.agent import Agent, Example
+from ponderd import Agent, Example
 from ponderd.workers.agents.tools.calculator import calculator
 from ponderd.workers.agents.tools.clock import clock
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ponderd.workers.agents.agent import Agent, Example
+from ponderd import Agent, Example
 from ponderd.workers.agents.tools.deployments import deploy, list_versions
 
 PROMPT = """

@@ -8,7 +8,7 @@ import operator
 import re
 from collections.abc import Callable
 
-from ponderd.workers.agents.agent import tool
+from ponderd import tool
 
 Number = int | float
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zoneinfo
 from datetime import UTC, datetime, tzinfo
 
-from ponderd.workers.agents.agent import tool
+from ponderd import tool
 
 
 @tool(idempotent=True)

@@ -12,7 +12,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ponderd.workers.agents.agent import ToolContext, tool
+from ponderd import ToolContext, tool
 
 DEMO_VERSIONS = ("1.4.2", "1.4.1", "1.4.0", "1.3.9")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ponderd.workers.agents.agent import WaitFor, tool
+from ponderd import WaitFor, tool
 
 LONGEST = 366 * 24 * 3600.0
 """Seconds that a model may ask to wait."""
