@@ -1,1 +1,2 @@
-"""Channels know messages: how one comes in and how its answer goes back."""
+"""Floor 1: messages. How one comes in, how its answer goes back, and what is the same for every
+channel. Knows nothing of runs, agents or models."""

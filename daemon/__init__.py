@@ -1,1 +1,2 @@
-"""The daemon wires channels to workers: HTTP, mail, Slack, processes, commands."""
+"""Floor 3: processes. Wires channels to workers: HTTP, mail, Slack, configuration, and the
+command `ponderd`."""

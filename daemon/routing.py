@@ -1,5 +1,7 @@
-"""Which agent answers a trigger, as ponderd.toml says. Pure, but for reading the file. Its tables
-`[agents]` and `[thinking]` are the business of workers/agents/config.py.
+"""Which agent answers a trigger, as ponderd.toml says.
+
+`load_routes` reads the file; the rest is data. The tables `[agents]` and `[thinking]` belong to
+workers/agents/config.py.
 
 [slack]
 agent = "assistant"                  # app mentions and direct messages

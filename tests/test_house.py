@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
+import re
+import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("channels", "workers", "daemon")
@@ -26,10 +32,81 @@ def test_modules_stay_under_400_lines() -> None:
     assert {path: size for path, size in sizes.items() if size >= 400} == {}
 
 
-def test_upper_floors_import_lower_ones_and_never_the_other_way() -> None:
-    lint = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+class TestTheImportContracts:
+    """Floors, rooms and purity: [tool.importlinter] in pyproject.toml."""
+
+    def test_all_are_kept(self) -> None:
+        done = lint_imports(ROOT)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    @pytest.mark.parametrize(
+        ("file", "line", "broken"),
+        [
+            ("workers/run/state.py", "import time", "Pure is pure"),
+            ("workers/thinking/rewards.py", "from random import random", "Pure is pure"),
+            ("workers/agents/arms.py", "import ponderd.workers.settings", "Pure is pure"),
+            ("channels/text.py", "import ponderd.workers.settings", "Three floors, one direction"),
+            ("workers/store/contract.py", "import ponderd.workers.llm.lean", "Rooms of workers/"),
+            ("workers/steps/more.py", "import ponderd.workers.context.render", "Rooms of workers/"),
+            ("workers/another_room.py", "", "Rooms of workers/"),
+            ("channels/slack/send.py", "import ponderd.channels.mail.text", "Rooms of channels/"),
+            ("daemon/api/http.py", "import ponderd.daemon.local.panel", "Rooms of daemon/"),
+        ],
+    )
+    def test_a_planted_violation_is_found(
+        self, tmp_path: Path, file: str, line: str, broken: str
+    ) -> None:
+        shutil.copy(ROOT / "pyproject.toml", tmp_path)
+        for folder in ("src", *PACKAGES):
+            shutil.copytree(ROOT / folder, tmp_path / folder, symlinks=True)
+        with (tmp_path / file).open("a") as module:
+            module.write(f"\n{line}\n")
+        done = lint_imports(tmp_path)
+        assert done.returncode == 1
+        assert f"{broken} BROKEN" in done.stdout
+
+    def test_what_calls_itself_pure_is_held_to_it(self) -> None:
+        assert {path for path in MODULES if says_pure(path)} - pure_modules() == set()
+        assert pure_modules() >= {
+            path for path in MODULES if path.is_relative_to(ROOT / "workers" / "run")
+        }
+
+    def test_no_clock_and_no_chance_come_from_what_is_no_io_itself(self) -> None:
+        """`datetime.now()` is a clock; a generator of numpy is pure if it is given its seed."""
+        calls = [
+            (path, call)
+            for path in sorted(pure_modules())
+            for call in ast.walk(ast.parse(path.read_text()))
+            if isinstance(call, ast.Call)
+        ]
+        assert len(calls) > 1000
+        assert [f"{path}:{call.lineno}" for path, call in calls if is_impure(call)] == []
+
+    @pytest.mark.parametrize(
+        ("call", "impure"),
+        [
+            ("datetime.now(UTC)", True),
+            ("date.today()", True),
+            ("np.random.default_rng()", True),
+            ("np.random.normal(3)", True),
+            ("open('x')", True),
+            ("np.random.default_rng(7)", False),
+            ("np.random.default_rng(7).normal(3)", False),
+            ("reduce(run, event)", False),
+        ],
+    )
+    def test_which_calls_these_are(self, call: str, impure: bool) -> None:
+        parsed = ast.parse(call, mode="eval").body
+        assert isinstance(parsed, ast.Call)
+        assert is_impure(parsed) == impure
+
+    def test_what_happened_knows_messages_and_nothing_else(self) -> None:
+        assert {
+            name
+            for path in (ROOT / "workers" / "run").glob("*.py")
+            for name in imports(path)
+            if name.startswith("ponderd.") and not name.startswith("ponderd.workers.run")
+        } == {"ponderd.channels.message"}
 
 
 def test_the_packages_import_nothing_of_the_tests() -> None:
@@ -44,6 +121,45 @@ def test_the_packages_import_nothing_of_the_tests() -> None:
 def test_every_module_says_what_it_is_for() -> None:
     modules = [path for path in MODULES if path.name != "__init__.py"]
     assert [path for path in modules if not ast.get_docstring(ast.parse(path.read_text()))] == []
+
+
+def test_every_folder_says_in_a_few_lines_what_lives_there() -> None:
+    for path in MODULES:
+        if path.name == "__init__.py":
+            says = ast.get_docstring(ast.parse(path.read_text()))
+            assert says and len(says.splitlines()) in (1, 2, 3), path
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """As `make lint` does, of the packages in `folder`."""
+    lint = Path(sys.executable).with_name("lint-imports")
+    environment = os.environ | {"PYTHONPATH": str(folder / "src")}
+    return subprocess.run(
+        [lint, "--no-cache"], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+def is_impure(call: ast.Call) -> bool:
+    name = ast.unparse(call.func)
+    if name.endswith("random.default_rng"):
+        return not call.args
+    return bool(re.search(r"(\.(now|today|utcnow)|\brandom\.\w+|^(open|input|print))$", name))
+
+
+def says_pure(path: Path) -> bool:
+    return bool(re.search(r"\bPure\b", ast.get_docstring(ast.parse(path.read_text())) or ""))
+
+
+def pure_modules() -> set[Path]:
+    """Those that the contract 'Pure is pure' names, and all in the folders that it names."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (pure,) = [c for c in contracts["contracts"] if c["name"] == "Pure is pure"]
+    named = {ROOT.joinpath(*name.split(".")[1:]) for name in pure["source_modules"]}
+    found = {path for path in MODULES if {path.with_suffix(""), *path.parents} & named}
+    assert all(
+        any({path.with_suffix(""), *path.parents} & {one} for path in found) for one in named
+    )
+    return found
 
 
 def imports(path: Path) -> Iterator[str]:

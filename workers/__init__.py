@@ -1,1 +1,2 @@
-"""Workers know runs: what happened, what to do next, and doing it exactly once."""
+"""Floor 2: runs. What happened, what to do next, and doing it once. Each room imports only those
+beneath it; pyproject.toml lists them in order."""

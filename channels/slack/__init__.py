@@ -1,0 +1,2 @@
+"""Slack: events and button clicks come in, posts with blocks go out. Slack's markup stays in this
+folder."""

@@ -1,4 +1,5 @@
-"""The page behind an approval link: what is asked, and a form to answer it. Pure."""
+"""The page behind an approval link: what is asked, and a form to answer it. Facts in,
+HTML out."""
 
 from __future__ import annotations
 

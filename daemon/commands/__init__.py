@@ -1,1 +1,2 @@
-"""The commands of `ponderd` that talk to a running daemon."""
+"""The commands that talk to a running daemon or read its data: runs, approvals, chat, thinking,
+replay, doctor."""

@@ -17,9 +17,9 @@ import pytest
 from ponderd.channels.errors import ModelFailed
 from ponderd.workers.agents.actions import Rejected, interpret, schema
 from ponderd.workers.agents.shipped.assistant import agent
-from ponderd.workers.context.render import render
+from ponderd.workers.context.render import Message, render
 from ponderd.workers.llm.canary import problems
-from ponderd.workers.llm.client import Capabilities, Message, ModelClient, Options
+from ponderd.workers.llm.client import Capabilities, ModelClient, Options
 from ponderd.workers.llm.connect import connect
 from ponderd.workers.llm.lean import NEEDS_THOUGHT
 from ponderd.workers.run.model_call import Decision

@@ -12,7 +12,8 @@ from typing import Any
 from ponderd.channels.errors import DeliveryFailed, ModelFailed
 from ponderd.channels.message import Reply
 from ponderd.workers.agents.arms import Arms, own_arms
-from ponderd.workers.llm.client import Capabilities, Completion, Leaning, Message, Options
+from ponderd.workers.context.render import Message
+from ponderd.workers.llm.client import Capabilities, Completion, Leaning, Options
 from ponderd.workers.run.events import Decision
 
 Line = Mapping[str, Any] | str | ModelFailed

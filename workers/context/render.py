@@ -15,9 +15,11 @@ from typing import assert_never
 
 from ponderd.workers.agents.actions import actions
 from ponderd.workers.agents.agent import Agent
-from ponderd.workers.llm.client import Message
 from ponderd.workers.run.chat_commands import without_switch
 from ponderd.workers.run.state import Turn
+
+Message = dict[str, str]
+"""{"role": "system" | "user" | "assistant", "content": text}"""
 
 NEW = "[new conversation]\n"
 """Tells the model that the worked examples are no part of the conversation."""

@@ -1,4 +1,5 @@
-"""Show again what a model call was asked, byte for byte. Pure."""
+"""Show again what a model call was asked, byte for byte. Nothing is sent:
+the requests are built by the functions that the model client uses."""
 
 from __future__ import annotations
 

@@ -14,12 +14,12 @@ from ponderd.channels.errors import ModelFailed, Unavailable
 from ponderd.channels.text import storable
 from ponderd.workers.agents.actions import Rejected, interpret, schema
 from ponderd.workers.agents.agent import Agent
-from ponderd.workers.context.render import render
+from ponderd.workers.context.render import Message, render
 from ponderd.workers.execution.leases import HeldRun
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.threads import in_thread
 from ponderd.workers.execution.tool_call import STORED_CHARS
-from ponderd.workers.llm.client import Completion, Message, ModelClient, Options
+from ponderd.workers.llm.client import Completion, ModelClient, Options
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run
 from ponderd.workers.steps.limits import reached

@@ -1,1 +1,2 @@
-"""The model client: one interface, two server dialects (vLLM and llama.cpp)."""
+"""What a model is asked, and what it says: one interface, two server dialects (vLLM and
+llama.cpp)."""

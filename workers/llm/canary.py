@@ -12,7 +12,8 @@ from typing import Any
 import structlog
 
 from ponderd.channels.errors import ModelFailed
-from ponderd.workers.llm.client import Capabilities, Completion, Message, Options
+from ponderd.workers.context.render import Message
+from ponderd.workers.llm.client import Capabilities, Completion, Options
 from ponderd.workers.llm.continuing import BEGIN, Continues
 from ponderd.workers.run.model_call import Decision
 

@@ -7,10 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 from ponderd.channels.errors import ModelFailed
 from ponderd.workers.agents.arms import Arms
+from ponderd.workers.context.render import Message
 from ponderd.workers.run.model_call import Decision
-
-Message = dict[str, str]
-"""{"role": "system" | "user" | "assistant", "content": text}"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,8 @@ from urllib.parse import urlsplit
 
 from ponderd.channels.errors import ModelFailed, StartupFailed
 from ponderd.workers.agents.arms import Arm, Arms, find, own_arms, with_family
-from ponderd.workers.llm.client import (
-    Capabilities,
-    Completion,
-    Leaning,
-    Message,
-    ModelClient,
-    Options,
-)
+from ponderd.workers.context.render import Message
+from ponderd.workers.llm.client import Capabilities, Completion, Leaning, ModelClient, Options
 from ponderd.workers.llm.http import Http, retried
 from ponderd.workers.llm.lean import asked
 from ponderd.workers.llm.llamacpp import LlamaCpp

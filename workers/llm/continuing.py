@@ -12,7 +12,8 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from ponderd.workers.llm.client import Completion, Message, Options
+from ponderd.workers.context.render import Message
+from ponderd.workers.llm.client import Completion, Options
 from ponderd.workers.llm.margin import Token, margin
 from ponderd.workers.run.model_call import Decision
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from ponderd.workers.llm.client import Message
+from ponderd.workers.context.render import Message
 from ponderd.workers.llm.margin import Token
 
 YES_OR_NO = ("yes", "no")

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from ponderd.channels.errors import ModelFailed
+from ponderd.workers.context.render import Message
 from ponderd.workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, judge
-from ponderd.workers.llm.client import Capabilities, Completion, Leaning, Message, Options
+from ponderd.workers.llm.client import Capabilities, Completion, Leaning, Options
 from ponderd.workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
 from ponderd.workers.llm.http import Http, encoded, joined
 from ponderd.workers.llm.lean import YES_OR_NO, leaning

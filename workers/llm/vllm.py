@@ -15,8 +15,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from ponderd.channels.errors import ModelFailed
+from ponderd.workers.context.render import Message
 from ponderd.workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, can_continue, judge
-from ponderd.workers.llm.client import Capabilities, Completion, Leaning, Message, Options
+from ponderd.workers.llm.client import Capabilities, Completion, Leaning, Options
 from ponderd.workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
 from ponderd.workers.llm.http import BadRequest, Http, encoded
 from ponderd.workers.llm.lean import YES_OR_NO, leaning

@@ -13,7 +13,8 @@ import structlog
 
 from ponderd.channels.errors import ModelFailed, Unavailable
 from ponderd.workers.agents.agent import Agent
-from ponderd.workers.llm.client import Completion, Leaning, Message, ModelClient, Options
+from ponderd.workers.context.render import Message
+from ponderd.workers.llm.client import Completion, Leaning, ModelClient, Options
 from ponderd.workers.llm.lean import NEEDS_THOUGHT
 from ponderd.workers.run.model_call import Decision
 from ponderd.workers.run.state import Run

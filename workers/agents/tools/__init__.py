@@ -1,0 +1,2 @@
+"""The tools of the shipped agents: calculator, clock, waiting, deployments. A tool is one
+function."""

@@ -1,0 +1,2 @@
+"""Only `ponderd thinking evaluate TABLE.csv` uses this offline learner. The workers' own policy
+is thinking/policy.py."""

@@ -19,7 +19,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from ponderd.channels.errors import Malformed
 from ponderd.channels.message import Frozen
 from ponderd.workers.agents.agent import Example
-from ponderd.workers.llm.client import Message
+from ponderd.workers.context.render import Message
 
 SYSTEM = "Answer with one JSON object that holds nothing but the answer."
 EXAMPLES = (
