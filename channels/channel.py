@@ -41,7 +41,7 @@ class Channel(Protocol):
         The same `reply.key` must reach a person at most once. `resend` says that an earlier
         attempt may have arrived although nobody saw its outcome: a channel whose other side does
         not recognise the key by itself must look there first.
-        Raises `DeliveryFailed`.
+        Raises `DeliveryError`.
         """
         ...
 

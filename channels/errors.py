@@ -9,9 +9,9 @@ PonderdError
 │   ├── Conflict            409 · SMTP 554   key used with another body; run over; already decided
 │   └── TooLarge            413 · SMTP 552
 ├── Unavailable             503 · SMTP 451 · Slack not acknowledged: send it again later
-├── DeliveryFailed          a reply could not be sent (`permanent`: trying again is no use)
-├── ModelFailed             the model server gave no answer (`retryable`, `too_long`)
-└── StartupFailed           exit code 1 (2 for a wrong setting): one line that says what to do
+├── DeliveryError          a reply could not be sent (`permanent`: trying again is no use)
+├── ModelError              the model server gave no answer (`retryable`, `too_long`)
+└── StartupError           exit code 1 (2 for a wrong setting): one line that says what to do
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Unavailable(PonderdError):
     smtp_status: ClassVar[str] = "451 4.3.0"
 
 
-class DeliveryFailed(PonderdError):
+class DeliveryError(PonderdError):
     """A channel could not send a reply.
 
     `permanent` says that no later attempt can succeed; `retry_after` (seconds) is the other
@@ -78,7 +78,7 @@ class DeliveryFailed(PonderdError):
         self.retry_after = retry_after
 
 
-class ModelFailed(PonderdError):
+class ModelError(PonderdError):
     """The model server gave no usable response to one call, after `attempts` tries.
 
     `too_long` says that the prompt exceeds the model's context window; `at_work` that the model may
@@ -101,7 +101,7 @@ class ModelFailed(PonderdError):
         self.retry_after = retry_after
 
 
-class StartupFailed(PonderdError):
+class StartupError(PonderdError):
     """ponderd cannot start; the message is one line that says what to do."""
 
     def __init__(self, message: str, *, exit_code: int = 1) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ponderd.channels.message import Reply
 
 
-class HeldChannel:
+class KeptChannel:
     """A channel that carries nothing: `send` only says that the run holds the reply."""
 
     def __init__(self, name: str = "terminal") -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from urllib.parse import quote, urlencode
 
 from ponderd.channels.errors import Unauthenticated
-from ponderd.channels.signature import is_prompt_mark, prompt_mark
+from ponderd.channels.signature import inquiry_mark, is_inquiry_mark
 
 
 def approval_link(base_url: str, secret: bytes, prompt_id: str, principal: str) -> str:
     """The page on which `principal` decides; whoever holds the link acts as that person."""
-    query = urlencode({"as": principal, "mark": prompt_mark(secret, prompt_id, principal)})
+    query = urlencode({"as": principal, "mark": inquiry_mark(secret, prompt_id, principal)})
     return f"{approval_url(base_url, prompt_id)}?{query}"
 
 
@@ -21,5 +21,5 @@ def approval_url(base_url: str, prompt_id: str) -> str:
 
 def check_link(secret: bytes, prompt_id: str, principal: str, mark: str) -> None:
     """Raises Unauthenticated unless `approval_link` made this one; with an empty secret, always."""
-    if not secret or not is_prompt_mark(secret, prompt_id, principal, mark):
+    if not secret or not is_inquiry_mark(secret, prompt_id, principal, mark):
         raise Unauthenticated("this link is not valid, or not complete")

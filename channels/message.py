@@ -63,7 +63,7 @@ class Trigger(Frozen):
     attachments: tuple[Attachment, ...] = ()
 
 
-class Prompt(Frozen):
+class Inquiry(Frozen):
     """How a question may be answered other than by writing: by a button, a link or a mail.
 
     `id` ("run:version") names the one approval or question that an answer is for. `choices` are
@@ -77,13 +77,13 @@ class Prompt(Frozen):
 
 
 class Verdict(Frozen):
-    """Somebody's answer to one `Prompt`, given by a button, a signed link or a signed mail.
+    """Somebody's answer to one `Inquiry`, given by a button, a signed link or a signed mail.
 
     `choice` is "approve" or "deny" for an approval, else one of its choices. `by` is the person
     as `principal` writes it, proven by the channel. `remark` is what else they wrote.
     """
 
-    prompt: str
+    inquiry: str
     choice: str
     by: str
     remark: str = ""
@@ -108,7 +108,7 @@ class Decided(Frozen):
 class Reply(Frozen):
     """One outbound message. `key` ("run:version") makes sending it idempotent.
 
-    `prompt` says how a question may be answered. A notice that `resolves` an earlier question
+    `inquiry` says how a question may be answered. A notice that `resolves` an earlier question
     carries the receipt of that question's message: a channel that can change what it sent takes
     the buttons away there; others send the text.
     """
@@ -120,7 +120,7 @@ class Reply(Frozen):
     kind: ReplyKind
     text: str
     to: Address
-    prompt: Prompt | None = None
+    inquiry: Inquiry | None = None
     resolves: str = ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ponderd.channels.channel import Channel
-from ponderd.channels.kept import HeldChannel
+from ponderd.channels.kept import KeptChannel
 from ponderd.channels.mail.send import EmailChannel
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.send import SlackChannel
@@ -12,8 +12,8 @@ from ponderd.channels.webhook.send import WebhookChannel
 
 def outbound_channels(settings: ChannelSettings) -> dict[str, Channel]:
     channels: list[Channel] = [
-        HeldChannel("api"),
-        HeldChannel("terminal"),
+        KeptChannel("api"),
+        KeptChannel("terminal"),
         WebhookChannel(settings),
         EmailChannel(settings),
     ]

@@ -80,15 +80,15 @@ def is_reply_mark(secret: bytes, key: str, mark: str) -> bool:
     return _same(reply_mark(secret, key), mark)
 
 
-def prompt_mark(secret: bytes, prompt: str, principal: str) -> str:
-    """Proof, inside a link or a mail address, that `principal` was asked `prompt`: 80 bits, hex."""
-    # The parts cannot run into each other: a prompt's id holds no newline.
-    text = b"ponderd prompt " + _bytes(prompt) + b"\n" + _bytes(principal)
+def inquiry_mark(secret: bytes, inquiry: str, principal: str) -> str:
+    """Proof in a link or a mail address that `principal` was asked `inquiry`: 80 bits, hex."""
+    # The parts cannot run into each other: an inquiry's id holds no newline.
+    text = b"ponderd prompt " + _bytes(inquiry) + b"\n" + _bytes(principal)
     return hmac.new(secret, text, hashlib.sha256).hexdigest()[:20]
 
 
-def is_prompt_mark(secret: bytes, prompt: str, principal: str, mark: str) -> bool:
-    return _same(prompt_mark(secret, prompt, principal), mark)
+def is_inquiry_mark(secret: bytes, inquiry: str, principal: str, mark: str) -> bool:
+    return _same(inquiry_mark(secret, inquiry, principal), mark)
 
 
 def _standard(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:

@@ -17,7 +17,7 @@ _NO = frozenset(
 _POLITE = frozenset("please|thanks|thank you|bitte|danke|merci|gracias".split("|"))
 
 
-def read_verdict(text: str) -> bool | None:
+def read_yes_no(text: str) -> bool | None:
     """True or False for a clear yes or no and nothing else but a signature, otherwise None."""
     said = _said(_without_signature(text))
     if said and all(part in _YES for part in said):
@@ -29,13 +29,13 @@ def read_first_line(text: str) -> tuple[bool | None, str]:
     """The verdict in the first line of a letter that is more than polite, and what is below it.
 
     People go on below their yes: with a footer, a thank you. But a yes that a later line takes
-    back ("no, wait") is none. What is no verdict here is none for `read_verdict` either: it goes
+    back ("no, wait") is none. What is no verdict here is none for `read_yes_no` either: it goes
     on as a message, which must not decide another approval than the one that it answers.
     """
     first, _, rest = _without_signature(text).strip().partition("\n")
     while rest and not _said(first):
         first, _, rest = rest.strip().partition("\n")
-    verdict = read_verdict(first)
+    verdict = read_yes_no(first)
     if verdict and any(part.split()[0] in _NO or part in _NO for part in _said(rest)):
         verdict = None
     return verdict, rest.strip()

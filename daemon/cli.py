@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ponderd.channels.errors import PonderdError, StartupFailed, Unauthenticated, Unavailable
+from ponderd.channels.errors import PonderdError, StartupError, Unauthenticated, Unavailable
 from ponderd.channels.text import one_line
 from ponderd.daemon.commands import runs, thinking
 from ponderd.daemon.commands.approvals import approvals
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _exit_code(error: PonderdError) -> int:
     match error:
-        case StartupFailed():
+        case StartupError():
             return error.exit_code
         case Unauthenticated():
             return 2

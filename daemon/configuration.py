@@ -12,14 +12,14 @@ from typing import Any, Literal, TypeVar
 from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.channels.settings import ChannelSettings, PonderdSettings
 from ponderd.daemon import secrets
 from ponderd.daemon.settings import DaemonSettings
 from ponderd.workers.settings import WorkerSettings
 
 PREFIX = "PONDERD_"
-Source = Literal["environment", "data folder", "default"]
+SettingSource = Literal["environment", "data folder", "default"]
 S = TypeVar("S", bound=PonderdSettings)
 
 
@@ -40,7 +40,7 @@ class Value:
 
     setting: Setting
     value: str | None
-    source: Source
+    source: SettingSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class Configuration:
     made: frozenset[str]
 
     def require(self, command: str, *names: str) -> None:
-        """Raises `StartupFailed` if one of these settings is missing."""
+        """Raises `StartupError` if one of these settings is missing."""
         missing = [
             PREFIX + name.upper() for name in names if getattr(self._owner(name), name) is None
         ]
         if missing:
-            raise StartupFailed(
+            raise StartupError(
                 f"{command} needs {' and '.join(missing)}; set it in the environment, or use "
                 "`ponderd up`, which brings everything itself",
                 exit_code=2,
@@ -73,7 +73,7 @@ class Configuration:
         name = setting.name.removeprefix(PREFIX).lower()
         owner = self._owner(name)
         value = getattr(owner, name)
-        source: Source = "default"
+        source: SettingSource = "default"
         if name in self.made:
             source = "data folder"
         elif name in owner.model_fields_set:
@@ -89,14 +89,14 @@ def load(**overrides: str) -> Configuration:
     """Settings from the environment; `overrides` (by field name) go before it.
 
     The API token, the webhook and the signing secret come from the data folder if nothing else
-    names them, so that commands find the ponderd that `ponderd up` started. Raises `StartupFailed`.
+    names them, so that commands find the ponderd that `ponderd up` started. Raises `StartupError`.
     """
     problems: dict[str, None] = {}  # data_dir is part of all three: say it once
     channels = _read(ChannelSettings, overrides, problems)
     workers = _read(WorkerSettings, overrides, problems)
     daemon = _read(DaemonSettings, overrides, problems)
     if channels is None or workers is None or daemon is None:
-        raise StartupFailed("\n".join(problems), exit_code=2)
+        raise StartupError("\n".join(problems), exit_code=2)
     made = secrets.read(daemon.data_dir)
     used = set()
     # The token that the running daemon was started with goes before the one that was made.

@@ -26,7 +26,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
 
-from ponderd.channels.errors import NotFound, StartupFailed
+from ponderd.channels.errors import NotFound, StartupError
 from ponderd.channels.message import Frozen, Trigger
 from ponderd.channels.webhook.receive import WebhookRoute
 from ponderd.workers.agents.config import read_toml, wrong_entry
@@ -96,7 +96,7 @@ class Routes(Frozen):
 def load_routes(
     path: Path | None, agents: Collection[str], environ: Mapping[str, str] = os.environ
 ) -> Routes:
-    """The routes that `path` says, or those of no file. Raises `StartupFailed`."""
+    """The routes that `path` says, or those of no file. Raises `StartupError`."""
     if path is None:
         return Routes.model_validate({"webhooks": {}})
     data = read_toml(path)
@@ -109,7 +109,7 @@ def load_routes(
     for where, agent in routes.named_agents():
         if agent not in agents:
             known = ", ".join(sorted(agents))
-            raise StartupFailed(
+            raise StartupError(
                 f"{path}: {where} names the agent {agent!r}; known agents: {known}", exit_code=2
             )
     return routes
@@ -126,7 +126,7 @@ def _with_secrets(data: dict[str, Any], path: Path, environ: Mapping[str, str]) 
                 continue
             variable = str(route.pop(f"{name}_env"))
             if not environ.get(variable):
-                raise StartupFailed(
+                raise StartupError(
                     f"{path}: webhooks.{source}.{name}_env: {variable} is not set", exit_code=2
                 )
             route[name] = environ[variable]

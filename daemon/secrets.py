@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.channels.message import Frozen
 
 
@@ -28,7 +28,7 @@ class Secrets(Frozen):
 
 
 def load_or_create(data_dir: Path) -> Secrets:
-    """The secrets of this data folder; made on the first call. Raises `StartupFailed`."""
+    """The secrets of this data folder; made on the first call. Raises `StartupError`."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = read(data_dir)
@@ -42,7 +42,7 @@ def load_or_create(data_dir: Path) -> Secrets:
             found = found.model_copy(update={"signing_secret": secrets.token_urlsafe(24)})
             _write(secrets_file(data_dir), found.model_dump_json(indent=2) + "\n")
     except OSError as error:
-        raise StartupFailed(f"cannot keep secrets in {data_dir}: {error.strerror}") from error
+        raise StartupError(f"cannot keep secrets in {data_dir}: {error.strerror}") from error
     return found
 
 
@@ -53,11 +53,11 @@ def read(data_dir: Path) -> Secrets | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
-        raise StartupFailed(
+        raise StartupError(
             f"{secrets_file(data_dir)} belongs to somebody else; set PONDERD_DATA_DIR"
         ) from error
     except ValidationError as error:
-        raise StartupFailed(
+        raise StartupError(
             f"{secrets_file(data_dir)} is damaged; delete it, and new secrets are made"
         ) from error
 

@@ -46,7 +46,7 @@ class TestTheImportContracts:
             ("workers/thinking/rewards.py", "from random import random", "Pure is pure"),
             ("workers/agents/arms.py", "import ponderd.workers.settings", "Pure is pure"),
             ("channels/text.py", "import ponderd.workers.settings", "Three floors, one direction"),
-            ("workers/store/contract.py", "import ponderd.workers.llm.lean", "Rooms of workers/"),
+            ("workers/store/contract.py", "import ponderd.workers.llm.probe", "Rooms of workers/"),
             ("workers/steps/more.py", "import ponderd.workers.context.render", "Rooms of workers/"),
             ("workers/another_room.py", "", "Rooms of workers/"),
             ("channels/slack/send.py", "import ponderd.channels.mail.text", "Rooms of channels/"),

@@ -69,7 +69,7 @@ def is_aligned(signer: str, domain: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class MethodResult:
     """One method's result, all in lower case but the values of the properties."""
 
     method: str
@@ -86,7 +86,7 @@ def _relay_vouches(header: Message, domain: str, authserv_id: str) -> bool:
     return False
 
 
-def _vouch(results: Sequence[Result], domain: str) -> bool:
+def _vouch(results: Sequence[MethodResult], domain: str) -> bool:
     for found in results:
         if found.method == "dmarc" and found.result == "fail":
             return False
@@ -97,7 +97,7 @@ def _vouch(results: Sequence[Result], domain: str) -> bool:
     )
 
 
-def _about(found: Result) -> str:
+def _about(found: MethodResult) -> str:
     """The domain that a DMARC or DKIM result is about."""
     if found.method == "dmarc":
         return found.properties.get("header.from", "").lower()
@@ -105,7 +105,7 @@ def _about(found: Result) -> str:
     return signer.rpartition("@")[2].lower()
 
 
-def read_results(field: str) -> tuple[str, tuple[Result, ...]]:
+def read_results(field: str) -> tuple[str, tuple[MethodResult, ...]]:
     """The authserv-id, in lower case, and the results of one Authentication-Results header.
 
     A result that does not follow RFC 8601 is left out, a header that does not gives ("", ()).
@@ -115,7 +115,7 @@ def read_results(field: str) -> tuple[str, tuple[Result, ...]]:
     return said_by, tuple(_results(others))
 
 
-def _results(sections: Sequence[str]) -> Iterator[Result]:
+def _results(sections: Sequence[str]) -> Iterator[MethodResult]:
     for section in sections:
         found = _RESULT.fullmatch(section)
         if found is None:
@@ -123,7 +123,7 @@ def _results(sections: Sequence[str]) -> Iterator[Result]:
         pairs = [(name.lower(), value.strip('"')) for name, value in _PROPERTY.findall(found[3])]
         properties = dict(pairs)
         if len(properties) == len(pairs):
-            yield Result(found[1].lower(), found[2].lower(), properties)
+            yield MethodResult(found[1].lower(), found[2].lower(), properties)
 
 
 def _sections(field: str) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ponderd.channels.errors import Unauthenticated
 from ponderd.channels.message import principal
-from ponderd.channels.signature import is_prompt_mark, is_reply_mark, prompt_mark, reply_mark
+from ponderd.channels.signature import inquiry_mark, is_inquiry_mark, is_reply_mark, reply_mark
 
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 MESSAGE_ID = re.compile(r"<[^<>\s]{1,900}>")
@@ -41,22 +41,22 @@ class MailNames:
         key = f"{found['run']}:{found['version']}"
         return found["run"] if is_reply_mark(self.secret, key, found["mark"]) else None
 
-    def approve_address(self, prompt: str, recipient: str) -> str:
-        """Where `recipient`, and nobody else, answers the approval `prompt` ("run:version").
+    def approve_address(self, inquiry: str, recipient: str) -> str:
+        """Where `recipient`, and nobody else, answers the approval `inquiry` ("run:version").
 
         Before the @ are at most 64 characters, as RFC 5321 wants it.
         """
-        run, _, version = prompt.rpartition(":")
-        mark = prompt_mark(self.secret, prompt, principal("email", recipient))
+        run, _, version = inquiry.rpartition(":")
+        mark = inquiry_mark(self.secret, inquiry, principal("email", recipient))
         return f"approve+{run}.{version}.{mark}@{self.domain}"
 
-    def prompt(self, mailbox: str, sender: str) -> str:
+    def inquiry(self, mailbox: str, sender: str) -> str:
         """The approval that a mail of `sender` to this mailbox answers. Raises Unauthenticated."""
         found = _APPROVE.fullmatch(mailbox)
         if found and self.secret:
-            prompt = f"{found['run']}:{found['version']}"
-            if is_prompt_mark(self.secret, prompt, principal("email", sender), found["mark"]):
-                return prompt
+            inquiry = f"{found['run']}:{found['version']}"
+            if is_inquiry_mark(self.secret, inquiry, principal("email", sender), found["mark"]):
+                return inquiry
         raise Unauthenticated(
             f"{sender} was not asked to answer here: answer from the address that was asked"
         )

@@ -111,13 +111,13 @@ def parse_answer(
     mail = _open(content, mail_from, rules, new_id)
     if isinstance(mail, Ignored):
         return mail
-    prompt = rules.names.prompt(mailbox, mail.sender)
+    inquiry = rules.names.inquiry(mailbox, mail.sender)
     text, attachments = _content(mail.message)
     text = latest_reply(clean(text).strip())
     approved, remark = read_first_line(text)
     if approved is not None:
         return Verdict(
-            prompt=prompt,
+            inquiry=inquiry,
             choice="approve" if approved else "deny",
             by=principal("email", mail.sender),
             remark=remark[:REMARK_LIMIT],
@@ -126,7 +126,7 @@ def parse_answer(
         channel="email",
         keys=mail.keys(mailbox),
         conversation=mail.root,
-        run_id=prompt.rpartition(":")[0],
+        run_id=inquiry.rpartition(":")[0],
         text=text or "(no text)",
         sender=mail.sender,
         authentic=True,

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import aiosmtplib
 
-from ponderd.channels.errors import DeliveryFailed
+from ponderd.channels.errors import DeliveryError
 from ponderd.channels.links import approval_link
 from ponderd.channels.mail.names import ADDRESS, MESSAGE_ID, MailNames
-from ponderd.channels.message import Prompt, Reply, principal
+from ponderd.channels.message import Inquiry, Reply, principal
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.text import clean, one_line
 
@@ -42,13 +42,13 @@ def compose(
 
     An approval says how to answer, if the answer can prove whose it is: by mail to an address
     made for its recipient, or with `public_url` by a link made for them.
-    Raises DeliveryFailed for an address that no mail can go to.
+    Raises DeliveryError for an address that no mail can go to.
     """
     to, headers = reply.to.to, reply.to.headers
     sender = headers.get("from", f"{reply.agent}@{names.domain}")
     for address in (sender, to):
         if not ADDRESS.fullmatch(address):
-            raise DeliveryFailed(f"not a mail address: {one_line(address)!r}", permanent=True)
+            raise DeliveryError(f"not a mail address: {one_line(address)!r}", permanent=True)
     text = _text(reply, names, public_url)
     as_it_is = readable and all(len(line.encode()) <= _LONG_LINE for line in text.splitlines())
     message = EmailMessage(policy=SMTP)
@@ -66,30 +66,30 @@ def compose(
     if references:
         message["References"] = " ".join(dict.fromkeys(references))
     message["Auto-Submitted"] = "auto-replied" if reply.to.thread else "auto-generated"
-    if reply.prompt is not None:
-        _add_prompt(message, reply.prompt, to, names)
+    if reply.inquiry is not None:
+        _add_inquiry(message, reply.inquiry, to, names)
     return message
 
 
-def _add_prompt(message: EmailMessage, prompt: Prompt, to: str, names: MailNames) -> None:
-    if prompt.kind == "approval" and names.secret:
-        message["Reply-To"] = names.approve_address(prompt.id, to)
-    if prompt.urgency != "normal":
+def _add_inquiry(message: EmailMessage, inquiry: Inquiry, to: str, names: MailNames) -> None:
+    if inquiry.kind == "approval" and names.secret:
+        message["Reply-To"] = names.approve_address(inquiry.id, to)
+    if inquiry.urgency != "normal":
         # RFC 2156 has the one, most mail programs show the other.
-        message["Importance"] = prompt.urgency
-        message["X-Priority"] = "1" if prompt.urgency == "high" else "5"
+        message["Importance"] = inquiry.urgency
+        message["X-Priority"] = "1" if inquiry.urgency == "high" else "5"
 
 
 def _text(reply: Reply, names: MailNames, public_url: str | None) -> str:
     lines = [clean(reply.text).rstrip("\n")]
-    prompt = reply.prompt
-    if prompt and prompt.choices:
-        lines += ["", "The choices:", *(f"- {clean(choice)}" for choice in prompt.choices)]
-    if prompt and prompt.kind == "approval" and names.secret:
+    inquiry = reply.inquiry
+    if inquiry and inquiry.choices:
+        lines += ["", "The choices:", *(f"- {clean(choice)}" for choice in inquiry.choices)]
+    if inquiry and inquiry.kind == "approval" and names.secret:
         lines += ["", "Answer this mail with yes or no in its first line."]
         if public_url:
             by = principal("email", reply.to.to)
-            link = approval_link(public_url, names.secret, prompt.id, by)
+            link = approval_link(public_url, names.secret, inquiry.id, by)
             lines += [f"Or decide here: {link}"]
     return "\n".join(lines) + "\n"
 
@@ -97,7 +97,7 @@ def _text(reply: Reply, names: MailNames, public_url: str | None) -> str:
 def _subject(reply: Reply) -> str:
     given = one_line(reply.to.headers.get("subject", ""))
     if not given and not reply.to.thread:
-        kind = reply.prompt.kind if reply.prompt else ""
+        kind = reply.inquiry.kind if reply.inquiry else ""
         about = "Approval needed" if kind == "approval" else reply.agent
         return f"{about}: {textwrap.shorten(one_line(reply.text, 1000), 80, placeholder='…')}"
     subject = given or "your message"
@@ -154,11 +154,11 @@ async def _hand_over(message: EmailMessage, relay: str, domain: str) -> None:
     except aiosmtplib.SMTPResponseException as error:
         raise _failed(error.code, error.message) from error
     except (aiosmtplib.SMTPException, OSError) as error:
-        raise DeliveryFailed(f"relay {relay}: {error}") from error
+        raise DeliveryError(f"relay {relay}: {error}") from error
 
 
-def _failed(code: int, answer: str) -> DeliveryFailed:
-    return DeliveryFailed(f"relay answered {code} {one_line(answer)}", permanent=code >= 500)
+def _failed(code: int, answer: str) -> DeliveryError:
+    return DeliveryError(f"relay answered {code} {one_line(answer)}", permanent=code >= 500)
 
 
 def _put(message: EmailMessage, outbox: Path) -> None:
@@ -172,4 +172,4 @@ def _put(message: EmailMessage, outbox: Path) -> None:
             os.fsync(file.fileno())
         Path(temporary).replace(outbox / name)
     except OSError as error:
-        raise DeliveryFailed(f"cannot write to {outbox}: {error}") from error
+        raise DeliveryError(f"cannot write to {outbox}: {error}") from error

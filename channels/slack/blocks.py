@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ponderd.channels.message import Prompt
+from ponderd.channels.message import Inquiry
 from ponderd.channels.slack.markup import mrkdwn, split
 from ponderd.channels.text import clean
 
@@ -24,21 +24,21 @@ ACTION = "ponderd:"
 URGENT = ":rotating_light: "
 
 
-def question_text(text: str, prompt: Prompt) -> str:
+def question_text(text: str, inquiry: Inquiry) -> str:
     """The whole question in Slack's markup, as it stands where there are no buttons."""
-    urgent = URGENT if prompt.urgency == "high" else ""
-    return urgent + mrkdwn("\n".join((text, *_written(prompt))))
+    urgent = URGENT if inquiry.urgency == "high" else ""
+    return urgent + mrkdwn("\n".join((text, *_written(inquiry))))
 
 
-def question_blocks(text: str, prompt: Prompt, run_id: str) -> list[dict[str, Any]]:
+def question_blocks(text: str, inquiry: Inquiry, run_id: str) -> list[dict[str, Any]]:
     """`question_text` with buttons below it; nothing where there is nothing to press.
 
     Of a text that Slack does not take in blocks the end is left out, and that is said.
     """
-    buttons = list(_buttons(prompt))
+    buttons = list(_buttons(inquiry))
     if not buttons:
         return []
-    pieces = split(question_text(text, prompt), SECTION_LIMIT)
+    pieces = split(question_text(text, inquiry), SECTION_LIMIT)
     hidden = sum(map(len, pieces[SECTIONS:]))
     pieces = pieces[:SECTIONS]
     if hidden:
@@ -51,19 +51,19 @@ def question_blocks(text: str, prompt: Prompt, run_id: str) -> list[dict[str, An
 
 
 def read_value(value: str) -> tuple[str, str]:
-    """The id of the prompt and the choice that a button stands for."""
-    prompt, _, choice = value.partition(" ")
-    return prompt, choice
+    """The id of the inquiry and the choice that a button stands for."""
+    inquiry, _, choice = value.partition(" ")
+    return inquiry, choice
 
 
-def _buttons(prompt: Prompt) -> Iterator[dict[str, Any]]:
-    if prompt.kind == "approval":
-        yield _button(prompt.id, "approve", "Approve", 0) | {"style": "primary"}
-        yield _button(prompt.id, "deny", "Deny", 1) | {"style": "danger"}
+def _buttons(inquiry: Inquiry) -> Iterator[dict[str, Any]]:
+    if inquiry.kind == "approval":
+        yield _button(inquiry.id, "approve", "Approve", 0) | {"style": "primary"}
+        yield _button(inquiry.id, "deny", "Deny", 1) | {"style": "danger"}
         return
-    for number, choice in enumerate(prompt.choices[:BUTTONS]):
-        if _fits(prompt, choice):
-            yield _button(prompt.id, choice, choice, number)
+    for number, choice in enumerate(inquiry.choices[:BUTTONS]):
+        if _fits(inquiry, choice):
+            yield _button(inquiry.id, choice, choice, number)
 
 
 def _button(prompt_id: str, choice: str, label: str, number: int) -> dict[str, Any]:
@@ -77,15 +77,15 @@ def _button(prompt_id: str, choice: str, label: str, number: int) -> dict[str, A
     }
 
 
-def _fits(prompt: Prompt, choice: str) -> bool:
+def _fits(inquiry: Inquiry, choice: str) -> bool:
     fit = bool(choice.strip()) and clean(choice) == choice
-    return fit and len(prompt.id) + 1 + len(choice) <= VALUE_LIMIT
+    return fit and len(inquiry.id) + 1 + len(choice) <= VALUE_LIMIT
 
 
-def _written(prompt: Prompt) -> Iterator[str]:
+def _written(inquiry: Inquiry) -> Iterator[str]:
     """The choices, where a button does not tell all of each."""
-    choices = prompt.choices
+    choices = inquiry.choices
     if len(choices) > BUTTONS or any(
-        len(choice) > LABEL_LIMIT or not _fits(prompt, choice) for choice in choices
+        len(choice) > LABEL_LIMIT or not _fits(inquiry, choice) for choice in choices
     ):
         yield from (f"• {choice}" for choice in choices)

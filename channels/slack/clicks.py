@@ -40,7 +40,7 @@ def parse_click(body: dict[str, Any]) -> Click | Ignored:
             "actions": [{"action_id": str(action), "value": str(value)}, *_],
             "user": dict(user),
         } if action.startswith(ACTION):
-            prompt, choice = read_value(value)
+            inquiry, choice = read_value(value)
         case _:
             return Ignored(reason="not one of our buttons")
     message, response_url = body.get("message"), body.get("response_url")
@@ -48,7 +48,9 @@ def parse_click(body: dict[str, Any]) -> Click | Ignored:
     if clean(value) != value:
         raise Malformed("value: not one that we gave a button")
     return Click(
-        verdict=Verdict(prompt=prompt, choice=choice, by=principal("slack", id_field(user, "id"))),
+        verdict=Verdict(
+            inquiry=inquiry, choice=choice, by=principal("slack", id_field(user, "id"))
+        ),
         message=str(message.get("text") or ""),
         thread=str(message.get("thread_ts") or ""),
         response_url=str(response_url or ""),
@@ -70,7 +72,7 @@ def is_response_url(url: str, api_url: str) -> bool:
     return (found.scheme, found.netloc) in allowed
 
 
-class Answers:
+class ClickReplies:
     """Tells people what became of their click, without keeping Slack waiting for the
     acknowledgement. Only a hint: it may be lost, and the run changes the message in any case.
     """

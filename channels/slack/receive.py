@@ -16,10 +16,10 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from ponderd.channels.channel import Accept, Decide, React
-from ponderd.channels.errors import Malformed, Refused, StartupFailed, Unavailable
+from ponderd.channels.errors import Malformed, Refused, StartupError, Unavailable
 from ponderd.channels.message import Address, Attachment, Ignored, Reaction, Trigger, principal
 from ponderd.channels.settings import ChannelSettings
-from ponderd.channels.slack.clicks import Answers, Click, parse_click
+from ponderd.channels.slack.clicks import Click, ClickReplies, parse_click
 from ponderd.channels.slack.markup import id_field, readable
 from ponderd.channels.slack.send import reason_of, web_client
 from ponderd.channels.text import one_line
@@ -127,7 +127,7 @@ def build_app(settings: ChannelSettings, accept: Accept, decide: Decide, react: 
     from slack_bolt.authorization import AuthorizeResult
     from slack_bolt.response import BoltResponse
 
-    answers = Answers(settings.slack_api_url)
+    answers = ClickReplies(settings.slack_api_url)
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
         # One workspace, one token. Bolt would ask Slack (auth.test) before every event, and
@@ -214,7 +214,7 @@ class SocketMode:
         self._connecting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Connect, and stay connected. Raises StartupFailed for a token that Slack refuses;
+        """Connect, and stay connected. Raises StartupError for a token that Slack refuses;
         a Slack that is away now is tried again in the background.
         """
         from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
@@ -225,7 +225,7 @@ class SocketMode:
         except SlackApiError as error:
             reason = reason_of(error)
             if reason in _WRONG_TOKEN:
-                raise StartupFailed(
+                raise StartupError(
                     f"Slack refuses PONDERD_SLACK_APP_TOKEN: {reason}", exit_code=2
                 ) from error
             log.warning("slack is away, trying again", error=reason)

@@ -10,7 +10,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from ponderd.channels.channel import still_ours
-from ponderd.channels.errors import DeliveryFailed
+from ponderd.channels.errors import DeliveryError
 from ponderd.channels.message import Reply
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.blocks import question_blocks, question_text
@@ -71,7 +71,7 @@ class SlackChannel:
     async def send(self, reply: Reply, *, resend: bool) -> str:
         token = self._settings.slack_bot_token
         if token is None:
-            raise DeliveryFailed("PONDERD_SLACK_BOT_TOKEN is not set", permanent=True)
+            raise DeliveryError("PONDERD_SLACK_BOT_TOKEN is not set", permanent=True)
         client = web_client(self._settings, token.get_secret_value())
         try:
             async with _checking_session() as client.session:
@@ -83,7 +83,7 @@ class SlackChannel:
             raise _delivery_failed(error) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise DeliveryFailed(f"Slack cannot be reached: {reason}") from error
+            raise DeliveryError(f"Slack cannot be reached: {reason}") from error
 
     async def close(self) -> None:
         pass
@@ -106,9 +106,9 @@ def _checking_session() -> aiohttp.ClientSession:
 async def _post(client: AsyncWebClient, reply: Reply) -> str:
     """The ts of the new message."""
     text, blocks = mrkdwn(reply.text), []
-    if reply.prompt:
-        text = question_text(reply.text, reply.prompt)
-        blocks = question_blocks(reply.text, reply.prompt, reply.run_id)
+    if reply.inquiry:
+        text = question_text(reply.text, reply.inquiry)
+        blocks = question_blocks(reply.text, reply.inquiry, reply.run_id)
     try:
         return await _post_as(client, reply, text, blocks)
     except SlackApiError as error:
@@ -205,10 +205,10 @@ async def _conversation(client: AsyncWebClient, to: str) -> str:
     return str(opened["channel"]["id"])
 
 
-def _delivery_failed(error: SlackApiError) -> DeliveryFailed:
+def _delivery_failed(error: SlackApiError) -> DeliveryError:
     reason = reason_of(error)
     wait = str(getattr(error.response, "headers", {}).get("Retry-After", ""))
-    return DeliveryFailed(
+    return DeliveryError(
         f"Slack: {reason}",
         permanent=not reason.startswith("HTTP ") and reason not in _TRANSIENT,
         retry_after=float(wait) if wait.isdecimal() else None,

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver
 
-from ponderd.channels.errors import DeliveryFailed, Refused
+from ponderd.channels.errors import DeliveryError, Refused
 from ponderd.channels.links import approval_url
 from ponderd.channels.message import Reply
 from ponderd.channels.settings import ChannelSettings
@@ -33,14 +33,14 @@ def payload(reply: Reply, public_url: str | None) -> dict[str, Any]:
         "kind": reply.kind,
         "text": reply.text,
     }
-    prompt = reply.prompt
-    if prompt is not None:
-        body["prompt"] = prompt.model_dump(mode="json")
-    if prompt is not None and public_url is not None:
+    inquiry = reply.inquiry
+    if inquiry is not None:
+        body["prompt"] = inquiry.model_dump(mode="json")
+    if inquiry is not None and public_url is not None:
         base = public_url.rstrip("/")
         body["answer_url"] = (
-            approval_url(base, prompt.id)
-            if prompt.kind == "approval"
+            approval_url(base, inquiry.id)
+            if inquiry.kind == "approval"
             else f"{base}/runs/{reply.run_id}/messages"
         )
     return body
@@ -65,11 +65,11 @@ class WebhookChannel:
 
     async def send(self, reply: Reply, *, resend: bool) -> str:
         if self._secret is None:
-            raise DeliveryFailed("PONDERD_WEBHOOK_SECRET is not set", permanent=True)
+            raise DeliveryError("PONDERD_WEBHOOK_SECRET is not set", permanent=True)
         try:
             refuse_literal(reply.to.to, allow=self._allow)
         except Refused as error:
-            raise DeliveryFailed(f"callback refused: {error}", permanent=True) from error
+            raise DeliveryError(f"callback refused: {error}", permanent=True) from error
         body = json.dumps(payload(reply, self._public_url)).encode()
         key = standard_key(self._secret.get_secret_value())
         headers = sign_standard(key, message_id=reply.key, body=body, now=time.time())
@@ -86,15 +86,15 @@ class WebhookChannel:
                 retry_after = _retry_after(response.headers.get("retry-after"), time.time())
         except aiohttp.ClientConnectorDNSError as error:
             refused = isinstance(error.os_error, RefusedAddress)
-            raise DeliveryFailed(f"callback: {error.os_error}", permanent=refused) from error
+            raise DeliveryError(f"callback: {error.os_error}", permanent=refused) from error
         except (aiohttp.InvalidURL, UnicodeError) as error:
-            raise DeliveryFailed(f"callback refused: {error}", permanent=True) from error
+            raise DeliveryError(f"callback refused: {error}", permanent=True) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise DeliveryFailed(f"callback failed: {reason}") from error
+            raise DeliveryError(f"callback failed: {reason}") from error
         if 200 <= status < 300:
             return str(status)
-        raise DeliveryFailed(
+        raise DeliveryError(
             f"callback answered {status}",
             permanent=status == 410,
             retry_after=retry_after if status in (429, 503) else None,

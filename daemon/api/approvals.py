@@ -26,7 +26,7 @@ from ponderd.workers.control.runs import Runs
 from ponderd.workers.control.views import ApprovalView
 
 
-class Decide(Body):
+class DecideBody(Body):
     approve: bool
     by: str = Field("api", min_length=1, max_length=200)
     remark: str = Field("", max_length=2000)
@@ -55,7 +55,7 @@ def approval_routes(runs: Runs) -> APIRouter:
         return await runs.approval(approval_id)
 
     @router.post("/{approval_id}")
-    async def decide(approval_id: str, body: Decide) -> ApprovalView:
+    async def decide(approval_id: str, body: DecideBody) -> ApprovalView:
         """Approve or deny. The first answer counts; a repeat of it changes nothing, another one
         is a 409 that says who decided."""
         return await runs.decide(

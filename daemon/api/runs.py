@@ -44,7 +44,7 @@ class Launch(Body):
     by: str = Field("api", min_length=1, max_length=200, description="who writes")
 
 
-class NewMessage(Body):
+class MessageBody(Body):
     text: str = Field(min_length=1)
     by: str = Field("api", max_length=200)
 
@@ -139,7 +139,7 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
         }
 
     @router.post("/{run_id}/messages")
-    async def message(run_id: str, body: NewMessage, key: Key = None) -> RunView:
+    async def message(run_id: str, body: MessageBody, key: Key = None) -> RunView:
         """Write to a run: an answer to its question, a yes or no, or something new."""
         keys = await _keys(runs, key, run_id, body)
         await runs.message(run_id, body.text, sender=body.by, keys=keys)

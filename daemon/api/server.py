@@ -12,7 +12,7 @@ import structlog
 import uvicorn
 from fastapi import Depends, FastAPI
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.channels.mail.server import MailServer
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.receive import SocketMode
@@ -42,7 +42,7 @@ GOODBYE_SECONDS = 3
 def serve(channels: ChannelSettings, workers: WorkerSettings, daemon: DaemonSettings) -> int:
     """Run the daemon in the foreground until SIGTERM or SIGINT; returns the exit code.
 
-    Needs `workers.redis_url` and `daemon.api_token`. Raises `StartupFailed`.
+    Needs `workers.redis_url` and `daemon.api_token`. Raises `StartupError`.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(channels, workers, daemon))
@@ -148,8 +148,8 @@ def _listen(host: str, port: int) -> socket.socket:
         raise _port_taken(port, "PONDERD_HTTP_PORT", error) from error
 
 
-def _port_taken(port: int, variable: str, error: OSError) -> StartupFailed:
-    return StartupFailed(
+def _port_taken(port: int, variable: str, error: OSError) -> StartupError:
+    return StartupError(
         f"cannot listen on port {port}: {error.strerror}; stop the program that uses it, or set "
         f"{variable}"
     )

@@ -23,7 +23,7 @@ class Price(BaseModel):
     )
 
 
-class Page(BaseModel):
+class LedgerPage(BaseModel):
     """`next` is the `after` of the next page; null at the end."""
 
     entries: list[dict[str, Any]]
@@ -76,11 +76,11 @@ def thinking_routes(store: RunStore, agents: Collection[str]) -> APIRouter:
         agent: str,
         after: Annotated[str, Query(pattern=r"^([0-9]{1,19}-[0-9]{1,19})?$")] = "",
         limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
-    ) -> Page:
+    ) -> LedgerPage:
         """An agent's model calls and their outcomes in order of time; nothing that anybody
         wrote."""
         notes = await store.notes(known(agent), after, limit)
         entries = [json.loads(data) for _, data in notes]
-        return Page(entries=entries, next=notes[-1][0] if len(notes) == limit else None)
+        return LedgerPage(entries=entries, next=notes[-1][0] if len(notes) == limit else None)
 
     return router

@@ -38,7 +38,7 @@ class ServerSentEvent(NamedTuple):
     data: str
 
 
-class Prompt(NamedTuple):
+class ModelRequest(NamedTuple):
     """The bytes of one model call's request; `verified`: their SHA-256 is the recorded one."""
 
     body: bytes
@@ -127,12 +127,12 @@ class Api:
         body = {"name": name, "payload": payload, "by": by}
         return self._view("POST", f"{_run(run_id)}/events", body, _new_key())
 
-    def prompt(self, run_id: str, version: int) -> Prompt:
-        def send() -> Prompt:
+    def prompt(self, run_id: str, version: int) -> ModelRequest:
+        def send() -> ModelRequest:
             with self._send("GET", f"{_run(run_id)}/prompts/{version}") as response:
                 body = response.read()
                 sha256 = response.getheader("x-prompt-sha256", "")
-                return Prompt(body, sha256, response.getheader("x-prompt-verified") == "true")
+                return ModelRequest(body, sha256, response.getheader("x-prompt-verified") == "true")
 
         return self._persist(send)
 

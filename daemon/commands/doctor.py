@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import aiohttp
 
-from ponderd.channels.errors import ModelFailed, StartupFailed, Unavailable
+from ponderd.channels.errors import ModelError, StartupError, Unavailable
 from ponderd.channels.message import Frozen
 from ponderd.channels.settings import ChannelSettings
 from ponderd.daemon import configuration
@@ -39,7 +39,7 @@ LITTLE_SPACE, NO_SPACE = 1_000_000_000, 200_000_000
 
 OLDEST_STATE_SERVER = (7, 0)
 
-Level = Literal["ok", "warn", "fail"]
+Severity = Literal["ok", "warn", "fail"]
 START = "start it with `ponderd up`"
 
 
@@ -47,7 +47,7 @@ class Check(Frozen):
     """`advice` says what to do; empty when there is nothing to do."""
 
     name: str
-    level: Level
+    level: Severity
     found: str
     advice: str = ""
 
@@ -56,7 +56,7 @@ def examine() -> list[Check]:
     python = Check(name="Python", level="ok", found=platform.python_version())
     try:
         settings = configuration.load()
-    except StartupFailed as error:
+    except StartupError as error:
         wrong = [
             Check(name="settings", level="fail", found=line, advice="set it right, or unset it")
             for line in str(error).splitlines()
@@ -102,7 +102,7 @@ def _settings(settings: Configuration) -> list[Check]:
         workers = settings.workers
         agents = discover(workers.agent_folders, workers.config_file)
         load_routes(workers.config_file, agents)
-    except StartupFailed as error:
+    except StartupError as error:
         return [*warnings, Check(name="settings", level="fail", found=str(error))]
     if workers.redis_url is not None and settings.channels.signing_secret is None:
         found = "there is no PONDERD_SIGNING_SECRET: no approval by link, and none by mail"
@@ -128,7 +128,7 @@ def _data_folder(folder: Path) -> Check:
         found = f"cannot write to {folder}: {error.strerror}"
         return Check(name=name, level="fail", found=found, advice=advice)
     found = f"{folder}, {free / 1e9:.1f} GB free"
-    level: Level = "fail" if free < NO_SPACE else "warn" if free < LITTLE_SPACE else "ok"
+    level: Severity = "fail" if free < NO_SPACE else "warn" if free < LITTLE_SPACE else "ok"
     return Check(
         name=name, level=level, found=found, advice="" if level == "ok" else "free some space"
     )
@@ -197,7 +197,7 @@ async def _state(url: str | None, parts: Mapping[str, str]) -> Check:
         return Check(
             name=name, level="fail", found=found, advice="start it, or set PONDERD_REDIS_URL"
         )
-    levels: tuple[Level, ...] = ("fail", "warn", "ok")
+    levels: tuple[Severity, ...] = ("fail", "warn", "ok")
     checks = [judge_state_server(where, info) for info in infos]
     return min(checks, key=lambda check: levels.index(check.level))
 
@@ -207,7 +207,7 @@ def judge_state_server(where: str, info: Mapping[str, Any]) -> Check:
     product, version = "Redis", str(info.get("redis_version", "0"))
     if "valkey_version" in info:
         product, version = "Valkey", str(info["valkey_version"])
-    level: Level = "ok"
+    level: Severity = "ok"
     advice = []
     if not info.get("aof_enabled"):
         level = "warn"
@@ -236,7 +236,7 @@ async def _model(settings: WorkerSettings, parts: Mapping[str, str]) -> Check:
     try:
         models = await http.get("/v1/models", lambda listing: list(listing["data"]))
         names = [str(model["id"]) for model in models]
-    except (ModelFailed, KeyError, TypeError) as error:
+    except (ModelError, KeyError, TypeError) as error:
         found = f"{without_credentials(url)}: {error}"
         advice = "start it, or set PONDERD_MODEL_URL (and PONDERD_MODEL_API_KEY)"
         return Check(name=name, level="fail", found=found, advice=advice)
@@ -262,7 +262,7 @@ async def _thinking(settings: WorkerSettings) -> Check:
         await client.close()
     found, lost, advice = [], False, "docs/operations.md says how to start vLLM"
     for arm, able in examined.items():
-        if isinstance(able, ModelFailed):
+        if isinstance(able, ModelError):
             lost, lines, advice = True, [str(able)], "see the model server above"
         else:
             lost |= not able.continues and not able.switch_off

@@ -34,8 +34,8 @@ def await_outcome(api: Api, run_id: str, after: int, note: Note) -> Outcome:
         if kind == "event":
             if data["type"] == "reply_started" and not _is_for_others(data):
                 # A question that is asked in several places is one.
-                prompt = data.get("prompt")
-                replies.setdefault(prompt["id"] if prompt else data["key"], _written(data))
+                inquiry = data.get("inquiry")
+                replies.setdefault(inquiry["id"] if inquiry else data["key"], _written(data))
         elif data["status"] == "WAITING" and data["waiting_for"] in _GOES_ON:
             note(_GOES_ON[data["waiting_for"]].format_map(data))
         elif data["status"] != "READY":
@@ -48,8 +48,8 @@ def _is_for_others(reply: Mapping[str, Any]) -> bool:
 
 
 def _written(reply: Mapping[str, Any]) -> str:
-    prompt = reply.get("prompt")
-    choices = prompt["choices"] if prompt else ()
+    inquiry = reply.get("inquiry")
+    choices = inquiry["choices"] if inquiry else ()
     return f"{reply['text']} ({' / '.join(choices)})" if choices else str(reply["text"])
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, assert_never
 
 import typer
 
-from ponderd.channels.errors import NotFound, PonderdError, StartupFailed
+from ponderd.channels.errors import NotFound, PonderdError, StartupError
 from ponderd.channels.text import one_line
 from ponderd.daemon.commands.runs import RunId, connect
 from ponderd.daemon.commands.terminal import Json, coloured, emit_json, hint, progress
@@ -46,7 +46,7 @@ def replay(
     given = {"model": model, "model_url": model_url}
     settings = configuration.load(**{k: v for k, v in given.items() if v is not None}).workers
     if settings.model_url is None:
-        raise StartupFailed(
+        raise StartupError(
             "no model server: give --model-url, or set PONDERD_MODEL_URL", exit_code=2
         )
     api = connect()

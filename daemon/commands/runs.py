@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ponderd.channels.text import one_line
-from ponderd.channels.yes_no import read_verdict
+from ponderd.channels.yes_no import read_yes_no
 from ponderd.daemon.commands.api_client import Api, View
 from ponderd.daemon.commands.outcome import exit_code, report
 from ponderd.daemon.commands.terminal import Json, coloured, complain, emit_json, say
@@ -19,7 +19,7 @@ from ponderd.daemon.commands.terminal import Json, coloured, complain, emit_json
 app = typer.Typer(help="Look at runs and steer them.", no_args_is_help=True)
 
 RunId = Annotated[str, typer.Argument(metavar="ID", help="The run, as `ponderd runs list` says.")]
-Status = Literal["READY", "WAITING", "PAUSED", "COMPLETED", "FAILED", "CANCELLED"]
+StatusName = Literal["READY", "WAITING", "PAUSED", "COMPLETED", "FAILED", "CANCELLED"]
 
 _COLOURS = {
     "READY": "cyan",
@@ -46,7 +46,7 @@ def connect() -> Api:
 
 @app.command("list", epilog="Example: ponderd runs list --status WAITING --agent deployer")
 def list_runs(
-    status: Annotated[Status | None, typer.Option(help="Only runs of this status.")] = None,
+    status: Annotated[StatusName | None, typer.Option(help="Only runs of this status.")] = None,
     agent: Annotated[str | None, typer.Option(help="Only runs of this agent.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="The newest so many.")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="All of them, whatever --limit.")] = (
@@ -245,7 +245,7 @@ def decide_or_tell(
     arguments: dict[str, Any] | None = None,
 ) -> View:
     """Answer a run: a clear yes or no to an open approval decides it, all else is a message."""
-    verdict = read_verdict(said)
+    verdict = read_yes_no(said)
     approval = api.approval_of(view["id"]) if view["waiting_for"] == "approval" else None
     if approval and verdict is not None:
         api.decide(approval, approve=verdict, by=me(), remark=remark, arguments=arguments)

@@ -23,7 +23,7 @@ app = typer.Typer(
     help="What thinking bought, and how hard to think from now on.", no_args_is_help=True
 )
 
-Agent = Annotated[str | None, typer.Option(help="Only this agent's calls.")]
+AgentOption = Annotated[str | None, typer.Option(help="Only this agent's calls.")]
 Since = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Only from then on: 90m, 24h, 7d, or a date (UTC)."),
@@ -33,7 +33,7 @@ Plot = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the fr
 
 @app.command(epilog="Example: ponderd thinking report --agent assistant --since 7d")
 def report(
-    agent: Agent = None, since: Since = None, plot: Plot = None, as_json: Json = False
+    agent: AgentOption = None, since: Since = None, plot: Plot = None, as_json: Json = False
 ) -> None:
     """Show what thinking bought: how often, how good, at what price.
 
@@ -67,7 +67,7 @@ def tune(
     automatic: Annotated[
         bool, typer.Option("--automatic", help="Back to what suits the model.")
     ] = False,
-    agent: Agent = None,
+    agent: AgentOption = None,
     since: Since = None,
     yes: Annotated[bool, typer.Option("--yes", help="Apply without asking.")] = False,
     as_json: Json = False,
@@ -188,7 +188,7 @@ def evaluate(
         found = commands.live(
             live,
             out or Path(f"thinking-{live.stem}.csv"),
-            commands.Options(arms, samples, at_once, keep or 0.0, seed),
+            commands.LiveOptions(arms, samples, at_once, keep or 0.0, seed),
         )
     if plot is not None:
         commands.draw(plot, found)
@@ -203,7 +203,7 @@ def export(
     form: Annotated[
         Literal["sft", "rl"], typer.Option("--format", help="Examples, or answers with rewards.")
     ],
-    agent: Agent = None,
+    agent: AgentOption = None,
     since: Since = None,
     as_json: Json = False,
 ) -> None:

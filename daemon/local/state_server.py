@@ -12,12 +12,12 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.workers.store.redis_client import node_url
 
 
 def find_binary() -> Path:
-    """Raises `StartupFailed` where neither is there."""
+    """Raises `StartupError` where neither is there."""
     on_path = shutil.which("redis-server")
     if on_path is not None:
         return Path(on_path)
@@ -27,7 +27,7 @@ def find_binary() -> Path:
     try:
         return Path(get_binary_path())
     except ValkeyServerError as error:
-        raise StartupFailed(
+        raise StartupError(
             f"no state server: {error} Install redis-server or set PONDERD_REDIS_URL."
         ) from error
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.daemon.local.processes import Children, how_it_ended, kill_group, stop_leftover
 
 POLL = 0.05
@@ -89,7 +89,7 @@ class Supervisor:
             stop_leftover(process, grace.get(name, 10))
 
     async def run(self) -> None:
-        """Raises `StartupFailed` when a service does not start or cannot be kept running."""
+        """Raises `StartupError` when a service does not start or cannot be kept running."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal, number)
@@ -120,7 +120,7 @@ class Supervisor:
             log = self._children.log(service.name)
             if not self._all_ready:
                 why = f": {self._children.last_line(service.name)}" if code > 0 else ""
-                raise StartupFailed(
+                raise StartupError(
                     f"the {service.name} does not start ({how_it_ended(code)}){why} (log: {log})",
                     exit_code=2 if code == 2 else 1,
                 )
@@ -128,14 +128,14 @@ class Supervisor:
             now = time.monotonic()
             deaths = [*(moment for moment in deaths if now - moment < 60), now]
             if not service.restarts or len(deaths) > RESTARTS_PER_MINUTE:
-                raise StartupFailed(f"{line}; {service.advice}")
+                raise StartupError(f"{line}; {service.advice}")
             self._say(f"{line}; restarting it")
 
     def _start(self, service: Service) -> subprocess.Popen[bytes]:
         try:
             process = self._children.start(service.name, service.command, service.environment)
         except FileNotFoundError as error:
-            raise StartupFailed(f"the {service.name} cannot be started: {error}") from error
+            raise StartupError(f"the {service.name} cannot be started: {error}") from error
         self._processes[service.name] = process
         return process
 
@@ -146,7 +146,7 @@ class Supervisor:
         problem: str | None = "it was not started"
         while service.name not in self._processes or (problem := await service.problem()):
             if time.monotonic() > deadline:
-                raise StartupFailed(
+                raise StartupError(
                     f"the {service.name} is not ready after {PATIENCE:.0f} s: {problem} "
                     f"(log: {self._children.log(service.name)})"
                 )

@@ -18,7 +18,7 @@ import aiohttp
 from pydantic import SecretStr
 from rich.console import Console
 
-from ponderd.channels.errors import ModelFailed, StartupFailed
+from ponderd.channels.errors import ModelError, StartupError
 from ponderd.channels.settings import ChannelSettings, PonderdSettings
 from ponderd.daemon import secrets
 from ponderd.daemon.configuration import without_credentials
@@ -85,7 +85,7 @@ def run_up(
     """Run everything until Ctrl-C or SIGTERM; returns the exit code.
 
     The panel goes to standard output, as one JSON object if `as_json`; all else to standard error.
-    Raises `StartupFailed` when something cannot start or cannot be kept running.
+    Raises `StartupError` when something cannot start or cannot be kept running.
     """
     console = Console(stderr=True)
     data_dir = daemon.data_dir.resolve()
@@ -102,7 +102,7 @@ def run_up(
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise StartupFailed(
+        raise StartupError(
             f"no space left in {data_dir}; free some or set PONDERD_DATA_DIR"
         ) from error
     return 0
@@ -240,13 +240,13 @@ def _require_room(data_dir: Path) -> None:
         probe.write_text("")
         probe.unlink()
     except OSError as error:
-        raise StartupFailed(
+        raise StartupError(
             f"cannot write to {data_dir}: {error.strerror}; set PONDERD_DATA_DIR to a folder "
             "of your own"
         ) from error
     free = shutil.disk_usage(data_dir).free
     if free < MIN_FREE:
-        raise StartupFailed(
+        raise StartupError(
             f"{data_dir} has only {free / 1e6:.0f} MB free and needs {MIN_FREE / 1e6:.0f}; "
             "free some or set PONDERD_DATA_DIR"
         )
@@ -257,7 +257,7 @@ async def _require_configured_servers(site: Site) -> None:
         url = site.workers.redis_url
         problem = await _until_none(lambda: state_server.problem(url))
         if problem:
-            raise StartupFailed(
+            raise StartupError(
                 f"the state server at {without_credentials(url)} (PONDERD_REDIS_URL) does not "
                 f"answer: {problem}; start it, or unset the variable to use the embedded one"
             )
@@ -267,7 +267,7 @@ async def _require_configured_servers(site: Site) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         problem = await _until_none(lambda: _http_problem(f"{url.rstrip('/')}/models", headers))
         if problem:
-            raise StartupFailed(
+            raise StartupError(
                 f"the model server at {url} (PONDERD_MODEL_URL) does not answer: {problem}; "
                 "start it, or unset the variable to use the embedded one"
             )
@@ -286,7 +286,7 @@ async def _warm(site: Site) -> None:
             decision=Decision(),
             max_tokens=1,
         )
-    except ModelFailed:
+    except ModelError:
         pass  # the first message will do it
     finally:
         await model.close()

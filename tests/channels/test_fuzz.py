@@ -132,7 +132,7 @@ def test_mails_that_answer_an_approval(content: bytes) -> None:
         return
     match parsed:
         case Verdict():
-            assert (parsed.prompt, parsed.by) == ("0c-1:7", "email:ann@team.test")
+            assert (parsed.inquiry, parsed.by) == ("0c-1:7", "email:ann@team.test")
             assert Verdict.model_validate_json(parsed.model_dump_json()) == parsed
         case Trigger():
             assert (parsed.run_id, parsed.sender) == ("0c-1", "ann@team.test")

@@ -1,9 +1,9 @@
-from ponderd.channels.kept import HeldChannel
+from ponderd.channels.kept import KeptChannel
 from ponderd.channels.message import Address, Reply
 
 
 async def test_the_reply_waits_in_the_run() -> None:
-    channel = HeldChannel("api")
+    channel = KeptChannel("api")
     reply = Reply(
         key="run1:7",
         run_id="run1",

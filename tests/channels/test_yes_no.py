@@ -1,25 +1,25 @@
 import pytest
 
-from ponderd.channels.yes_no import read_first_line, read_verdict
+from ponderd.channels.yes_no import read_first_line, read_yes_no
 
 
 @pytest.mark.parametrize(
     "text", ["yes", "Yes, please.", "OK!", "go ahead", "👍", "ja", "yes\n-- \nAnn"]
 )
 def test_a_clear_yes(text: str) -> None:
-    assert read_verdict(text) is True
+    assert read_yes_no(text) is True
 
 
 @pytest.mark.parametrize("text", ["no", "No.", "Don’t", "nein", "no, stop"])
 def test_a_clear_no(text: str) -> None:
-    assert read_verdict(text) is False
+    assert read_yes_no(text) is False
 
 
 @pytest.mark.parametrize(
     "text", ["", "thanks", "yes and no", "yes, but only staging", "maybe", "-- \nyes"]
 )
 def test_anything_else_is_neither(text: str) -> None:
-    assert read_verdict(text) is None
+    assert read_yes_no(text) is None
 
 
 @pytest.mark.parametrize(

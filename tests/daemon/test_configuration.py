@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.daemon import configuration, secrets
 from ponderd.daemon.configuration import unknown
 
@@ -15,7 +15,7 @@ def _fresh_data_folder(data_dir: Path, monkeypatch: Environment) -> None:
 
 
 def refusal() -> list[str]:
-    with pytest.raises(StartupFailed) as error:
+    with pytest.raises(StartupError) as error:
         configuration.load()
     assert error.value.exit_code == 2
     return str(error.value).splitlines()
@@ -131,7 +131,7 @@ def test_an_unknown_variable_is_named_with_the_likely_one() -> None:
 
 def test_a_cluster_needs_a_broker_beside_it(monkeypatch: Environment) -> None:
     monkeypatch.setenv("PONDERD_REDIS_URL", "rediss+cluster://user:hush@host:6379")
-    with pytest.raises(StartupFailed, match="set PONDERD_BROKER_URL") as error:
+    with pytest.raises(StartupError, match="set PONDERD_BROKER_URL") as error:
         configuration.load()
     assert "hush" not in str(error.value)
     monkeypatch.setenv("PONDERD_BROKER_URL", "redis://broker:6379/0")
@@ -143,7 +143,7 @@ def test_a_cluster_needs_a_broker_beside_it(monkeypatch: Environment) -> None:
 
 def test_what_a_process_needs_is_named() -> None:
     with pytest.raises(
-        StartupFailed, match="needs PONDERD_REDIS_URL and PONDERD_MODEL_URL"
+        StartupError, match="needs PONDERD_REDIS_URL and PONDERD_MODEL_URL"
     ) as error:
         configuration.load().require("ponderd work", "redis_url", "model_url")
     assert error.value.exit_code == 2

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.channels.signature import standard_key
 from ponderd.daemon import secrets
 
@@ -74,6 +74,6 @@ def test_nothing_there_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "{", '{"api_token": "x"}', "[]"])
 def test_a_damaged_file_is_named_and_kept(tmp_path: Path, content: str) -> None:
     secrets.secrets_file(tmp_path).write_text(content)
-    with pytest.raises(StartupFailed, match=r"secrets\.json is damaged; delete it"):
+    with pytest.raises(StartupError, match=r"secrets\.json is damaged; delete it"):
         secrets.load_or_create(tmp_path)
     assert secrets.secrets_file(tmp_path).read_text() == content

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 import aiohttp
 import pytest
 
-from ponderd.channels.errors import ModelFailed
+from ponderd.channels.errors import ModelError
 from ponderd.workers.agents.actions import Rejected, schema
 from ponderd.workers.agents.arms import own_arms
 from ponderd.workers.agents.discovery import discover
 from ponderd.workers.context.render import render
 from ponderd.workers.llm.canary import problems
-from ponderd.workers.llm.client import Options
-from ponderd.workers.llm.lean import NEEDS_THOUGHT
+from ponderd.workers.llm.client import CallOptions
+from ponderd.workers.llm.probe import NEEDS_THOUGHT
 from ponderd.workers.run.events import Decision, ToolCall
 from ponderd.workers.run.state import Turn
 from tests.model import cases
@@ -87,7 +87,7 @@ async def test_thinking_is_bounded_and_ends_in_an_action(client):
 @TIMEOUT
 async def test_the_canary_finds_that_every_mode_holds(client):
     able = (await client.examine(thoroughly=True))[""]
-    assert not isinstance(able, ModelFailed)
+    assert not isinstance(able, ModelError)
     assert problems(able) == []
     assert able.continues
 
@@ -109,7 +109,7 @@ async def test_how_sure_it_is_tells_easy_from_hard(client):
             schema=NUMBER,
             decision=Decision(mode="none"),
             max_tokens=20,
-            options=Options(margin=True),
+            options=CallOptions(margin=True),
         )
         assert answer.margin is not None
         return answer.margin

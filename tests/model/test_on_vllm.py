@@ -14,14 +14,14 @@ from typing import Any
 import aiohttp
 import pytest
 
-from ponderd.channels.errors import ModelFailed
+from ponderd.channels.errors import ModelError
 from ponderd.workers.agents.actions import Rejected, interpret, schema
 from ponderd.workers.agents.shipped.assistant import agent
 from ponderd.workers.context.render import Message, render
 from ponderd.workers.llm.canary import problems
-from ponderd.workers.llm.client import Capabilities, ModelClient, Options
+from ponderd.workers.llm.client import CallOptions, Capabilities, ModelClient
 from ponderd.workers.llm.connect import connect
-from ponderd.workers.llm.lean import NEEDS_THOUGHT
+from ponderd.workers.llm.probe import NEEDS_THOUGHT
 from ponderd.workers.run.model_call import Decision
 from ponderd.workers.run.state import Turn
 from ponderd.workers.settings import WorkerSettings
@@ -67,11 +67,14 @@ async def client(server: VLLMServer) -> AsyncIterator[ModelClient]:
 
 async def seen(client: ModelClient) -> Capabilities:
     able = (await client.examine(thoroughly=True))[""]
-    assert not isinstance(able, ModelFailed)
+    assert not isinstance(able, ModelError)
     return able
 
 
-async def ask(client: ModelClient, decision: Decision, options: Options = Options(), **fields: Any):  # noqa: B008
+PLAIN = CallOptions()
+
+
+async def ask(client: ModelClient, decision: Decision, options: CallOptions = PLAIN, **fields: Any):
     usual: dict[str, Any] = {"schema": SMALL, "max_tokens": 60}
     messages = fields.pop("messages", QUESTION)
     return await client.complete(
@@ -145,7 +148,7 @@ async def test_answers_after_a_thought_are_the_agents_actions_unless_their_token
 
 
 async def test_the_margin_of_an_answer_is_told(client):
-    answer = await ask(client, NONE, Options(margin=True))
+    answer = await ask(client, NONE, CallOptions(margin=True))
     assert answer.margin is None or answer.margin < 0
     number = {
         "type": "object",
@@ -153,7 +156,7 @@ async def test_the_margin_of_an_answer_is_told(client):
         "required": ["n"],
         "additionalProperties": False,
     }
-    sure = await ask(client, NONE, Options(margin=True), schema=number)
+    sure = await ask(client, NONE, CallOptions(margin=True), schema=number)
     assert sure.margin is not None
     assert sure.margin < 0
 
@@ -173,14 +176,14 @@ async def test_which_way_the_model_leans_is_told_with_one_token(client, server):
 async def test_who_waits_is_served_first(client, server):
     """32 long answers fill the server; of two that come then, the urgent one is begun first."""
     filling = [
-        asyncio.create_task(ask(client, thinking(120), Options(priority=10))) for _ in range(32)
+        asyncio.create_task(ask(client, thinking(120), CallOptions(priority=10))) for _ in range(32)
     ]
     while server.metrics()["vllm:num_requests_running"] < 32:
         await asyncio.sleep(0.1)
     done: list[str] = []
 
     async def later(name: str, priority: int) -> None:
-        await ask(client, NONE, Options(priority=priority))
+        await ask(client, NONE, CallOptions(priority=priority))
         done.append(name)
 
     patient = asyncio.create_task(later("patient", 10))
@@ -192,7 +195,7 @@ async def test_who_waits_is_served_first(client, server):
 
 async def test_tenants_do_not_share_the_prefix_cache(client):
     said = [{"role": "user", "content": "Rule: " + "never skip a step. " * 60}]
-    mine, yours = Options(cache_salt="a" * 43), Options(cache_salt="b" * 43)
+    mine, yours = CallOptions(cache_salt="a" * 43), CallOptions(cache_salt="b" * 43)
     await ask(client, NONE, mine, messages=said)
     assert (await ask(client, NONE, mine, messages=said)).cached_tokens > 100
     assert (await ask(client, NONE, yours, messages=said)).cached_tokens == 0
@@ -240,7 +243,7 @@ async def test_a_call_that_is_dropped_frees_its_slot(client, server):
 
 async def test_a_prompt_that_is_too_long_is_known_to_be(client):
     said = [{"role": "user", "content": "word " * 6000}]
-    with pytest.raises(ModelFailed) as caught:
+    with pytest.raises(ModelError) as caught:
         await ask(client, NONE, messages=said)
     assert caught.value.too_long
 
@@ -274,7 +277,7 @@ async def test_a_server_without_a_reasoning_parser_is_worked_around(bare, budget
     assert not able.switch_on or not able.json
     assert able.continues
     answers = await asyncio.gather(*(ask(client, thinking(budget)) for _ in range(4)))
-    silent = await ask(client, NONE, Options(priority=5, cache_salt="s" * 43))
+    silent = await ask(client, NONE, CallOptions(priority=5, cache_salt="s" * 43))
     await client.close()
     for answer in answers:
         assert answer.reasoning_tokens <= budget
@@ -291,7 +294,7 @@ async def test_a_server_that_is_killed_in_the_middle_of_an_answer(client, server
     while server.metrics()["vllm:generation_tokens_total"] < before + 5:
         await asyncio.sleep(0.05)
     server.kill()
-    with pytest.raises(ModelFailed) as caught:
+    with pytest.raises(ModelError) as caught:
         await call
     assert caught.value.retryable
     server.start()

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ponderd.channels.errors import DeliveryFailed, ModelFailed
+from ponderd.channels.errors import DeliveryError, ModelError
 from ponderd.channels.message import Reply
 from ponderd.workers.agents.arms import Arms, own_arms
 from ponderd.workers.context.render import Message
-from ponderd.workers.llm.client import Capabilities, Completion, Leaning, Options
+from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Leaning
 from ponderd.workers.run.events import Decision
 
-Line = Mapping[str, Any] | str | ModelFailed
+Line = Mapping[str, Any] | str | ModelError
 
 
 @dataclass
@@ -29,7 +29,7 @@ class FakeModel:
     """What `before_answer` raised: a worker goes on after that, but the test should not."""
     prompts: list[list[Message]] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
-    options: list[Options] = field(default_factory=list)
+    options: list[CallOptions] = field(default_factory=list)
     thoughts: int = 0
     """Tokens that each answer takes besides its own."""
     reasoning: str = ""
@@ -46,7 +46,7 @@ class FakeModel:
         schema: dict[str, Any],
         decision: Decision,
         max_tokens: int,
-        options: Options = Options(),  # noqa: B008
+        options: CallOptions = CallOptions(),  # noqa: B008
     ) -> Completion:
         line = self.lines[min(len(self.prompts), len(self.lines) - 1)]
         self.prompts.append(messages)
@@ -60,7 +60,7 @@ class FakeModel:
             except Exception as error:
                 self.broken.append(error)
                 raise
-        if isinstance(line, ModelFailed):
+        if isinstance(line, ModelError):
             raise line
         content = line if isinstance(line, str) else json.dumps(line)
         return Completion(
@@ -79,11 +79,11 @@ class FakeModel:
         self,
         messages: list[Message],
         question: str,
-        options: Options = Options(),  # noqa: B008
+        options: CallOptions = CallOptions(),  # noqa: B008
     ) -> Leaning:
         self.leans += 1
         if self.leaning is None:
-            raise ModelFailed("no answer")
+            raise ModelError("no answer")
         cost = Completion("", "fake", "", seconds=0.5, prompt_tokens=12, completion_tokens=1)
         return Leaning(self.leaning, cost)
 
@@ -93,7 +93,7 @@ class FakeModel:
     async def arms(self) -> Arms:
         return own_arms(short=256, long=1024)
 
-    async def examine(self, *, thoroughly: bool = False) -> dict[str, Capabilities | ModelFailed]:
+    async def examine(self, *, thoroughly: bool = False) -> dict[str, Capabilities | ModelError]:
         return {"": Capabilities()}
 
     async def close(self) -> None:
@@ -105,7 +105,7 @@ class FakeChannel:
     """Fails as often as `failures` says, then delivers."""
 
     name: str = "webhook"
-    failures: list[DeliveryFailed] = field(default_factory=list)
+    failures: list[DeliveryError] = field(default_factory=list)
     sent: list[tuple[Reply, bool]] = field(default_factory=list)
 
     async def send(self, reply: Reply, *, resend: bool) -> str:

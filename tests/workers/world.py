@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ponderd.channels.channel import Channel
-from ponderd.channels.kept import HeldChannel
+from ponderd.channels.kept import KeptChannel
 from ponderd.channels.message import Address, Trigger
 from ponderd.workers.agents.agent import Agent, tool
 from ponderd.workers.control.runs import Runs
@@ -100,7 +100,7 @@ class World:
 
     def worker(self, **changed: Any) -> Executor:
         """Another worker on the same store."""
-        channels: dict[str, Channel] = {"api": HeldChannel("api")}
+        channels: dict[str, Channel] = {"api": KeptChannel("api")}
         channels |= {found.name: found for found in (self.channel, self.slack, self.mail)}
         fields: dict[str, Any] = {
             "store": self.store,

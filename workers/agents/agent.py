@@ -31,7 +31,7 @@ class WaitFor(NamedTuple):
     note: str = "waiting"
 
 
-Result = str | WaitFor
+ToolResult = str | WaitFor
 
 ThinkingWord = Literal["auto", "never", "always", "none", "short", "long"]
 """Short for a `Thinking`: "none" is never, "short" and "long" are always so."""
@@ -64,7 +64,7 @@ class Tool:
     name: str
     description: str
     arguments: type[BaseModel]
-    function: Callable[..., Result] | Callable[..., Awaitable[Result]]
+    function: Callable[..., ToolResult] | Callable[..., Awaitable[ToolResult]]
     context_parameter: str | None
     idempotent: bool
     approval: ApprovalPolicy
@@ -97,7 +97,7 @@ def tool(
     timeout: float = 60,
     check: Callable[..., object] | None = None,
     destructive: bool | None = None,
-) -> Callable[[Callable[..., Result] | Callable[..., Awaitable[Result]]], Tool]:
+) -> Callable[[Callable[..., ToolResult] | Callable[..., Awaitable[ToolResult]]], Tool]:
     """Turn a typed function into a `Tool`; its docstring is what the model reads.
 
     A plain function runs in a thread, a coroutine function on the worker's loop; both return the
@@ -107,7 +107,9 @@ def tool(
     if destructive is None:
         destructive = approval != "never" and not idempotent
 
-    def decorate(function: Callable[..., Result] | Callable[..., Awaitable[Result]]) -> Tool:
+    def decorate(
+        function: Callable[..., ToolResult] | Callable[..., Awaitable[ToolResult]],
+    ) -> Tool:
         fields: dict[str, Any] = {}
         context_parameter = None
         parameters = inspect.signature(function, eval_str=True).parameters

@@ -32,7 +32,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.channels.message import Frozen
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.arms import Arm, Arms
@@ -77,23 +77,23 @@ _codec = TypeAdapter(dict[str, AgentConfig])
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Raises `StartupFailed` for what cannot be read or is no TOML."""
+    """Raises `StartupError` for what cannot be read or is no TOML."""
     try:
         return tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise StartupFailed(f"{path}: {error}", exit_code=2) from error
+        raise StartupError(f"{path}: {error}", exit_code=2) from error
 
 
-def wrong_entry(path: Path, error: ValidationError, *prefix: str) -> StartupFailed:
+def wrong_entry(path: Path, error: ValidationError, *prefix: str) -> StartupError:
     """The first problem of a file, in one line."""
     first = error.errors()[0]
     where = ".".join((*prefix, *(str(part) for part in first["loc"] if part != "[key]")))
     what = first["msg"].removeprefix("Value error, ")
-    return StartupFailed(f"{path}: {where}: {what}", exit_code=2)
+    return StartupError(f"{path}: {where}: {what}", exit_code=2)
 
 
 def load_agent_config(path: Path) -> Mapping[str, AgentConfig]:
-    """The `[agents]` table by agent. Raises `StartupFailed` naming the entry that is wrong."""
+    """The `[agents]` table by agent. Raises `StartupError` naming the entry that is wrong."""
     try:
         return _codec.validate_python(_false_for_none(read_toml(path).get("agents", {})))
     except ValidationError as error:
@@ -101,7 +101,7 @@ def load_agent_config(path: Path) -> Mapping[str, AgentConfig]:
 
 
 def load_family(path: Path | None) -> Arms:
-    """`[thinking.arms]`, in the order of the file. Raises `StartupFailed`."""
+    """`[thinking.arms]`, in the order of the file. Raises `StartupError`."""
     if path is None:
         return ()
     try:
@@ -110,7 +110,7 @@ def load_family(path: Path | None) -> Arms:
     except ValidationError as error:
         raise wrong_entry(path, error, "thinking", "arms") from error
     except AttributeError as error:
-        raise StartupFailed(f"{path}: thinking: expected a table", exit_code=2) from error
+        raise StartupError(f"{path}: thinking: expected a table", exit_code=2) from error
     return tuple(
         Arm(name, member.mode, member.budget, member.model, member.url, member.api_key_env)
         for name, member in members.items()
@@ -118,12 +118,12 @@ def load_family(path: Path | None) -> Arms:
 
 
 def configured(agents: Mapping[str, Agent], path: Path) -> dict[str, Agent]:
-    """The agents as the operator wants them. Raises `StartupFailed`, also for an unknown one."""
+    """The agents as the operator wants them. Raises `StartupError`, also for an unknown one."""
     found = dict(agents)
     for name, config in load_agent_config(path).items():
         if name not in agents:
             known = ", ".join(sorted(agents))
-            raise StartupFailed(
+            raise StartupError(
                 f"{path}: agents.{name}: there is no such agent; known agents: {known}",
                 exit_code=2,
             )
@@ -132,16 +132,16 @@ def configured(agents: Mapping[str, Agent], path: Path) -> dict[str, Agent]:
         except ValidationError as error:  # what it says does not fit to what the file says
             raise wrong_entry(path, error, "agents", name) from error
         if problem := _unreachable(found[name].approvals):
-            raise StartupFailed(f"{path}: agents.{name}.approvals.{problem}", exit_code=2)
+            raise StartupError(f"{path}: agents.{name}.approvals.{problem}", exit_code=2)
     return found
 
 
 def check_arms(agents: Mapping[str, Agent], path: Path | None) -> None:
-    """Raises `StartupFailed` for an agent that may only use arms which nobody knows."""
+    """Raises `StartupError` for an agent that may only use arms which nobody knows."""
     known = {*get_args(ThinkingMode), *(arm.name for arm in load_family(path))}
     for agent in agents.values():
         if unknown := set(agent.thinks.arms) - known:
-            raise StartupFailed(
+            raise StartupError(
                 f"agent {agent.name}: thinking.arms: there is no arm {', '.join(sorted(unknown))}; "
                 f"known: {', '.join(sorted(known))}",
                 exit_code=2,

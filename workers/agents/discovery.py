@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.workers.agents.actions import actions
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.config import check_arms, configured
@@ -22,7 +22,7 @@ def discover(folders: Sequence[Path], config: Path | None = None) -> dict[str, A
     """All agents by name, with the policies that the file `config` has for them. Files that begin
     with an underscore are passed over.
 
-    Raises `StartupFailed` naming the file that is broken, or both that define the same agent.
+    Raises `StartupError` naming the file that is broken, or both that define the same agent.
     """
     agents: dict[str, Agent] = {}
     files: dict[str, Path] = {}
@@ -64,5 +64,5 @@ def load(file: Path) -> Agent:
     return agent
 
 
-def _broken(file: Path, reason: str) -> StartupFailed:
-    return StartupFailed(f"agent file {file}: {' '.join(reason.split())}", exit_code=2)
+def _broken(file: Path, reason: str) -> StartupError:
+    return StartupError(f"agent file {file}: {' '.join(reason.split())}", exit_code=2)

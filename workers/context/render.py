@@ -46,7 +46,7 @@ def render(turns: Sequence[Turn], agent: Agent, *, limit_chars: int) -> list[Mes
     return _merged([*_opening(agent), *map(_message, conversation)])
 
 
-def clean(text: str) -> str:
+def readable(text: str) -> str:
     """`text` without what only machines see, and with nothing that acts as a special token."""
     text = _UNSEEN.sub("", _LINE_END.sub("\n", text))
     return _SPECIAL.sub("‹", text)
@@ -123,12 +123,12 @@ def _rendered(turn: Turn, limit: int) -> str:
     # Cut first: cleaning a text of any length then takes no time. It never makes one longer.
     match turn.role:
         case "person":
-            text = without_switch(clean(cut(turn.text, limit // 2)))
+            text = without_switch(readable(cut(turn.text, limit // 2)))
             return _MARK.sub("(", text).strip() or "(empty message)"
         case "agent":
-            return clean(cut(turn.text, limit // 5))
+            return readable(cut(turn.text, limit // 5))
         case "tool" | "note":
-            text = _MARK.sub("(", clean(cut(turn.text, limit // 5)))
+            text = _MARK.sub("(", readable(cut(turn.text, limit // 5)))
             return f"[{turn.role}] {text}"
         case _:
             assert_never(turn.role)

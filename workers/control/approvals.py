@@ -8,8 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ponderd.channels.errors import Conflict as RunConflict
-from ponderd.channels.errors import Forbidden, Malformed, NotFound
+from ponderd.channels.errors import Conflict, Forbidden, Malformed, NotFound
 from ponderd.channels.message import Decided, Verdict, principal
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.control.run_log import RunLogs
@@ -82,7 +81,7 @@ class Decisions(RunLogs):
             if run.approval is None or run.approval.id != approval_id:
                 return None
             if digest not in (None, run.approval.bound_to):
-                raise RunConflict("this is not the call that you looked at; look again")
+                raise Conflict("this is not the call that you looked at; look again")
             return self._answer(run, approve, by, remark, arguments, now)
 
         await self._signal(asked.run_id, event)
@@ -91,34 +90,34 @@ class Decisions(RunLogs):
         same_arguments = not approve or arguments in (None, decided.arguments)
         if (decided.status, decided.decided_by) != (done, by.lower()) or not same_arguments:
             who = f" by {decided.decided_by}" if decided.decided_by else ""
-            raise RunConflict(f"this was already {decided.status}{who}: {decided.text}")
+            raise Conflict(f"this was already {decided.status}{who}: {decided.text}")
         return decided
 
     async def verdict(self, verdict: Verdict) -> Decided:
         """What a button, a link or a mail said. Implements `ponderd.channels.channel.Decide`."""
-        if await self._is_question(verdict.prompt):
+        if await self._is_question(verdict.inquiry):
             return await self._answer_question(verdict)
         decided = await self.decide(
-            verdict.prompt,
+            verdict.inquiry,
             approve=verdict.choice == "approve",
             by=verdict.by,
             remark=verdict.remark,
         )
         return Decided(text=f"{decided.status.capitalize()} by {decided.decided_by}.")
 
-    async def _is_question(self, prompt: str) -> bool:
-        run_id, _, version = prompt.rpartition(":")
+    async def _is_question(self, inquiry: str) -> bool:
+        run_id, _, version = inquiry.rpartition(":")
         events = await self.events(run_id)
         index = int(version) - 1 if version.isdecimal() and len(version) < 8 else -1
         asked = events[index] if 0 <= index < len(events) else None
         return isinstance(asked, e.ModelAnswered) and isinstance(asked.choice, e.Question)
 
     async def _answer_question(self, verdict: Verdict) -> Decided:
-        run_id, _, version = verdict.prompt.rpartition(":")
+        run_id, _, version = verdict.inquiry.rpartition(":")
         channel, _, person = verdict.by.partition(":")
 
         def event(run: Run, now: float) -> e.Event | None:
-            if run.question is None or run.question.id != verdict.prompt:
+            if run.question is None or run.question.id != verdict.inquiry:
                 return None
             if run.over or run.inbox:  # a message may be quicker than the record of the question
                 return None
@@ -134,10 +133,10 @@ class Decisions(RunLogs):
         await self._signal(run_id, event)
         answer = _first_answer(await self.events(run_id), int(version))
         if answer is None:
-            raise RunConflict("this question is not open")
+            raise Conflict("this question is not open")
         by, text = answer
         if (by, text) != (verdict.by.lower(), verdict.choice):
-            raise RunConflict(f"this question was already answered by {by}: {text}")
+            raise Conflict(f"this question was already answered by {by}: {text}")
         return Decided(text=f"{by}: {text}")
 
     def _answer(
@@ -192,7 +191,7 @@ def _checked(agent: Agent, name: str, arguments: dict[str, Any]) -> dict[str, An
     """The arguments as an approver changed them, against the tool's schema."""
     tool = agent.tool(name)
     if tool is None:
-        raise RunConflict(f"agent {agent.name} has no tool {name} any more")
+        raise Conflict(f"agent {agent.name} has no tool {name} any more")
     try:
         checked = tool.arguments.model_validate(arguments).model_dump(mode="json")
         json.dumps(checked, ensure_ascii=False, allow_nan=False).encode()  # or it cannot be stored

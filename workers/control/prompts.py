@@ -13,7 +13,7 @@ from ponderd.workers.agents.agent import Agent
 from ponderd.workers.context.render import render
 from ponderd.workers.control.views import PromptView
 from ponderd.workers.llm import llamacpp, vllm
-from ponderd.workers.llm.client import Options
+from ponderd.workers.llm.client import CallOptions
 from ponderd.workers.llm.http import encoded
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
@@ -44,7 +44,7 @@ def _requests(events: Sequence[e.Event], call: e.ModelCall, agent: Agent) -> Ite
     messages = render(fold(events).turns, agent, limit_chars=call.context_chars or CONTEXT_CHARS)
     for decision in (call.decision, e.Decision(mode="none")):
         for margin in (True, False):
-            options = Options(call.priority, call.cache_salt, margin=margin)
+            options = CallOptions(call.priority, call.cache_salt, margin=margin)
             body = vllm.request(
                 call.model, messages, schema(agent), decision, agent.limits.answer_tokens, options
             )

@@ -41,7 +41,7 @@ async def replay(
     events: Sequence[e.Event], agent: Agent, model: ModelClient, prices: Prices | None = None
 ) -> AsyncIterator[Replayed]:
     """Every model call of a log, in turn: each sees what really happened before it, and may think
-    as much as it could then. Raises `ModelFailed`, ValueError for a log that is none."""
+    as much as it could then. Raises `ModelError`, ValueError for a log that is none."""
     run = fold(events[:1])
     for event in events[1:]:
         # What arrives while a model is asked waits in the inbox: it saw the same turns.

@@ -18,9 +18,9 @@ from ponderd.workers.run.state import Run
 from ponderd.workers.store.archive import Archive
 from ponderd.workers.store.contract import (
     Admission,
-    Conflict,
     NewMessage,
     RunStore,
+    VersionConflict,
     conversation_key,
     shard_of,
 )
@@ -121,7 +121,7 @@ class RunLogs:
         while (event := decide(run, time.time())) is not None:
             after = reduce(run, event)
             match await self._store.signal(run_id, run.version, e.encode(event), projection(after)):
-                case Conflict(missed):
+                case VersionConflict(missed):
                     run = fold(e.decode_all(missed), run)
                 case Admission(poke=poke):
                     if poke:

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import time
 
-from ponderd.channels.errors import Conflict as RunConflict
-from ponderd.channels.errors import Malformed, NotFound
+from ponderd.channels.errors import Conflict, Malformed, NotFound
 from ponderd.channels.message import Accepted, Reaction, Trigger
 from ponderd.workers.agents.versions import pinned, recorded_version
 from ponderd.workers.control.approvals import Decisions
@@ -85,7 +84,7 @@ class Runs(Decisions):
 
         def event(run: Run, now: float) -> e.Event | None:
             if answer is None and not run.answered_by:
-                raise RunConflict(f"run {run_id} has given no answer yet")
+                raise Conflict(f"run {run_id} has given no answer yet")
             about = answer or run.answered_by
             return e.FeedbackReceived(at=now, value=value, by=by, source=source, answer=about)
 
@@ -203,7 +202,7 @@ class Runs(Decisions):
     async def same_request(self, key: str, digest: str, ttl: float) -> None:
         """Raises `Conflict` if `key` was used with another request before."""
         if await self._store.remember(key, digest, ttl) != digest:
-            raise RunConflict("this Idempotency-Key was used with another request")
+            raise Conflict("this Idempotency-Key was used with another request")
 
 
 def _received(trigger: Trigger, now: float) -> e.MessageReceived:
@@ -222,4 +221,4 @@ def _received(trigger: Trigger, now: float) -> e.MessageReceived:
 
 def _must_not_be_over(run: Run, done: str) -> None:
     if run.over:
-        raise RunConflict(f"run {run.id} is {run.over}; it cannot be {done} any more")
+        raise Conflict(f"run {run.id} is {run.over}; it cannot be {done} any more")

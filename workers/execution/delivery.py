@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import structlog
 
 from ponderd.channels.channel import Channel, still_ours
-from ponderd.channels.errors import DeliveryFailed
+from ponderd.channels.errors import DeliveryError
 from ponderd.channels.message import Reply
 from ponderd.channels.text import storable
-from ponderd.workers.execution.leases import HeldRun, LeaseLost
+from ponderd.workers.execution.leases import LeasedRun, LeaseLost
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Outgoing, Run
 
@@ -25,7 +25,7 @@ BESIDE_ATTEMPTS = 3
 
 async def deliver(
     channels: Mapping[str, Channel],
-    held: HeldRun,
+    held: LeasedRun,
     run: Run,
     outgoing: Outgoing,
     key: str,
@@ -42,7 +42,7 @@ async def deliver(
         kind=outgoing.kind,
         text=outgoing.text,
         to=outgoing.to,
-        prompt=outgoing.prompt,
+        inquiry=outgoing.inquiry,
         resolves=outgoing.resolves,
     )
     held.check()
@@ -50,9 +50,9 @@ async def deliver(
     try:
         channel = channels.get(outgoing.to.channel)
         if channel is None:
-            raise DeliveryFailed(f"channel {outgoing.to.channel} is not set up on this worker")
+            raise DeliveryError(f"channel {outgoing.to.channel} is not set up on this worker")
         receipt = await _carry(channel, reply, resend)
-    except DeliveryFailed as error:
+    except DeliveryError as error:
         attempts = BESIDE_ATTEMPTS - 1 if outgoing.beside else len(REPLY_BACKOFF)
         over = error.permanent or outgoing.attempts >= attempts
         asked = min(error.retry_after or 0, REPLY_BACKOFF[-1])
@@ -67,9 +67,9 @@ async def deliver(
 async def _carry(channel: Channel, reply: Reply, resend: bool) -> str:
     try:
         return await channel.send(reply, resend=resend)
-    except (DeliveryFailed, LeaseLost):
+    except (DeliveryError, LeaseLost):
         raise
     except Exception as error:
         # Left to the sweeper, it would be sent for ever.
         log.exception("reply failed unexpectedly")
-        raise DeliveryFailed(f"{channel.name}: {error!r}") from error
+        raise DeliveryError(f"{channel.name}: {error!r}") from error

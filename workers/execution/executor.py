@@ -27,7 +27,7 @@ from ponderd.channels.message import Address
 from ponderd.workers.agents.agent import Agent, ToolContext
 from ponderd.workers.agents.versions import PATIENCE, changed, pinned, recorded_version
 from ponderd.workers.execution.delivery import deliver
-from ponderd.workers.execution.leases import HeldRun, LeaseLost, Leases
+from ponderd.workers.execution.leases import LeasedRun, LeaseLost, Leases
 from ponderd.workers.execution.model_call import ModelCalls
 from ponderd.workers.execution.tool_call import objection as objection_to
 from ponderd.workers.execution.tool_call import run_tool
@@ -91,7 +91,7 @@ class Executor:
         except Unavailable as error:
             log.warning("run left to the sweeper", error=str(error))
 
-    async def _advance(self, held: HeldRun, raw: tuple[bytes, ...]) -> None:
+    async def _advance(self, held: LeasedRun, raw: tuple[bytes, ...]) -> None:
         try:
             run = self._met(e.decode_all(raw))
         except (ValidationError, ValueError) as error:
@@ -148,7 +148,7 @@ class Executor:
         return run
 
     async def _pin(
-        self, held: HeldRun, run: Run
+        self, held: LeasedRun, run: Run
     ) -> Agent | e.VersionAdopted | e.VersionChanged | e.ToolOutcomeUnknown | None:
         """The agent as the run began with it, or what to write down instead; None: another
         worker may have it."""
@@ -165,7 +165,7 @@ class Executor:
                 return None
         return changed(run, agent, held.now())
 
-    async def _call_model(self, held: HeldRun, run: Run, agent: Agent) -> Run:
+    async def _call_model(self, held: LeasedRun, run: Run, agent: Agent) -> Run:
         scopes = accounts(run, agent, held.now())
         spent = await self.store.spent(list(scopes.values())) if scopes else []
         if limit := reached(run, agent, dict(zip(scopes, spent, strict=True)), held.now()):
@@ -177,7 +177,7 @@ class Executor:
         return await self._record_spending(held, run, agent, fact)
 
     async def _ask_approval(
-        self, held: HeldRun, run: Run, agent: Agent, request: e.ApprovalRequested
+        self, held: LeasedRun, run: Run, agent: Agent, request: e.ApprovalRequested
     ) -> Run:
         """Nobody is asked for what could not be done anyway."""
         assert run.call is not None
@@ -186,13 +186,13 @@ class Executor:
         return run
 
     async def _objection(
-        self, held: HeldRun, run: Run, agent: Agent, call: e.ToolCall
+        self, held: LeasedRun, run: Run, agent: Agent, call: e.ToolCall
     ) -> e.ToolFailed | None:
         problem = await objection_to(agent, call, self._context(run, f"{run.id}:{run.version}"))
         return None if problem is None else e.ToolFailed(at=held.now(), error=problem, seconds=0)
 
     async def _use_tool(
-        self, held: HeldRun, run: Run, agent: Agent, call: e.ToolCall, key: str | None
+        self, held: LeasedRun, run: Run, agent: Agent, call: e.ToolCall, key: str | None
     ) -> Run:
         if key is None:
             # What was approved may be other arguments than were asked for, and some time ago.
@@ -208,7 +208,7 @@ class Executor:
         log.info("tool called", tool=call.tool, outcome=outcome.type)
         return await self._record_spending(held, run, agent, outcome)
 
-    async def _send(self, held: HeldRun, run: Run, outgoing: Outgoing) -> Run:
+    async def _send(self, held: LeasedRun, run: Run, outgoing: Outgoing) -> Run:
         key, resend = outgoing.key, outgoing.key is not None
         if key is None:
             key = f"{run.id}:{run.version}"
@@ -218,7 +218,7 @@ class Executor:
                 kind=outgoing.kind,
                 text=outgoing.text,
                 to=outgoing.to,
-                prompt=outgoing.prompt,
+                inquiry=outgoing.inquiry,
             )
             if outgoing.to is None:  # it waits in the run: to begin is to have done it
                 run, _ = await held.commit(run, [begin, e.ReplySent(at=begin.at, receipt="held")])
@@ -244,7 +244,7 @@ class Executor:
         except Unavailable as error:
             log.warning("a reaction to this answer will find no run", error=str(error))
 
-    async def _record_spending(self, held: HeldRun, run: Run, agent: Agent, fact: e.Event) -> Run:
+    async def _record_spending(self, held: LeasedRun, run: Run, agent: Agent, fact: e.Event) -> Run:
         scopes = accounts(run, agent, held.now())
         run = await record(held, run, fact)
         amounts = spending(fact)
@@ -259,7 +259,7 @@ class Executor:
         return ToolContext(run_id=run.id, idempotency_key=key, data_dir=self.data_dir)
 
 
-async def record(held: HeldRun, run: Run, fact: e.Event) -> Run:
+async def record(held: LeasedRun, run: Run, fact: e.Event) -> Run:
     """Write down what has happened, on top of whatever else happened meanwhile.
 
     A store that is away is waited for: what a tool did, or that a reply went out, is known only

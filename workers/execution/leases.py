@@ -14,7 +14,14 @@ from ponderd.channels.errors import Unavailable
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import reduce
 from ponderd.workers.run.state import Run
-from ponderd.workers.store.contract import Claim, Committed, Conflict, Projection, Release, RunStore
+from ponderd.workers.store.contract import (
+    Claim,
+    Committed,
+    Projection,
+    Release,
+    RunStore,
+    VersionConflict,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +38,7 @@ class LeaseLost(Exception):
     """Somebody else goes on with the run, or may by now: touch nothing any more."""
 
 
-class HeldRun:
+class LeasedRun:
     """A run under its lease: the only way for a worker to write to it."""
 
     def __init__(
@@ -105,7 +112,7 @@ class HeldRun:
                 for before, event in seen:
                     self._observe(before, event)
                 return after, True
-            case Conflict(missed):
+            case VersionConflict(missed):
                 # An earlier try of this commit may have been written and only its answer lost.
                 written = bool(encoded) and list(missed[: len(encoded)]) == encoded
                 return self._caught_up(run, missed), written
@@ -146,7 +153,7 @@ class HeldRun:
                 Projection(head.status, head.waiting_for),
                 Release(due),
             )
-            self.released = not isinstance(outcome, Conflict)
+            self.released = not isinstance(outcome, VersionConflict)
 
 
 class Leases:
@@ -159,16 +166,16 @@ class Leases:
         self.seconds = seconds
         self.observe = observe
         self._store = store
-        self._held: dict[str, HeldRun] = {}
+        self._held: dict[str, LeasedRun] = {}
 
     def __len__(self) -> int:
         return len(self._held)
 
     @contextlib.asynccontextmanager
-    async def hold(self, claim: Claim, asked_at: float) -> AsyncIterator[HeldRun]:
+    async def hold(self, claim: Claim, asked_at: float) -> AsyncIterator[LeasedRun]:
         """Renew the lease of `claim` until the block ends; the block is cancelled when the lease
         is lost. A block that is cancelled from outside gives the run back at once."""
-        held = HeldRun(self._store, claim, self.seconds, asked_at, self.observe)
+        held = LeasedRun(self._store, claim, self.seconds, asked_at, self.observe)
         # After a standstill (SIGSTOP, a suspended machine) the sweeper of this very process may
         # claim a run whose earlier holder is still at it here.
         if former := self._held.get(claim.run_id):

@@ -10,16 +10,16 @@ from typing import NamedTuple
 
 import structlog
 
-from ponderd.channels.errors import ModelFailed, Unavailable
+from ponderd.channels.errors import ModelError, Unavailable
 from ponderd.channels.text import storable
 from ponderd.workers.agents.actions import Rejected, interpret, schema
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.context.render import Message, render
-from ponderd.workers.execution.leases import HeldRun
+from ponderd.workers.execution.leases import LeasedRun
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.threads import in_thread
 from ponderd.workers.execution.tool_call import STORED_CHARS
-from ponderd.workers.llm.client import Completion, ModelClient, Options
+from ponderd.workers.llm.client import CallOptions, Completion, ModelClient
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run
 from ponderd.workers.steps.limits import reached
@@ -73,7 +73,7 @@ class ModelCalls:
     salt_key: bytes = b""
     keep_thoughts: bool = True
 
-    async def call(self, held: HeldRun, run: Run, agent: Agent) -> e.Event:
+    async def call(self, held: LeasedRun, run: Run, agent: Agent) -> e.Event:
         """What the model answered, or that it did not; or that the call was dropped, because
         something arrived meanwhile after which its answer would be of no use."""
         began = held.now()
@@ -96,14 +96,14 @@ class ModelCalls:
             asking.cancel()
             await asyncio.wait({asking})
 
-    async def _ask_or_fail(self, held: HeldRun, run: Run, agent: Agent) -> e.Event:
+    async def _ask_or_fail(self, held: LeasedRun, run: Run, agent: Agent) -> e.Event:
         try:
             return await self._ask(held, run, agent)
         except Unavailable:  # the state server's, and the run is tried again
             raise
         except Exception as error:
             # Whatever it was, it counts: left to the sweeper, it would be paid for for ever.
-            if not isinstance(error, ModelFailed):
+            if not isinstance(error, ModelError):
                 log.exception("model call failed unexpectedly")
             failures = run.effort.model_failures
             delay = MODEL_BACKOFF[failures] if failures < len(MODEL_BACKOFF) else None
@@ -112,7 +112,7 @@ class ModelCalls:
             retry_at = None if delay is None else held.now() + delay
             return e.ModelFailed(at=held.now(), error=storable(str(error)), retry_at=retry_at)
 
-    async def _ask(self, held: HeldRun, run: Run, agent: Agent) -> e.Event:
+    async def _ask(self, held: LeasedRun, run: Run, agent: Agent) -> e.Event:
         def messages() -> list[Message]:
             return render(run.turns, agent, limit_chars=self.context_chars)
 
@@ -127,7 +127,7 @@ class ModelCalls:
             if thought.probe:
                 asked = asked._replace(completion=completion.with_cost_of(thought.probe))
             return await self._judged(held, run, agent, thought, asked, options)
-        except ModelFailed as error:
+        except ModelError as error:
             lost = held.now() - began if error.at_work else 0.0
             if stands := await self.draft(run, agent, held.now()):
                 log.warning("the doubted draft stands", error=str(error))
@@ -141,12 +141,12 @@ class ModelCalls:
 
     async def _judged(
         self,
-        held: HeldRun,
+        held: LeasedRun,
         run: Run,
         agent: Agent,
         thought: Thought,
         asked: Asked,
-        options: Options,
+        options: CallOptions,
     ) -> e.Event:
         """What the answer is taken for: an action, something unusable, or a draft that is asked
         for again with more thought."""
@@ -208,17 +208,17 @@ class ModelCalls:
                 return None
 
     async def _second_draft(
-        self, run: Run, agent: Agent, decision: e.Decision, limit: int, options: Options
+        self, run: Run, agent: Agent, decision: e.Decision, limit: int, options: CallOptions
     ) -> Completion | None:
         """None if there is none to be had: then the first one has to do."""
         try:
             return (await complete(self.client, run, agent, decision, limit, options)).completion
-        except ModelFailed as error:
+        except ModelError as error:
             log.info("no second draft", error=str(error))
             return None
 
-    def _options(self, run: Run, agent: Agent) -> Options:
-        return Options(
+    def _options(self, run: Run, agent: Agent) -> CallOptions:
+        return CallOptions(
             priority=0 if run.channel in AT_ONCE else LATER,
             cache_salt=cache_salt(self.salt_key, run),
             margin=agent.thinks.mode != "never",
@@ -283,10 +283,10 @@ async def complete(
     agent: Agent,
     decision: e.Decision,
     limit: int,
-    options: Options = Options(),  # noqa: B008 (frozen)
+    options: CallOptions = CallOptions(),  # noqa: B008 (frozen)
 ) -> Asked:
     """With at most `limit` characters of conversation. What is too long for the model is asked
-    again with a shorter thought, then with less conversation. Raises `ModelFailed`."""
+    again with a shorter thought, then with less conversation. Raises `ModelError`."""
     while True:
         try:
             completion = await client.complete(
@@ -297,7 +297,7 @@ async def complete(
                 options=options,
             )
             return Asked(completion, decision, limit)
-        except ModelFailed as error:
+        except ModelError as error:
             if not error.too_long or limit < 500:
                 raise
             if decision.budget > SHORTENED:
@@ -312,7 +312,7 @@ def receipt(
     decision: e.Decision,
     limit: int,
     prices: Prices,
-    options: Options = Options(),  # noqa: B008 (frozen)
+    options: CallOptions = CallOptions(),  # noqa: B008 (frozen)
 ) -> e.ModelCall:
     return e.ModelCall(
         model=completion.model,

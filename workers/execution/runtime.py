@@ -20,7 +20,7 @@ from typing import Any
 
 import structlog
 
-from ponderd.channels.errors import ModelFailed, Unavailable
+from ponderd.channels.errors import ModelError, Unavailable
 from ponderd.channels.outbound import outbound_channels
 from ponderd.channels.settings import ChannelSettings
 from ponderd.workers.agents.config import load_family
@@ -191,7 +191,7 @@ class Runtime:
     async def _learn(self, learning: Learning, thinker: Thinker) -> None:
         try:
             arms = await self._executor.model.client.arms()
-        except ModelFailed:  # nothing can be asked of it anyway
+        except ModelError:  # nothing can be asked of it anyway
             return
         await learning.tell_usual(arms)
         if not self._settings.thinking_learning:
@@ -206,7 +206,7 @@ class Runtime:
         while True:
             examined = await self._executor.model.client.examine()
             for name, able in examined.items():
-                if isinstance(able, ModelFailed):
+                if isinstance(able, ModelError):
                     log.info("model server not examined yet", arm=name, error=str(able))
                 elif name not in told:
                     told.add(name)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ponderd.channels.text import storable
-from ponderd.workers.agents.agent import Agent, Result, Tool, ToolContext, WaitFor
+from ponderd.workers.agents.agent import Agent, Tool, ToolContext, ToolResult, WaitFor
 from ponderd.workers.execution.threads import in_thread
 from ponderd.workers.run.events import ToolCall, ToolFailed, ToolFinished, Waiting
 
@@ -43,7 +43,7 @@ async def run_tool(
     return ToolFinished(at=clock(), result=note, seconds=seconds, wait=wait)
 
 
-async def call_tool(agent: Agent, call: ToolCall, context: ToolContext) -> Result:
+async def call_tool(agent: Agent, call: ToolCall, context: ToolContext) -> ToolResult:
     """Returns what the model gets to see, or what to wait for. Raises whatever the tool raises,
     LookupError for a tool that the agent does not have (any more), `pydantic.ValidationError` and
     `TimeoutError`."""

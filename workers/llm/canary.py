@@ -11,9 +11,9 @@ from typing import Any
 
 import structlog
 
-from ponderd.channels.errors import ModelFailed
+from ponderd.channels.errors import ModelError
 from ponderd.workers.context.render import Message
-from ponderd.workers.llm.client import Capabilities, Completion, Options
+from ponderd.workers.llm.client import CallOptions, Capabilities, Completion
 from ponderd.workers.llm.continuing import BEGIN, Continues
 from ponderd.workers.run.model_call import Decision
 
@@ -56,12 +56,12 @@ def judge(without: Completion, thought: Completion, *, continues: bool) -> Capab
 
 
 async def can_continue(server: Continues) -> bool:
-    """Whether a prompt can be rendered and gone on with. Raises `ModelFailed` if that cannot be
+    """Whether a prompt can be rendered and gone on with. Raises `ModelError` if that cannot be
     told now."""
     try:
         prompt, _ = await server.render(QUESTION, thinking=False)
-        await server.go_on(prompt, max_tokens=1, options=Options())
-    except ModelFailed as error:
+        await server.go_on(prompt, max_tokens=1, options=CallOptions())
+    except ModelError as error:
         if error.retryable:
             raise
         log.info("the model server continues no prompts", error=str(error))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
-from ponderd.channels.errors import ModelFailed
+from ponderd.channels.errors import ModelError
 from ponderd.workers.agents.arms import Arms
 from ponderd.workers.context.render import Message
 from ponderd.workers.run.model_call import Decision
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CallOptions:
     """What a call asks for besides its answer.
 
     `priority`: lower is served earlier, where the server schedules so. `cache_salt` keeps tenants
@@ -97,12 +97,12 @@ class ModelClient(Protocol):
         schema: dict[str, Any],
         decision: Decision,
         max_tokens: int,
-        options: Options = Options(),
+        options: CallOptions = CallOptions(),
     ) -> Completion:
         """Ask for one JSON object that fits `schema`, thinking as `decision` allows.
 
         `max_tokens` bounds the answer, the thinking budget comes on top. Time-outs, 429, 5xx and
-        disconnects are retried with backoff; then `ponderd.channels.errors.ModelFailed` is raised.
+        disconnects are retried with backoff; then `ponderd.channels.errors.ModelError` is raised.
         Cancelling the call closes the connection, which frees the server's slot.
         """
         ...
@@ -111,22 +111,22 @@ class ModelClient(Protocol):
         self,
         messages: list[Message],
         question: str,
-        options: Options = Options(),
+        options: CallOptions = CallOptions(),
     ) -> Leaning:
         """How much the model leans to yes, asked `question` after the real messages, about -10 to
         10. It is asked once, and not for long. `options` are
-        those of the call that it is about. Raises `ModelFailed`."""
+        those of the call that it is about. Raises `ModelError`."""
         ...
 
     async def model(self) -> str:
-        """The name of the own model. Raises `ModelFailed`."""
+        """The name of the own model. Raises `ModelError`."""
         ...
 
     async def arms(self) -> Arms:
-        """What a call can be given on this server. Raises `ModelFailed`."""
+        """What a call can be given on this server. Raises `ModelError`."""
         ...
 
-    async def examine(self, *, thoroughly: bool = False) -> dict[str, Capabilities | ModelFailed]:
+    async def examine(self, *, thoroughly: bool = False) -> dict[str, Capabilities | ModelError]:
         """See what each server does, by a few small calls; what it does not is worked around from
         then on. `thoroughly`: also where nothing depends on it. "" is the own model, the others
         are members of the family, by their arm. One that was seen is not examined again."""

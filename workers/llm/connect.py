@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from ponderd.channels.errors import ModelFailed, StartupFailed
+from ponderd.channels.errors import ModelError, StartupError
 from ponderd.workers.agents.arms import Arm, Arms, find, own_arms, with_family
 from ponderd.workers.context.render import Message
-from ponderd.workers.llm.client import Capabilities, Completion, Leaning, ModelClient, Options
+from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Leaning, ModelClient
 from ponderd.workers.llm.http import Http, retried
-from ponderd.workers.llm.lean import asked
 from ponderd.workers.llm.llamacpp import LlamaCpp
+from ponderd.workers.llm.probe import asked
 from ponderd.workers.llm.vllm import VLLM
 from ponderd.workers.run.model_call import Decision
 from ponderd.workers.settings import WorkerSettings
@@ -42,12 +42,12 @@ class Dialect(Protocol):
         schema: dict[str, Any],
         decision: Decision,
         max_tokens: int,
-        options: Options,
+        options: CallOptions,
     ) -> Completion:
         """One try at an answer; `attempts` of it counts further requests that it needed."""
         ...
 
-    async def lean(self, messages: list[Message], options: Options) -> Leaning:
+    async def lean(self, messages: list[Message], options: CallOptions) -> Leaning:
         """How much the model's next token leans to yes; its `seconds` are the caller's to add."""
         ...
 
@@ -59,7 +59,7 @@ class Dialect(Protocol):
 def connect(settings: WorkerSettings, family: Arms = ()) -> ModelClient:
     """No input or output happens before the first call. `family` are further members."""
     if settings.model_url is None:
-        raise StartupFailed("no model server: set PONDERD_MODEL_URL", exit_code=2)
+        raise StartupError("no model server: set PONDERD_MODEL_URL", exit_code=2)
     key = settings.model_api_key
     return _Client(settings, family, key.get_secret_value() if key else "")
 
@@ -69,7 +69,7 @@ async def detect(http: Http, model: str | None) -> Dialect:
     first, owner = await http.get("/v1/models", _first_model)
     name = model or first
     if name is None:
-        raise ModelFailed("the model server lists no model: set PONDERD_MODEL", retryable=False)
+        raise ModelError("the model server lists no model: set PONDERD_MODEL", retryable=False)
     return LlamaCpp(http, name) if owner == "llamacpp" else VLLM(http, name)
 
 
@@ -120,7 +120,7 @@ class _Client:
         schema: dict[str, Any],
         decision: Decision,
         max_tokens: int,
-        options: Options = Options(),  # noqa: B008
+        options: CallOptions = CallOptions(),  # noqa: B008
     ) -> Completion:
         started = time.perf_counter()
         server = self._members.get(decision.arm, self._own)
@@ -140,7 +140,7 @@ class _Client:
         self,
         messages: list[Message],
         question: str,
-        options: Options = Options(),  # noqa: B008
+        options: CallOptions = CallOptions(),  # noqa: B008
     ) -> Leaning:
         started = time.perf_counter()
 
@@ -163,8 +163,8 @@ class _Client:
         own = own_arms(short, max(short, long))
         return with_family(own, tuple(_filled(arm, own) for arm in self._family))
 
-    async def examine(self, *, thoroughly: bool = False) -> dict[str, Capabilities | ModelFailed]:
-        found: dict[str, Capabilities | ModelFailed] = {}
+    async def examine(self, *, thoroughly: bool = False) -> dict[str, Capabilities | ModelError]:
+        found: dict[str, Capabilities | ModelError] = {}
         for name, server in {"": self._own, **self._members}.items():
             if server.examined is not None:
                 found[name] = server.examined
@@ -172,7 +172,7 @@ class _Client:
             try:
                 look = functools.partial(server.examine, thoroughly)
                 found[name], _ = await self._retried(look)
-            except ModelFailed as error:
+            except ModelError as error:
                 found[name] = error
         return found
 

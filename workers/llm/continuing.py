@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ponderd.workers.context.render import Message
-from ponderd.workers.llm.client import Completion, Options
+from ponderd.workers.llm.client import CallOptions, Completion
 from ponderd.workers.llm.margin import Token, margin
 from ponderd.workers.run.model_call import Decision
 
@@ -48,7 +48,7 @@ class Continues(Protocol):
         max_tokens: int,
         stop: str | None = None,
         schema: dict[str, Any] | None = None,
-        options: Options,
+        options: CallOptions,
     ) -> Part:
         """At most `max_tokens` more: until `stop`, or one JSON object of `schema`."""
         ...
@@ -61,7 +61,7 @@ async def think_and_answer(
     schema: dict[str, Any],
     decision: Decision,
     max_tokens: int,
-    options: Options,
+    options: CallOptions,
 ) -> Completion:
     thinking = decision.mode != "none"
     prompt, request = await server.render(messages, thinking=thinking)

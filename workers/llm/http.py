@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import aiohttp
 
-from ponderd.channels.errors import ModelFailed
+from ponderd.channels.errors import ModelError
 
 ATTEMPTS = 4
 FIRST_DELAY = 0.5
@@ -27,7 +27,7 @@ _TOO_LONG = re.compile(
 T = TypeVar("T")
 
 
-class BadRequest(ModelFailed):
+class BadRequest(ModelError):
     """HTTP 400 or 422, and not because the prompt is too long."""
 
 
@@ -108,12 +108,12 @@ class Http:
                     raise _refusal(response.status, text, response.headers.get("Retry-After"))
                 return await read(response)
         except aiohttp.InvalidURL as error:
-            raise ModelFailed(f"not a URL: {error}", retryable=False) from error
+            raise ModelError(f"not a URL: {error}", retryable=False) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise ModelFailed(f"no answer from the model server: {reason}") from error
+            raise ModelError(f"no answer from the model server: {reason}") from error
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            raise ModelFailed(f"the model server sent broken data: {error!r}") from error
+            raise ModelError(f"the model server sent broken data: {error!r}") from error
 
 
 async def retried(
@@ -121,7 +121,7 @@ async def retried(
 ) -> tuple[T, int]:
     """The result of the first attempt that works, and its number.
 
-    One attempt may take `timeout` seconds, all together twice that. Raises the last `ModelFailed`.
+    One attempt may take `timeout` seconds, all together twice that. Raises the last `ModelError`.
     """
     now = asyncio.get_running_loop().time
     end = now() + 2 * timeout
@@ -132,10 +132,10 @@ async def retried(
             async with asyncio.timeout(min(timeout, end - now())):
                 return await attempt(), number
         except TimeoutError:
-            failure = ModelFailed(
+            failure = ModelError(
                 f"no answer from the model server within {timeout:g} s", at_work=True
             )
-        except ModelFailed as error:
+        except ModelError as error:
             failure = error
         backoff = FIRST_DELAY * 2 ** (number - 1) * random.uniform(0.5, 1.5)
         delay = max(backoff, failure.retry_after or 0)
@@ -166,7 +166,7 @@ async def _limited(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         size += len(chunk)
         if size > BODY_LIMIT:
             response.close()
-            raise ModelFailed(f"the model server sent more than {BODY_LIMIT} bytes")
+            raise ModelError(f"the model server sent more than {BODY_LIMIT} bytes")
         yield chunk
 
 
@@ -174,28 +174,28 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
     return b"".join([chunk async for chunk in _limited(response)])
 
 
-def _broke_off(error: Any) -> ModelFailed:
+def _broke_off(error: Any) -> ModelError:
     """An error among the events of a stream. vLLM refuses some requests so, after HTTP 200, and
     says there what the status would have been (seen on 0.32: thinking_token_budget)."""
     status = error.get("code") if isinstance(error, dict) else None
     if isinstance(status, int) and 400 <= status < 500:
         return _refusal(status, str(error.get("message")))
-    return ModelFailed(f"the model server broke off: {_excerpt(str(error))}")
+    return ModelError(f"the model server broke off: {_excerpt(str(error))}")
 
 
-def _refusal(status: int, text: str, retry_after: str | None = None) -> ModelFailed:
+def _refusal(status: int, text: str, retry_after: str | None = None) -> ModelError:
     message = f"the model server answered HTTP {status}: {_excerpt(text)}"
     match status:
         case 400 | 413 | 422 if _TOO_LONG.search(text):
-            return ModelFailed(message, retryable=False, too_long=True)
+            return ModelError(message, retryable=False, too_long=True)
         case 400 | 422:
             return BadRequest(message, retryable=False)
         case 401 | 403:
-            return ModelFailed(f"{message} (see PONDERD_MODEL_API_KEY)", retryable=False)
+            return ModelError(f"{message} (see PONDERD_MODEL_API_KEY)", retryable=False)
         case 408 | 425 | 429 | 500 | 502 | 503 | 504:
-            return ModelFailed(message, retry_after=_seconds(retry_after))
+            return ModelError(message, retry_after=_seconds(retry_after))
         case _:
-            return ModelFailed(message, retryable=False)
+            return ModelError(message, retryable=False)
 
 
 def _seconds(header: str | None) -> float | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ponderd.channels.errors import ModelFailed
+from ponderd.channels.errors import ModelError
 from ponderd.workers.context.render import Message
 from ponderd.workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, judge
-from ponderd.workers.llm.client import Capabilities, Completion, Leaning, Options
+from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Leaning
 from ponderd.workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
 from ponderd.workers.llm.http import Http, encoded, joined
-from ponderd.workers.llm.lean import YES_OR_NO, leaning
+from ponderd.workers.llm.probe import YES_OR_NO, leaning
 from ponderd.workers.run.model_call import Decision
 
 
@@ -46,13 +46,13 @@ class LlamaCpp:
         schema: dict[str, Any],
         decision: Decision,
         max_tokens: int,
-        options: Options,
+        options: CallOptions,
     ) -> Completion:
         return await think_and_answer(
             self, self.model, messages, schema, decision, max_tokens, options
         )
 
-    async def lean(self, messages: list[Message], options: Options) -> Leaning:
+    async def lean(self, messages: list[Message], options: CallOptions) -> Leaning:
         prompt, _ = await self.render(messages, thinking=False)
         body = {
             "prompt": prompt,
@@ -83,7 +83,7 @@ class LlamaCpp:
         if not thoroughly:
             return self.capabilities
         without_thought, thought = [
-            await self.attempt(QUESTION, SCHEMA, decision, ROOM - decision.budget, Options())
+            await self.attempt(QUESTION, SCHEMA, decision, ROOM - decision.budget, CallOptions())
             for decision in (WITHOUT, WITH)
         ]
         self.capabilities = judge(without_thought, thought, continues=True)
@@ -101,7 +101,7 @@ class LlamaCpp:
         max_tokens: int,
         stop: str | None = None,
         schema: dict[str, Any] | None = None,
-        options: Options,
+        options: CallOptions,
     ) -> Part:
         body: dict[str, Any] = {"prompt": prompt, "n_predict": max_tokens}
         if stop is not None:
@@ -139,7 +139,7 @@ class _Gathered:
     def part(self) -> Part:
         last = self._last
         if last is None:
-            raise ModelFailed(
+            raise ModelError(
                 "the model server closed the connection in the middle of an answer", at_work=True
             )
         return Part(

@@ -14,15 +14,15 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ponderd.channels.errors import ModelFailed
+from ponderd.channels.errors import ModelError
 from ponderd.workers.context.render import Message
 from ponderd.workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, can_continue, judge
-from ponderd.workers.llm.client import Capabilities, Completion, Leaning, Options
+from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Leaning
 from ponderd.workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
 from ponderd.workers.llm.http import BadRequest, Http, encoded
-from ponderd.workers.llm.lean import YES_OR_NO, leaning
 from ponderd.workers.llm.margin import token_of
-from ponderd.workers.llm.vllm_stream import Answer, Continuation, cost_of
+from ponderd.workers.llm.probe import YES_OR_NO, leaning
+from ponderd.workers.llm.vllm_stream import ChatStream, Continuation, cost_of
 from ponderd.workers.run.model_call import Decision
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ def request(
     schema: dict[str, Any],
     decision: Decision,
     max_tokens: int,
-    options: Options,
+    options: CallOptions,
 ) -> dict[str, Any]:
     """The body of the request, in a fixed order: its SHA-256 is recorded."""
     thinking = decision.mode != "none"
@@ -82,7 +82,7 @@ def without(body: dict[str, Any], left_out: frozenset[str]) -> dict[str, Any]:
     return {name: body[name] for name in body if name not in left_out}
 
 
-def _extras(options: Options, *, chat: bool) -> dict[str, Any]:
+def _extras(options: CallOptions, *, chat: bool) -> dict[str, Any]:
     extras: dict[str, Any] = {}
     if options.priority:
         extras["priority"] = options.priority
@@ -112,7 +112,7 @@ class VLLM:
         schema: dict[str, Any],
         decision: Decision,
         max_tokens: int,
-        options: Options,
+        options: CallOptions,
     ) -> Completion:
         able = self.capabilities
         if _by_us(decision, able):
@@ -120,7 +120,7 @@ class VLLM:
                 self, self.model, messages, schema, decision, max_tokens, options
             )
         if decision.mode == "none" and not able.switch_off:
-            raise ModelFailed(
+            raise ModelError(
                 f"{self.model} thinks although it must not, and its server has no /tokenize "
                 "to work around that: start it with a chat template that knows enable_thinking",
                 retryable=False,
@@ -137,7 +137,7 @@ class VLLM:
         second = await self.attempt(messages, schema, without_thought, max_tokens, options)
         return replace(second, reasoning=first.reasoning).with_cost_of(first)
 
-    async def lean(self, messages: list[Message], options: Options) -> Leaning:
+    async def lean(self, messages: list[Message], options: CallOptions) -> Leaning:
         body = {
             "model": self.model,
             "messages": messages,
@@ -166,7 +166,9 @@ class VLLM:
         without_thought, thought = [
             # Not bounded by us: it is to be seen what the server does.
             await self._ask(
-                request(self.model, QUESTION, SCHEMA, decision, ROOM - decision.budget, Options()),
+                request(
+                    self.model, QUESTION, SCHEMA, decision, ROOM - decision.budget, CallOptions()
+                ),
                 budget=None,
             )
             for decision in (WITHOUT, WITH)
@@ -188,7 +190,7 @@ class VLLM:
         max_tokens: int,
         stop: str | None = None,
         schema: dict[str, Any] | None = None,
-        options: Options,
+        options: CallOptions,
     ) -> Part:
         body: dict[str, Any] = {
             "model": self.model,
@@ -215,7 +217,7 @@ class VLLM:
 
     async def _ask(self, body: dict[str, Any], budget: int | None) -> Completion:
         async def stream(data: bytes) -> Completion:
-            answer = Answer(budget)
+            answer = ChatStream(budget)
             await self._http.stream("/v1/chat/completions", data, answer.take)
             return answer.completion(self.model, hashlib.sha256(data).hexdigest())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ponderd.channels.errors import ModelFailed
+from ponderd.channels.errors import ModelError
 from ponderd.workers.llm.client import Completion
 from ponderd.workers.llm.continuing import Part
 from ponderd.workers.llm.http import joined
@@ -18,7 +18,7 @@ CHARS_OF_TOKEN, LONG_PIECE = 6, 12
 rather a thought that is too long is let through than one cut that kept its budget."""
 
 
-class Answer:
+class ChatStream:
     """One streamed chat answer. A `budget` in tokens stops a thought that ignores it."""
 
     def __init__(self, budget: int | None) -> None:
@@ -60,7 +60,7 @@ class Answer:
 
     def completion(self, model: str, prompt_hash: str) -> Completion:
         if self._finish is None and not self._outgrew:
-            raise ModelFailed(_BROKEN_OFF, at_work=True)
+            raise ModelError(_BROKEN_OFF, at_work=True)
         content, reasoning = joined(self._content), joined(self._reasoning)
         completion_tokens = self._usage.get("completion_tokens") or self._thought_tokens()
         details = self._usage.get("completion_tokens_details") or {}
@@ -102,7 +102,7 @@ class Continuation:
 
     def part(self) -> Part:
         if self._finish is None:
-            raise ModelFailed(_BROKEN_OFF, at_work=True)
+            raise ModelError(_BROKEN_OFF, at_work=True)
         return Part(
             text=joined(self._texts),
             tokens=self._usage.get("completion_tokens") or len(self._texts),

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import AliasChoices, Field, TypeAdapter, model_validator
 
-from ponderd.channels.message import Address, Frozen, Prompt, ReplyKind
+from ponderd.channels.message import Address, Frozen, Inquiry, ReplyKind
 from ponderd.workers.run.choices import Answer as Answer
 from ponderd.workers.run.choices import Choice as Choice
 from ponderd.workers.run.choices import Question as Question
@@ -25,7 +25,7 @@ Scope = Literal["run", "conversation", "sender", "day"]
 Measure = Literal["steps", "tokens", "seconds", "money"]
 
 FeedbackSource = Literal["thumb", "judge"]
-"""A person's reaction, or the verdict of a program that grades answers."""
+"""A person's reaction, or the grade of a program that judges answers."""
 
 
 class _Event(Frozen):
@@ -280,7 +280,8 @@ class ReplyStarted(_Event):
     kind: ReplyKind
     text: str
     to: Address | None = None
-    prompt: Prompt | None = None
+    inquiry: Inquiry | None = Field(None, validation_alias=AliasChoices("inquiry", "prompt"))
+    """"prompt" in logs written before it was called so."""
 
 
 class ReplySent(_Event):

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from ponderd.channels.message import Prompt
+from ponderd.channels.message import Inquiry
 from ponderd.workers.run import events as e
 from ponderd.workers.run import reduce_approvals as approvals
 from ponderd.workers.run import reduce_messages as messages
@@ -19,7 +19,7 @@ from ponderd.workers.run import reduce_replies as replies
 from ponderd.workers.run.approved_call import unknown_outcome_text
 from ponderd.workers.run.reduce_messages import settle
 from ponderd.workers.run.reduce_replies import notify, say
-from ponderd.workers.run.state import Asked, Outgoing, Run, Status, Turn, add
+from ponderd.workers.run.state import OpenQuestion, Outgoing, Run, Status, Turn, add
 
 
 def fold(events: Iterable[e.Event], run: Run | None = None) -> Run:
@@ -137,11 +137,14 @@ def _refuse(run: Run, event: e.MessageRefused) -> Run:
     """In the order in which `next_step` looks at them."""
     if run.commands:
         return _obey(run, event.text)
-    if run.verdict:
-        refused, run = run.verdict, replace(run, verdict=None, waiting_for="approval")
+    if run.reply_to_approval:
+        refused, run = (
+            run.reply_to_approval,
+            replace(run, reply_to_approval=None, waiting_for="approval"),
+        )
         if run.inbox:  # came after it, and is the next to be judged
             inbox = run.inbox[1:]
-            run = replace(run, verdict=run.inbox[0], inbox=inbox, waiting_for=None)
+            run = replace(run, reply_to_approval=run.inbox[0], inbox=inbox, waiting_for=None)
         return notify(run, event.text, refused.reply_to)
     if run.inbox:
         refused, run = run.inbox[0], replace(run, inbox=run.inbox[1:])
@@ -187,19 +190,19 @@ def _choose(run: Run, event: e.ModelAnswered) -> Run:
         case e.Answer(text=text, output=output):
             return say(replace(run, output=output), "answer", text)
         case e.Question(text=text) as question:
-            prompt = _prompt(run, question)
-            run = replace(run, question=Asked(prompt.id, text) if prompt else None)
-            return say(run, "question", text, prompt)
+            inquiry = _inquiry(run, question)
+            run = replace(run, question=OpenQuestion(inquiry.id, text) if inquiry else None)
+            return say(run, "question", text, inquiry)
         case _:
             assert_never(event.choice)
 
 
-def _prompt(run: Run, question: e.Question) -> Prompt | None:
+def _inquiry(run: Run, question: e.Question) -> Inquiry | None:
     choices = ("yes", "no") if question.format == "yes_no" else question.choices
     if not choices and question.urgency == "normal":
         return None
     prompt_id = f"{run.id}:{run.version}"
-    return Prompt(id=prompt_id, kind="question", choices=choices, urgency=question.urgency)
+    return Inquiry(id=prompt_id, kind="question", choices=choices, urgency=question.urgency)
 
 
 def _reject(run: Run, event: e.ModelRejected) -> Run:
@@ -247,8 +250,8 @@ def _cancel(run: Run, event: e.RunCancelled) -> Run:
     begun = tuple(out for out in run.outgoing if out.key or out.kind == "notice")
     answering = any(out.key and not out.beside for out in begun)  # may have arrived: finish it
     owed = [message.reply_to for message in (*run.inbox, *run.early)]
-    if run.verdict:
-        owed.insert(0, run.verdict.reply_to)
+    if run.reply_to_approval:
+        owed.insert(0, run.reply_to_approval.reply_to)
     elif run.owes_an_outcome and not answering:
         owed = [*replies.audience(run), *owed]
     approval = run.approval
@@ -258,7 +261,7 @@ def _cancel(run: Run, event: e.RunCancelled) -> Run:
         paused=False,
         waiting_for=None,
         retry_at=None,
-        verdict=None,
+        reply_to_approval=None,
         inbox=(),
         early=(),
         wait=None,

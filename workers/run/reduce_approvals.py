@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
-from ponderd.channels.message import Address, Prompt, principal
+from ponderd.channels.message import Address, Inquiry, principal
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import decided_text, digest, replace_arguments
 from ponderd.workers.run.reduce_messages import settle
@@ -23,31 +23,31 @@ def request(
 ) -> Run:
     allows = event.allows if isinstance(event, e.LimitReached) else 0
     approval = Approval(f"{run.id}:{run.version}", subject, bound_to, event.text, event.at, allows)
-    prompt = _prompt(approval)
+    inquiry = _inquiry(approval)
     run = replace(run, approval=approval, approved="", retry_at=None)
-    run = say(run, "question", event.text, prompt)
-    return ask_too(run, event.text, prompt, event.ask)
+    run = say(run, "question", event.text, inquiry)
+    return ask_too(run, event.text, inquiry, event.ask)
 
 
 def answer(run: Run, event: e.ApprovalAnswered) -> Run:
-    approval, verdict = run.approval, run.verdict
+    approval, reply = run.approval, run.reply_to_approval
     if approval is None or event.approval not in ("", approval.id):
         return run  # single-use: the first answer was it
     outcome = decided_text(event)
     effort = run.effort.afresh()
-    run = replace(run, verdict=None, waiting_for=None, retry_at=None, effort=effort)
+    run = replace(run, reply_to_approval=None, waiting_for=None, retry_at=None, effort=effort)
     if approval.expired:  # it was paused because nobody had answered
         run = replace(run, paused=False)
-    if verdict and event.approval:  # a button was faster than this message
-        run = notify(run, f"{approval.text}\n{outcome}", verdict.reply_to)
-    elif verdict:
+    if reply and event.approval:  # a button was faster than this message
+        run = notify(run, f"{approval.text}\n{outcome}", reply.reply_to)
+    elif reply:
         # Others wait for the outcome, too; who asked and decides is answered where they write now.
         # (The callers of a webhook or of the API are one name, but not one program.)
-        same = principal(verdict.via, verdict.sender) == run.sender
-        same = same and verdict.via not in ("webhook", "api")
+        same = principal(reply.via, reply.sender) == run.sender
+        same = same and reply.via not in ("webhook", "api")
         waiting = run.listeners if same else audience(run)
-        listeners = others(waiting, verdict.reply_to)
-        run = replace(run, text=verdict.text, reply_to=verdict.reply_to, listeners=listeners)
+        listeners = others(waiting, reply.reply_to)
+        run = replace(run, text=reply.text, reply_to=reply.reply_to, listeners=listeners)
     run = resolve(run, approval, outcome)
     match approval.subject:
         case "tool":
@@ -95,8 +95,8 @@ def expire(run: Run, event: e.ApprovalExpired) -> Run:
 
 def ask_anew(run: Run) -> Run:
     """A yes is for the run that it was given to, not for a copy of that."""
-    if run.verdict:
-        run = replace(run, verdict=None, waiting_for="approval")
+    if run.reply_to_approval:
+        run = replace(run, reply_to_approval=None, waiting_for="approval")
     return replace(run, approved="")
 
 
@@ -123,10 +123,12 @@ def _stopped(run: Run, text: str) -> Run:
 
 def _ask_again(run: Run, text: str, to: Iterable[Address]) -> Run:
     assert run.approval is not None
-    prompt = _prompt(run.approval)
-    asked = tuple(Outgoing("question", text, address, prompt=prompt, beside=True) for address in to)
+    inquiry = _inquiry(run.approval)
+    asked = tuple(
+        Outgoing("question", text, address, inquiry=inquiry, beside=True) for address in to
+    )
     return replace(run, outgoing=run.outgoing + asked)
 
 
-def _prompt(approval: Approval) -> Prompt:
-    return Prompt(id=approval.id, kind="approval")
+def _inquiry(approval: Approval) -> Inquiry:
+    return Inquiry(id=approval.id, kind="approval")

@@ -19,7 +19,7 @@ def receive(run: Run, message: e.MessageReceived) -> Run:
     if run.is_asking:
         return replace(run, early=(*run.early, message))
     if run.waiting_for == "approval":
-        return replace(run, verdict=message, waiting_for=None)
+        return replace(run, reply_to_approval=message, waiting_for=None)
     if run.wait:
         return join(_waited(run, "not over, a message came first."), message)
     # A cancelled run first says so, and ends what was in flight for the messages before.

@@ -6,23 +6,23 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
-from ponderd.channels.message import Address, Prompt, ReplyKind
+from ponderd.channels.message import Address, Inquiry, ReplyKind
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce_messages import settle, take_up
 from ponderd.workers.run.state import Approval, Outgoing, Posted, Run, Status
 
 
-def say(run: Run, kind: ReplyKind, text: str, prompt: Prompt | None = None) -> Run:
+def say(run: Run, kind: ReplyKind, text: str, inquiry: Inquiry | None = None) -> Run:
     """To everybody whose message is at hand."""
-    told = tuple(Outgoing(kind, text, to, prompt=prompt) for to in audience(run))
+    told = tuple(Outgoing(kind, text, to, inquiry=inquiry) for to in audience(run))
     return replace(run, outgoing=run.outgoing + told)
 
 
-def ask_too(run: Run, text: str, prompt: Prompt, to: Iterable[Address]) -> Run:
+def ask_too(run: Run, text: str, inquiry: Inquiry, to: Iterable[Address]) -> Run:
     """A question to those who are not in the conversation."""
     places = {(address.channel, address.to) for address in audience(run) if address}
     asked = tuple(
-        Outgoing("question", text, address, prompt=prompt, beside=True)
+        Outgoing("question", text, address, inquiry=inquiry, beside=True)
         for address in to
         if (address.channel, address.to) not in places and not run.detached
     )
@@ -43,7 +43,7 @@ def resolve(run: Run, approval: Approval, outcome: str) -> Run:
     question that is under way must not hold up what was decided: it is given up soon."""
     outgoing = []
     for out in run.outgoing:
-        if not (out.prompt and out.prompt.id == approval.id):
+        if not (out.inquiry and out.inquiry.id == approval.id):
             outgoing.append(out)
         elif out.key:
             outgoing.append(replace(out, beside=True))
@@ -98,11 +98,11 @@ def said(run: Run, receipt: str) -> Run:
     if first.kind == "notice":
         return _next_message(run) if run.over else run
     run = replace(run, reply=first.text) if not first.beside else run
-    if run.question and first.to and first.prompt and first.prompt.id == run.question.id:
+    if run.question and first.to and first.inquiry and first.inquiry.id == run.question.id:
         posted = (*run.question.posted, Posted(first.to, receipt))
         run = replace(run, question=replace(run.question, posted=posted))
-    if first.prompt and first.prompt.kind == "approval":
-        if run.approval is None or run.approval.id != first.prompt.id:
+    if first.inquiry and first.inquiry.kind == "approval":
+        if run.approval is None or run.approval.id != first.inquiry.id:
             # Decided while the question was under way.
             run = replace(run, inbox=run.inbox + run.early, early=())
             return _next_message(run) if run.over else run
@@ -147,7 +147,7 @@ def not_said(run: Run, event: e.ReplyFailed) -> Run:
         run = replace(_given_up(run), error=error)  # it can still be read in the run
         unseen = run.waiting_for is not None
     asked_elsewhere = run.approval and (
-        run.approval.posted or any(out.prompt for out in run.outgoing)
+        run.approval.posted or any(out.inquiry for out in run.outgoing)
     )
     if run.over is Status.COMPLETED or (unseen and not asked_elsewhere):
         # Nobody will answer what nobody saw.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
-from ponderd.channels.message import Address, Prompt, ReplyKind
+from ponderd.channels.message import Address, Inquiry, ReplyKind
 from ponderd.workers.run import events as e
 
 WaitingFor = Literal["answer", "approval", "event", "time", "retry"]
@@ -52,7 +52,7 @@ class Outgoing:
     to: Address | None
     key: str | None = None
     attempts: int = 0
-    prompt: Prompt | None = None
+    inquiry: Inquiry | None = None
     resolves: str = ""
     beside: bool = False
 
@@ -66,7 +66,7 @@ class Posted:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OpenQuestion:
     """A question of the model with choices; the first answer counts."""
 
     id: str
@@ -232,9 +232,9 @@ class Run:
     """The open one."""
     approved: str = ""
     """Digest of the call that a person said yes to."""
-    verdict: e.MessageReceived | None = None
+    reply_to_approval: e.MessageReceived | None = None
     """The message that answers the open approval, not yet judged."""
-    question: Asked | None = None
+    question: OpenQuestion | None = None
     """The open one, if it can be answered by a button."""
     extended: Mapping[str, float] = field(default_factory=dict)
     """How much of an account ("account.measure") people allowed this run to see used."""
@@ -294,7 +294,7 @@ class Run:
         first = self.outgoing[0] if self.outgoing else None
         if first is None or first.key is None or first.beside or self.over:
             return False
-        return bool(first.prompt and self.approval and first.prompt.id == self.approval.id)
+        return bool(first.inquiry and self.approval and first.inquiry.id == self.approval.id)
 
     @property
     def owes_an_outcome(self) -> bool:

@@ -7,7 +7,7 @@ approves. A clear no denies; anything else withdraws the call and goes to the ag
 from __future__ import annotations
 
 from ponderd.channels.message import principal
-from ponderd.channels.yes_no import read_verdict
+from ponderd.channels.yes_no import read_yes_no
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.run.events import ApprovalAnswered, MessageRefused
 from ponderd.workers.run.state import Approval, Run
@@ -21,23 +21,23 @@ def refused_text(approval: Approval, agent: Agent) -> str:
 
 def judge(run: Run, agent: Agent, now: float) -> ApprovalAnswered | MessageRefused:
     """What the message means that came while an approval was open."""
-    message, approval = run.verdict, run.approval
+    message, approval = run.reply_to_approval, run.approval
     assert message is not None and approval is not None
     if not message.authentic:
         text = f"I cannot see who wrote this, so it decides nothing. {approval.text}"
         return MessageRefused(at=now, text=text)
-    verdict = read_verdict(message.text)
-    if verdict is True and not may_decide(run, agent, principal(message.via, message.sender)):
+    said_yes = read_yes_no(message.text)
+    if said_yes is True and not may_decide(run, agent, principal(message.via, message.sender)):
         return MessageRefused(at=now, text=refused_text(approval, agent))
-    if verdict is None and approval.subject != "tool":
+    if said_yes is None and approval.subject != "tool":
         return MessageRefused(at=now, text=f"Please answer yes or no first. {approval.text}")
     return ApprovalAnswered(
         at=now,
-        approved=verdict is True,
+        approved=said_yes is True,
         by=message.sender,
         via=message.via,
-        remark="" if verdict is not None else message.text,
-        withdrawn=verdict is None,
+        remark="" if said_yes is not None else message.text,
+        withdrawn=said_yes is None,
         digest=approval.bound_to,
     )
 

@@ -80,12 +80,14 @@ def next_step(run: Run, agent: Agent, now: float) -> Step:
     """The first rule that fits. `now` is the store's clock, Unix seconds."""
     if run.commands:
         return Record(carry_out(run, run.commands[0], now))
-    if run.verdict and run.approval and run.approval.expired:  # what it was paused for came
+    if (
+        run.reply_to_approval and run.approval and run.approval.expired
+    ):  # what it was paused for came
         return Record(judge(run, agent, now))
     if run.paused:
         return _while_paused(run, now)
     busy = agent.busy_in(run.channel)
-    if busy.policy == "reject" and run.inbox and not (run.over or run.verdict):
+    if busy.policy == "reject" and run.inbox and not (run.over or run.reply_to_approval):
         return Record(e.MessageRefused(at=now, text=_BUSY))
     if run.retry_at is not None and run.retry_at > now:
         return Wait(run.retry_at)
@@ -100,7 +102,7 @@ def next_step(run: Run, agent: Agent, now: float) -> Step:
         return Wait()
     if run.approval and run.waiting_for == "approval":
         return _while_nobody_answers(run, agent, now)
-    if run.verdict and run.approval:
+    if run.reply_to_approval and run.approval:
         return Record(judge(run, agent, now))
     if run.wait:
         over = run.wait.until is not None and run.wait.until <= now

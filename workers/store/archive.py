@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
-from ponderd.channels.errors import StartupFailed, Unavailable
+from ponderd.channels.errors import StartupError, Unavailable
 from ponderd.workers.settings import WorkerSettings
 from ponderd.workers.store.contract import RunStore
 
@@ -43,13 +43,13 @@ class Archive(Protocol):
 
 
 def open_archive(settings: WorkerSettings) -> Archive:
-    """Raises `StartupFailed` if PONDERD_ARCHIVE names no place."""
+    """Raises `StartupError` if PONDERD_ARCHIVE names no place."""
     place = settings.archive or str(settings.data_dir / "archive")
     if "://" not in place:
         return FolderArchive(Path(place).expanduser())
     url = urlsplit(place)
     if url.scheme != "s3" or not url.netloc or url.query or url.fragment:
-        raise StartupFailed(
+        raise StartupError(
             f"PONDERD_ARCHIVE: {place!r} is neither a folder nor s3://bucket/prefix", exit_code=2
         )
     return S3Archive(url.netloc, url.path.strip("/"))
@@ -184,7 +184,7 @@ def _s3_store(bucket: str) -> S3Store:
             retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=TIMEOUT)},
         )
     except BaseError as error:
-        raise StartupFailed(f"PONDERD_ARCHIVE: {error}") from error
+        raise StartupError(f"PONDERD_ARCHIVE: {error}") from error
 
 
 def _is_run_id(text: str) -> bool:

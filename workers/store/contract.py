@@ -24,7 +24,7 @@ SHARDS = 16
 WORKER_TTL = 10.0
 """Seconds after its last report for which a worker counts as alive."""
 
-Outcome = Literal["launched", "appended", "duplicate"]
+AdmissionOutcome = Literal["launched", "appended", "duplicate"]
 
 FINISHED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """Statuses of runs that nothing is owed to; `lua/common.lua` has them, too."""
@@ -69,7 +69,7 @@ class Admission:
     """`poke` says that nobody holds the run, so somebody should be told of it."""
 
     run_id: str
-    outcome: Outcome
+    outcome: AdmissionOutcome
     poke: bool
 
 
@@ -89,7 +89,7 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class VersionConflict:
     """Nothing was written: these events were appended since the version you know."""
 
     missed: tuple[bytes, ...]
@@ -124,7 +124,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class HeadPage:
     heads: tuple[Head, ...]
     cursor: str | None
 
@@ -166,13 +166,13 @@ class RunStore(Protocol):
         events: Sequence[bytes],
         projection: Projection,
         release: Release | None = None,
-    ) -> Committed | Conflict | Lost:
+    ) -> Committed | VersionConflict | Lost:
         """Append if the log still ends at `version` and `token` is the newest; all or nothing."""
         ...
 
     async def signal(
         self, run_id: str, version: int, event: bytes, projection: Projection
-    ) -> Admission | Conflict:
+    ) -> Admission | VersionConflict:
         """Append without a lease if the log still ends at `version`, and mark due. Raises
         `NotFound` if there is no such run (any more)."""
         ...
@@ -200,7 +200,7 @@ class RunStore(Protocol):
 
     async def list_runs(
         self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
-    ) -> Page:
+    ) -> HeadPage:
         """Newest first. Raises `Malformed` for a cursor that is none."""
         ...
 
@@ -253,11 +253,11 @@ class RunStore(Protocol):
     async def close(self) -> None: ...
 
 
-def page(found: Sequence[Head], limit: int) -> Page:
+def page(found: Sequence[Head], limit: int) -> HeadPage:
     """The first `limit` of `found`, and where to go on if there are more."""
     heads = tuple(found[:limit])
     more = len(found) > limit
-    return Page(heads, f"{heads[-1].created_at * 1000:.0f}:{heads[-1].id}" if more else None)
+    return HeadPage(heads, f"{heads[-1].created_at * 1000:.0f}:{heads[-1].id}" if more else None)
 
 
 def parse_cursor(cursor: str | None) -> tuple[float, str]:

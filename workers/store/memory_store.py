@@ -47,7 +47,7 @@ class MemoryStore:
                 return s.Admission(seen, "duplicate", seen in self._due)
         run_id = self._conversations.setdefault(message.conversation_key, message.run_id)
         run = self._runs.get(run_id)
-        outcome: s.Outcome = "appended" if run else "launched"
+        outcome: s.AdmissionOutcome = "appended" if run else "launched"
         if run is None:
             head = s.Head(
                 run_id,
@@ -99,13 +99,13 @@ class MemoryStore:
         events: Sequence[bytes],
         projection: s.Projection,
         release: s.Release | None = None,
-    ) -> s.Committed | s.Conflict | s.Lost:
+    ) -> s.Committed | s.VersionConflict | s.Lost:
         now = self._now()
         run = self._runs.get(run_id)
         if run is None or run.token != token or len(run.log) < version:
             return s.Lost()
         if len(run.log) > version:
-            return s.Conflict(tuple(run.log[version:]))
+            return s.VersionConflict(tuple(run.log[version:]))
         run.log += events
         self._project(run, projection, now)
         if release:
@@ -119,13 +119,13 @@ class MemoryStore:
 
     async def signal(
         self, run_id: str, version: int, event: bytes, projection: s.Projection
-    ) -> s.Admission | s.Conflict:
+    ) -> s.Admission | s.VersionConflict:
         now = self._now()
         run = self._runs.get(run_id)
         if run is None or len(run.log) < version:
             raise NotFound(f"there is no run {run_id}")
         if len(run.log) > version:
-            return s.Conflict(tuple(run.log[version:]))
+            return s.VersionConflict(tuple(run.log[version:]))
         run.log.append(event)
         self._project(run, projection, now)
         return s.Admission(run_id, "appended", self._mark_due(run, now))
@@ -170,7 +170,7 @@ class MemoryStore:
 
     async def list_runs(
         self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
-    ) -> s.Page:
+    ) -> s.HeadPage:
         self._now()
         below = s.parse_cursor(cursor)
         found = [

@@ -60,10 +60,10 @@ async def server_infos(url: str) -> list[dict[str, Any]]:
     client = connect(url, connections=1)
     try:
         if not isinstance(client, RedisCluster):
-            return [await answer(client.info(*sections))]
-        await answer(client.initialize())
+            return [await awaited(client.info(*sections))]
+        await awaited(client.initialize())
         return [
-            await answer(client.info(*sections, target_nodes=node))
+            await awaited(client.info(*sections, target_nodes=node))
             for node in client.get_primaries()
         ]
     finally:
@@ -109,7 +109,7 @@ async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
         await asyncio.wait(pending, timeout=0.2)
 
 
-async def answer(call: Awaitable[Any]) -> Any:
+async def awaited(call: Awaitable[Any]) -> Any:
     """Await `call`; what keeps the server from answering becomes `Unavailable`."""
     try:
         return await call

@@ -11,7 +11,7 @@ from redis.exceptions import NoScriptError
 
 from ponderd.channels.errors import NotFound
 from ponderd.workers.store import contract as s
-from ponderd.workers.store.redis_client import answer as _answer
+from ponderd.workers.store.redis_client import awaited as _answer
 from ponderd.workers.store.redis_client import connect
 from ponderd.workers.store.redis_news import News
 
@@ -75,7 +75,7 @@ class RedisStore:
         events: Sequence[bytes],
         projection: s.Projection,
         release: s.Release | None = None,
-    ) -> s.Committed | s.Conflict | s.Lost:
+    ) -> s.Committed | s.VersionConflict | s.Lost:
         if release is None:
             leave = "keep"
         else:
@@ -95,13 +95,13 @@ class RedisStore:
             case b"committed":
                 return s.Committed(int(rest[0]))
             case b"conflict":
-                return s.Conflict(tuple(rest))
+                return s.VersionConflict(tuple(rest))
             case _:
                 return s.Lost()
 
     async def signal(
         self, run_id: str, version: int, event: bytes, projection: s.Projection
-    ) -> s.Admission | s.Conflict:
+    ) -> s.Admission | s.VersionConflict:
         verdict, *rest = await self._run(
             "signal",
             s.shard_of(run_id),
@@ -116,7 +116,7 @@ class RedisStore:
             case b"appended":
                 return s.Admission(run_id, "appended", bool(rest[0]))
             case b"conflict":
-                return s.Conflict(tuple(rest))
+                return s.VersionConflict(tuple(rest))
             case _:
                 raise NotFound(f"there is no run {run_id}")
 
@@ -147,7 +147,7 @@ class RedisStore:
 
     async def list_runs(
         self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
-    ) -> s.Page:
+    ) -> s.HeadPage:
         wanted: list[s.Head] = []
         # Few runs may be the agent's: small bites would take a second per thousand others.
         bite = limit + 1 if agent is None else max(limit + 1, 1000)

@@ -13,7 +13,7 @@ from typing import Literal
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.arms import Arms
 from ponderd.workers.agents.policies import Thinking
-from ponderd.workers.context.render import clean
+from ponderd.workers.context.render import readable
 from ponderd.workers.run.chat_commands import Switch, switch_of, without_switch
 from ponderd.workers.run.model_call import RejectionReason
 from ponderd.workers.run.state import Effort, Run, Trouble
@@ -165,7 +165,7 @@ def case_of(
 
 @functools.lru_cache(maxsize=16)  # each call for a message asks for the same, which may be long
 def _said(text: str) -> tuple[Switch | None, str]:
-    seen = clean(text)
+    seen = readable(text)
     return switch_of(seen), without_switch(seen)
 
 

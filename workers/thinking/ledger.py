@@ -17,7 +17,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from ponderd.channels.message import Frozen
 from ponderd.workers.run.model_call import ThinkingMode
 from ponderd.workers.thinking.beliefs import Answered, Episode
-from ponderd.workers.thinking.rewards import QUIET_SECONDS, REWARDS, SAID, SOURCES, Source
+from ponderd.workers.thinking.rewards import QUIET_SECONDS, REWARDS, SAID, SOURCES, RewardSource
 
 
 class CallEntry(Frozen):
@@ -57,7 +57,7 @@ class OutcomeEntry(Frozen):
     type: Literal["outcome"] = "outcome"
     call: str
     at: float
-    source: Source
+    source: RewardSource
     reward: float = Field(ge=0, le=1)
 
 
@@ -90,7 +90,7 @@ def decode(data: bytes | str) -> Entry | None:
 class Verdict(NamedTuple):
     reward: float
     weight: float
-    source: Source
+    source: RewardSource
 
 
 class Told(NamedTuple):
@@ -142,7 +142,7 @@ class Ledger:
     def told(self, now: float) -> list[Told]:
         """The episodes in order of time; `now` in Unix seconds. One of which the beginning was
         forgotten is left out."""
-        outcomes: dict[str, dict[Source, OutcomeEntry]] = {}
+        outcomes: dict[str, dict[RewardSource, OutcomeEntry]] = {}
         episodes: dict[str, dict[int, CallEntry]] = {}
         for entry in self._entries:
             match entry:

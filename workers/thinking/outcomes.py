@@ -9,7 +9,7 @@ from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run
 from ponderd.workers.thinking.case import Kind
 from ponderd.workers.thinking.ledger import CallEntry, Entry, OutcomeEntry
-from ponderd.workers.thinking.rewards import REWARDS, Source
+from ponderd.workers.thinking.rewards import REWARDS, RewardSource
 
 FROM_OUTSIDE = (
     e.MessageReceived,
@@ -115,7 +115,7 @@ def _approval(run: Run, event: e.ApprovalAnswered) -> list[Entry]:
     return [_outcome(run, run.chosen_by, event.at, "approval", outcome)]
 
 
-def _outcome(run: Run, version: int, at: float, source: Source, outcome: str) -> OutcomeEntry:
+def _outcome(run: Run, version: int, at: float, source: RewardSource, outcome: str) -> OutcomeEntry:
     call_id = f"{run.id}:{run.drafts.get(version, version)}"
     return OutcomeEntry(call=call_id, at=at, source=source, reward=REWARDS[outcome])
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-Source = Literal["thumb", "judge", "approval", "again", "tool", "unusable", "quiet"]
+RewardSource = Literal["thumb", "judge", "approval", "again", "tool", "unusable", "quiet"]
 
 REWARDS = {
     "approved": 1.0,
@@ -33,7 +33,7 @@ class Weight(NamedTuple):
     weight: float
 
 
-SOURCES: dict[Source, Weight] = {
+SOURCES: dict[RewardSource, Weight] = {
     "thumb": Weight(0, 1.0),
     "judge": Weight(1, 1.0),
     "approval": Weight(2, 1.0),
@@ -43,7 +43,7 @@ SOURCES: dict[Source, Weight] = {
     "quiet": Weight(6, 0.2),
 }
 
-SAID: frozenset[Source] = frozenset({"thumb", "judge", "approval"})
+SAID: frozenset[RewardSource] = frozenset({"thumb", "judge", "approval"})
 """Outcomes that somebody told us. They count at once; all others are signs, and wait."""
 
 QUIET_SECONDS = 600.0

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import structlog
 
-from ponderd.channels.errors import ModelFailed, Unavailable
+from ponderd.channels.errors import ModelError, Unavailable
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.context.render import Message
-from ponderd.workers.llm.client import Completion, Leaning, ModelClient, Options
-from ponderd.workers.llm.lean import NEEDS_THOUGHT
+from ponderd.workers.llm.client import CallOptions, Completion, Leaning, ModelClient
+from ponderd.workers.llm.probe import NEEDS_THOUGHT
 from ponderd.workers.run.model_call import Decision
 from ponderd.workers.run.state import Run
 from ponderd.workers.steps.limits import ACCOUNT_TTL
@@ -63,11 +63,11 @@ class Thinker:
         run: Run,
         agent: Agent,
         messages: Callable[[], list[Message]],
-        options: Options,
+        options: CallOptions,
         now: float,
     ) -> Thought:
         """`messages` makes what the model is to see, if it must be asked itself, `options` are
-        those of the call. Raises `ModelFailed` if the model server cannot be reached at all,
+        those of the call. Raises `ModelError` if the model server cannot be reached at all,
         `Unavailable`."""
         arms = await self._client.arms()
         found = accounts(run, agent, now)
@@ -155,9 +155,9 @@ class Thinker:
                 raise
             log.warning("thinking not added up yet", error=str(error))
 
-    async def _lean(self, messages: list[Message], options: Options) -> Leaning | None:
+    async def _lean(self, messages: list[Message], options: CallOptions) -> Leaning | None:
         try:
             return await self._client.lean(messages, NEEDS_THOUGHT, options)
-        except ModelFailed as error:  # the call itself will tell if the server is away
+        except ModelError as error:  # the call itself will tell if the server is away
             log.info("the model was not asked", error=str(error))
             return None

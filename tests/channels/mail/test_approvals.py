@@ -12,17 +12,17 @@ from ponderd.channels.links import approval_link
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import parse_answer
 from ponderd.channels.mail.send import EmailChannel, compose
-from ponderd.channels.message import Address, Ignored, Prompt, Reply, Trigger, Verdict
+from ponderd.channels.message import Address, Ignored, Inquiry, Reply, Trigger, Verdict
 from ponderd.workers.store.contract import new_run_id
 from tests.channels.mail.mails import DATE, NAMES, RULES, Inbox, mail, opened, settings
 
 RUN = new_run_id("a conversation")
-PROMPT = Prompt(id=f"{RUN}:7", kind="approval")
+PROMPT = Inquiry(id=f"{RUN}:7", kind="approval")
 ANN = NAMES.approve_address(PROMPT.id, "Ann@team.test")
 STRANGER = NAMES.approve_address(PROMPT.id, "boss@elsewhere.test")
 
 
-def question(prompt: Prompt | None = PROMPT, **fields: Any) -> Reply:
+def question(prompt: Inquiry | None = PROMPT, **fields: Any) -> Reply:
     address = {"to": "Ann@team.test", **fields.pop("address", {})}
     return Reply(
         **{
@@ -33,7 +33,7 @@ def question(prompt: Prompt | None = PROMPT, **fields: Any) -> Reply:
             "kind": "question",
             "text": 'May I run deploy(service="api")?',
             "to": Address(channel="email", **address),
-            "prompt": prompt,
+            "inquiry": prompt,
             **fields,
         }
     )
@@ -79,7 +79,7 @@ class TestQuestion:
         assert sent(question())["Importance"] is None
 
     def test_choices_are_listed(self) -> None:
-        prompt = Prompt(id=f"{RUN}:7", kind="question", choices=("staging", "production"))
+        prompt = Inquiry(id=f"{RUN}:7", kind="question", choices=("staging", "production"))
         message = sent(question(prompt, text="Where to?"))
         assert message.get_content() == "Where to?\n\nThe choices:\n- staging\n- production\n"
         assert message["Subject"] == "deployer: Where to?"
@@ -141,7 +141,7 @@ class TestAnswer:
     def test_the_first_line_decides(self, text: str, choice: str, remark: str) -> None:
         given = answered(text)
         assert given == Verdict(
-            prompt=PROMPT.id, choice=choice, by="email:ann@team.test", remark=remark
+            inquiry=PROMPT.id, choice=choice, by="email:ann@team.test", remark=remark
         )
 
     def test_what_is_neither_goes_to_the_run(self) -> None:
@@ -173,7 +173,7 @@ class TestAnswer:
         names = MailNames("agents.test", b"")
         mailbox = names.approve_address(PROMPT.id, "ann@team.test").partition("@")[0]
         with pytest.raises(Unauthenticated):
-            names.prompt(mailbox, "ann@team.test")
+            names.inquiry(mailbox, "ann@team.test")
 
     @pytest.mark.parametrize(
         ("headers", "mail_from"),
@@ -200,7 +200,7 @@ class TestServer:
     async def test_a_yes_is_decided_before_it_is_acknowledged(self, inbox: Inbox) -> None:
         assert (await inbox.send(mail("yes\n"), ANN.upper())).startswith("250 ")
         assert inbox.verdicts == [
-            Verdict(prompt=PROMPT.id, choice="approve", by="email:ann@team.test")
+            Verdict(inquiry=PROMPT.id, choice="approve", by="email:ann@team.test")
         ]
         assert inbox.triggers == []
 

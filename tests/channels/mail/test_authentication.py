@@ -7,7 +7,12 @@ import dkim
 import pytest
 
 from ponderd.channels.errors import Unavailable
-from ponderd.channels.mail.authentication import Result, is_aligned, is_authenticated, read_results
+from ponderd.channels.mail.authentication import (
+    MethodResult,
+    is_aligned,
+    is_authenticated,
+    read_results,
+)
 from tests.channels.mail.mails import NAMES, OWN_ID, Inbox, mail, settings
 
 # Made for these tests; it signs for team.test and is good for nothing else.
@@ -135,7 +140,7 @@ class TestRelay:
     def test_results_are_read_as_they_are_written(self) -> None:
         assert read_results('mx.test; a=b c.d="e f" (g); none; h = i j=k@l') == (
             "mx.test",
-            (Result("a", "b", {"c.d": "e f"}), Result("h", "i", {"j": "k@l"})),
+            (MethodResult("a", "b", {"c.d": "e f"}), MethodResult("h", "i", {"j": "k@l"})),
         )
         assert read_results("") == read_results('a"; b=c') == ("", ())
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from ponderd.channels.errors import DeliveryFailed, Forbidden, Malformed
+from ponderd.channels.errors import DeliveryError, Forbidden, Malformed
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import MailRules, parse
 from ponderd.channels.mail.send import EmailChannel, compose
@@ -358,7 +358,7 @@ class TestOutbox:
         self, tmp_path: Path
     ) -> None:
         (tmp_path / "outbox").write_text("in the way")
-        with pytest.raises(DeliveryFailed) as failed:
+        with pytest.raises(DeliveryError) as failed:
             await EmailChannel(settings(tmp_path)).send(reply(), resend=False)
         assert not failed.value.permanent
 
@@ -368,7 +368,7 @@ class TestOutbox:
     async def test_an_address_that_is_none_is_refused_for_good(
         self, to: str, tmp_path: Path
     ) -> None:
-        with pytest.raises(DeliveryFailed) as failed:
+        with pytest.raises(DeliveryError) as failed:
             await EmailChannel(settings(tmp_path)).send(reply(to), resend=False)
         assert failed.value.permanent
         assert not (tmp_path / "outbox").exists()
@@ -460,12 +460,12 @@ class TestRelay:
         self, to_rcpt: str, to_data: str, permanent: bool, relay: Relay, tmp_path: Path
     ) -> None:
         relay.to_rcpt, relay.to_data = to_rcpt, to_data
-        with pytest.raises(DeliveryFailed) as failed:
+        with pytest.raises(DeliveryError) as failed:
             await EmailChannel(settings(tmp_path, relay.address)).send(reply(), resend=False)
         assert failed.value.permanent == permanent
 
     async def test_a_relay_that_is_away_is_worth_another_try(self, tmp_path: Path) -> None:
-        with pytest.raises(DeliveryFailed) as failed:
+        with pytest.raises(DeliveryError) as failed:
             await EmailChannel(settings(tmp_path, "127.0.0.1:1")).send(reply(), resend=False)
         assert not failed.value.permanent
 

@@ -12,7 +12,7 @@ from ponderd.channels.errors import (
     Forbidden,
     Malformed,
     NotFound,
-    StartupFailed,
+    StartupError,
     Unavailable,
 )
 from ponderd.channels.message import (
@@ -21,7 +21,7 @@ from ponderd.channels.message import (
     Attachment,
     Decided,
     Ignored,
-    Prompt,
+    Inquiry,
     Reaction,
     Reply,
     Trigger,
@@ -317,7 +317,7 @@ class TestParseClick:
     ) -> None:
         click = parse_click(body)
         assert not isinstance(click, Ignored)
-        assert click.verdict == Verdict(prompt="run1:7", choice="next week", by="slack:u2")
+        assert click.verdict == Verdict(inquiry="run1:7", choice="next week", by="slack:u2")
         assert (click.message, click.thread) == ("When?", "")
 
     @pytest.mark.parametrize(
@@ -391,7 +391,7 @@ class TestClick:
             kind="question",
             text="May I **go**?",
             to=Address(channel="slack", to="C1", thread="1.2"),
-            prompt=Prompt(id="run1:7", kind="approval", urgency="high"),
+            inquiry=Inquiry(id="run1:7", kind="approval", urgency="high"),
         )
         await SlackChannel(api.settings).send(reply, resend=False)
         return api.messages[0]
@@ -402,7 +402,7 @@ class TestClick:
         assert (
             await handle(request(*api.click(question, "approve", user="U2")))
         ).status_code == 200
-        assert inbox.verdicts == [Verdict(prompt="run1:7", choice="approve", by="slack:u2")]
+        assert inbox.verdicts == [Verdict(inquiry="run1:7", choice="approve", by="slack:u2")]
         await until(lambda: question["blocks"] == [])
         assert question["text"] == "May I *go*?\nApproved by <@U2>."
         assert api.whispers == []
@@ -527,7 +527,7 @@ class TestSocketMode:
         socket = SocketMode(
             build_app(api.settings, Inbox().accept, Inbox().decide, Inbox().react), "xapp-1"
         )
-        with pytest.raises(StartupFailed, match="PONDERD_SLACK_APP_TOKEN"):
+        with pytest.raises(StartupError, match="PONDERD_SLACK_APP_TOKEN"):
             await socket.start()
 
     async def test_a_slack_that_is_away_does_not_stop_the_start(self, api: SlackApi) -> None:

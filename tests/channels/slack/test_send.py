@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from ponderd.channels.errors import DeliveryFailed
-from ponderd.channels.message import Address, Prompt, Reply
+from ponderd.channels.errors import DeliveryError
+from ponderd.channels.message import Address, Inquiry, Reply
 from ponderd.channels.slack.send import LOOKBACK, SlackChannel
 from tests.services import slack_api
 from tests.services.slack_api import SlackApi
@@ -27,8 +27,8 @@ def reply(text: str = "**4**", key: str = "run1:7", **fields: Any) -> Reply:
     return Reply(key=key, text=text, **given | fields)
 
 
-def question(prompt: Prompt, text: str = "Shall I?") -> Reply:
-    return reply(text, kind="question", prompt=prompt)
+def question(prompt: Inquiry, text: str = "Shall I?") -> Reply:
+    return reply(text, kind="question", inquiry=prompt)
 
 
 def texts(message: dict[str, Any]) -> list[str]:
@@ -45,7 +45,7 @@ def labels(message: dict[str, Any]) -> list[str]:
     return [button["text"]["text"] for button in buttons(message)]
 
 
-APPROVAL = Prompt(id="run1:7", kind="approval")
+APPROVAL = Inquiry(id="run1:7", kind="approval")
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,7 @@ class TestSend:
         channel = SlackChannel(api.settings)
         await channel.send(reply(key="run1:3"), resend=False)
         api.trouble = ["lose_response"]
-        with pytest.raises(DeliveryFailed) as failed:
+        with pytest.raises(DeliveryError) as failed:
             await channel.send(reply(), resend=False)
         assert not failed.value.permanent
         assert len(api.messages) == 2
@@ -80,7 +80,7 @@ class TestSend:
     async def test_a_post_that_never_arrived_is_posted_on_resend(self, api: SlackApi) -> None:
         api.trouble = ["drop"]
         channel = SlackChannel(api.settings)
-        with pytest.raises(DeliveryFailed):
+        with pytest.raises(DeliveryError):
             await channel.send(reply(), resend=False)
         await channel.send(reply(), resend=True)
         assert len(api.messages) == 1
@@ -100,14 +100,14 @@ class TestSend:
         self, trouble: str, permanent: bool, wait: float | None, api: SlackApi
     ) -> None:
         api.trouble = [trouble]
-        with pytest.raises(DeliveryFailed) as failed:
+        with pytest.raises(DeliveryError) as failed:
             await SlackChannel(api.settings).send(reply(), resend=False)
         assert (failed.value.permanent, failed.value.retry_after) == (permanent, wait)
         assert [method for method, _ in api.calls] == ["chat.postMessage"]
 
     async def test_a_slack_that_is_away_is_worth_another_try(self, api: SlackApi) -> None:
         away = api.settings.model_copy(update={"slack_api_url": "http://127.0.0.1:1/api/"})
-        with pytest.raises(DeliveryFailed) as failed:
+        with pytest.raises(DeliveryError) as failed:
             await SlackChannel(away).send(reply(), resend=False)
         assert not failed.value.permanent
 
@@ -125,7 +125,7 @@ class TestQuestion:
         assert len({button["action_id"] for button in buttons(message)}) == 2
 
     async def test_every_choice_has_a_button(self, api: SlackApi) -> None:
-        prompt = Prompt(id="run1:7", kind="question", choices=("today", "next week"))
+        prompt = Inquiry(id="run1:7", kind="question", choices=("today", "next week"))
         await SlackChannel(api.settings).send(question(prompt), resend=False)
         [message] = api.messages
         assert labels(message) == ["today", "next week"]
@@ -133,14 +133,14 @@ class TestQuestion:
 
     async def test_choices_that_buttons_cannot_tell_are_written_too(self, api: SlackApi) -> None:
         choices = ("x" * 76, " ", "y" * 2_000, *(str(number) for number in range(30)))
-        prompt = Prompt(id="run1:7", kind="question", choices=choices)
+        prompt = Inquiry(id="run1:7", kind="question", choices=choices)
         await SlackChannel(api.settings).send(question(prompt), resend=False)
         [message] = api.messages
         assert labels(message) == ["x" * 74 + "…", *(str(number) for number in range(22))]
         assert all(f"• {choice}" in message["text"] for choice in choices)
 
     async def test_an_open_question_has_no_buttons(self, api: SlackApi) -> None:
-        prompt = Prompt(id="run1:7", kind="question", urgency="high")
+        prompt = Inquiry(id="run1:7", kind="question", urgency="high")
         await SlackChannel(api.settings).send(question(prompt), resend=False)
         assert api.messages[0]["text"] == ":rotating_light: Shall I?"
         assert "blocks" not in api.messages[0]
@@ -173,7 +173,7 @@ class TestQuestion:
     async def test_a_lost_response_does_not_ask_twice(self, api: SlackApi) -> None:
         channel = SlackChannel(api.settings)
         api.trouble = ["lose_response"]
-        with pytest.raises(DeliveryFailed):
+        with pytest.raises(DeliveryError):
             await channel.send(question(APPROVAL), resend=False)
         receipt = await channel.send(question(APPROVAL), resend=True)
         assert [message["ts"] for message in api.messages] == [receipt]
@@ -207,7 +207,7 @@ class TestNotice:
         notice = await self.asked(channel)
         api.trouble = ["lose_response", "429"]
         for resend in (False, True):
-            with pytest.raises(DeliveryFailed) as failed:
+            with pytest.raises(DeliveryError) as failed:
                 await channel.send(notice, resend=resend)
             assert not failed.value.permanent
         await channel.send(notice, resend=True)
@@ -225,7 +225,7 @@ class TestNotice:
     ) -> None:
         notice = await self.asked(channel)
         api.trouble = [trouble, "lose_response", trouble]
-        with pytest.raises(DeliveryFailed):
+        with pytest.raises(DeliveryError):
             await channel.send(notice, resend=False)
         receipt = await channel.send(notice, resend=True)
         _, message = api.messages
@@ -249,7 +249,7 @@ class TestDirectAddress:
         channel = SlackChannel(api.settings)
         direct = reply(to=Address(channel="slack", to=to))
         api.trouble = ["lose_response"]
-        with pytest.raises(DeliveryFailed):
+        with pytest.raises(DeliveryError):
             await channel.send(direct, resend=False)
         for number in range(5):
             await channel.send(direct.model_copy(update={"key": f"run2:{number}"}), resend=False)
@@ -263,7 +263,7 @@ class TestDirectAddress:
         channel = SlackChannel(api.settings)
         direct = reply(to=Address(channel="slack", to="U123"))
         api.trouble = ["drop"]
-        with pytest.raises(DeliveryFailed):
+        with pytest.raises(DeliveryError):
             await channel.send(direct, resend=False)
         await channel.send(direct, resend=True)
         assert len(api.messages) == 1

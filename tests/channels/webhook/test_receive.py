@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic import SecretStr, ValidationError
 
-from ponderd.channels.errors import DeliveryFailed, Forbidden, Malformed, Refused, Unauthenticated
-from ponderd.channels.message import Address, Prompt, Reply, Trigger
+from ponderd.channels.errors import DeliveryError, Forbidden, Malformed, Refused, Unauthenticated
+from ponderd.channels.message import Address, Inquiry, Reply, Trigger
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.signature import sign_standard, standard_key
 from ponderd.channels.webhook.callback import CallbackResolver, check_callback, is_public
@@ -298,8 +298,8 @@ class TestSend:
         }
 
     def test_a_question_says_how_it_can_be_answered(self) -> None:
-        approval = Prompt(id="0c-1:7", kind="approval", urgency="high")
-        question = Prompt(id="0c-1:7", kind="question", choices=("a", "b"))
+        approval = Inquiry(id="0c-1:7", kind="approval", urgency="high")
+        question = Inquiry(id="0c-1:7", kind="question", choices=("a", "b"))
         reply = Reply(
             key="0c-1:7",
             run_id="0c-1",
@@ -313,7 +313,7 @@ class TestSend:
             (approval, "https://agents.test/approvals/0c-1:7"),
             (question, "https://agents.test/runs/0c-1/messages"),
         ]:
-            asked = reply.model_copy(update={"prompt": prompt})
+            asked = reply.model_copy(update={"inquiry": prompt})
             body = payload(asked, "https://agents.test/")
             assert body["prompt"] == prompt.model_dump(mode="json")
             assert body["answer_url"] == url
@@ -325,25 +325,25 @@ class TestSend:
         url = f"http://callback.test:{sink.port}/"
         for allow in ("callback.test", f"callback.test:{sink.port}"):
             assert await post(url, allow, resolver=names) == "200"
-        with pytest.raises(DeliveryFailed):
+        with pytest.raises(DeliveryError):
             await post(url, "callback.test:1", resolver=names)
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"])
     async def test_a_private_host_is_refused_for_good(self, host: str, sink: Sink) -> None:
-        with pytest.raises(DeliveryFailed, match="not a public") as failed:
+        with pytest.raises(DeliveryError, match="not a public") as failed:
             await post(f"http://{host}:{sink.port}/")
         assert failed.value.permanent
         assert sink.got == []
 
     @pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001"])
     async def test_an_address_in_disguise_is_refused_for_good(self, host: str, sink: Sink) -> None:
-        with pytest.raises(DeliveryFailed) as failed:
+        with pytest.raises(DeliveryError) as failed:
             await post(f"http://{host}:{sink.port}/")
         assert failed.value.permanent
         assert sink.got == []
 
     async def test_a_name_with_a_private_address_is_refused_for_good(self, sink: Sink) -> None:
-        with pytest.raises(DeliveryFailed, match="not a public host") as failed:
+        with pytest.raises(DeliveryError, match="not a public host") as failed:
             await post(f"http://callback.test:{sink.port}/", resolver=Names("127.0.0.1"))
         assert failed.value.permanent
         assert sink.got == []
@@ -354,7 +354,7 @@ class TestSend:
 
     async def test_a_redirect_is_not_followed(self, sink: Sink) -> None:
         sink.response = {"status": 302, "headers": {"Location": "/elsewhere"}}
-        with pytest.raises(DeliveryFailed, match="302") as failed:
+        with pytest.raises(DeliveryError, match="302") as failed:
             await post(f"http://127.0.0.1:{sink.port}/", "127.0.0.1")
         assert not failed.value.permanent
         assert len(sink.got) == 1
@@ -373,20 +373,20 @@ class TestSend:
         self, status: int, permanent: bool, wait: float | None, sink: Sink
     ) -> None:
         sink.response = {"status": status, "headers": {"Retry-After": "7"}}
-        with pytest.raises(DeliveryFailed) as failed:
+        with pytest.raises(DeliveryError) as failed:
             await post(f"http://127.0.0.1:{sink.port}/", "127.0.0.1")
         assert (failed.value.permanent, failed.value.retry_after) == (permanent, wait)
 
     async def test_retry_after_may_be_a_date(self, sink: Sink) -> None:
         date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 60))
         sink.response = {"status": 429, "headers": {"Retry-After": date}}
-        with pytest.raises(DeliveryFailed) as failed:
+        with pytest.raises(DeliveryError) as failed:
             await post(f"http://127.0.0.1:{sink.port}/", "127.0.0.1")
         assert failed.value.retry_after is not None
         assert 50 < failed.value.retry_after <= 60
 
     async def test_nobody_listening_is_worth_another_try(self, sink: Sink) -> None:
-        with pytest.raises(DeliveryFailed) as failed:
+        with pytest.raises(DeliveryError) as failed:
             await post("http://127.0.0.1:1/", "127.0.0.1")
         assert not failed.value.permanent
 
@@ -395,7 +395,7 @@ class TestSend:
         assert await post(f"http://127.0.0.1:{sink.port}/", "127.0.0.1") == "200"
 
     async def test_without_a_secret_nothing_is_sent(self, sink: Sink) -> None:
-        with pytest.raises(DeliveryFailed, match="PONDERD_WEBHOOK_SECRET"):
+        with pytest.raises(DeliveryError, match="PONDERD_WEBHOOK_SECRET"):
             await post(f"http://127.0.0.1:{sink.port}/", "127.0.0.1", secret=None)
         assert sink.got == []
 

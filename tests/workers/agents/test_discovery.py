@@ -1,6 +1,6 @@
 import pytest
 
-from ponderd.channels.errors import StartupFailed
+from ponderd.channels.errors import StartupError
 from ponderd.workers.agents.discovery import discover
 
 GOOD = """
@@ -27,7 +27,7 @@ agent = Agent(name="finder-2", description="", prompt="Find.", tools=(look,), ou
 
 
 def refusal(folder):
-    with pytest.raises(StartupFailed) as caught:
+    with pytest.raises(StartupError) as caught:
         discover([folder])
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)

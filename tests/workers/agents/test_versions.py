@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from ponderd.channels.errors import ModelFailed
+from ponderd.channels.errors import ModelError
 from ponderd.workers.agents.agent import Tool, tool
 from ponderd.workers.agents.versions import PATIENCE, describe, pinned, recorded_version, register
 from ponderd.workers.run import events as e
@@ -69,7 +69,7 @@ class TestANewPrompt:
         assert system(world).startswith("You are a test.")
 
     async def test_is_not_for_a_run_that_waits_for_the_model_server(self, world: World) -> None:
-        world.model.lines = [LOOK, ModelFailed("away"), REPLY]
+        world.model.lines = [LOOK, ModelError("away"), REPLY]
         run = await world.advance(await world.write("do it"))
         await deploy(world, prompt="You are new.")
         await world.later(3)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from pydantic import BaseModel
 
-from ponderd.channels.errors import ModelFailed
+from ponderd.channels.errors import ModelError
 from ponderd.workers.agents.actions import Rejected
 from ponderd.workers.control.replay import Replayed, replay
 from ponderd.workers.execution.model_call import Prices
@@ -98,8 +98,8 @@ async def test_a_typed_result_is_the_same_whatever_the_text_around_it(world: Wor
 
 async def test_a_server_that_is_away_is_an_error(world: World) -> None:
     run = await ran(world)
-    with pytest.raises(ModelFailed):
-        await replayed(world, run, FakeModel([ModelFailed("away")]))
+    with pytest.raises(ModelError):
+        await replayed(world, run, FakeModel([ModelError("away")]))
 
 
 async def test_calls_of_a_run_that_was_cancelled_meanwhile_count(world: World) -> None:

@@ -17,7 +17,7 @@ from ponderd.workers.evaluation.from_table.table import read_rows, tabulate
 from ponderd.workers.evaluation.live import measure as live
 from ponderd.workers.evaluation.live.questions import messages, passes, read_questions, schema
 from ponderd.workers.evaluation.live.walk import (
-    Outcome,
+    ArmOutcome,
     Task,
     case_of,
     steps,
@@ -397,9 +397,9 @@ def known(count=80) -> list[Task]:
         cheap = float(luck.random() < (0.1 if hard else 0.95))
         thought = float(luck.random() < (0.7 if hard else 0.9))
         outcomes = {
-            "none": Outcome(cheap, 8, -0.1 if cheap else -2.0),
-            "short": Outcome(thought, 120 if hard else 40, -0.1),
-            "long": Outcome(thought, 150 if hard else 40, -0.1),
+            "none": ArmOutcome(cheap, 8, -0.1 if cheap else -2.0),
+            "short": ArmOutcome(thought, 120 if hard else 40, -0.1),
+            "long": ArmOutcome(thought, 150 if hard else 40, -0.1),
         }
         tasks.append(Task(f"t{k}", "hard" if hard else "easy", read(text), outcomes))
     return tasks
@@ -407,9 +407,9 @@ def known(count=80) -> list[Task]:
 
 def test_it_walks_up_from_what_is_doubted():
     outcomes = {
-        "none": Outcome(0, 10, -5.0),
-        "short": Outcome(1, 100, -0.01),
-        "long": Outcome(1, 500, -0.01),
+        "none": ArmOutcome(0, 10, -5.0),
+        "short": ArmOutcome(1, 100, -0.01),
+        "long": ArmOutcome(1, 500, -0.01),
     }
     walked = walk(case_of(read("hello"), ARMS), Policy(learning=False), outcomes, 0.5)
     assert walked.arms == ("none", "short")
@@ -419,9 +419,9 @@ def test_it_walks_up_from_what_is_doubted():
 def test_the_steps_of_a_walk_can_be_taken_one_by_one():
     walking = steps(case_of(read("hello"), ARMS), Policy(learning=False), 0.5)
     assert next(walking).arm == "none"
-    assert walking.send(Outcome(0, 10, -5.0)).arm == "short"
+    assert walking.send(ArmOutcome(0, 10, -5.0)).arm == "short"
     with pytest.raises(StopIteration):
-        walking.send(Outcome(1, 10, -0.01))
+        walking.send(ArmOutcome(1, 10, -0.01))
 
 
 def test_tuned_it_is_as_good_as_the_best_fixed_arm_for_fewer_tokens():

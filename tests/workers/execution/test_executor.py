@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ponderd.channels.errors import DeliveryFailed, ModelFailed, Unavailable
+from ponderd.channels.errors import DeliveryError, ModelError, Unavailable
 from ponderd.channels.message import Address, Trigger
 from ponderd.workers.agents.agent import Tool, tool
 from ponderd.workers.control.runs import Runs
@@ -237,7 +237,7 @@ class TestWhatRaisesTheUnexpected:
 
     async def test_a_receiver_that_says_come_back_in_a_thousand_years(self, world: World) -> None:
         for wait in (1e11, float("inf")):
-            world.channel.failures = [DeliveryFailed("busy", retry_after=wait)]
+            world.channel.failures = [DeliveryError("busy", retry_after=wait)]
             run = await world.advance(await world.write(reply_to=CALLBACK, conversation=str(wait)))
             assert run.retry_at is not None
             assert run.retry_at - world.clock.now < 86400
@@ -449,7 +449,7 @@ class TestTheModel:
     async def test_server_away_is_asked_again_later_and_the_run_is_not_lost(
         self, world: World
     ) -> None:
-        world.model.lines = [ModelFailed("connection refused"), REPLY]
+        world.model.lines = [ModelError("connection refused"), REPLY]
         run = await world.advance(await world.write())
         assert (run.status, run.waits_for) == (Status.WAITING, "retry")
         assert "connection refused" in (run.error or "")
@@ -460,7 +460,7 @@ class TestTheModel:
         assert (run.status, run.error) == (Status.COMPLETED, None)
 
     async def test_server_that_stays_away_becomes_an_honest_failure(self, world: World) -> None:
-        world.model.lines = [ModelFailed("connection refused")]
+        world.model.lines = [ModelError("connection refused")]
         run_id = await world.write(reply_to=CALLBACK)
         for _ in range(20):
             run = await world.advance(run_id)
@@ -473,7 +473,7 @@ class TestTheModel:
     async def test_gets_a_shorter_thought_and_then_a_shorter_prompt_when_it_was_too_long(
         self, world: World
     ) -> None:
-        too_long = ModelFailed("maximum context length", retryable=False, too_long=True)
+        too_long = ModelError("maximum context length", retryable=False, too_long=True)
         world.model.lines = [too_long, too_long, too_long, REPLY]
         run = await world.advance(await world.write("x" * 50_000))
         sizes = [sum(len(m["content"]) for m in prompt) for prompt in world.model.prompts]
@@ -486,7 +486,7 @@ class TestTheModel:
 
 class TestAReply:
     async def test_that_could_not_be_sent_is_sent_again_later(self, world: World) -> None:
-        world.channel.failures = [DeliveryFailed("503")]
+        world.channel.failures = [DeliveryError("503")]
         run = await world.advance(await world.write(reply_to=CALLBACK))
         assert (run.status, run.waits_for) == (Status.WAITING, "retry")
         world.clock.now += 3
@@ -496,18 +496,18 @@ class TestAReply:
         assert resend
 
     async def test_waits_as_long_as_the_other_side_wishes(self, world: World) -> None:
-        world.channel.failures = [DeliveryFailed("429", retry_after=90)]
+        world.channel.failures = [DeliveryError("429", retry_after=90)]
         run = await world.advance(await world.write(reply_to=CALLBACK))
         assert run.retry_at == pytest.approx(world.clock.now + 90, abs=1)
 
     async def test_that_can_never_be_sent_fails_the_run_but_can_be_read(self, world: World) -> None:
-        world.channel.failures = [DeliveryFailed("410 gone", permanent=True)]
+        world.channel.failures = [DeliveryError("410 gone", permanent=True)]
         run = await world.advance(await world.write(reply_to=CALLBACK))
         assert (run.status, run.reply) == (Status.FAILED, "ok")
         assert "410 gone" in (run.error or "")
 
     async def test_is_given_up_after_many_attempts(self, world: World) -> None:
-        world.channel.failures = [DeliveryFailed("503") for _ in range(50)]
+        world.channel.failures = [DeliveryError("503") for _ in range(50)]
         run_id = await world.write(reply_to=CALLBACK)
         for _ in range(20):
             run = await world.advance(run_id)

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from ponderd.channels.errors import ModelFailed, Unavailable
+from ponderd.channels.errors import ModelError, Unavailable
 from ponderd.workers.agents.agent import Limits
 from ponderd.workers.agents.arms import own_arms
 from ponderd.workers.agents.policies import Budget, Budgets, Thinking, ThoughtBudget
@@ -190,7 +190,7 @@ async def test_two_drafts_that_agree_stand(harmless):
 
 async def test_a_second_draft_that_fails_takes_nothing_from_the_first(harmless):
     harmless.become(thinking=Thinking(drafts=True))
-    harmless.model.lines = [SUM, ModelFailed("gone")]
+    harmless.model.lines = [SUM, ModelError("gone")]
     run = await harmless.advance(await harmless.write("what is the sum?"))
     assert run.reply == "42"
 
@@ -318,7 +318,7 @@ async def test_an_approval_is_asked_only_after_the_verdict(world):
 
 
 async def test_a_doubted_answer_stands_where_no_better_one_is_to_be_had(harmless):
-    failed = ModelFailed("the server is away")
+    failed = ModelError("the server is away")
     harmless.model.lines = [{"action": "reply", "text": "blue"}, failed]
     harmless.model.margins = [-4.0]
     run = await harmless.advance(await harmless.write("hello"))
@@ -363,7 +363,7 @@ async def test_a_doubted_answer_stands_where_the_server_goes_before_it_is_asked_
     async def away():
         asked.append(1)
         if len(asked) > 1:
-            raise ModelFailed("the server is away")
+            raise ModelError("the server is away")
         return await arms_of()
 
     harmless.model.arms = away
@@ -380,7 +380,7 @@ async def test_a_failed_call_pays_only_for_the_time_in_which_the_model_may_have_
     harmless, at_work
 ):
     harmless.become(thinking=Thinking(mode="always", tokens=ThoughtBudget(conversation=3000)))
-    harmless.model.lines = [ModelFailed("no answer", at_work=at_work)]
+    harmless.model.lines = [ModelError("no answer", at_work=at_work)]
 
     async def meanwhile(call):
         await asyncio.sleep(0.1)  # at 0.03 s a token
@@ -416,7 +416,7 @@ async def test_a_check_that_hangs_takes_no_thread_from_others(harmless, monkeypa
 
 
 async def test_a_doubted_tool_call_does_not(harmless):
-    harmless.model.lines = [RING, ModelFailed("the server is away")]
+    harmless.model.lines = [RING, ModelError("the server is away")]
     harmless.model.margins = [-4.0]
     run_id = await harmless.write("hello")
     await harmless.advance(run_id)

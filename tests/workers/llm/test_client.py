@@ -4,7 +4,7 @@ import json
 import pytest
 
 import ponderd.workers.llm.http
-from ponderd.channels.errors import ModelFailed, StartupFailed
+from ponderd.channels.errors import ModelError, StartupError
 from ponderd.workers.agents.actions import schema
 from ponderd.workers.agents.shipped.assistant import agent
 from ponderd.workers.llm.connect import connect
@@ -137,7 +137,7 @@ async def test_a_passing_fault_is_tried_again(fault):
 @pytest.mark.parametrize("fault", [Fault.ERROR_500, Fault.BUSY_429, Fault.BREAK_OFF, Fault.GARBAGE])
 async def test_a_lasting_fault_fails_after_four_attempts(fault):
     async with ScriptedModel(fault) as server:
-        with pytest.raises(ModelFailed) as caught:
+        with pytest.raises(ModelError) as caught:
             await ask(server)
     assert server.count == 4
     assert caught.value.retryable
@@ -148,14 +148,14 @@ async def test_silence_times_out_and_is_tried_again_within_twice_the_time():
     async with ScriptedModel([Fault.HANG, ANSWER]) as server:
         assert (await ask(server, model_timeout=2)).attempts == 2
     async with ScriptedModel(Fault.HANG) as server:
-        with pytest.raises(ModelFailed, match=r"within 0\.2 s"):
+        with pytest.raises(ModelError, match=r"within 0\.2 s"):
             await ask(server, model_timeout=0.2)
         assert server.count < 4
 
 
 async def test_a_prompt_that_is_too_long_is_not_tried_again():
     async with ScriptedModel(Fault.TOO_LONG) as server:
-        with pytest.raises(ModelFailed) as caught:
+        with pytest.raises(ModelError) as caught:
             await ask(server)
     assert server.count == 1
     assert caught.value.too_long
@@ -164,7 +164,7 @@ async def test_a_prompt_that_is_too_long_is_not_tried_again():
 
 async def test_a_request_that_is_refused_for_good_is_not_tried_again():
     async with ScriptedModel(Fault.BAD_REQUEST) as server:
-        with pytest.raises(ModelFailed, match=r"HTTP 400: .*no such field") as caught:
+        with pytest.raises(ModelError, match=r"HTTP 400: .*no such field") as caught:
             await ask(server, SHORT)
     assert not caught.value.retryable
     assert not caught.value.too_long
@@ -174,7 +174,7 @@ async def test_a_request_that_is_refused_for_good_is_not_tried_again():
 async def test_a_server_that_is_not_there_fails_after_some_attempts():
     async with ScriptedModel() as server:
         pass
-    with pytest.raises(ModelFailed, match="no answer from the model server") as caught:
+    with pytest.raises(ModelError, match="no answer from the model server") as caught:
         await ask(server)
     assert caught.value.retryable
 
@@ -182,7 +182,7 @@ async def test_a_server_that_is_not_there_fails_after_some_attempts():
 async def test_an_answer_without_end_is_broken_off(monkeypatch):
     monkeypatch.setattr(ponderd.workers.llm.http, "BODY_LIMIT", 100_000)
     async with ScriptedModel("x" * 200_000) as server:
-        with pytest.raises(ModelFailed, match="more than 100000 bytes"):
+        with pytest.raises(ModelError, match="more than 100000 bytes"):
             await ask(server)
 
 
@@ -203,7 +203,7 @@ async def test_cancelling_a_call_closes_its_connection():
 async def test_connecting_does_nothing_until_the_first_call():
     client = connect(WorkerSettings(model_url="http://127.0.0.1:1/v1"))
     await client.close()
-    with pytest.raises(StartupFailed, match="PONDERD_MODEL_URL"):
+    with pytest.raises(StartupError, match="PONDERD_MODEL_URL"):
         connect(WorkerSettings(model_url=None))
 
 

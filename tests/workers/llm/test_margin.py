@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from ponderd.workers.llm.lean import NEEDS_THOUGHT, asked, leaning
 from ponderd.workers.llm.margin import comparable, margin
+from ponderd.workers.llm.probe import NEEDS_THOUGHT, asked, leaning
 
 
 def values(text: str) -> list[str]:

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-from ponderd.channels.errors import DeliveryFailed, PonderdError, Unavailable
+from ponderd.channels.errors import DeliveryError, PonderdError, Unavailable
 from ponderd.channels.message import Address, Reply, Trigger
 from ponderd.workers.agents.agent import Agent, ToolContext, tool
 from ponderd.workers.agents.policies import Approvals
@@ -44,7 +44,7 @@ from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls
 from ponderd.workers.llm.client import Completion
 from ponderd.workers.run.reduce import fold
-from ponderd.workers.store.contract import Claim, Committed, Conflict
+from ponderd.workers.store.contract import Claim, Committed, VersionConflict
 from ponderd.workers.store.memory_store import MemoryStore
 from ponderd.workers.thinking.thinker import Thinker
 from tests.services.fakes import FakeModel
@@ -53,7 +53,7 @@ LEASE, GRACE, JUMP, START = 10.0, 2.0, 20.0, 1_000_000.0
 LONG = 1e6
 
 UNAVAILABLE = Unavailable("no answer")
-REFUSED = DeliveryFailed("not now")
+REFUSED = DeliveryError("not now")
 
 
 class Gate(NamedTuple):
@@ -336,7 +336,7 @@ def _learn(node: Node, action: str, value: Any, now: float) -> Node:
             return replace(after, token=token, known=len(log), valid_until=now + LEASE)
         case Committed(version=version):
             return replace(after, known=version)
-        case Conflict(missed=missed):
+        case VersionConflict(missed=missed):
             return replace(after, known=node.known + len(missed))
         case tuple():  # a log
             return replace(after, known=len(value))

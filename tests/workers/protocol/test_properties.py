@@ -71,7 +71,7 @@ def test_what_has_begun_comes_to_an_end(seed: int, steps: int) -> None:
     wanderer.settle()
     run = wanderer.run
     assert not run.owes_an_outcome
-    assert not (run.inbox or run.outgoing or run.commands or run.verdict or run.call_key)
+    assert not (run.inbox or run.outgoing or run.commands or run.reply_to_approval or run.call_key)
 
 
 # -- the codec -------------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ class NoVersionCheckOfSignals(MemoryStore):
 class RestsInSpiteOfAConflict(MemoryStore):
     async def commit(self, run_id: str, *args: Any) -> Any:
         outcome = await super().commit(run_id, *args)
-        if isinstance(outcome, s.Conflict) and args[-1] == s.Release():
+        if isinstance(outcome, s.VersionConflict) and args[-1] == s.Release():
             self._due.pop(run_id, None)
         return outcome
 
@@ -232,7 +232,7 @@ def acts_before_the_intent_is_written() -> Any:
 
 
 def never_looks_at_its_lease() -> Any:
-    return mock.patch.object(leases.HeldRun, "check", lambda self: None)
+    return mock.patch.object(leases.LeasedRun, "check", lambda self: None)
 
 
 def does_not_know_its_own_writing() -> Any:
@@ -245,16 +245,16 @@ def does_not_know_its_own_writing() -> Any:
         run, written = await write(self, *args)
         return run, written and not self.conflict
 
-    read, write = leases.HeldRun._caught_up, leases.HeldRun.commit
-    return mock.patch.multiple(leases.HeldRun, _caught_up=caught_up, commit=commit)
+    read, write = leases.LeasedRun._caught_up, leases.LeasedRun.commit
+    return mock.patch.multiple(leases.LeasedRun, _caught_up=caught_up, commit=commit)
 
 
 def forgets_when_to_wake() -> Any:
     async def commit(self: Any, run: Run, events: Any, release: Any = None) -> Any:
         return await write(self, run, events, release and s.Release())
 
-    write = leases.HeldRun.commit
-    return mock.patch.object(leases.HeldRun, "commit", commit)
+    write = leases.LeasedRun.commit
+    return mock.patch.object(leases.LeasedRun, "commit", commit)
 
 
 def leaves_what_was_begun_alone() -> Any:
@@ -268,8 +268,8 @@ def gives_back_for_good() -> Any:
     async def give_back(self: Any, due: float) -> None:
         await original(self, None)
 
-    original = leases.HeldRun.give_back
-    return mock.patch.object(leases.HeldRun, "give_back", give_back)
+    original = leases.LeasedRun.give_back
+    return mock.patch.object(leases.LeasedRun, "give_back", give_back)
 
 
 DECIDED = SCENARIOS["approved, and a fault"]

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from ponderd.channels.errors import DeliveryFailed, ModelFailed, Refused
+from ponderd.channels.errors import DeliveryError, ModelError, Refused
 from ponderd.channels.message import Address, Reply
 from ponderd.workers.agents.policies import Approvals, Budget, Budgets, Busy
 from ponderd.workers.agents.tools.waiting import sleep, wait_for_event
@@ -43,12 +43,12 @@ THOUGHTS: tuple[Any, ...] = (
     {"action": "wait_for_event", "name": "paid", "seconds": 60},
     "let me think",
     "",
-    ModelFailed("busy"),
+    ModelError("busy"),
     Crash(),
 )
 FAILURES: tuple[Exception | Crash, ...] = (
-    DeliveryFailed("down"),
-    DeliveryFailed("gone", permanent=True),
+    DeliveryError("down"),
+    DeliveryError("gone", permanent=True),
     Crash(),
 )
 MOMENTS = (0.0, 3.0, 20.0, 40.0, 100.0, 4000.0)

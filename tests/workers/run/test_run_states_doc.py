@@ -155,14 +155,14 @@ def test_nothing_is_left_over_when_a_run_ends() -> None:
 
 def test_an_answer_that_waits_to_be_judged_answers_something() -> None:
     for _, run in walk().runs:
-        assert run.approval or not run.verdict
+        assert run.approval or not run.reply_to_approval
 
 
 def test_nobody_is_asked_to_approve_what_is_decided() -> None:
     for _, run in walk().runs:
         for out in run.outgoing:
-            if out.prompt and out.prompt.kind == "approval" and not out.key:
-                assert run.approval and run.approval.id == out.prompt.id
+            if out.inquiry and out.inquiry.kind == "approval" and not out.key:
+                assert run.approval and run.approval.id == out.inquiry.id
 
 
 class Walk(NamedTuple):
@@ -306,7 +306,11 @@ def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
                 yield [] if key else [e.ToolStarted(at=NOW, key="k")], "tool"
             case SendReply(outgoing):
                 begin = e.ReplyStarted(
-                    at=NOW, key="k", kind=outgoing.kind, text=outgoing.text, prompt=outgoing.prompt
+                    at=NOW,
+                    key="k",
+                    kind=outgoing.kind,
+                    text=outgoing.text,
+                    inquiry=outgoing.inquiry,
                 )
                 if outgoing.to is None:
                     yield [begin, e.ReplySent(at=NOW, receipt="held")], None

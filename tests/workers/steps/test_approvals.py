@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ponderd.channels.errors import Conflict, DeliveryFailed, Forbidden, Malformed
+from ponderd.channels.errors import Conflict, DeliveryError, Forbidden, Malformed
 from ponderd.channels.message import Address, Verdict
 from ponderd.workers.agents.policies import Approvals, Busy
 from ponderd.workers.run import events as e
@@ -80,7 +80,7 @@ class TestAnApproval:
         replies = [reply for reply, _ in (*world.slack.sent, *world.mail.sent)]
         assert [reply.to.to for reply in replies] == ["C1", "COPS", "boss@example.com"]
         assert {reply.kind for reply in replies} == {"question"}
-        assert {reply.prompt and reply.prompt.id for reply in replies} == {run.approval.id}
+        assert {reply.inquiry and reply.inquiry.id for reply in replies} == {run.approval.id}
         assert replies[2].to.headers["subject"].startswith("Approval needed: May I run pay(")
 
     async def test_is_listed_while_it_is_open(self, world: World) -> None:
@@ -145,7 +145,7 @@ class TestTheFirstAnswer:
             assert (decided.status, decided.decided_by) == ("approved", ANN)
             await world.advance(run.id)
         assert world.effects.counted == ["50 to zoe"]
-        verdict = Verdict(prompt=approval, choice="approve", by=ANN)
+        verdict = Verdict(inquiry=approval, choice="approve", by=ANN)
         assert (await world.runs.verdict(verdict)).text == f"Approved by {ANN}."
         assert len(await world.of_type(run.id, e.ApprovalAnswered)) == 1
 
@@ -324,7 +324,7 @@ class TestEditedArguments:
 
 class TestAPlaceToAsk:
     async def test_that_is_dead_holds_nothing_up_for_long(self, world: World) -> None:
-        world.mail.failures = [DeliveryFailed("550 no such mailbox") for _ in range(9)]
+        world.mail.failures = [DeliveryError("550 no such mailbox") for _ in range(9)]
         run = await world.advance(await world.write("pay", reply_to=THREAD))
         for _ in range(4):
             await world.later(11)
@@ -335,7 +335,7 @@ class TestAPlaceToAsk:
         assert world.effects.counted == ["50 to zoe"]
 
     async def test_serves_when_the_conversation_cannot_be_reached(self, world: World) -> None:
-        world.channel.failures = [DeliveryFailed("410 gone", permanent=True)]
+        world.channel.failures = [DeliveryError("410 gone", permanent=True)]
         run = await asked(
             world, channel="webhook", reply_to=Address(channel="webhook", to="https://example.com")
         )
@@ -343,8 +343,8 @@ class TestAPlaceToAsk:
         assert world.effects.counted == ["50 to zoe"]
 
     async def test_is_not_waited_for_when_nobody_at_all_could_be_asked(self, world: World) -> None:
-        world.slack.failures = [DeliveryFailed("no such channel", permanent=True)] * 2
-        world.mail.failures = [DeliveryFailed("550 no such mailbox", permanent=True)]
+        world.slack.failures = [DeliveryError("no such channel", permanent=True)] * 2
+        world.mail.failures = [DeliveryError("550 no such mailbox", permanent=True)]
         run = await world.advance(await world.write("pay", reply_to=THREAD))
         assert run.status is Status.FAILED
         assert "550 no such mailbox" in (run.error or "")
@@ -352,7 +352,7 @@ class TestAPlaceToAsk:
 
     async def test_is_asked_even_if_the_answer_comes_while_it_is_tried(self, world: World) -> None:
         """A yes does not wait for a dead mail server."""
-        world.mail.failures = [DeliveryFailed("451") for _ in range(9)]
+        world.mail.failures = [DeliveryError("451") for _ in range(9)]
         run = await world.advance(await world.write("pay", reply_to=THREAD))
         await world.decide(run.id, True, ANN)
         await world.later(3)
@@ -419,7 +419,7 @@ class TestTheOutcome:
 
     async def test_does_not_wait_until_the_question_can_be_delivered(self, world: World) -> None:
         with_payments(world)
-        world.channel.failures = [DeliveryFailed("away") for _ in range(50)]
+        world.channel.failures = [DeliveryError("away") for _ in range(50)]
         run_id = await world.write("pay zoe", reply_to=CALLBACK)
         await world.advance(run_id)
         await world.later(100)

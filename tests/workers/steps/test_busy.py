@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ponderd.channels.errors import DeliveryFailed, ModelFailed
+from ponderd.channels.errors import DeliveryError, ModelError
 from ponderd.channels.message import Address
 from ponderd.workers.agents.policies import Busy, BusyPolicy
 from ponderd.workers.run import events as e
@@ -274,7 +274,7 @@ class TestImpatience:
     """Every message makes what waits be tried again at once; that costs none of its attempts."""
 
     async def test_does_not_use_up_the_hours_that_a_reply_is_worth(self, world: World) -> None:
-        world.channel.failures = [DeliveryFailed("away") for _ in range(9)]
+        world.channel.failures = [DeliveryError("away") for _ in range(9)]
         run_id = await world.write("one", reply_to=CALLBACK)
         await world.advance(run_id)
         for _ in range(8):
@@ -284,7 +284,7 @@ class TestImpatience:
         assert len(world.channel.sent) == 9
 
     async def test_does_not_give_up_a_model_server_that_starts_again(self, world: World) -> None:
-        world.model.lines = [*(ModelFailed("away") for _ in range(6)), says("done")]
+        world.model.lines = [*(ModelError("away") for _ in range(6)), says("done")]
         run_id = await world.write("one", reply_to=CALLBACK)
         await world.advance(run_id)
         for _ in range(6):

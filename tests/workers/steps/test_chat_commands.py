@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ponderd.channels.errors import Conflict, ModelFailed
+from ponderd.channels.errors import Conflict, ModelError
 from ponderd.workers.agents.tools.waiting import sleep
 from ponderd.workers.execution.leases import Leases
 from ponderd.workers.run import events as e
@@ -49,7 +49,7 @@ async def in_approval(world: World) -> Run:
 
 
 async def in_retry(world: World) -> Run:
-    world.model.lines = [ModelFailed("away"), REPLY]
+    world.model.lines = [ModelError("away"), REPLY]
     return await world.advance(await world.write("do it", reply_to=THREAD))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ponderd.channels.message import Address, Prompt
+from ponderd.channels.message import Address, Inquiry
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import digest, request_text
 from ponderd.workers.run.reduce import fold
@@ -27,7 +27,7 @@ ASKED: list[e.Event] = [
         kind="question",
         text=request_text(CALL),
         to=THREAD,
-        prompt=Prompt(id="00-r:4", kind="approval"),
+        inquiry=Inquiry(id="00-r:4", kind="approval"),
     ),
 ]
 SENT = e.ReplySent(at=30, receipt="1.1")

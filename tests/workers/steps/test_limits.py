@@ -53,7 +53,7 @@ class TestALimitOfARun:
         assert (reply.kind, reply.to) == ("question", THREAD)
         assert f"of the {limit:g} " in reply.text
         assert "Shall I go on with as much again?" in reply.text
-        assert reply.prompt is not None
+        assert reply.inquiry is not None
 
     async def test_that_is_not_reached_asks_nobody(self, world: World) -> None:
         limited(world, "run", steps=3)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ponderd.channels.errors import Conflict
-from ponderd.channels.message import Prompt, Verdict
+from ponderd.channels.message import Inquiry, Verdict
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run, Status
 from tests.workers.world import CALLBACK, REPLY, THREAD, World
@@ -30,19 +30,19 @@ def world(world: World) -> World:
     return world
 
 
-async def asked(world: World, question: dict[str, Any]) -> tuple[Run, Prompt | None]:
+async def asked(world: World, question: dict[str, Any]) -> tuple[Run, Inquiry | None]:
     world.model.lines = [question, REPLY]
     run_id = await world.write("paint it", channel="slack", sender="U1", reply_to=THREAD)
     run = await world.advance(run_id)
     assert (run.status, run.waits_for) == (Status.WAITING, "answer")
     reply = world.slack.sent[-1][0]
     assert (reply.kind, reply.text) == ("question", "Which colour?")
-    return run, reply.prompt
+    return run, reply.inquiry
 
 
-def chosen(prompt: Prompt | None, choice: str, by: str = ANN) -> Verdict:
+def chosen(prompt: Inquiry | None, choice: str, by: str = ANN) -> Verdict:
     assert prompt is not None
-    return Verdict(prompt=prompt.id, choice=choice, by=by)
+    return Verdict(inquiry=prompt.id, choice=choice, by=by)
 
 
 class TestAQuestion:
@@ -143,7 +143,7 @@ class TestAnAnswer:
         async def clicked_at_once(reply: Any, *, resend: bool) -> str:
             receipt = await send(reply, resend=resend)
             if reply.kind == "question":
-                await world.runs.verdict(chosen(reply.prompt, "blue"))
+                await world.runs.verdict(chosen(reply.inquiry, "blue"))
             return receipt
 
         world.slack.send = clicked_at_once  # type: ignore[method-assign]

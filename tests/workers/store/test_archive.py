@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ponderd.channels.errors import StartupFailed, Unavailable
+from ponderd.channels.errors import StartupError, Unavailable
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.settings import WorkerSettings
 from ponderd.workers.store.archive import (
@@ -257,7 +257,7 @@ def test_the_place_is_a_folder_or_s3(tmp_path: Path) -> None:
     assert isinstance(open_archive(WorkerSettings(data_dir=tmp_path)), FolderArchive)
     assert isinstance(open_archive(WorkerSettings(archive="s3://bucket/a/b")), S3Archive)
     for wrong in ("s3://", "gs://bucket", "s3://bucket?x=1"):
-        with pytest.raises(StartupFailed, match="PONDERD_ARCHIVE"):
+        with pytest.raises(StartupError, match="PONDERD_ARCHIVE"):
             open_archive(WorkerSettings(archive=wrong))
 
 

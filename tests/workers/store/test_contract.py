@@ -17,12 +17,12 @@ from ponderd.workers.store.contract import (
     Admission,
     Claim,
     Committed,
-    Conflict,
     Lost,
     NewMessage,
     Projection,
     Release,
     RunStore,
+    VersionConflict,
     conversation_key,
     new_run_id,
     shard_of,
@@ -183,7 +183,7 @@ class TestCommit:
         claim = await claimed(store)
         await store.admit(message(text=b"meanwhile"))
         outcome = await store.commit(claim.run_id, claim.token, 2, [b"a"], READY, Release())
-        assert outcome == Conflict((b"meanwhile",))
+        assert outcome == VersionConflict((b"meanwhile",))
         assert await store.load(claim.run_id) == (b"launched", b"hello", b"meanwhile")
         assert await store.claim(claim.run_id, "other", 5) is None  # still held
 
@@ -233,7 +233,7 @@ class TestSignal:
 
     async def test_of_a_stale_version_writes_nothing(self, store: RunStore) -> None:
         run_id = (await store.admit(message())).run_id
-        assert await store.signal(run_id, 1, b"x", READY) == Conflict((b"hello",))
+        assert await store.signal(run_id, 1, b"x", READY) == VersionConflict((b"hello",))
         assert len(await store.load(run_id)) == 2
 
     async def test_reaches_the_holder_of_the_lease_at_its_next_commit(
@@ -243,7 +243,7 @@ class TestSignal:
         outcome = await store.signal(claim.run_id, 2, b"paused", Projection("PAUSED"))
         assert outcome == Admission(claim.run_id, "appended", False)
         met = await store.commit(claim.run_id, claim.token, 2, [b"intent"], READY)
-        assert met == Conflict((b"paused",))
+        assert met == VersionConflict((b"paused",))
 
 
 class TestSweep:

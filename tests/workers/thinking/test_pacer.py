@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ponderd.workers.agents.policies import Thinking, ThoughtBudget
-from ponderd.workers.llm.client import Options
+from ponderd.workers.llm.client import CallOptions
 from ponderd.workers.run.state import Run
 from ponderd.workers.thinking.pacer import Account, accounts, allowance, overdrawn, released
 from ponderd.workers.thinking.thinker import Thinker
@@ -74,7 +74,7 @@ async def spent(world, run) -> float:
 
 
 async def think(world, run, thinker, used: int | None):
-    thought = await thinker.decide(run, world.agent, list, Options(), MIDNIGHT)
+    thought = await thinker.decide(run, world.agent, list, CallOptions(), MIDNIGHT)
     if used is not None:
         completion = await FakeModel(thoughts=used).complete(
             [], schema={}, decision=thought.decision, max_tokens=9
@@ -104,7 +104,7 @@ async def test_two_agents_in_a_conversation_do_not_spend_its_budget_twice(world,
 async def test_a_call_that_failed_at_once_gives_all_of_it_back(world, run):
     world.become(thinking=Thinking(tokens=ThoughtBudget(sender=3000)))
     thinker = Thinker(world.model, world.store)
-    thought = await thinker.decide(run, world.agent, list, Options(), MIDNIGHT)
+    thought = await thinker.decide(run, world.agent, list, CallOptions(), MIDNIGHT)
     await thinker.settle(thought, None)
     assert await spent(world, run) == 0
 
@@ -112,10 +112,10 @@ async def test_a_call_that_failed_at_once_gives_all_of_it_back(world, run):
 async def test_a_call_that_was_dropped_or_failed_late_pays_for_its_time(world, run):
     world.become(thinking=Thinking(tokens=ThoughtBudget(sender=3000)))
     thinker = Thinker(world.model, world.store)
-    thought = await thinker.decide(run, world.agent, list, Options(), MIDNIGHT)
+    thought = await thinker.decide(run, world.agent, list, CallOptions(), MIDNIGHT)
     await thinker.settle(thought, None, lost=3.0)
     assert await spent(world, run) == 100
-    thought = await thinker.decide(run, world.agent, list, Options(), MIDNIGHT)
+    thought = await thinker.decide(run, world.agent, list, CallOptions(), MIDNIGHT)
     await thinker.settle(thought, None, lost=1e6)
     assert await spent(world, run) == 100 + 1024  # more than its budget it cannot have thought
 
@@ -123,7 +123,7 @@ async def test_a_call_that_was_dropped_or_failed_late_pays_for_its_time(world, r
 async def test_what_could_not_be_given_back_is_later(world, run):
     world.become(thinking=Thinking(tokens=ThoughtBudget(sender=3000)))
     thinker = Thinker(world.model, world.store)
-    thought = await thinker.decide(run, world.agent, list, Options(), MIDNIGHT)
+    thought = await thinker.decide(run, world.agent, list, CallOptions(), MIDNIGHT)
     world.store.available = False
     await thinker.settle(thought, None)
     world.store.available = True
@@ -136,7 +136,7 @@ async def test_many_workers_at_once_do_not_think_more_than_there_is(world, run):
     world.become(thinking=Thinking(tokens=ThoughtBudget(sender=2100)))
     thinkers = [Thinker(world.model, world.store) for _ in range(20)]
     decisions = await asyncio.gather(
-        *(thinker.decide(run, world.agent, list, Options(), MIDNIGHT) for thinker in thinkers)
+        *(thinker.decide(run, world.agent, list, CallOptions(), MIDNIGHT) for thinker in thinkers)
     )
     budgets = sorted(thought.decision.budget for thought in decisions)
     assert sum(budgets) <= 2100
@@ -159,7 +159,7 @@ async def test_a_deadline_is_measured_from_the_message_and_by_the_servers_speed(
     world.become(thinking=Thinking(deadline=60))
     thinker = Thinker(world.model, world.store)
     waiting = replace(run, heard_since=MIDNIGHT - 20)
-    thought = await thinker.decide(waiting, world.agent, list, Options(), MIDNIGHT)
+    thought = await thinker.decide(waiting, world.agent, list, CallOptions(), MIDNIGHT)
     assert thought.case.allowance.seconds == 40
     assert thought.decision.budget == 1024
     slow = replace(
@@ -169,6 +169,6 @@ async def test_a_deadline_is_measured_from_the_message_and_by_the_servers_speed(
     )
     for _ in range(50):
         await thinker.settle(thought, slow)
-    later = await thinker.decide(waiting, world.agent, list, Options(), MIDNIGHT)
+    later = await thinker.decide(waiting, world.agent, list, CallOptions(), MIDNIGHT)
     assert later.decision.budget == 0
     assert later.decision.reason == "deadline"

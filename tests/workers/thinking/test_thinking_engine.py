@@ -8,12 +8,12 @@ import pytest
 from pydantic import SecretStr
 
 import ponderd.workers.llm.http
-from ponderd.channels.errors import ModelFailed
+from ponderd.channels.errors import ModelError
 from ponderd.workers.agents.actions import interpret, schema
 from ponderd.workers.agents.arms import Arm
 from ponderd.workers.agents.shipped.assistant import agent
 from ponderd.workers.llm.canary import BUDGET, problems
-from ponderd.workers.llm.client import Capabilities, Options
+from ponderd.workers.llm.client import CallOptions, Capabilities
 from ponderd.workers.llm.connect import connect
 from ponderd.workers.llm.continuing import closed, opened
 from ponderd.workers.run.choices import Answer
@@ -43,7 +43,7 @@ async def examined(server):
     return client, able
 
 
-async def ask(client, decision=SHORT, options=Options(), messages=MESSAGES):  # noqa: B008
+async def ask(client, decision=SHORT, options=CallOptions(), messages=MESSAGES):  # noqa: B008
     return await client.complete(
         messages, schema=schema(agent), decision=decision, max_tokens=100, options=options
     )
@@ -156,7 +156,7 @@ async def test_a_thought_that_must_not_be_is_closed_by_us():
 
 async def test_what_cannot_be_kept_from_thinking_is_refused_with_a_clear_line():
     traps = Trap.IGNORES_SWITCH | Trap.NO_TOKENIZER
-    with pytest.raises(ModelFailed, match="thinks although it must not") as caught:
+    with pytest.raises(ModelError, match="thinks although it must not") as caught:
         await after_examination(traps, NONE)
     assert not caught.value.retryable
 
@@ -199,7 +199,7 @@ async def test_thinking_tokens_are_estimated_where_nobody_counts_them():
 # -- fields --------------------------------------------------------------------------------------
 
 
-async def sent(traps=Trap.NONE, decision=NONE, options=Options()):  # noqa: B008
+async def sent(traps=Trap.NONE, decision=NONE, options=CallOptions()):  # noqa: B008
     async with ScriptedModel(SAYS, traps=traps) as server:
         client = connect(WorkerSettings(model_url=server.url))
         for _ in range(2):
@@ -209,7 +209,7 @@ async def sent(traps=Trap.NONE, decision=NONE, options=Options()):  # noqa: B008
 
 
 async def test_priority_salt_and_logprobs_are_sent_where_they_are_wanted():
-    options = Options(priority=10, cache_salt="s" * 43, margin=True)
+    options = CallOptions(priority=10, cache_salt="s" * 43, margin=True)
     first, _ = await sent(options=options)
     assert (first["priority"], first["cache_salt"], first["logprobs"]) == (10, "s" * 43, True)
     plain, _ = await sent()
@@ -218,7 +218,7 @@ async def test_priority_salt_and_logprobs_are_sent_where_they_are_wanted():
 
 @pytest.mark.parametrize("how", [Trap.NONE, Trap.REFUSES_IN_STREAM])
 async def test_a_field_that_the_server_refuses_by_name_is_left_out_and_only_that(how):
-    options = Options(priority=10, cache_salt="s" * 43)
+    options = CallOptions(priority=10, cache_salt="s" * 43)
     first, second = await sent(Trap.REFUSES_PRIORITY | how, SHORT, options)
     for request in (first, second):  # what was refused was not counted as a request
         assert "priority" not in request
@@ -227,13 +227,13 @@ async def test_a_field_that_the_server_refuses_by_name_is_left_out_and_only_that
 
 
 async def test_a_strict_server_gets_none_of_vllms_own_fields():
-    first, second = await sent(Trap.REFUSES_UNKNOWN, NONE, Options(priority=1, cache_salt="s"))
+    first, second = await sent(Trap.REFUSES_UNKNOWN, NONE, CallOptions(priority=1, cache_salt="s"))
     assert first == second
     assert not {"priority", "cache_salt", "chat_template_kwargs"} & set(first)
 
 
 async def test_a_second_draft_may_turn_out_differently():
-    (first, _), (draft, _) = await sent(), await sent(options=Options(draft=1))
+    (first, _), (draft, _) = await sent(), await sent(options=CallOptions(draft=1))
     assert (first["temperature"], "seed" in first) == (0, False)
     assert (draft["temperature"], draft["seed"]) == (0.7, 1)
 
@@ -242,7 +242,7 @@ async def test_the_margin_is_read_from_the_log_probabilities_of_the_answer():
     says = Says('{"action":"add","a":1}', logprob=-1.5)
     async with ScriptedModel(says) as server:
         client = connect(WorkerSettings(model_url=server.url))
-        assert (await ask(client, NONE, Options(margin=True))).margin == -1.5
+        assert (await ask(client, NONE, CallOptions(margin=True))).margin == -1.5
         assert (await ask(client, NONE)).margin is None
         await client.close()
 
@@ -271,7 +271,7 @@ async def test_which_way_it_leans_is_asked_with_one_token_after_the_real_message
     async with ScriptedModel(SAYS, leaning=(-0.1, -2.1)) as server:
         client = connect(WorkerSettings(model_url=server.url))
         leaning = await client.lean(
-            MESSAGES, "yes or no?", Options(priority=10, cache_salt="s", margin=True)
+            MESSAGES, "yes or no?", CallOptions(priority=10, cache_salt="s", margin=True)
         )
         assert leaning.odds == pytest.approx(2.0)
         assert (leaning.cost.prompt_tokens, leaning.cost.completion_tokens) == (12, 1)
@@ -288,7 +288,7 @@ async def test_which_way_it_leans_is_asked_with_one_token_after_the_real_message
 async def test_a_model_that_does_not_say_is_asked_only_once():
     async with ScriptedModel(SAYS, traps=Trap.NO_LOGPROBS) as server:
         client = connect(WorkerSettings(model_url=server.url))
-        with pytest.raises(ModelFailed):
+        with pytest.raises(ModelError):
             await client.lean(MESSAGES, "yes or no?")
         await client.close()
     assert len(server.leans) == 1
@@ -345,7 +345,7 @@ async def test_a_member_that_is_away_does_not_keep_the_others_from_being_examine
         client = connect(WorkerSettings(model_url=own.url), (away,))
         found = await client.examine()
         await client.close()
-    assert isinstance(found["large"], ModelFailed)
+    assert isinstance(found["large"], ModelError)
     assert isinstance(found[""], Capabilities)
     assert not found[""].budget
 
@@ -370,13 +370,13 @@ async def test_the_key_of_the_own_server_is_not_shown_to_others(monkeypatch):
 async def test_fields_that_are_refused_are_left_out_where_thoughts_are_ours_to_cut_too():
     async with ScriptedModel(SAYS, traps=Trap.IGNORES_BUDGET | Trap.REFUSES_PRIORITY) as server:
         client, _ = await examined(server)
-        answer = await ask(client, SHORT, Options(priority=10))
+        answer = await ask(client, SHORT, CallOptions(priority=10))
         await client.close()
     assert answer.content == ANSWER
     assert "priority" not in server.continued[-1]
 
 
 async def test_the_body_of_a_request_has_a_fixed_order():
-    first, second = await sent(decision=SHORT, options=Options(1, "s", margin=True))
+    first, second = await sent(decision=SHORT, options=CallOptions(1, "s", margin=True))
     assert json.dumps(first) == json.dumps(second)
     assert list(first)[:3] == ["model", "messages", "max_completion_tokens"]

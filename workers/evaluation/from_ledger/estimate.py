@@ -24,7 +24,7 @@ from ponderd.workers.thinking.rewards import importance_weight
 FOLDS = 5
 RESAMPLES = 1000
 
-Choice = Callable[[Episode, Mapping[str, tuple[float, float]]], Mapping[str, float]]
+TargetPolicy = Callable[[Episode, Mapping[str, tuple[float, float]]], Mapping[str, float]]
 """A policy: the probability of each arm, given an episode and what is expected of each arm that was
 allowed (chance of a good answer, and tokens)."""
 
@@ -40,7 +40,7 @@ class Estimate(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class LoggedEpisodes:
     """Messages with a known outcome. `rewards` and `tokens` (n, k): what is to be expected of each
     arm, from a model that did not see the conversation."""
 
@@ -58,11 +58,11 @@ class Evidence:
         """(n): how much each outcome says."""
         return np.array([episode.weight for episode in self.known], dtype=float)
 
-    def free(self) -> Evidence:
+    def free(self) -> LoggedEpisodes:
         """Of messages that were decided by scores, rules or trials, and could have been decided
         otherwise: not those that were pinned, held or raised."""
         rows = [i for i, one in enumerate(self.decisions) if _was_free(one)]
-        return Evidence(
+        return LoggedEpisodes(
             self.arms,
             tuple(self.decisions[i] for i in rows),
             tuple(self.known[i] for i in rows),
@@ -71,7 +71,7 @@ class Evidence:
         )
 
 
-def gather(told: Sequence[Told], arms: Arms) -> Evidence:
+def gather(told: Sequence[Told], arms: Arms) -> LoggedEpisodes:
     rewarded = [one for one in told if one.verdict is not None]
     groups = sorted({one.first.conversation for one in rewarded})
     rewards = np.zeros((len(rewarded), len(arms)))
@@ -84,7 +84,7 @@ def gather(told: Sequence[Told], arms: Arms) -> Evidence:
         for i, (one, episode) in enumerate(zip(rewarded, found, strict=True)):
             if one.first.conversation in held_out:
                 rewards[i], tokens[i] = _believed(beliefs, episode, arms)
-    return Evidence(arms, tuple(rewarded), tuple(found), rewards, tokens)
+    return LoggedEpisodes(arms, tuple(rewarded), tuple(found), rewards, tokens)
 
 
 def _was_free(one: Told) -> bool:
@@ -97,7 +97,7 @@ def _believed(beliefs: Beliefs, episode: Episode, arms: Arms) -> tuple[list[floa
     return [min(1.0, max(0.0, score.reward)) for score in scores], [s.tokens for s in scores]
 
 
-def estimate(evidence: Evidence, choice: Choice, seed: int = 0) -> Estimate:
+def estimate(evidence: LoggedEpisodes, choice: TargetPolicy, seed: int = 0) -> Estimate:
     """What `choice` would have brought. Raises ValueError without evidence."""
     if not len(evidence):
         raise ValueError("no call with a known outcome yet")
@@ -135,7 +135,7 @@ def _among(names: Sequence[str], possible: Sequence[str], chances: Mapping[str, 
     return np.array([found.get(name, 0.0) for name in names])
 
 
-def observed(evidence: Evidence) -> Estimate:
+def observed(evidence: LoggedEpisodes) -> Estimate:
     """What was really brought: nothing is estimated of what was done. Raises ValueError without
     evidence."""
     if not len(evidence):
@@ -149,7 +149,7 @@ def observed(evidence: Evidence) -> Estimate:
     )
 
 
-def _mean(evidence: Evidence, values: Array, seed: int) -> tuple[float, float, float]:
+def _mean(evidence: LoggedEpisodes, values: Array, seed: int) -> tuple[float, float, float]:
     """The weighted mean, and 95 % of those of resampled conversations."""
     groups = [one.first.conversation for one in evidence.decisions]
     index = {group: k for k, group in enumerate(dict.fromkeys(groups))}
@@ -163,15 +163,15 @@ def _mean(evidence: Evidence, values: Array, seed: int) -> tuple[float, float, f
     return float(sums.sum() / weights.sum()), float(low), float(high)
 
 
-def always(arm: Arm) -> Choice:
+def always(arm: Arm) -> TargetPolicy:
     return lambda episode, believed: {arm.name: 1.0}
 
 
-def at_random(shares: Mapping[str, float]) -> Choice:
+def at_random(shares: Mapping[str, float]) -> TargetPolicy:
     return lambda episode, believed: shares
 
 
-def by_value(arms: Arms, price: float) -> Choice:
+def by_value(arms: Arms, price: float) -> TargetPolicy:
     """What workers choose at this lambda (reward per 1,000 tokens), but for their trials."""
     bonus = {arm.name: 0.0 if arm.thinks else BONUS for arm in arms}
 
@@ -194,7 +194,7 @@ def best_believed(
     return {max(believed, key=lambda name: believed[name][0]): 1.0}
 
 
-def best_per_kind(evidence: Evidence) -> Choice:
+def best_per_kind(evidence: LoggedEpisodes) -> TargetPolicy:
     """The arm that is believed best for each kind of call, on average."""
     kinds: dict[str, list[int]] = {}
     for i, episode in enumerate(evidence.known):

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from ponderd.workers.agents.arms import Arm, Arms
 from ponderd.workers.evaluation.from_ledger.estimate import (
-    Choice,
     Estimate,
-    Evidence,
+    LoggedEpisodes,
+    TargetPolicy,
     always,
     at_random,
     best_believed,
@@ -119,7 +119,7 @@ def arms_of(told: Sequence[Told]) -> Arms:
     return tuple(named + sorted(others, key=lambda arm: arm.budget))
 
 
-def front(free: Evidence) -> list[Point]:
+def front(free: LoggedEpisodes) -> list[Point]:
     """The policy at each lambda, from the dearest on."""
     points = []
     for share in SHARES:
@@ -129,13 +129,13 @@ def front(free: Evidence) -> list[Point]:
     return points
 
 
-def _references(free: Evidence) -> list[Point]:
+def _references(free: LoggedEpisodes) -> list[Point]:
     """`oracle` is no oracle that knows what would have come of each arm, as a table has it: nobody
     saw that. It takes the arm that is expected to be best, whatever it costs."""
     shares = Counter(episode.arm for episode in free.known)
     rates = {arm: count / len(free) for arm, count in shares.items()}
     points = [point("as it was", observed(free))]
-    policies: dict[str, Choice] = {f"always-{arm.name}": always(arm) for arm in free.arms}
+    policies: dict[str, TargetPolicy] = {f"always-{arm.name}": always(arm) for arm in free.arms}
     policies["random"] = at_random(rates)
     policies["best-per-kind"] = best_per_kind(free)
     policies["oracle"] = best_believed
@@ -184,7 +184,7 @@ def _missed(one: Told) -> bool:
     )
 
 
-def _overs(evidence: Evidence) -> float | None:
+def _overs(evidence: LoggedEpisodes) -> float | None:
     silent = [k for k, arm in enumerate(evidence.arms) if not arm.thinks]
     if not silent or not len(evidence):
         return None

@@ -38,7 +38,7 @@ PRICES = (0.0, 0.005, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.
 """Lambda, as the chance to pass that the dearest arm's additional tokens are worth."""
 
 
-class Result(NamedTuple):
+class PolicyResult(NamedTuple):
     """By task (n): share of samples passed, and tokens; and (n, arms) how often an arm, the first
     of which does not think, had the last word."""
 
@@ -87,7 +87,7 @@ class Learned:
     plain: Chooser
     judge: Judge | None
 
-    def apply(self, table: Table, price: float) -> Result:
+    def apply(self, table: Table, price: float) -> PolicyResult:
         """What it chooses for other tasks at this price brings."""
         chooser = self.plain
         if self.judge is not None:
@@ -97,7 +97,9 @@ class Learned:
         options = with_cascades(table, self.plain, self.judge, price)
         use = uses(table, self.plain, self.judge, price)
         rows = np.arange(len(table))
-        return Result(options.passed[rows, chosen], options.tokens[rows, chosen], use[rows, chosen])
+        return PolicyResult(
+            options.passed[rows, chosen], options.tokens[rows, chosen], use[rows, chosen]
+        )
 
 
 def learn(table: Table, shape: Shape, verifier: Verifier) -> Learned:
@@ -123,7 +125,7 @@ def cross_validated(
     verifier: Verifier,
     folds: Sequence[Sequence[int]],
     at: Sequence[float],
-) -> dict[Plan, Result]:
+) -> dict[Plan, PolicyResult]:
     """For each price of `at` the result of each task, by what its fold did not see."""
     learned = [learn(others(table, fold), shape, verifier) for fold in folds]
     return {
@@ -144,7 +146,7 @@ def tune(table: Table, verifier: Verifier, goal: Goal, seed: int) -> Plan:
     if len(table) < 2 * INNER_FOLDS:  # too few to hold any of them back
         return Plan(SHAPES[0], price(table, goal.share))
     folds = split(table, INNER_FOLDS, seed)
-    tried: dict[Plan, Result] = {}
+    tried: dict[Plan, PolicyResult] = {}
     for shape in SHAPES:
         if (shape.slopes and not table.before) or (shape.kinds and len(set(table.sets)) < 2):
             continue
@@ -155,20 +157,22 @@ def tune(table: Table, verifier: Verifier, goal: Goal, seed: int) -> Plan:
     return _reached(tried, goal, price(table, goal.share), fixed)
 
 
-def _clearly_better(found: Mapping[Plan, Result], before: Mapping[Plan, Result]) -> bool:
+def _clearly_better(
+    found: Mapping[Plan, PolicyResult], before: Mapping[Plan, PolicyResult]
+) -> bool:
     """Whether what it chooses is worth more, over all prices, than chance explains."""
     gain = _worth(found) - _worth(before)
     error = float(gain.std()) / max(1, len(gain)) ** 0.5
     return bool(gain.mean() > SIMPLER * error)
 
 
-def _worth(found: Mapping[Plan, Result]) -> Array:
+def _worth(found: Mapping[Plan, PolicyResult]) -> Array:
     """By task: what its outcome is worth less the price of its tokens, on average over prices."""
     values = [result.passed - plan.price * result.tokens / 1000 for plan, result in found.items()]
     return np.asarray(np.mean(values, axis=0))
 
 
-def _reached(tried: Mapping[Plan, Result], goal: Goal, usual: float, fixed: float) -> Plan:
+def _reached(tried: Mapping[Plan, PolicyResult], goal: Goal, usual: float, fixed: float) -> Plan:
     """`fixed`: the accuracy of the best fixed arm."""
     if goal.budget is not None:
         within = [plan for plan, result in tried.items() if result.mean_tokens <= goal.budget]
@@ -197,8 +201,8 @@ def others(table: Table, fold: Sequence[int]) -> Table:
     return table.take([i for i in range(len(table)) if i not in left_out])
 
 
-def joined(parts: Sequence[Result], folds: Sequence[Sequence[int]]) -> Result:
+def joined(parts: Sequence[PolicyResult], folds: Sequence[Sequence[int]]) -> PolicyResult:
     """One result for all tasks, in their order."""
     order = np.argsort(np.concatenate([np.array(fold) for fold in folds]))
     columns = zip(*parts, strict=True)
-    return Result(*(np.concatenate(column)[order] for column in columns))
+    return PolicyResult(*(np.concatenate(column)[order] for column in columns))

@@ -12,7 +12,7 @@ from ponderd.workers.evaluation.from_table.cascade import Verifier
 from ponderd.workers.evaluation.from_table.chooser import Choices
 from ponderd.workers.evaluation.from_table.evaluate import (
     Goal,
-    Result,
+    PolicyResult,
     joined,
     learn,
     others,
@@ -42,8 +42,8 @@ class Evaluation:
     """`results` by policy; `policy` is the tuned one. `front`: the policy at each lambda."""
 
     table: Table
-    results: Mapping[str, Result]
-    front: Mapping[float, Result]
+    results: Mapping[str, PolicyResult]
+    front: Mapping[float, PolicyResult]
     seed: int
 
     def summaries(self) -> dict[str, Summary]:
@@ -59,7 +59,7 @@ class Evaluation:
         return _gain(result, _random(self.table, result), self.seed)
 
 
-def _gain(one: Result, other: Result, seed: int) -> tuple[float, float, float]:
+def _gain(one: PolicyResult, other: PolicyResult, seed: int) -> tuple[float, float, float]:
     gain = one.passed - other.passed
     return float(gain.mean()), *interval(gain, seed)
 
@@ -75,7 +75,7 @@ def evaluate(table: Table, verifier: Verifier, seed: int, goal: Goal | None = No
     plans = [tune(rest, verifier, goal, seed) for rest in rests]
     learned = [learn(rest, plan.shape, verifier) for rest, plan in zip(rests, plans, strict=True)]
 
-    def apply(prices: Sequence[float]) -> Result:
+    def apply(prices: Sequence[float]) -> PolicyResult:
         parts = zip(learned, folds, prices, strict=True)
         return joined([found.apply(table.take(fold), price) for found, fold, price in parts], folds)
 
@@ -90,7 +90,7 @@ def beside(table: Table, followed: Sequence[Mapping[str, str]], seed: int) -> Ev
     by_task = {row["task"]: row for row in followed}
     rows = [by_task[task] for task in table.tasks]
     last = [table.arms.index(row["arms"].rpartition("+")[2]) for row in rows]
-    policy = Result(
+    policy = PolicyResult(
         np.array([float(row["passed"]) for row in rows]),
         np.array([float(row["tokens"]) for row in rows]),
         np.eye(len(table.arms))[last],
@@ -99,7 +99,9 @@ def beside(table: Table, followed: Sequence[Mapping[str, str]], seed: int) -> Ev
     return Evaluation(table, references, {}, seed)
 
 
-def _references(table: Table, policy: Result, folds: Sequence[Sequence[int]]) -> dict[str, Result]:
+def _references(
+    table: Table, policy: PolicyResult, folds: Sequence[Sequence[int]]
+) -> dict[str, PolicyResult]:
     results = {f"always-{arm}": _always(table, k) for k, arm in enumerate(table.arms)}
     results["random"] = _random(table, policy)
     results["best-per-kind"] = _best_per_kind(table, folds)
@@ -108,7 +110,7 @@ def _references(table: Table, policy: Result, folds: Sequence[Sequence[int]]) ->
     return results
 
 
-def summarize(result: Result, seed: int) -> Summary:
+def summarize(result: PolicyResult, seed: int) -> Summary:
     return Summary(
         accuracy=float(result.passed.mean()),
         tokens=float(result.tokens.mean()),
@@ -130,17 +132,17 @@ def interval(values: Array, seed: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _always(table: Table, arm: int) -> Result:
+def _always(table: Table, arm: int) -> PolicyResult:
     return _picked(table, np.full(len(table), arm))
 
 
-def _random(table: Table, policy: Result) -> Result:
+def _random(table: Table, policy: PolicyResult) -> PolicyResult:
     """Gives each arm as many tasks as the policy did, but whichever: what is to be expected."""
     use = np.repeat(policy.use.mean(axis=0)[None], len(table), axis=0)
-    return Result((use * table.passed).sum(axis=1), (use * table.tokens).sum(axis=1), use)
+    return PolicyResult((use * table.passed).sum(axis=1), (use * table.tokens).sum(axis=1), use)
 
 
-def _best_per_kind(table: Table, folds: Sequence[Sequence[int]]) -> Result:
+def _best_per_kind(table: Table, folds: Sequence[Sequence[int]]) -> PolicyResult:
     """The arm that was best on the other tasks of a set; of equally good ones the cheapest."""
     chosen = np.zeros(len(table), dtype=int)
     for fold in folds:
@@ -155,7 +157,7 @@ def _best_per_kind(table: Table, folds: Sequence[Sequence[int]]) -> Result:
     return _picked(table, chosen)
 
 
-def _oracle(table: Table) -> Result:
+def _oracle(table: Table) -> PolicyResult:
     """For each task the arm that passes most often; of equally good ones the cheapest."""
     best = table.passed.max(axis=1, keepdims=True)
     tokens = np.where(table.passed >= best - 1e-12, table.tokens, np.inf)
@@ -163,7 +165,7 @@ def _oracle(table: Table) -> Result:
     return _picked(table, chosen)
 
 
-def _picked(table: Table, chosen: Choices) -> Result:
+def _picked(table: Table, chosen: Choices) -> PolicyResult:
     rows = np.arange(len(table))
     use = np.eye(len(table.arms))[chosen]
-    return Result(table.passed[rows, chosen], table.tokens[rows, chosen], use)
+    return PolicyResult(table.passed[rows, chosen], table.tokens[rows, chosen], use)

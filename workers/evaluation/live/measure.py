@@ -19,13 +19,20 @@ from ponderd.workers.agents.arms import Arm, Arms
 from ponderd.workers.evaluation.from_table.table import COLUMNS
 from ponderd.workers.evaluation.live.questions import (
     ANSWER_TOKENS,
-    Question,
+    TestQuestion,
     messages,
     passes,
     schema,
 )
-from ponderd.workers.evaluation.live.walk import Outcome, Task, case_of, steps, taught, tune_price
-from ponderd.workers.llm.client import Completion, ModelClient, Options
+from ponderd.workers.evaluation.live.walk import (
+    ArmOutcome,
+    Task,
+    case_of,
+    steps,
+    taught,
+    tune_price,
+)
+from ponderd.workers.llm.client import CallOptions, Completion, ModelClient
 from ponderd.workers.run.model_call import Decision
 from ponderd.workers.thinking.case import Case
 from ponderd.workers.thinking.criteria import read
@@ -50,29 +57,29 @@ INNER_FOLDS = 4
 PRICES = (0.0, *(0.05 * 1.35**k for k in range(20)))
 """Candidates of lambda, in reward per 1,000 tokens; the last one is 15."""
 
-Advance = Callable[[], None]
+Progressed = Callable[[], None]
 
 
-class Asked(NamedTuple):
+class Graded(NamedTuple):
     """One answer, and what it took."""
 
     passed: bool
     completion: Completion
 
 
-async def ask(client: ModelClient, question: Question, decision: Decision) -> Asked:
-    """Raises `ModelFailed`."""
+async def ask(client: ModelClient, question: TestQuestion, decision: Decision) -> Graded:
+    """Raises `ModelError`."""
     completion = await client.complete(
         messages(question),
         schema=schema(question),
         decision=decision,
         max_tokens=ANSWER_TOKENS,
-        options=Options(margin=True),
+        options=CallOptions(margin=True),
     )
-    return Asked(passes(question, completion.content), completion)
+    return Graded(passes(question, completion.content), completion)
 
 
-def key_of(question: Question, arm: Arm, model: str) -> str:
+def key_of(question: TestQuestion, arm: Arm, model: str) -> str:
     """What an answer is an answer to: another question, check, budget or model makes another one.
     `model` is the own one, for arms that name none."""
     told = [question.model_dump(), arm.mode, arm.budget, arm.model or model, arm.url]
@@ -140,13 +147,13 @@ class Sheet:
 
 async def measure(
     client: ModelClient,
-    questions: Sequence[Question],
+    questions: Sequence[TestQuestion],
     arms: Arms,
     sheet: Sheet,
     *,
     samples: int,
     at_once: int,
-    advance: Advance,
+    advance: Progressed,
 ) -> None:
     """Ask what is not in the sheet yet; `advance` is called for each answer, old ones too. Raises
     `Malformed` for a sheet with answers to something else."""
@@ -162,7 +169,7 @@ async def measure(
             )
     done = {(row["task"], row["arm"], row["sample"]) for row in rows}
 
-    async def one(question: Question, arm: Arm, sample: int) -> None:
+    async def one(question: TestQuestion, arm: Arm, sample: int) -> None:
         if (question.task, arm.name, str(sample)) not in done:
             answer = await ask(client, question, with_arm(arm))
             sheet.append(_row(question, arm.name, sample, answer, keys[question.task, arm.name]))
@@ -180,7 +187,7 @@ async def measure(
 
 
 def tasks_of(
-    questions: Sequence[Question], arms: Arms, rows: Iterable[Mapping[str, str]]
+    questions: Sequence[TestQuestion], arms: Arms, rows: Iterable[Mapping[str, str]]
 ) -> list[Task]:
     """The questions with what each arm brought (means over samples)."""
     found: dict[tuple[str, str], list[Mapping[str, str]]] = {}
@@ -197,9 +204,9 @@ def tasks_of(
     ]
 
 
-def _outcome(rows: Sequence[Mapping[str, str]]) -> Outcome:
+def _outcome(rows: Sequence[Mapping[str, str]]) -> ArmOutcome:
     margins = [float(row["margin"]) for row in rows if row["margin"]]
-    return Outcome(
+    return ArmOutcome(
         passed=sum(float(row["passed"]) for row in rows) / len(rows),
         tokens=sum(float(row["tokens"]) for row in rows) / len(rows),
         margin=sum(margins) / len(margins) if margins else None,
@@ -228,13 +235,13 @@ def policies(tasks: Sequence[Task], arms: Arms, *, keep: float) -> list[Taught]:
 
 async def follow(
     client: ModelClient,
-    questions: Sequence[Question],
+    questions: Sequence[TestQuestion],
     arms: Arms,
     by_fold: Sequence[Taught],
     sheet: Sheet,
     *,
     at_once: int,
-    advance: Advance,
+    advance: Progressed,
 ) -> None:
     """Ask each question under the policy that was taught without it. What another policy brought
     is dropped."""
@@ -248,7 +255,7 @@ async def follow(
     sheet.keep(lambda row: row["policy"] == names.get(row["task"]))
     done = {row["task"] for row in sheet.rows()}
 
-    async def one(question: Question, under: Taught) -> None:
+    async def one(question: TestQuestion, under: Taught) -> None:
         if question.task not in done:
             case = case_of(read(question.question), arms)
             row = await _under(client, question, case, under.policy)
@@ -265,17 +272,17 @@ async def follow(
 
 
 async def _under(
-    client: ModelClient, question: Question, case: Case, policy: Policy
+    client: ModelClient, question: TestQuestion, case: Case, policy: Policy
 ) -> dict[str, Any]:
     """As a worker does it: decide, ask, doubt, and ask again with more thought."""
-    answers: list[tuple[str, Asked]] = []
+    answers: list[tuple[str, Graded]] = []
     walking = steps(case, policy, 0.5)
     decision = next(walking)
     while True:
         asked = await ask(client, question, decision)
         answers.append((decision.arm, asked))
         found = asked.completion
-        outcome = Outcome(float(asked.passed), found.completion_tokens, found.margin, found.cut)
+        outcome = ArmOutcome(float(asked.passed), found.completion_tokens, found.margin, found.cut)
         try:
             decision = walking.send(outcome)
         except StopIteration:
@@ -293,7 +300,7 @@ async def _under(
     }
 
 
-def _row(question: Question, arm: str, sample: int, answer: Asked, key: str) -> dict[str, Any]:
+def _row(question: TestQuestion, arm: str, sample: int, answer: Graded, key: str) -> dict[str, Any]:
     completion = answer.completion
     return {
         "task": question.task,

@@ -30,7 +30,7 @@ EXAMPLES = (
 ANSWER_TOKENS = 150
 
 
-class Question(Frozen):
+class TestQuestion(Frozen):
     task: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
     set: Annotated[str, StringConstraints(strip_whitespace=True)] = ""
     question: str = Field(min_length=1)
@@ -39,7 +39,7 @@ class Question(Frozen):
     choices: tuple[str, ...] = ()
 
     @model_validator(mode="after")
-    def _can_be_checked(self) -> Question:
+    def _can_be_checked(self) -> TestQuestion:
         match self.check:
             case "number" if _number(self.answer) is None:
                 raise ValueError(f"the answer {self.answer!r} is no number")
@@ -57,14 +57,14 @@ class Question(Frozen):
         return self
 
 
-def read_questions(lines: Iterable[str]) -> list[Question]:
+def read_questions(lines: Iterable[str]) -> list[TestQuestion]:
     """Raises `Malformed` with the line that is wrong."""
-    found: dict[str, Question] = {}
+    found: dict[str, TestQuestion] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            question = Question.model_validate_json(line)
+            question = TestQuestion.model_validate_json(line)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
@@ -78,7 +78,7 @@ def read_questions(lines: Iterable[str]) -> list[Question]:
     return list(found.values())
 
 
-def messages(question: Question) -> list[Message]:
+def messages(question: TestQuestion) -> list[Message]:
     asked: list[Message] = [{"role": "system", "content": SYSTEM}]
     for example in EXAMPLES:
         asked.append({"role": "user", "content": example.said})
@@ -87,7 +87,7 @@ def messages(question: Question) -> list[Message]:
     return [*asked, {"role": "user", "content": question.question}]
 
 
-def schema(question: Question) -> dict[str, Any]:
+def schema(question: TestQuestion) -> dict[str, Any]:
     """Of the JSON object that is asked for; it tells no more than a form would."""
     match question.check:
         case "json":
@@ -101,7 +101,7 @@ def schema(question: Question) -> dict[str, Any]:
     return _closed({"answer": answer})
 
 
-def passes(question: Question, content: str) -> bool:
+def passes(question: TestQuestion, content: str) -> bool:
     """Whether what a model wrote is right. False for what is no JSON object at all."""
     try:
         said = json.loads(content)

@@ -21,7 +21,7 @@ from ponderd.workers.thinking.verify import doubt
 AGENT = "evaluation"
 
 
-class Outcome(NamedTuple):
+class ArmOutcome(NamedTuple):
     """What one arm brought on one task."""
 
     passed: float
@@ -37,7 +37,7 @@ class Task:
     name: str
     set: str
     criteria: Criteria
-    outcomes: Mapping[str, Outcome]
+    outcomes: Mapping[str, ArmOutcome]
 
 
 class Walked(NamedTuple):
@@ -56,7 +56,7 @@ def case_of(criteria: Criteria, arms: Arms, *, agent: str = AGENT, kind: Kind = 
 
 def steps(
     case: Case, policy: Policy, chance: float, first: str | None = None
-) -> Generator[Decision, Outcome, None]:
+) -> Generator[Decision, ArmOutcome, None]:
     """From the first decision (or from the arm `first`) to the answer that stands: yields what is
     to be tried next, and is sent what came of it."""
     tried: list[str] = []
@@ -83,7 +83,7 @@ def steps(
 def walk(
     case: Case,
     policy: Policy,
-    outcomes: Mapping[str, Outcome],
+    outcomes: Mapping[str, ArmOutcome],
     chance: float,
     first: str | None = None,
 ) -> Walked:
