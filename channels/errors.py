@@ -9,9 +9,9 @@ PonderdError
 │   ├── Conflict            409 · SMTP 554   key used with another body; run over; already decided
 │   └── TooLarge            413 · SMTP 552
 ├── Unavailable             503 · SMTP 451 · Slack not acknowledged: send it again later
-├── DeliveryError          a reply could not be sent (`permanent`: trying again is no use)
+├── DeliveryError           a reply could not be sent (`permanent`: trying again is no use)
 ├── ModelError              the model server gave no answer (`retryable`, `too_long`)
-└── StartupError           exit code 1 (2 for a wrong setting): one line that says what to do
+└── StartupError            exit code 1 (2 for a wrong setting): one line that says what to do
 """
 
 from __future__ import annotations
