@@ -32,7 +32,7 @@ from ponderd.workers.agents.actions import schema
 from ponderd.workers.agents.discovery import discover
 from ponderd.workers.context.render import render
 from ponderd.workers.llm.connect import connect
-from ponderd.workers.run.events import Decision
+from ponderd.workers.run.events import ThinkingDecision
 from ponderd.workers.settings import WorkerSettings
 
 MIN_FREE = 200_000_000
@@ -283,7 +283,7 @@ async def _warm(site: Site) -> None:
         await model.complete(
             render((), assistant, limit_chars=1000),
             schema=schema(assistant),
-            decision=Decision(),
+            decision=ThinkingDecision(),
             max_tokens=1,
         )
     except ModelError:

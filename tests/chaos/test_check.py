@@ -17,7 +17,7 @@ from tests.chaos.receivers import Received, Visible
 from tests.chaos.senders import Conversation, Message
 
 RUN = "00-abc-1"
-CALL = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=0)
+CALL = e.ModelCall(model="m", decision=e.ThinkingDecision(), prompt_hash="", seconds=0)
 TO = Address(channel="slack", to="C1", thread="1.1")
 POST = Visible("slack", "slack:C1:1.1", f"{RUN}:7", "done")
 RATED = e.FeedbackReceived(at=1, value=1, by="r1", source="judge", answer=6)

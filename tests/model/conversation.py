@@ -11,7 +11,7 @@ from ponderd.workers.agents.agent import Agent, ToolContext
 from ponderd.workers.context.render import render
 from ponderd.workers.execution.tool_call import call_tool
 from ponderd.workers.llm.client import Completion, ModelClient
-from ponderd.workers.run.events import Answer, Decision, Question, ToolCall
+from ponderd.workers.run.events import Answer, Question, ThinkingDecision, ToolCall
 from ponderd.workers.run.state import Turn
 from ponderd.workers.thinking.case import Case, kind_of
 from ponderd.workers.thinking.criteria import read
@@ -27,7 +27,7 @@ class Conversation:
     data_dir: Path
     turns: list[Turn] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
+    decisions: list[ThinkingDecision] = field(default_factory=list)
 
     async def say(self, text: str, verdict: str = "") -> Sequence[Choice]:
         """What the agent chose, one after the other, until it answered or asked.
@@ -41,7 +41,7 @@ class Conversation:
         case = Case(self.agent.name, kind, self.agent.thinks, arms, read(text))
         while len(choices) < 6:
             decision = decide(case, RULES_ONLY, 0.5)
-            assert isinstance(decision, Decision)
+            assert isinstance(decision, ThinkingDecision)
             completion = await self.client.complete(
                 render(self.turns, self.agent, limit_chars=12_000),
                 schema=schema(self.agent),

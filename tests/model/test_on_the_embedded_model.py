@@ -21,7 +21,7 @@ from ponderd.workers.context.render import render
 from ponderd.workers.llm.canary import problems
 from ponderd.workers.llm.client import CallOptions
 from ponderd.workers.llm.probe import NEEDS_THOUGHT
-from ponderd.workers.run.events import Decision, ToolCall
+from ponderd.workers.run.events import ThinkingDecision, ToolCall
 from ponderd.workers.run.state import Turn
 from tests.model import cases
 from tests.model.conversation import Choice, Conversation
@@ -74,7 +74,7 @@ async def test_thinking_is_bounded_and_ends_in_an_action(client):
         answer = await client.complete(
             prompt,
             schema=schema(agent),
-            decision=Decision(mode="short", budget=32, frame=frame),
+            decision=ThinkingDecision(mode="short", budget=32, frame=frame),
             max_tokens=100,
         )
         assert 0 < answer.reasoning_tokens <= 32
@@ -107,7 +107,7 @@ async def test_how_sure_it_is_tells_easy_from_hard(client):
         answer = await client.complete(
             [{"role": "user", "content": f"{question} Answer with JSON."}],
             schema=NUMBER,
-            decision=Decision(mode="none"),
+            decision=ThinkingDecision(mode="none"),
             max_tokens=20,
             options=CallOptions(margin=True),
         )
@@ -140,7 +140,10 @@ async def test_cancelling_frees_the_slot(client, model_url):
     prompt = render([Turn("person", "Tell a very long story.")], agent, limit_chars=999)
     call = asyncio.create_task(
         client.complete(
-            prompt, schema=schema(agent), decision=Decision(mode="long", budget=1024), max_tokens=9
+            prompt,
+            schema=schema(agent),
+            decision=ThinkingDecision(mode="long", budget=1024),
+            max_tokens=9,
         )
     )
     async with aiohttp.ClientSession() as session:

@@ -22,7 +22,7 @@ from ponderd.workers.llm.canary import problems
 from ponderd.workers.llm.client import CallOptions, Capabilities, ModelClient
 from ponderd.workers.llm.connect import connect
 from ponderd.workers.llm.probe import NEEDS_THOUGHT
-from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.run.state import Turn
 from ponderd.workers.settings import WorkerSettings
 from tests.services.vllm_cpu.server import FULL, VLLMServer, installed
@@ -33,7 +33,7 @@ pytestmark = [
     pytest.mark.skipif(not installed(), reason="vLLM is not installed: make vllm-cpu"),
 ]
 
-NONE = Decision(mode="none")
+NONE = ThinkingDecision(mode="none")
 QUESTION: list[Message] = [
     {"role": "system", "content": "You answer with one JSON object."},
     {"role": "user", "content": "Explain in detail why the sky is blue and the sunset red."},
@@ -46,8 +46,8 @@ SMALL = {
 }
 
 
-def thinking(budget: int) -> Decision:
-    return Decision(mode="short", arm="short", budget=budget)
+def thinking(budget: int) -> ThinkingDecision:
+    return ThinkingDecision(mode="short", arm="short", budget=budget)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,9 @@ async def seen(client: ModelClient) -> Capabilities:
 PLAIN = CallOptions()
 
 
-async def ask(client: ModelClient, decision: Decision, options: CallOptions = PLAIN, **fields: Any):
+async def ask(
+    client: ModelClient, decision: ThinkingDecision, options: CallOptions = PLAIN, **fields: Any
+):
     usual: dict[str, Any] = {"schema": SMALL, "max_tokens": 60}
     messages = fields.pop("messages", QUESTION)
     return await client.complete(

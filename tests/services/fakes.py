@@ -14,7 +14,7 @@ from ponderd.channels.message import Reply
 from ponderd.workers.agents.arms import Arms, own_arms
 from ponderd.workers.context.render import Message
 from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Leaning
-from ponderd.workers.run.events import Decision
+from ponderd.workers.run.events import ThinkingDecision
 
 Line = Mapping[str, Any] | str | ModelError
 
@@ -28,7 +28,7 @@ class FakeModel:
     broken: list[Exception] = field(default_factory=list)
     """What `before_answer` raised: a worker goes on after that, but the test should not."""
     prompts: list[list[Message]] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
+    decisions: list[ThinkingDecision] = field(default_factory=list)
     options: list[CallOptions] = field(default_factory=list)
     thoughts: int = 0
     """Tokens that each answer takes besides its own."""
@@ -44,7 +44,7 @@ class FakeModel:
         messages: list[Message],
         *,
         schema: dict[str, Any],
-        decision: Decision,
+        decision: ThinkingDecision,
         max_tokens: int,
         options: CallOptions = CallOptions(),  # noqa: B008
     ) -> Completion:

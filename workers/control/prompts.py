@@ -42,7 +42,7 @@ def find_prompt(events: Sequence[e.Event], version: int, agent: Agent) -> Prompt
 def _requests(events: Sequence[e.Event], call: e.ModelCall, agent: Agent) -> Iterator[bytes]:
     """In every dialect, and in every variant that a client may have fallen back to."""
     messages = render(fold(events).turns, agent, limit_chars=call.context_chars or CONTEXT_CHARS)
-    for decision in (call.decision, e.Decision(mode="none")):
+    for decision in (call.decision, e.ThinkingDecision(mode="none")):
         for margin in (True, False):
             options = CallOptions(call.priority, call.cache_salt, margin=margin)
             body = vllm.request(

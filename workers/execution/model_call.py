@@ -200,7 +200,9 @@ class ModelCalls:
             return None
         match answer:
             case e.Answer() | e.Question():
-                decision = e.Decision(mode="none", arm=run.effort.arm or "", reason=DRAFT_STANDS)
+                decision = e.ThinkingDecision(
+                    mode="none", arm=run.effort.arm or "", reason=DRAFT_STANDS
+                )
                 call = e.ModelCall(model="", decision=decision, prompt_hash="", seconds=0)
                 content = storable(run.effort.draft)
                 return e.ModelAnswered(at=now, choice=answer, content=content, call=call)
@@ -208,7 +210,7 @@ class ModelCalls:
                 return None
 
     async def _second_draft(
-        self, run: Run, agent: Agent, decision: e.Decision, limit: int, options: CallOptions
+        self, run: Run, agent: Agent, decision: e.ThinkingDecision, limit: int, options: CallOptions
     ) -> Completion | None:
         """None if there is none to be had: then the first one has to do."""
         try:
@@ -273,7 +275,7 @@ class Asked(NamedTuple):
     of conversation."""
 
     completion: Completion
-    decision: e.Decision
+    decision: e.ThinkingDecision
     limit: int
 
 
@@ -281,7 +283,7 @@ async def complete(
     client: ModelClient,
     run: Run,
     agent: Agent,
-    decision: e.Decision,
+    decision: e.ThinkingDecision,
     limit: int,
     options: CallOptions = CallOptions(),  # noqa: B008 (frozen)
 ) -> Asked:
@@ -309,7 +311,7 @@ async def complete(
 
 def receipt(
     completion: Completion,
-    decision: e.Decision,
+    decision: e.ThinkingDecision,
     limit: int,
     prices: Prices,
     options: CallOptions = CallOptions(),  # noqa: B008 (frozen)

@@ -15,7 +15,7 @@ from ponderd.channels.errors import ModelError
 from ponderd.workers.context.render import Message
 from ponderd.workers.llm.client import CallOptions, Capabilities, Completion
 from ponderd.workers.llm.continuing import BEGIN, Continues
-from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.model_call import ThinkingDecision
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +37,8 @@ QUESTION: list[Message] = [
     {"role": "user", "content": "Is 7 * 13 * 17 more than 38 * 41? Compare carefully."},
 ]
 
-WITHOUT = Decision(mode="none")
-WITH = Decision(mode="short", budget=BUDGET)
+WITHOUT = ThinkingDecision(mode="none")
+WITH = ThinkingDecision(mode="short", budget=BUDGET)
 
 
 def judge(without: Completion, thought: Completion, *, continues: bool) -> Capabilities:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from ponderd.channels.errors import ModelError
 from ponderd.workers.agents.arms import Arms
 from ponderd.workers.context.render import Message
-from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.model_call import ThinkingDecision
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class ModelClient(Protocol):
         messages: list[Message],
         *,
         schema: dict[str, Any],
-        decision: Decision,
+        decision: ThinkingDecision,
         max_tokens: int,
         options: CallOptions = CallOptions(),
     ) -> Completion:

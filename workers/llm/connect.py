@@ -20,7 +20,7 @@ from ponderd.workers.llm.http import Http, retried
 from ponderd.workers.llm.llamacpp import LlamaCpp
 from ponderd.workers.llm.probe import asked
 from ponderd.workers.llm.vllm import VLLM
-from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.settings import WorkerSettings
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Dialect(Protocol):
         self,
         messages: list[Message],
         schema: dict[str, Any],
-        decision: Decision,
+        decision: ThinkingDecision,
         max_tokens: int,
         options: CallOptions,
     ) -> Completion:
@@ -118,7 +118,7 @@ class _Client:
         messages: list[Message],
         *,
         schema: dict[str, Any],
-        decision: Decision,
+        decision: ThinkingDecision,
         max_tokens: int,
         options: CallOptions = CallOptions(),  # noqa: B008
     ) -> Completion:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from ponderd.workers.context.render import Message
 from ponderd.workers.llm.client import CallOptions, Completion
 from ponderd.workers.llm.margin import Token, margin
-from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.model_call import ThinkingDecision
 
 BEGIN, END = "<think>", "</think>"
 
@@ -59,7 +59,7 @@ async def think_and_answer(
     model: str,
     messages: list[Message],
     schema: dict[str, Any],
-    decision: Decision,
+    decision: ThinkingDecision,
     max_tokens: int,
     options: CallOptions,
 ) -> Completion:

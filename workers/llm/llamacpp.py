@@ -16,7 +16,7 @@ from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Le
 from ponderd.workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
 from ponderd.workers.llm.http import Http, encoded, joined
 from ponderd.workers.llm.probe import YES_OR_NO, leaning
-from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.model_call import ThinkingDecision
 
 
 def template_request(messages: list[Message], *, thinking: bool) -> dict[str, Any]:
@@ -44,7 +44,7 @@ class LlamaCpp:
         self,
         messages: list[Message],
         schema: dict[str, Any],
-        decision: Decision,
+        decision: ThinkingDecision,
         max_tokens: int,
         options: CallOptions,
     ) -> Completion:

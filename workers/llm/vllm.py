@@ -23,7 +23,7 @@ from ponderd.workers.llm.http import BadRequest, Http, encoded
 from ponderd.workers.llm.margin import token_of
 from ponderd.workers.llm.probe import YES_OR_NO, leaning
 from ponderd.workers.llm.vllm_stream import ChatStream, Continuation, cost_of
-from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.model_call import ThinkingDecision
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ def request(
     model: str,
     messages: list[Message],
     schema: dict[str, Any],
-    decision: Decision,
+    decision: ThinkingDecision,
     max_tokens: int,
     options: CallOptions,
 ) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class VLLM:
         self,
         messages: list[Message],
         schema: dict[str, Any],
-        decision: Decision,
+        decision: ThinkingDecision,
         max_tokens: int,
         options: CallOptions,
     ) -> Completion:
@@ -133,7 +133,7 @@ class VLLM:
         # or take all the tokens there were (vllm#30599).
         if first.content.strip() and "</think>" not in first.content and not first.cut:
             return first
-        without_thought = Decision(mode="none")
+        without_thought = ThinkingDecision(mode="none")
         second = await self.attempt(messages, schema, without_thought, max_tokens, options)
         return replace(second, reasoning=first.reasoning).with_cost_of(first)
 
@@ -247,7 +247,7 @@ class VLLM:
                 return answer
 
 
-def _by_us(decision: Decision, able: Capabilities) -> bool:
+def _by_us(decision: ThinkingDecision, able: Capabilities) -> bool:
     """Whether the server is only to continue what we render."""
     if not able.continues:
         return False

@@ -15,10 +15,10 @@ from ponderd.workers.run.choices import Answer as Answer
 from ponderd.workers.run.choices import Choice as Choice
 from ponderd.workers.run.choices import Question as Question
 from ponderd.workers.run.choices import ToolCall as ToolCall
-from ponderd.workers.run.model_call import Decision as Decision
 from ponderd.workers.run.model_call import DoubtReason as DoubtReason
 from ponderd.workers.run.model_call import ModelCall as ModelCall
 from ponderd.workers.run.model_call import RejectionReason as RejectionReason
+from ponderd.workers.run.model_call import ThinkingDecision as ThinkingDecision
 from ponderd.workers.run.model_call import ThinkingMode as ThinkingMode
 
 Scope = Literal["run", "conversation", "sender", "day"]

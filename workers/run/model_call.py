@@ -21,7 +21,7 @@ DoubtReason = Literal["margin", "drafts", "cut off"]
 ends where the tokens did."""
 
 
-class Decision(Frozen):
+class ThinkingDecision(Frozen):
     """How much one model call may think, and why.
 
     `arm` is what was chosen: one of the modes, or a member of the model family by its name; `mode`
@@ -56,7 +56,7 @@ class ModelCall(Frozen):
     """
 
     model: str
-    decision: Decision
+    decision: ThinkingDecision
     prompt_hash: str
     seconds: float = Field(ge=0)
     attempts: int = Field(1, ge=1)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ponderd.workers.agents.arms import Arm, Arms
-from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.thinking.beliefs import Beliefs, Score, price_of
 from ponderd.workers.thinking.case import Case
 from ponderd.workers.thinking.criteria import frame
@@ -81,7 +81,7 @@ class AskTheModel:
 ASK_THE_MODEL = AskTheModel()
 
 
-def decide(case: Case, policy: Policy, chance: float) -> Decision | AskTheModel:
+def decide(case: Case, policy: Policy, chance: float) -> ThinkingDecision | AskTheModel:
     """`chance` is a random number from 0 up to 1. Asks the model only where `case.may_probe`."""
     arms, pinned = allowed(case)
     if found := held(case, arms):
@@ -144,7 +144,7 @@ def _drawn(
     chances: dict[str, float],
     chance: float,
     reason: str,
-) -> Decision:
+) -> ThinkingDecision:
     share = trials(policy.beliefs.rewarded.get(case.agent, 0))
     if case.destructive or arms[0].thinks or chances[arms[0].name] == 1:
         share = 0.0
@@ -164,8 +164,8 @@ def _drawn(
 
 def _decision(
     case: Case, policy: Policy, arms: Arms, arm: Arm, reason: str, probability: float = 1.0
-) -> Decision:
-    return Decision(
+) -> ThinkingDecision:
+    return ThinkingDecision(
         mode=arm.mode,
         arm=arm.name,
         reason=reason,

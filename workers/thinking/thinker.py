@@ -16,7 +16,7 @@ from ponderd.workers.agents.agent import Agent
 from ponderd.workers.context.render import Message
 from ponderd.workers.llm.client import CallOptions, Completion, Leaning, ModelClient
 from ponderd.workers.llm.probe import NEEDS_THOUGHT
-from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.run.state import Run
 from ponderd.workers.steps.limits import ACCOUNT_TTL
 from ponderd.workers.store.contract import RunStore
@@ -36,7 +36,7 @@ class Thought(NamedTuple):
     the model itself."""
 
     case: Case
-    decision: Decision
+    decision: ThinkingDecision
     accounts: Sequence[Account] = ()
     reserved: int = 0
     probe: Completion | None = None
@@ -88,7 +88,7 @@ class Thinker:
             if leaning is not None:
                 case, probe = replace(case, probe=leaning.odds), leaning.cost
             decision = decide(case, self.policy, chance)
-        assert isinstance(decision, Decision)
+        assert isinstance(decision, ThinkingDecision)
         if not decision.budget or not found:
             return Thought(case, decision, probe=probe)
         reserved = await self._reserve(found, decision.budget)
@@ -96,7 +96,7 @@ class Thinker:
             spent = replace(case.allowance, tokens=0, pressure=1.0)
             case = replace(case, allowance=spent)
             decision = decide(case, RULES_ONLY, chance)
-            assert isinstance(decision, Decision)
+            assert isinstance(decision, ThinkingDecision)
             return Thought(case, decision, probe=probe)
         return Thought(case, decision, found, reserved, probe)
 

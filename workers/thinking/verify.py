@@ -15,7 +15,7 @@ from dataclasses import replace
 from ponderd.workers.agents.arms import Arm, above, find
 from ponderd.workers.llm.margin import SHORT_WORDS
 from ponderd.workers.run.choices import Answer, Choice, Question, ToolCall
-from ponderd.workers.run.model_call import Decision, DoubtReason
+from ponderd.workers.run.model_call import DoubtReason, ThinkingDecision
 from ponderd.workers.thinking.case import Case
 from ponderd.workers.thinking.pins import allowed
 from ponderd.workers.thinking.policy import Policy, price_for
@@ -24,7 +24,7 @@ DOUBTS = 2
 """How often one step is asked for again: none -> short -> long."""
 
 
-def escalation(case: Case, decision: Decision) -> Arm | None:
+def escalation(case: Case, decision: ThinkingDecision) -> Arm | None:
     """The next stronger arm that this call may use."""
     troubled = replace(case, arm=decision.arm, trouble="doubt")
     arms = allowed(troubled).arms
@@ -35,7 +35,7 @@ def escalation(case: Case, decision: Decision) -> Arm | None:
 
 
 def doubt(
-    case: Case, decision: Decision, policy: Policy, *, margin: float | None, cut: bool
+    case: Case, decision: ThinkingDecision, policy: Policy, *, margin: float | None, cut: bool
 ) -> DoubtReason | None:
     """`margin`: see `llm.margin`. `cut`: the answer ended where its tokens did. Nothing is doubted
     that could not be asked for again with more thought."""
@@ -53,7 +53,7 @@ def doubt(
     return "margin" if right < again.reward - price * again.tokens / 1000 else None
 
 
-def wants_second_draft(case: Case, decision: Decision, choice: Choice) -> bool:
+def wants_second_draft(case: Case, decision: ThinkingDecision, choice: Choice) -> bool:
     """Only cheap answers that can be compared, and only if something could follow from it."""
     return (
         case.thinking.drafts
@@ -63,7 +63,7 @@ def wants_second_draft(case: Case, decision: Decision, choice: Choice) -> bool:
     )
 
 
-def _second_chance(case: Case, decision: Decision) -> Arm | None:
+def _second_chance(case: Case, decision: ThinkingDecision) -> Arm | None:
     return escalation(case, decision) if case.may_repeat and case.retries < DOUBTS else None
 
 

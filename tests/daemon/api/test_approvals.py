@@ -85,7 +85,9 @@ class Site:
                 at=at,
                 choice=self.call,
                 content="{}",
-                call=e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=0),
+                call=e.ModelCall(
+                    model="m", decision=e.ThinkingDecision(), prompt_hash="", seconds=0
+                ),
             ),
             e.ApprovalRequested(at=at, text=text, digest=digest(self.call)),
             e.ReplyStarted(at=at, key=f"{run_id}:4", kind="question", text=text),

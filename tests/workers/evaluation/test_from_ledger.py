@@ -330,7 +330,7 @@ PROMPT = [{"role": "user", "content": "why?"}]
 
 
 def answered(text="ok", thought="") -> e.ModelAnswered:
-    call = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=1)
+    call = e.ModelCall(model="m", decision=e.ThinkingDecision(), prompt_hash="", seconds=1)
     return e.ModelAnswered(
         at=0, choice=e.Answer(text=text), content=text, call=call, thought=thought
     )
@@ -408,7 +408,7 @@ def test_an_unusable_answer_is_a_row_that_is_worth_nothing_and_less_for_its_form
     (one,) = told(first, last, outcome(1, 1.0, version=4))
 
     def exported_first(reason, form="rl"):
-        call = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=1)
+        call = e.ModelCall(model="m", decision=e.ThinkingDecision(), prompt_hash="", seconds=1)
         rejected = e.ModelRejected(at=0, reason=reason, detail="d", content="well", call=call)
         return list(rows(one, {first.id: rejected}, {first.id: PROMPT}, form, {}))
 

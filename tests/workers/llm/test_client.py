@@ -9,15 +9,15 @@ from ponderd.workers.agents.actions import schema
 from ponderd.workers.agents.shipped.assistant import agent
 from ponderd.workers.llm.connect import connect
 from ponderd.workers.llm.http import joined
-from ponderd.workers.run.events import Decision
+from ponderd.workers.run.events import ThinkingDecision
 from ponderd.workers.settings import WorkerSettings
 from tests.services.eventually import eventually
 from tests.services.model_server import Fault, Says, ScriptedModel
 
 ANSWER = '{"action":"reply","text":"ok"}'
 MESSAGES = [{"role": "user", "content": "Grüße, wie geht's?"}]
-NONE = Decision()
-SHORT = Decision(mode="short", reason="test", budget=16)
+NONE = ThinkingDecision()
+SHORT = ThinkingDecision(mode="short", reason="test", budget=16)
 
 
 @pytest.fixture(autouse=True)

@@ -66,7 +66,7 @@ OTHERS = {
 # Three moments are enough: an event's, the one a retry is put off to, and a later one.
 NOW, RETRY, LATER, FAR = 100.0, 200.0, 300.0, 1e9
 
-CALL = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=1)
+CALL = e.ModelCall(model="m", decision=e.ThinkingDecision(), prompt_hash="", seconds=1)
 LAUNCHED = e.RunLaunched(
     at=NOW, run_id="00-r", agent="worker", agent_version="1", channel="webhook", conversation="c"
 )

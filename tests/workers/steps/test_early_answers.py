@@ -11,7 +11,7 @@ from ponderd.workers.run.reduce import fold
 
 THREAD = Address(channel="slack", to="C1", thread="1")
 CALL = e.ToolCall(tool="pay", arguments={})
-RECEIPT = e.ModelCall(model="m", decision=e.Decision(), prompt_hash="", seconds=1)
+RECEIPT = e.ModelCall(model="m", decision=e.ThinkingDecision(), prompt_hash="", seconds=1)
 
 
 ASKED: list[e.Event] = [

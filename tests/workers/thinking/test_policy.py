@@ -7,7 +7,7 @@ import pytest
 from ponderd.workers.agents.arms import Arm, own_arms, with_family
 from ponderd.workers.agents.policies import Thinking
 from ponderd.workers.run.chat_commands import switch_of, without_switch
-from ponderd.workers.run.events import Decision
+from ponderd.workers.run.events import ThinkingDecision
 from ponderd.workers.run.state import Effort
 from ponderd.workers.thinking.beliefs import Beliefs, Episode, learn
 from ponderd.workers.thinking.case import FEATURES, Allowance, Case
@@ -44,9 +44,9 @@ def case(text="hello", *, thinking=None, arms=ARMS, **fields) -> Case:
     )
 
 
-def decision(text="hello", policy=RULES, chance=0.0, **fields) -> Decision:
+def decision(text="hello", policy=RULES, chance=0.0, **fields) -> ThinkingDecision:
     found = decide(case(text, **fields), policy, chance)
-    assert isinstance(found, Decision)
+    assert isinstance(found, ThinkingDecision)
     return found
 
 
@@ -307,15 +307,15 @@ def test_where_the_scores_are_close_the_model_is_asked():
     close = Policy(beliefs(none=0.80, short=0.84, long=0.2), price=0.1)
     assert isinstance(decide(case(), close, 0.5), AskTheModel)
     answered = decide(case(probe=-4.0, may_probe=False), close, 0.5)
-    assert isinstance(answered, Decision)
+    assert isinstance(answered, ThinkingDecision)
     assert (answered.features["probed"], answered.features["probe"]) == (1, -0.8)
 
 
 def test_not_where_they_are_far_apart_or_the_agent_does_not_want_it():
     far = Policy(beliefs(none=0.2, short=0.9, long=0.2), price=0.1)
-    assert isinstance(decide(case(), far, 0.5), Decision)
+    assert isinstance(decide(case(), far, 0.5), ThinkingDecision)
     close = Policy(beliefs(none=0.80, short=0.84, long=0.2), price=0.1)
-    assert isinstance(decide(case(thinking=Thinking(probe=False)), close, 0.5), Decision)
+    assert isinstance(decide(case(thinking=Thinking(probe=False)), close, 0.5), ThinkingDecision)
 
 
 # -- frame, family -------------------------------------------------------------------------------

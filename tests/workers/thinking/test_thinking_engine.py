@@ -17,14 +17,14 @@ from ponderd.workers.llm.client import CallOptions, Capabilities
 from ponderd.workers.llm.connect import connect
 from ponderd.workers.llm.continuing import closed, opened
 from ponderd.workers.run.choices import Answer
-from ponderd.workers.run.events import Decision
+from ponderd.workers.run.events import ThinkingDecision
 from ponderd.workers.settings import WorkerSettings
 from tests.services.model_server import Says, ScriptedModel, Trap
 
 ANSWER = '{"action":"reply","text":"ok"}'
 MESSAGES = [{"role": "user", "content": "why?"}]
-NONE = Decision()
-SHORT = Decision(mode="short", arm="short", budget=16)
+NONE = ThinkingDecision()
+SHORT = ThinkingDecision(mode="short", arm="short", budget=16)
 THOUGHT = "hm " * 40
 """More than any budget here."""
 
@@ -331,8 +331,8 @@ async def test_a_call_of_another_member_goes_to_its_own_server_and_model():
         assert [arm.name for arm in arms] == ["none", "short", "long", "large", "tiny"]
         assert arms[-1].budget == 1024  # that of its mode
         await ask(client, NONE)
-        await ask(client, Decision(mode="none", arm="large"))
-        await ask(client, Decision(mode="short", arm="tiny", budget=16))
+        await ask(client, ThinkingDecision(mode="none", arm="large"))
+        await ask(client, ThinkingDecision(mode="short", arm="tiny", budget=16))
         assert set(await client.examine()) == {"", "large", "tiny"}
         await client.close()
     assert [request["model"] for request in own.requests] == ["scripted", "m-tiny"]
@@ -361,7 +361,7 @@ async def test_the_key_of_the_own_server_is_not_shown_to_others(monkeypatch):
         settings = WorkerSettings(model_url=own.url, model_api_key=SecretStr("ours"))
         client = connect(settings, arms)
         for arm in arms:
-            await ask(client, Decision(mode="none", arm=arm.name))
+            await ask(client, ThinkingDecision(mode="none", arm=arm.name))
         await client.close()
     assert own.keys == {"Bearer ours"}
     assert other.keys == {None, "Bearer theirs"}

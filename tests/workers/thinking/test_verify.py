@@ -7,7 +7,7 @@ import pytest
 from ponderd.workers.agents.arms import own_arms
 from ponderd.workers.agents.policies import Thinking
 from ponderd.workers.run.choices import Answer, Question, ToolCall
-from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.thinking.case import Allowance, Case
 from ponderd.workers.thinking.criteria import read
 from ponderd.workers.thinking.policy import Policy
@@ -15,9 +15,9 @@ from ponderd.workers.thinking.verify import DOUBTS, doubt, escalation, gist, wan
 
 ARMS = own_arms(short=256, long=1024)
 CASE = Case("assistant", "answer", Thinking(), ARMS, read("hello"))
-NONE = Decision(mode="none")
-SHORT = Decision(mode="short", budget=256)
-LONG = Decision(mode="long", budget=1024)
+NONE = ThinkingDecision(mode="none")
+SHORT = ThinkingDecision(mode="short", budget=256)
+LONG = ThinkingDecision(mode="long", budget=1024)
 CALL = ToolCall(tool="add", arguments={"a": 1, "b": 2})
 
 

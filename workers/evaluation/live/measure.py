@@ -33,7 +33,7 @@ from ponderd.workers.evaluation.live.walk import (
     tune_price,
 )
 from ponderd.workers.llm.client import CallOptions, Completion, ModelClient
-from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.thinking.case import Case
 from ponderd.workers.thinking.criteria import read
 from ponderd.workers.thinking.policy import Policy
@@ -67,7 +67,7 @@ class Graded(NamedTuple):
     completion: Completion
 
 
-async def ask(client: ModelClient, question: TestQuestion, decision: Decision) -> Graded:
+async def ask(client: ModelClient, question: TestQuestion, decision: ThinkingDecision) -> Graded:
     """Raises `ModelError`."""
     completion = await client.complete(
         messages(question),
@@ -90,8 +90,8 @@ def _digest(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def with_arm(arm: Arm) -> Decision:
-    return Decision(mode=arm.mode, arm=arm.name, budget=arm.budget, reason="evaluation")
+def with_arm(arm: Arm) -> ThinkingDecision:
+    return ThinkingDecision(mode=arm.mode, arm=arm.name, budget=arm.budget, reason="evaluation")
 
 
 @dataclass(frozen=True)

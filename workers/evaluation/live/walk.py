@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ponderd.workers.agents.arms import Arms, find
 from ponderd.workers.agents.policies import Thinking
-from ponderd.workers.run.model_call import Decision
+from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.thinking.beliefs import UNFADING, Answered, Beliefs, Episode, learn
 from ponderd.workers.thinking.case import Case, Kind
 from ponderd.workers.thinking.criteria import Criteria
@@ -46,7 +46,7 @@ class Walked(NamedTuple):
     passed: float
     tokens: float
     arms: tuple[str, ...]
-    decision: Decision
+    decision: ThinkingDecision
 
 
 def case_of(criteria: Criteria, arms: Arms, *, agent: str = AGENT, kind: Kind = "answer") -> Case:
@@ -56,7 +56,7 @@ def case_of(criteria: Criteria, arms: Arms, *, agent: str = AGENT, kind: Kind = 
 
 def steps(
     case: Case, policy: Policy, chance: float, first: str | None = None
-) -> Generator[Decision, ArmOutcome, None]:
+) -> Generator[ThinkingDecision, ArmOutcome, None]:
     """From the first decision (or from the arm `first`) to the answer that stands: yields what is
     to be tried next, and is sent what came of it."""
     tried: list[str] = []
@@ -64,7 +64,7 @@ def steps(
     if first is not None:
         arm = find(case.arms, first)
         assert arm is not None
-        decision = Decision(mode=arm.mode, arm=first, budget=arm.budget)
+        decision = ThinkingDecision(mode=arm.mode, arm=first, budget=arm.budget)
     while True:
         outcome = yield decision
         tried.append(decision.arm)
@@ -101,7 +101,7 @@ def walk(
             return Walked(outcome.passed, tokens, tuple(tried), begun)
 
 
-def _decided(case: Case, policy: Policy, chance: float) -> Decision:
+def _decided(case: Case, policy: Policy, chance: float) -> ThinkingDecision:
     decision = decide(case, policy, chance)
     assert not isinstance(decision, AskTheModel)
     return decision
