@@ -13,11 +13,12 @@ help:  ## show this list
 up: $(STAMP)  ## start everything on this machine; Ctrl-C stops it
 	@exec $(BIN)/ponderd up
 
-lint: $(DEV_STAMP)  ## style, types and layers
+lint: $(DEV_STAMP)  ## style, types, layers and dependencies
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/deptry .
 
 test: lint  ## lint, all tests, and one scenario on the embedded model
 	$(BIN)/pytest $(QUICK) --numprocesses logical --maxprocesses 8 --dist loadfile
@@ -36,7 +37,8 @@ vllm: .venv-vllm/installed $(DEV_STAMP)  ## test the model client on that vLLM
 
 lock:  ## pin requirements anew from pyproject.toml (needs uv)
 	uv pip compile $(LOCK) --group build pyproject.toml -o requirements.txt
-	uv pip compile $(LOCK) --group pyproject.toml:dev -c requirements.txt -o requirements-dev.txt
+	uv pip compile $(LOCK) --group build --extra local --extra plot pyproject.toml -c requirements.txt -o requirements-local.txt
+	uv pip compile $(LOCK) --group pyproject.toml:dev -c requirements-local.txt -o requirements-dev.txt
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
 clean:  ## remove .venv and caches; data and the model file stay
@@ -48,9 +50,9 @@ $(DEV_STAMP): $(STAMP) requirements-dev.txt
 	@$(INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
 
-$(STAMP): requirements.txt pyproject.toml .venv/bin/pip
+$(STAMP): requirements-local.txt pyproject.toml .venv/bin/pip
 	@echo "installing ponderd and what it needs into .venv (once)"
-	@$(INSTALL) --require-hashes -r requirements.txt
+	@$(INSTALL) --require-hashes -r requirements-local.txt
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 

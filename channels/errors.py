@@ -12,6 +12,7 @@ PonderdError
 ├── DeliveryError           a reply could not be sent (`permanent`: trying again is no use)
 ├── ModelError              the model server gave no answer (`retryable`, `too_long`)
 └── StartupError            exit code 1 (2 for a wrong setting): one line that says what to do
+    └── MissingExtra        exit code 2: pip install "ponderd[…]"
 """
 
 from __future__ import annotations
@@ -107,3 +108,11 @@ class StartupError(PonderdError):
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class MissingExtra(StartupError):
+    """What was asked for comes with an extra of ponderd that is not installed here."""
+
+    def __init__(self, what: str, extra: str, otherwise: str = "") -> None:
+        other_way = f" (or {otherwise})" if otherwise else ""
+        super().__init__(f'no {what}: pip install "ponderd[{extra}]"{other_way}', exit_code=2)

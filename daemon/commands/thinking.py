@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import time
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ponderd.channels.errors import PonderdError
+from ponderd.channels.errors import MissingExtra, PonderdError
 from ponderd.daemon.commands.runs import connect
 from ponderd.daemon.commands.terminal import Json, emit_json, hint, say
 
@@ -28,7 +29,19 @@ Since = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Only from then on: 90m, 24h, 7d, or a date (UTC)."),
 ]
-Plot = Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the front there, too.")]
+
+
+def _drawable(path: Path | None) -> Path | None:
+    """Before the work, which may take an hour with a live model."""
+    if path is not None and importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtra("matplotlib to draw with", "plot", "leave out --plot")
+    return path
+
+
+Plot = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.png", help="Draw the front there, too.", callback=_drawable),
+]
 
 
 @app.command(epilog="Example: ponderd thinking report --agent assistant --since 7d")

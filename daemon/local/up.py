@@ -132,6 +132,8 @@ def _run(site: Site, console: Console, as_json: bool) -> None:
         when_ready=when_ready,
         write_problem=lambda: state_server.write_problem(site.redis_url),
     )
+    if site.workers.model_url is None:
+        model_server.require_installed()
     agents = discover(site.workers.agent_folders, site.workers.config_file)
     load_routes(site.workers.config_file, agents)  # or say what is wrong
     supervisor.end_leftovers()
@@ -333,7 +335,8 @@ def _environment(site: Site) -> dict[str, str]:
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", module, *arguments)
+    # -P: a folder `ponderd` where the operator happens to be must not be taken for this package.
+    return (sys.executable, "-P", "-m", module, *arguments)
 
 
 def _own_command() -> str:
