@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -32,14 +33,20 @@ from ponderd.workers.control.runs import Runs
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.store.contract import Gauges
 from ponderd.workers.store.memory_store import MemoryStore
+from tests.pictures import slack_thread
 from tests.services.model_server import Line, ScriptedModel
 from tests.services.stack import API_TOKEN, WEBHOOK_SECRET, Client, Stack, running
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "examples" / "README.md",
+]
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 AGENTS = ROOT / "docs" / "agents.md"
 API = ROOT / "docs" / "api.md"
+HOW_IT_WORKS = ROOT / "docs" / "how-it-works.md"
 CHANNELS = ROOT / "docs" / "channels.md"
 
 # Typer brings a click of its own; this is its UsageError.
@@ -156,7 +163,48 @@ def test_routing_files_load(page: Path, tmp_path: Path) -> None:
         assert load_routes(file, discover([], file), variables).webhooks
 
 
+COUNTED = re.compile(r"(?<=this page and four files: together )\d+(?= lines)")
+
+
+def walk() -> list[Path]:
+    """The page of the walk, and the files that its first table says to read."""
+    first = HOW_IT_WORKS.read_text().partition("\n## ")[0]
+    listed = re.findall(r"^\| \[.*?\]\((.*?)\)", first, re.M)
+    return [HOW_IT_WORKS, *((HOW_IT_WORKS.parent / name).resolve() for name in listed)]
+
+
+def count(files: list[Path]) -> int:
+    return sum(len(file.read_text().splitlines()) for file in files)
+
+
+def test_the_walk_is_as_long_as_it_says() -> None:
+    said = COUNTED.search(HOW_IT_WORKS.read_text())
+    assert said is not None
+    assert int(said[0]) == count(walk()), "`python -m tests.test_docs` writes it anew"
+    assert len(walk()) == 5
+    assert count(walk()) <= 900
+
+
+def test_the_walk_quotes_the_scripts_as_they_are() -> None:
+    scripts = [file.read_text() for file in (ROOT / "workers" / "store" / "lua").glob("*.lua")]
+    quoted = re.findall(r"^ +```lua\n(.*?)^ +```$", HOW_IT_WORKS.read_text(), re.M | re.S)
+    assert len(quoted) == 2
+    for text in quoted:
+        assert any(textwrap.dedent(text) in script for script in scripts), text
+
+
 # -- examples ----------------------------------------------------------------------------------
+
+
+async def test_the_picture_is_what_a_run_posts_today(redis_url: str, data_dir: Path) -> None:
+    """Drawn anew by `python -m tests.pictures.slack_thread`."""
+    asked, decided = await slack_thread.threads(redis_url, data_dir)
+    assert [message.buttons for message in asked] == [(), ("Approve", "Deny")]
+    assert slack_thread.draw(asked, decided) == slack_thread.PICTURE.read_text()
+
+
+def test_the_agent_of_the_readme_is_15_lines() -> None:
+    assert len(slack_thread.readme_agent().splitlines()) == 15
 
 
 def librarian(request: dict[str, Any]) -> Line:
@@ -264,3 +312,4 @@ if __name__ == "__main__":
     begin, end = "`python -m tests.test_docs` -->\n", "<!-- end of settings -->"
     head, _, rest = text.partition(begin)
     CONFIGURATION.write_text(f"{head}{begin}{settings_table()}\n{end}{rest.partition(end)[2]}")
+    HOW_IT_WORKS.write_text(COUNTED.sub(str(count(walk())), HOW_IT_WORKS.read_text()))
