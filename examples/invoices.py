@@ -77,7 +77,7 @@ invoice, or one of these is missing, ask_human.
             Ink=35.5,
         ),
         _example(
-            "Bill no. B-9 of Water Co: water 12,40 EUR, tax 0,87 EUR, sum 13,27 EUR, due 2026-04-15",
+            "Bill no. B-9 of Water Co: water 12,40 EUR, tax 0,87 EUR, total 13,27, due 2026-04-15",
             "Water Co",
             "B-9",
             "2026-04-15",

@@ -18,9 +18,7 @@ ROTA = ("ann", "bob", "chief")
 
 
 @tool()
-def page(
-    level: Annotated[int, Field(ge=1, le=len(ROTA))], text: str, context: ToolContext
-) -> str:
+def page(level: Annotated[int, Field(ge=1, le=len(ROTA))], text: str, context: ToolContext) -> str:
     """page the person of a level: 1 first, then 2, then 3"""
     call = {"key": context.idempotency_key, "to": ROTA[level - 1], "text": text}
     with (context.data_dir / "pages.jsonl").open("a") as file:

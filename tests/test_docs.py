@@ -163,9 +163,6 @@ def test_routing_files_load(page: Path, tmp_path: Path) -> None:
         assert load_routes(file, discover([], file), variables).webhooks
 
 
-COUNTED = re.compile(r"(?<=this page and four files: together )\d+(?= lines)")
-
-
 def walk() -> list[Path]:
     """The page of the walk, and the files that its first table says to read."""
     first = HOW_IT_WORKS.read_text().partition("\n## ")[0]
@@ -173,16 +170,12 @@ def walk() -> list[Path]:
     return [HOW_IT_WORKS, *((HOW_IT_WORKS.parent / name).resolve() for name in listed)]
 
 
-def count(files: list[Path]) -> int:
-    return sum(len(file.read_text().splitlines()) for file in files)
-
-
-def test_the_walk_is_as_long_as_it_says() -> None:
-    said = COUNTED.search(HOW_IT_WORKS.read_text())
+def test_the_walk_is_not_longer_than_it_says() -> None:
+    files = walk()
+    said = re.search(r"this page and four files: at most (\d+) lines", HOW_IT_WORKS.read_text())
     assert said is not None
-    assert int(said[0]) == count(walk()), "`python -m tests.test_docs` writes it anew"
-    assert len(walk()) == 5
-    assert count(walk()) <= 900
+    assert len(files) == 5
+    assert sum(len(file.read_text().splitlines()) for file in files) <= int(said[1]) <= 900
 
 
 def test_the_walk_quotes_the_scripts_as_they_are() -> None:
@@ -312,4 +305,3 @@ if __name__ == "__main__":
     begin, end = "`python -m tests.test_docs` -->\n", "<!-- end of settings -->"
     head, _, rest = text.partition(begin)
     CONFIGURATION.write_text(f"{head}{begin}{settings_table()}\n{end}{rest.partition(end)[2]}")
-    HOW_IT_WORKS.write_text(COUNTED.sub(str(count(walk())), HOW_IT_WORKS.read_text()))

@@ -1,4 +1,4 @@
-"""One of the examples in the world of the workers' tests: real parts, but for model and channels."""
+"""One of the examples in the world of the workers: real parts, but for model and channels."""
 
 from __future__ import annotations
 

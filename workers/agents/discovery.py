@@ -16,6 +16,8 @@ from ponderd.workers.agents.config import check_arms, configured
 
 SHIPPED = Path(__file__).parent / "shipped"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+_OLD_IMPORT = re.compile(r"^\s*(?:from|import) +(?:channels|workers|daemon)\b.*", re.M)
+"""As agents' files were written before the import name was `ponderd`."""
 
 
 def discover(folders: Sequence[Path], config: Path | None = None) -> dict[str, Agent]:
@@ -47,9 +49,12 @@ def load(file: Path) -> Agent:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise _broken(file, f"{type(error).__name__}: {error}") from error
+        reason = _old_import(file) or f"{type(error).__name__}: {error}"
+        raise _broken(file, reason) from error
     agent = getattr(module, "agent", None)
     if not isinstance(agent, Agent):
+        if reason := _old_import(file):  # in a checkout the old line may even find something
+            raise _broken(file, reason)
         raise _broken(file, "it defines no `agent = Agent(...)`")
     if not _NAME.fullmatch(agent.name):
         raise _broken(
@@ -62,6 +67,11 @@ def load(file: Path) -> Agent:
     except (ValueError, TypeError) as error:
         raise _broken(file, str(error)) from error
     return agent
+
+
+def _old_import(file: Path) -> str:
+    found = _OLD_IMPORT.search(file.read_text("utf-8", "replace"))
+    return f"write `from ponderd import …` instead of `{found[0].strip()}`" if found else ""
 
 
 def _broken(file: Path, reason: str) -> StartupError:

@@ -68,3 +68,11 @@ def test_a_broken_file_stops_the_start_and_is_named(tmp_path, source, complaint)
     message = refusal(tmp_path)
     assert str(tmp_path / "mine.py") in message
     assert complaint in message
+
+
+def test_a_file_of_before_the_move_is_told_which_line_to_change(tmp_path):
+    old = GOOD.replace("from ponderd.workers.agents.agent import", "from workers.agent import")
+    (tmp_path / "mine.py").write_text(old)
+    message = refusal(tmp_path)
+    assert str(tmp_path / "mine.py") in message
+    assert "write `from ponderd import …` instead of `from workers.agent import Agent" in message
