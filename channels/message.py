@@ -66,8 +66,8 @@ class Trigger(Frozen):
 class Inquiry(Frozen):
     """How a question may be answered other than by writing: by a button, a link or a mail.
 
-    `id` ("run:version") names the one approval or question that an answer is for. `choices` are
-    the buttons' words; an approval has none, its buttons are approve and deny.
+    `id` (an `EventRef` as text) names the one approval or question that an answer is for.
+    `choices` are the buttons' words; an approval has none, its buttons are approve and deny.
     """
 
     id: str
@@ -106,7 +106,7 @@ class Decided(Frozen):
 
 
 class Reply(Frozen):
-    """One outbound message. `key` ("run:version") makes sending it idempotent.
+    """One outbound message. `key` (an `EventRef` as text) makes sending it idempotent.
 
     `inquiry` says how a question may be answered. A notice that `resolves` an earlier question
     carries the receipt of that question's message: a channel that can change what it sent takes

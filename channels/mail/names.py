@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from ponderd.channels.errors import Unauthenticated
+from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import principal
 from ponderd.channels.signature import inquiry_mark, is_inquiry_mark, is_reply_mark, reply_mark
 
@@ -29,8 +30,8 @@ class MailNames:
     secret: bytes
 
     def message_id(self, key: str) -> str:
-        """The Message-ID of the reply `key` ("run:version"): always the same one."""
-        run, _, version = key.rpartition(":")
+        """The Message-ID of the reply `key` (an `EventRef`): always the same one."""
+        run, version = _parsed(key)
         return f"<{run}.{version}.{reply_mark(self.secret, key)}@{self.domain}>"
 
     def run_of(self, message_id: str) -> str | None:
@@ -38,24 +39,27 @@ class MailNames:
         found = _OWN_ID.fullmatch(message_id)
         if not found or not self.secret or found["domain"].lower() != self.domain.lower():
             return None
-        key = f"{found['run']}:{found['version']}"
-        return found["run"] if is_reply_mark(self.secret, key, found["mark"]) else None
+        reply = EventRef.parse(f"{found['run']}:{found['version']}")
+        if reply and is_reply_mark(self.secret, str(reply), found["mark"]):
+            return reply.run_id
+        return None
 
     def approve_address(self, inquiry: str, recipient: str) -> str:
-        """Where `recipient`, and nobody else, answers the approval `inquiry` ("run:version").
+        """Where `recipient`, and nobody else, answers the approval `inquiry` (an `EventRef`).
 
         Before the @ are at most 64 characters, as RFC 5321 wants it.
         """
-        run, _, version = inquiry.rpartition(":")
+        run, version = _parsed(inquiry)
         mark = inquiry_mark(self.secret, inquiry, principal("email", recipient))
         return f"approve+{run}.{version}.{mark}@{self.domain}"
 
-    def inquiry(self, mailbox: str, sender: str) -> str:
+    def inquiry(self, mailbox: str, sender: str) -> EventRef:
         """The approval that a mail of `sender` to this mailbox answers. Raises Unauthenticated."""
         found = _APPROVE.fullmatch(mailbox)
-        if found and self.secret:
-            inquiry = f"{found['run']}:{found['version']}"
-            if is_inquiry_mark(self.secret, inquiry, principal("email", sender), found["mark"]):
+        inquiry = EventRef.parse(f"{found['run']}:{found['version']}") if found else None
+        if found and inquiry and self.secret:
+            person = principal("email", sender)
+            if is_inquiry_mark(self.secret, str(inquiry), person, found["mark"]):
                 return inquiry
         raise Unauthenticated(
             f"{sender} was not asked to answer here: answer from the address that was asked"
@@ -65,3 +69,11 @@ class MailNames:
 def is_approve_mailbox(mailbox: str) -> bool:
     """Whether the part before the @ has the form that `approve_address` gives it."""
     return _APPROVE.fullmatch(mailbox) is not None
+
+
+def _parsed(text: str) -> EventRef:
+    """Of a name that ponderd gave itself. Raises ValueError."""
+    ref = EventRef.parse(text)
+    if ref is None:
+        raise ValueError(f"{text!r} names no event")
+    return ref

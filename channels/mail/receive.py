@@ -117,7 +117,7 @@ def parse_answer(
     approved, remark = read_first_line(text)
     if approved is not None:
         return Verdict(
-            inquiry=inquiry,
+            inquiry=str(inquiry),
             choice="approve" if approved else "deny",
             by=principal("email", mail.sender),
             remark=remark[:REMARK_LIMIT],
@@ -126,7 +126,7 @@ def parse_answer(
         channel="email",
         keys=mail.keys(mailbox),
         conversation=mail.root,
-        run_id=inquiry.rpartition(":")[0],
+        run_id=inquiry.run_id,
         text=text or "(no text)",
         sender=mail.sender,
         authentic=True,

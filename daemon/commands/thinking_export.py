@@ -39,14 +39,16 @@ def export(api: Api, told: Sequence[Told], form: Format) -> int:
 
 def _of(api: Api, told: Told) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the model answered in each call of an episode, and what it was asked."""
+    from ponderd.channels.event_ref import EventRef
     from ponderd.workers.run.events import ModelAnswered, ModelRejected, decode
 
-    run_id = told.first.id.rpartition(":")[0]
+    refs = {call.id: ref for call in told.calls if (ref := EventRef.parse(call.id))}
+    run_id = refs[told.first.id].run_id
     by_version = {event["version"]: event for event in api.events(run_id)}
     answers: dict[str, Said] = {}
     prompts: dict[str, list[dict[str, Any]]] = {}
     for call in told.calls:
-        version = int(call.id.rpartition(":")[2])
+        version = refs[call.id].version
         event = by_version.get(version)
         if event is None or event["type"] not in ("model_answered", "model_rejected"):
             continue

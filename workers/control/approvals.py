@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ponderd.channels.errors import Conflict, Forbidden, Malformed, NotFound
+from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Decided, Verdict, principal
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.control.run_log import RunLogs
@@ -24,9 +25,8 @@ from ponderd.workers.steps.approval import may_decide, refused_text
 class Decisions(RunLogs):
     async def approval(self, approval_id: str) -> ApprovalView:
         """Raises `NotFound`."""
-        run_id, _, version = approval_id.rpartition(":")
-        events = await self.events(run_id) if version.isdecimal() and len(version) < 8 else ()
-        found = self._shown(events, int(version)) if events else None
+        asked = EventRef.parse(approval_id)
+        found = self._shown(await self.events(asked.run_id), asked.version) if asked else None
         if found is None:
             raise NotFound(f"there is no approval {approval_id}")
         return found
@@ -45,8 +45,8 @@ class Decisions(RunLogs):
                         continue
                     events = await self.events(head.id)
                     approval = fold(events).approval
-                    version = int(approval.id.rpartition(":")[2]) if approval else 0
-                    if view := self._shown(events, version):
+                    asked = EventRef.parse(approval.id) if approval else None
+                    if asked and (view := self._shown(events, asked.version)):
                         found.append(view)
                 cursor, more = page.cursor, page.cursor is not None
         return sorted(found, key=lambda approval: approval.asked_at)
@@ -106,14 +106,16 @@ class Decisions(RunLogs):
         return Decided(text=f"{decided.status.capitalize()} by {decided.decided_by}.")
 
     async def _is_question(self, inquiry: str) -> bool:
-        run_id, _, version = inquiry.rpartition(":")
-        events = await self.events(run_id)
-        index = int(version) - 1 if version.isdecimal() and len(version) < 8 else -1
-        asked = events[index] if 0 <= index < len(events) else None
+        ref = EventRef.parse(inquiry)
+        if ref is None:
+            raise NotFound(f"there is no question {inquiry}")
+        events = await self.events(ref.run_id)
+        asked = events[ref.version - 1] if ref.version <= len(events) else None
         return isinstance(asked, e.ModelAnswered) and isinstance(asked.choice, e.Question)
 
     async def _answer_question(self, verdict: Verdict) -> Decided:
-        run_id, _, version = verdict.inquiry.rpartition(":")
+        asked = EventRef.parse(verdict.inquiry)
+        assert asked is not None
         channel, _, person = verdict.by.partition(":")
 
         def event(run: Run, now: float) -> e.Event | None:
@@ -130,8 +132,8 @@ class Decisions(RunLogs):
                 reply_to=run.reply_to,
             )
 
-        await self._signal(run_id, event)
-        answer = _first_answer(await self.events(run_id), int(version))
+        await self._signal(asked.run_id, event)
+        answer = _first_answer(await self.events(asked.run_id), asked.version)
         if answer is None:
             raise Conflict("this question is not open")
         by, text = answer

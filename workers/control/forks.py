@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ponderd.channels.errors import Conflict, Malformed
+from ponderd.channels.event_ref import EventRef
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
 
@@ -34,7 +35,6 @@ def forked(
 
 def _of(run_id: str, event: e.Event) -> e.Event:
     """An answer to an approval names it by its run."""
-    if isinstance(event, e.ApprovalAnswered) and event.approval:
-        _, _, version = event.approval.rpartition(":")
-        return event.model_copy(update={"approval": f"{run_id}:{version}"})
+    if isinstance(event, e.ApprovalAnswered) and (asked := EventRef.parse(event.approval)):
+        return event.model_copy(update={"approval": str(EventRef(run_id, asked.version))})
     return event

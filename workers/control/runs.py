@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 
 from ponderd.channels.errors import Conflict, Malformed, NotFound
+from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Accepted, Reaction, Trigger
 from ponderd.workers.agents.versions import pinned, recorded_version
 from ponderd.workers.control.approvals import Decisions
@@ -99,12 +100,16 @@ class Runs(Decisions):
         """Somebody reacted to a message; nothing happens if it was no answer of ours. Implements
         `ponderd.channels.channel.React`."""
         found = await self._store.recall(receipt_key(reaction.channel, reaction.message))
-        run_id, _, answer = (found or "").rpartition(":")
-        if not run_id:
+        answer = EventRef.parse(found or "")
+        if answer is None:
             return
         try:
             await self.feedback(
-                run_id, reaction.value, by=reaction.by, source="thumb", answer=int(answer)
+                answer.run_id,
+                reaction.value,
+                by=reaction.by,
+                source="thumb",
+                answer=answer.version,
             )
         except NotFound:  # archived meanwhile
             pass

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
+from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import principal
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import digest as digest_of
@@ -129,7 +130,7 @@ def approval_view(
         return None
     run = fold(events[:version])
     approval = run.approval
-    if approval is None or approval.id != f"{run.id}:{version}":
+    if approval is None or approval.id != str(EventRef(run.id, version)):
         return None
     shown = _open(run, approval, approvers)
     for event in events[version:]:

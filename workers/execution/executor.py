@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from ponderd.channels.channel import Channel
 from ponderd.channels.errors import Unavailable
+from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Address
 from ponderd.workers.agents.agent import Agent, ToolContext
 from ponderd.workers.agents.versions import PATIENCE, changed, pinned, recorded_version
@@ -188,7 +189,8 @@ class Executor:
     async def _objection(
         self, held: LeasedRun, run: Run, agent: Agent, call: e.ToolCall
     ) -> e.ToolFailed | None:
-        problem = await objection_to(agent, call, self._context(run, f"{run.id}:{run.version}"))
+        context = self._context(run, str(EventRef(run.id, run.version)))
+        problem = await objection_to(agent, call, context)
         return None if problem is None else e.ToolFailed(at=held.now(), error=problem, seconds=0)
 
     async def _use_tool(
@@ -199,7 +201,7 @@ class Executor:
             if run.approved and (refused := await self._objection(held, run, agent, call)):
                 run, _ = await held.commit(run, [refused])
                 return run
-            key = f"{run.id}:{run.version}"
+            key = str(EventRef(run.id, run.version))
             run, begun = await held.commit(run, [e.ToolStarted(at=held.now(), key=key)])
             if not begun:
                 return run
@@ -211,7 +213,7 @@ class Executor:
     async def _send(self, held: LeasedRun, run: Run, outgoing: Outgoing) -> Run:
         key, resend = outgoing.key, outgoing.key is not None
         if key is None:
-            key = f"{run.id}:{run.version}"
+            key = str(EventRef(run.id, run.version))
             begin = e.ReplyStarted(
                 at=held.now(),
                 key=key,
@@ -228,7 +230,7 @@ class Executor:
                 return run
         assert outgoing.to is not None
         fact = await deliver(self.channels, held, run, outgoing, key, resend=resend)
-        answer = f"{run.id}:{run.chosen_by}"
+        answer = str(EventRef(run.id, run.chosen_by))
         run = await record(held, run, fact)
         if isinstance(fact, e.ReplySent) and outgoing.kind == "answer":
             await self._remember(outgoing.to, fact.receipt, answer)

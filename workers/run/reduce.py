@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import assert_never
 
+from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Inquiry
 from ponderd.workers.run import events as e
 from ponderd.workers.run import reduce_approvals as approvals
@@ -201,8 +202,8 @@ def _inquiry(run: Run, question: e.Question) -> Inquiry | None:
     choices = ("yes", "no") if question.format == "yes_no" else question.choices
     if not choices and question.urgency == "normal":
         return None
-    prompt_id = f"{run.id}:{run.version}"
-    return Inquiry(id=prompt_id, kind="question", choices=choices, urgency=question.urgency)
+    asked = str(EventRef(run.id, run.version))
+    return Inquiry(id=asked, kind="question", choices=choices, urgency=question.urgency)
 
 
 def _reject(run: Run, event: e.ModelRejected) -> Run:

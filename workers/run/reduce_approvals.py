@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal
 
+from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Address, Inquiry, principal
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import decided_text, digest, replace_arguments
@@ -22,7 +23,8 @@ def request(
     bound_to: str,
 ) -> Run:
     allows = event.allows if isinstance(event, e.LimitReached) else 0
-    approval = Approval(f"{run.id}:{run.version}", subject, bound_to, event.text, event.at, allows)
+    asked = str(EventRef(run.id, run.version))
+    approval = Approval(asked, subject, bound_to, event.text, event.at, allows)
     inquiry = _inquiry(approval)
     run = replace(run, approval=approval, approved="", retry_at=None)
     run = say(run, "question", event.text, inquiry)

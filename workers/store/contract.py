@@ -275,8 +275,8 @@ def conversation_key(agent: str, channel: str, source: str, conversation: str) -
 
 
 def receipt_key(channel: str, message: str) -> str:
-    """What `remember` keeps about a message of ours, by the other side's id of it: "run:version" of
-    the model call that it is the answer of."""
+    """What `remember` keeps about a message of ours, by the other side's id of it: the `EventRef`
+    of the model call that it is the answer of, as text."""
     return f"receipt:{channel}:{message}"
 
 

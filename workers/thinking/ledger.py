@@ -14,6 +14,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Frozen
 from ponderd.workers.run.model_call import ThinkingMode
 from ponderd.workers.thinking.beliefs import Answered, Episode
@@ -21,7 +22,7 @@ from ponderd.workers.thinking.rewards import QUIET_SECONDS, REWARDS, SAID, SOURC
 
 
 class CallEntry(Frozen):
-    """One model call. `id` is "run:version", the event that it became; `episode` the id of the
+    """One model call. `id` is the `EventRef` of its outcome, as text; `episode` the id of the
     first call for the same message, with which the decision was made. `agrees`: it says the same
     as the doubted draft before it."""
 
@@ -146,12 +147,11 @@ class Ledger:
         episodes: dict[str, dict[int, CallEntry]] = {}
         for entry in self._entries:
             match entry:
-                case CallEntry():
-                    version = int(entry.id.rpartition(":")[2])
-                    episodes.setdefault(entry.episode, {})[version] = entry
+                case CallEntry() if ref := EventRef.parse(entry.id):
+                    episodes.setdefault(entry.episode, {})[ref.version] = entry
                 case OutcomeEntry():
                     outcomes.setdefault(entry.call, {})[entry.source] = entry
-                case None:
+                case _:
                     pass
         found = []
         for episode, by_version in episodes.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
+from ponderd.channels.event_ref import EventRef
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run
 from ponderd.workers.thinking.case import Kind
@@ -47,7 +48,7 @@ def entries_of(run: Run, event: e.Event, kind: Kind) -> list[Entry]:
             answer = event.answer or run.answered_by
             if not answer:
                 return []
-            call_id = f"{run.id}:{run.drafts.get(answer, answer)}"
+            call_id = str(EventRef(run.id, run.drafts.get(answer, answer)))
             return [
                 OutcomeEntry(call=call_id, at=event.at, source=event.source, reward=event.value)
             ]
@@ -77,8 +78,8 @@ def _call(
         case e.ModelDoubted(reason=why):
             verdict = "doubted"
     return CallEntry(
-        id=f"{run.id}:{version}",
-        episode=f"{run.id}:{run.effort.episode or version}",
+        id=str(EventRef(run.id, version)),
+        episode=str(EventRef(run.id, run.effort.episode or version)),
         at=event.at,
         agent=run.agent,
         kind=kind,
@@ -116,7 +117,7 @@ def _approval(run: Run, event: e.ApprovalAnswered) -> list[Entry]:
 
 
 def _outcome(run: Run, version: int, at: float, source: RewardSource, outcome: str) -> OutcomeEntry:
-    call_id = f"{run.id}:{run.drafts.get(version, version)}"
+    call_id = str(EventRef(run.id, run.drafts.get(version, version)))
     return OutcomeEntry(call=call_id, at=at, source=source, reward=REWARDS[outcome])
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ponderd.channels.event_ref import EventRef
 from ponderd.workers.agents.arms import Arm, Arms
 from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.thinking.beliefs import Beliefs, Score, price_of
@@ -106,7 +107,7 @@ def decide(case: Case, policy: Policy, chance: float) -> ThinkingDecision | AskT
 
 def chance_of(run_id: str, version: int) -> float:
     """The random number of one call: the same one if it is decided again after a crash."""
-    digest = hashlib.sha256(f"{run_id}:{version}".encode()).digest()
+    digest = hashlib.sha256(str(EventRef(run_id, version)).encode()).digest()
     return int.from_bytes(digest[:7], "big") / 2**56
 
 
