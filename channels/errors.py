@@ -1,18 +1,24 @@
-"""Every error ponderd raises on purpose, on one screen.
+"""Every error ponderd raises on purpose, on one screen. Those without a file name are here.
 
-PonderdError
-├── Refused                 the sender must change something; sending it again is no use
-│   ├── Malformed           400 · SMTP 554   not JSON, not MIME, a field of the wrong type
-│   ├── Unauthenticated     401 · SMTP 550   signature or token missing or wrong
-│   ├── Forbidden           403 · SMTP 550   known sender, but not allowed to do this
-│   ├── NotFound            404 · SMTP 550   no such agent, source, mailbox or run
-│   ├── Conflict            409 · SMTP 554   key used with another body; run over; already decided
-│   └── TooLarge            413 · SMTP 552
-├── Unavailable             503 · SMTP 451 · Slack not acknowledged: send it again later
-├── DeliveryError           a reply could not be sent (`permanent`: trying again is no use)
-├── ModelError              the model server gave no answer (`retryable`, `too_long`)
-└── StartupError            exit code 1 (2 for a wrong setting): one line that says what to do
-    └── MissingExtra        exit code 2: pip install "ponderd[…]"
+Exception
+├── PonderdError                fit to show to a person
+│   ├── Refused                 the sender must change something; sending it again is no use
+│   │   ├── Malformed           400 · SMTP 554   not JSON, not MIME, a field of the wrong type
+│   │   ├── Unauthenticated     401 · SMTP 550   signature or token missing or wrong
+│   │   ├── Forbidden           403 · SMTP 550   known sender, but not allowed to do this
+│   │   ├── NotFound            404 · SMTP 550   no such agent, source, mailbox or run
+│   │   ├── Conflict            409 · SMTP 554   key with another body; run over; decided
+│   │   └── TooLarge            413 · SMTP 552
+│   ├── Unavailable             503 · SMTP 451 · Slack not acknowledged: send it again later
+│   ├── DeliveryError           a reply could not be sent (`permanent`: trying again is no use)
+│   ├── ModelError              the model server gave no answer (`retryable`, `too_long`)
+│   │   └── BadRequest          it refused a field of the request (workers/llm/http.py)
+│   └── StartupError            exit code 1 (2 for a wrong setting): one line that says what to do
+│       └── MissingExtra        exit code 2: pip install "ponderd[…]"
+├── LeaseLost                   another worker may have the run now (workers/execution/leases.py)
+├── SourceError                 the model file is not to be had there (daemon/local/model_file.py)
+└── OSError
+    └── RefusedAddress          a callback to a private address (channels/webhook/callback.py)
 """
 
 from __future__ import annotations

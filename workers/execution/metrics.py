@@ -15,7 +15,7 @@ END_OF_THOUGHT = 1
 
 
 class Metrics:
-    """Counts since the last `take`. Field names are `name|label`, read by `daemon.metrics`."""
+    """Counts since the last `take`. Field names are `name|label`, read by `daemon.api.health`."""
 
     def __init__(self) -> None:
         self._counts: defaultdict[str, float] = defaultdict(float)

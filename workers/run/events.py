@@ -40,7 +40,12 @@ class RunLaunched(_Event):
     channel: str
     conversation: str
     source: str = ""
-    traceparent: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_traceparent(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """Logs of the first version have this field, which nobody ever set or read."""
+        return {name: value for name, value in data.items() if name != "traceparent"}
 
 
 class RunForked(_Event):

@@ -129,7 +129,6 @@ def _launch(event: e.RunLaunched) -> Run:
         created_at=event.at,
         updated_at=event.at,
         source=event.source,
-        traceparent=event.traceparent,
         over=Status.COMPLETED,  # nothing to do until its first message, the next event
     )
 

@@ -202,7 +202,6 @@ class Run:
     created_at: float
     updated_at: float
     source: str = ""
-    traceparent: str = ""
     version: int = 1
     turns: tuple[Turn, ...] = ()
     text: str = ""

@@ -12,7 +12,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from ponderd.workers.control.views import view
 from ponderd.workers.run import events as e
@@ -172,3 +172,12 @@ def since(recorded: Any, now: Any) -> Any:
 
 def test_there_are_old_logs() -> None:
     assert len(list(LOGS.glob("*.jsonl"))) >= 10
+
+
+def test_a_field_that_was_dropped_is_no_obstacle_and_any_other_is() -> None:
+    """`traceparent` stands in logs of the first version."""
+    launched = (LOGS / "plain.jsonl").read_bytes().splitlines()[0]
+    assert b'"traceparent":""' in launched
+    assert b"traceparent" not in e.encode(e.decode(launched))
+    with pytest.raises(ValidationError):
+        e.decode(launched.replace(b"traceparent", b"tracestate"))
