@@ -10,14 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ponderd.channels.errors import StartupError
+from ponderd.workers.agents import old_imports
 from ponderd.workers.agents.actions import actions
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.config import check_arms, configured
 
 SHIPPED = Path(__file__).parent / "shipped"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
-_OLD_IMPORT = re.compile(r"^\s*(?:from|import) +(?:channels|workers|daemon)\b.*", re.M)
-"""As agents' files were written before the import name was `ponderd`."""
 
 
 def discover(folders: Sequence[Path], config: Path | None = None) -> dict[str, Agent]:
@@ -49,12 +48,12 @@ def load(file: Path) -> Agent:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        reason = _old_import(file) or f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {error}"
+        if isinstance(error, ImportError):
+            reason = old_imports.advice(file.read_text("utf-8"), error) or reason
         raise _broken(file, reason) from error
     agent = getattr(module, "agent", None)
     if not isinstance(agent, Agent):
-        if reason := _old_import(file):  # in a checkout the old line may even find something
-            raise _broken(file, reason)
         raise _broken(file, "it defines no `agent = Agent(...)`")
     if not _NAME.fullmatch(agent.name):
         raise _broken(
@@ -67,11 +66,6 @@ def load(file: Path) -> Agent:
     except (ValueError, TypeError) as error:
         raise _broken(file, str(error)) from error
     return agent
-
-
-def _old_import(file: Path) -> str:
-    found = _OLD_IMPORT.search(file.read_text("utf-8", "replace"))
-    return f"write `from ponderd import …` instead of `{found[0].strip()}`" if found else ""
 
 
 def _broken(file: Path, reason: str) -> StartupError:
