@@ -20,6 +20,56 @@ PACKAGES = ("channels", "workers", "daemon")
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
+# Where to look for the tests of a module: in the file of its name, tests/ROOM/test_MODULE.py; else
+# in that of its folder, tests/.../test_FOLDER.py; and these are the exceptions.
+TESTED_IN = {
+    "channels/mail/test_approvals": "mail/names mail/send",
+    "channels/mail/test_receive": "mail/server",
+    "channels/slack/test_receive": "slack/clicks",
+    "channels/slack/test_send": "slack/blocks",
+    "channels/test_fuzz": "message",
+    "channels/test_text": "mail/text",
+    "channels/webhook/test_receive": "webhook/callback webhook/send",
+    "workers/agents/test_actions": "agents/agent run/choices",
+    "workers/agents/test_config": "agents/policies",
+    "workers/control/test_forks_and_prompts": "control/forks control/prompts",
+    "workers/control/test_runs": "control/run_log control/views",
+    "workers/evaluation/test_from_table": "evaluation/live/measure evaluation/live/questions "
+    "evaluation/live/walk",
+    "workers/execution/test_executor": "execution/delivery execution/leases execution/threads "
+    "execution/tool_call",
+    "workers/execution/test_model_call": "run/model_call",
+    "workers/llm/test_client": "llm/connect llm/http llm/llamacpp llm/vllm llm/vllm_stream",
+    "workers/llm/test_margin": "llm/probe",
+    "workers/run/test_run_states_doc": "run/reduce run/reduce_approvals run/reduce_messages "
+    "run/reduce_replies run/state steps/next_step",
+    "workers/steps/test_approval": "control/approvals run/approved_call",
+    "workers/steps/test_waits": "agents/tools/waiting",
+    "workers/store/test_contract": "store/memory_store store/redis_news store/redis_store",
+    "workers/store/test_redis_cluster": "store/redis_client",
+    "workers/thinking/test_beliefs": "thinking/margins thinking/posterior",
+    "workers/thinking/test_ledger": "thinking/learning thinking/outcomes thinking/rewards",
+    "workers/thinking/test_policy": "thinking/case thinking/hold thinking/pins thinking/rules",
+    "workers/thinking/test_thinker": "llm/canary llm/continuing",
+    "daemon/api/test_approvals": "api/approval_page api/server",
+    "daemon/commands/test_api_client": "commands/outcome",
+    "daemon/commands/test_cli": "cli",
+    "daemon/commands/test_cli_live": "commands/approvals commands/chat commands/replay "
+    "commands/runs commands/terminal",
+    "daemon/commands/test_thinking": "api/thinking commands/thinking_evaluate "
+    "commands/thinking_export commands/thinking_pages workers/evaluation/plot",
+    "daemon/local/test_supervisor": "local/processes",
+    "daemon/test_configuration": "settings channels/settings workers/settings",
+    "model/test_up": "local/model_server local/progress local/up",
+    "scenarios/test_main_path": "api/health api/http api/ingress api/runs dispatcher logs "
+    "channels/channel channels/outbound workers/execution/metrics workers/execution/runtime "
+    "workers/execution/tasks",
+    "test_docs": "routing",
+}
+"""File in tests/ -> modules, without their room where it is the file's; a file of no room tests
+what is in daemon/."""
+
+
 def test_the_import_package_is_this_checkout() -> None:
     for package in PACKAGES:
         found = importlib.import_module(f"ponderd.{package}").__file__
@@ -160,6 +210,24 @@ def pure_modules() -> set[Path]:
         any({path.with_suffix(""), *path.parents} & {one} for path in found) for one in named
     )
     return found
+
+
+def test_every_module_has_a_test_where_one_looks_for_it() -> None:
+    elsewhere: dict[str, list[str]] = {}
+    for file, names in TESTED_IN.items():
+        assert (ROOT / "tests" / f"{file}.py").is_file(), file
+        room = file.partition("/")[0] if file.partition("/")[0] in PACKAGES else "daemon"
+        for name in names.split():
+            whole = name if name.partition("/")[0] in PACKAGES else f"{room}/{name}"
+            elsewhere.setdefault(whole, []).append(file)
+    modules = [path.relative_to(ROOT) for path in MODULES if path.name != "__init__.py"]
+    names = {str(module.with_suffix("")): module for module in modules}
+    assert set(elsewhere) - set(names) == set(), "no such module"
+    for name, module in names.items():
+        own = ROOT / "tests" / module.parent / f"test_{module.name}"
+        of_folder = ROOT / "tests" / module.parent.parent / f"test_{module.parent.name}.py"
+        assert own.is_file() or of_folder.is_file() or name in elsewhere, f"no test of {name}"
+        assert not (own.is_file() and name in elsewhere), f"{name} is no exception any more"
 
 
 def imports(path: Path) -> Iterator[str]:
