@@ -21,11 +21,8 @@ lint: $(DEV_STAMP)  ## style, types, layers and dependencies
 	$(BIN)/deptry .
 
 test: lint  ## lint, all tests, and one scenario on the embedded model
-	$(BIN)/pytest $(QUICK) --numprocesses logical --maxprocesses 8 --dist loadfile
-	$(BIN)/pytest $(QUICK:%=--ignore=%)
+	$(BIN)/pytest --numprocesses auto
 	$(BIN)/pytest -m model
-# These mostly compute. The others start ponderd as a whole and kill parts of it, one at a time.
-QUICK := tests/channels tests/workers tests/daemon/commands/test_thinking.py
 
 benchmark: $(DEV_STAMP)  ## measure speed (docs/benchmarks.md)
 	$(BIN)/pytest -m benchmark -s

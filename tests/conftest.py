@@ -8,12 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from ponderd.workers.store import redis_client
+from tests.services.eventually import PATIENCE
 from tests.services.state_cluster import StateCluster
 from tests.services.state_server import StateServer
+
+pytest_plugins = ["tests.services.side_by_side", "tests.services.skips"]
 
 # Settings of the person who runs the tests must not leak into them.
 for name in [name for name in os.environ if name.startswith("PONDERD_")]:
     del os.environ[name]
+
+
+# Nor may a busy machine: a store in this process waits for its server for as long as it takes.
+redis_client.ANSWER_SECONDS = redis_client.CONNECT_SECONDS = PATIENCE
 
 
 @pytest.fixture(scope="session")
