@@ -227,8 +227,8 @@ def explore(
                 before, after = after, reduce(after, event)
                 found.add((str(before.status), event.type, str(after.status)))
             node = forget(after), then
-            if key(node) not in seen:
-                seen.add(key(node))
+            if (known := key(node)) not in seen:
+                seen.add(known)
                 waiting.append(node)
 
 
