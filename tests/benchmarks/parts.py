@@ -107,7 +107,7 @@ async def bench(
         if not model_url:
             model_url = parts.enter_context(model(delay=delay, tool_calls=tool_calls))
         folder = Path(parts.enter_context(tempfile.TemporaryDirectory()))
-        state = parts.enter_context(StateServer(folder))
+        state = parts.enter_context(StateServer(folder, more_config="appendfsync everysec\n"))
         fixed = {"PONDERD_AGENTS_DIR": str(AGENTS), "PONDERD_LEASE_SECONDS": "15"}
         stack = Stack(state.url, model_url, folder, fixed | settings)
         store = RedisStore(connect(state.url))

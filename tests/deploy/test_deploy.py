@@ -19,6 +19,7 @@ from ponderd.daemon.cli import app
 from ponderd.daemon.configuration import describe, env_example
 from ponderd.daemon.local.state_server import find_binary
 from ponderd.workers.execution.tasks import DRAIN_SECONDS
+from tests.services.eventually import PATIENCE
 from tests.services.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -140,7 +141,7 @@ def state_server(tmp_path: Path) -> Iterator[redis.Redis]:
     finally:
         client.close()
         server.terminate()
-        server.wait(10)
+        server.wait(PATIENCE)
         server.stdout.close()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 
@@ -17,7 +16,12 @@ from ponderd.daemon.settings import DaemonSettings
 from ponderd.workers.llm.client import ModelClient
 from ponderd.workers.llm.connect import connect
 from ponderd.workers.settings import WorkerSettings
+from tests.services.eventually import PATIENCE, wait_until
 from tests.services.ports import free_port
+
+LETS_OTHERS_WORK = {"OMP_WAIT_POLICY": "passive"}
+"""Without it each thread of the model spins until the others are done, which on a busy machine they
+are not for long."""
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +34,7 @@ def model_url() -> Iterator[str]:
     command = [sys.executable, "-m", "ponderd.daemon.local.model_server"]
     server = subprocess.Popen(
         [*command, "--model", str(file), "--port", str(port), "--parent", str(os.getpid())],
+        env={**os.environ, **LETS_OTHERS_WORK},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -49,12 +54,11 @@ async def client(model_url: str) -> AsyncIterator[ModelClient]:
 
 
 def _wait_until_healthy(url: str) -> None:
-    end = time.monotonic() + 60
-    while True:
+    def answers() -> bool:
         try:
-            with urllib.request.urlopen(url, timeout=1):
-                return
+            with urllib.request.urlopen(url, timeout=PATIENCE):
+                return True
         except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
+            return False
+
+    wait_until(answers)

@@ -25,7 +25,7 @@ from tests.services.stack import WEBHOOK_SECRET, Client, Stack, running
 from tests.services.state_server import StateServer
 
 TOOLS = '''
-"""An agent whose tools take their time, and leave a file for each time they were run."""
+"""An agent whose tools leave a file for each time they were run, and wait until they may end."""
 
 import asyncio
 import uuid
@@ -37,7 +37,8 @@ async def run(name: str, context: ToolContext) -> str:
     folder = context.data_dir / name
     folder.mkdir(exist_ok=True)
     (folder / uuid.uuid4().hex).write_text(context.idempotency_key)
-    await asyncio.sleep(1.5)
+    while not (context.data_dir / "over").exists():
+        await asyncio.sleep(0.05)
     return f"{name} done"
 
 
@@ -68,6 +69,11 @@ class World:
     def effects(self, name: str) -> list[str]:
         return [file.read_text() for file in (self.stack.data_dir / name).glob("*")]
 
+    async def kill_worker(self) -> None:
+        await self.stack.stop("work-0", signal.SIGKILL)
+        (self.stack.data_dir / "over").touch()
+        self.stack.start("work", "work-1")
+
 
 @pytest.fixture
 async def world(tmp_path: Path, data_dir: Path) -> AsyncIterator[World]:
@@ -93,11 +99,10 @@ async def world(tmp_path: Path, data_dir: Path) -> AsyncIterator[World]:
 
 
 async def test_worker_killed_during_a_model_call(world: World) -> None:
-    world.model.delay = 1.0
-    run_id = await world.client.launch("assistant", "hello", reply_to=world.callbacks.url)
-    await eventually(lambda: world.model.in_flight)
-    await world.stack.stop("work-0", signal.SIGKILL)
-    world.stack.start("work", "work-1")
+    with world.model.silent():
+        run_id = await world.client.launch("assistant", "hello", reply_to=world.callbacks.url)
+        await eventually(lambda: world.model.in_flight)
+        await world.kill_worker()
     view = await world.client.until(run_id)
     assert (view["status"], view["reply"]) == ("COMPLETED", "heard: hello")
     await eventually(lambda: world.callbacks.posts)
@@ -108,8 +113,7 @@ async def test_worker_killed_during_a_model_call(world: World) -> None:
 async def test_worker_killed_inside_a_tool_that_may_be_repeated(world: World) -> None:
     run_id = await world.client.launch("slow", '!{"action": "again"}')
     await eventually(lambda: world.effects("again"))
-    await world.stack.stop("work-0", signal.SIGKILL)
-    world.stack.start("work", "work-1")
+    await world.kill_worker()
     view = await world.client.until(run_id)
     assert "again done" in view["reply"]
     assert len(world.effects("again")) == 2
@@ -119,8 +123,7 @@ async def test_worker_killed_inside_a_tool_that_may_be_repeated(world: World) ->
 async def test_worker_killed_inside_a_tool_that_must_not_be_repeated(world: World) -> None:
     run_id = await world.client.launch("slow", '!{"action": "once"}')
     await eventually(lambda: world.effects("once"))
-    await world.stack.stop("work-0", signal.SIGKILL)
-    world.stack.start("work", "work-1")
+    await world.kill_worker()
     view = await world.client.until(run_id)
     assert (view["status"], view["waiting_for"]) == ("WAITING", "answer")
     assert "once()" in view["reply"]
@@ -132,14 +135,14 @@ async def test_worker_killed_inside_a_tool_that_must_not_be_repeated(world: Worl
 
 async def test_worker_stopped_for_longer_than_its_lease(world: World) -> None:
     world.stack.start("work", "work-1")
-    await asyncio.sleep(2.5)  # until it is ready
-    world.model.delay = 0.5
-    run_ids = [
-        await world.client.launch("assistant", f"hello {i}", reply_to=world.callbacks.url)
-        for i in range(10)
-    ]
-    await eventually(lambda: world.model.in_flight >= 3)  # nothing is sent yet
-    world.stack.processes["work-0"].send_signal(signal.SIGSTOP)
+    await eventually(lambda: "worker ready" in world.stack.log("work-1"))
+    with world.model.silent():  # so that nothing is sent yet
+        run_ids = [
+            await world.client.launch("assistant", f"hello {i}", reply_to=world.callbacks.url)
+            for i in range(10)
+        ]
+        await eventually(lambda: world.model.in_flight >= 3)
+        world.stack.processes["work-0"].send_signal(signal.SIGSTOP)
     for run_id in run_ids:
         await world.client.until(run_id, "COMPLETED")
     world.stack.processes["work-0"].send_signal(signal.SIGCONT)
@@ -149,10 +152,12 @@ async def test_worker_stopped_for_longer_than_its_lease(world: World) -> None:
 
 
 async def test_deploying_workers_under_load_wastes_no_model_call(world: World) -> None:
-    world.model.delay = 1.0
-    run_ids = [await world.client.launch("assistant", f"hello {i}") for i in range(20)]
-    await eventually(lambda: world.model.in_flight >= 10)
-    assert await world.stack.stop("work-0", signal.SIGTERM) == 0
+    with world.model.silent():
+        run_ids = [await world.client.launch("assistant", f"hello {i}") for i in range(20)]
+        await eventually(lambda: world.model.in_flight >= 10)
+        stopping = asyncio.create_task(world.stack.stop("work-0", signal.SIGTERM))
+        await asyncio.sleep(0.5)
+    assert await stopping == 0
     world.stack.start("work", "work-1")
     for run_id in run_ids:
         assert (await world.client.until(run_id))["status"] == "COMPLETED"
@@ -161,9 +166,9 @@ async def test_deploying_workers_under_load_wastes_no_model_call(world: World) -
 
 
 async def test_daemon_killed_after_it_accepted(world: World) -> None:
-    world.model.delay = 0.5
-    run_id = await world.client.launch("assistant", "hello", reply_to=world.callbacks.url)
-    await world.stack.stop("serve", signal.SIGKILL)
+    with world.model.silent():
+        run_id = await world.client.launch("assistant", "hello", reply_to=world.callbacks.url)
+        await world.stack.stop("serve", signal.SIGKILL)
     await eventually(lambda: world.callbacks.posts)
     world.stack.start("serve")
     await world.stack.ready()
@@ -189,7 +194,7 @@ async def test_lost_and_doubled_pokes(world: World) -> None:
 async def test_state_server_away(world: World) -> None:
     accepted = [await world.client.launch("assistant", f"hello {i}") for i in range(5)]
     world.state.stop(signal.SIGKILL)
-    status, error = await world.client.post("/runs", {"agent": "assistant", "text": "x"})
+    status, error = await world.client.post_once("/runs", {"agent": "assistant", "text": "x"})
     assert status == 503
     assert "try again" in error["error"]
     async with world.client.session.get("/readyz") as response:

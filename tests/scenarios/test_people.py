@@ -13,7 +13,6 @@ import signal
 import smtplib
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +23,7 @@ import pytest_asyncio
 
 from tests.scenarios.agents_in_charge import write_agents
 from tests.services import slack_api
-from tests.services.eventually import eventually
+from tests.services.eventually import eventually, quickly
 from tests.services.model_server import Line, Says, ScriptedModel
 from tests.services.sinks import CallbackSink, MailSink
 from tests.services.slack_api import Signed, SlackApi, signed
@@ -45,14 +44,14 @@ SPEND = order(action="spend", euro=5, to="ann")
 
 def obey(body: dict[str, Any]) -> Line:
     """The last line said decides: of `!{json}` the JSON is what the model does; anything else is
-    echoed. What begins with "slow" takes a while, and "endless" an hour."""
+    echoed. What begins with "endless" takes an hour."""
     content = str(body["messages"][-1]["content"])
     if results := re.findall(r"^\[tool\] .*", content, re.MULTILINE):
         return {"action": "reply", "text": f"heard: {results[-1]}"}
     said = [line for line in content.splitlines() if not line.startswith("[from ")][-1]
     ordered = re.search(r"!(\{.*\})", said)
     reply = {"action": "reply", "text": f"heard: {said}"}
-    delay = 3600 if said.startswith("endless") else 1.5 if said.startswith("slow") else 0
+    delay = 3600 if said.startswith("endless") else 0
     return Says(ordered[1] if ordered else json.dumps(reply), delay=delay)
 
 
@@ -89,12 +88,12 @@ class World:
 
     async def nothing_in_flight(self) -> None:
         async with aiohttp.ClientSession(self.stack.url) as http:
-            for _ in range(100):
+
+            async def nothing() -> bool:
                 async with http.get("/metrics") as response:
-                    if "ponderd_runs_in_flight 0.0" in await response.text():
-                        return
-                await asyncio.sleep(0.1)
-        raise AssertionError("a worker holds a run")
+                    return "ponderd_runs_in_flight 0.0" in await response.text()
+
+            await eventually(nothing)
 
     # -- Slack ----------------------------------------------------------------------------------
 
@@ -287,7 +286,9 @@ async def test_the_terminal_asks_and_takes_the_answer(world: World) -> None:
         capture_output=True,
         check=True,
     )
-    question, answer = said.stdout.decode().splitlines()
+    lines = said.stdout.decode().splitlines()
+    assert len(lines) == 2, lines
+    question, answer = lines
     assert question == 'May I run spend(euro=5, to="ann")? Please answer yes or no.'
     assert answer == "heard: [tool] spend: ann got 5 euro"
 
@@ -431,10 +432,11 @@ async def test_people_are_reminded_until_somebody_answers(world: World) -> None:
 
 
 async def test_a_word_in_slack_pauses_resumes_and_cancels(world: World) -> None:
-    thread = await world.say("slow " + order(action="look"))
-    await eventually(lambda: world.model.in_flight)
-    run_id = await world.run_of(thread)
-    await world.say("!pause", thread=thread)
+    with world.model.silent():
+        thread = await world.say(order(action="look"))
+        await eventually(lambda: world.model.in_flight)
+        run_id = await world.run_of(thread)
+        await world.say("!pause", thread=thread)
     await world.client.until(run_id, "PAUSED")
     await world.heard(thread, "aused")
     assert await world.of_type(run_id, "tool_started") == []  # between selection and execution
@@ -467,20 +469,19 @@ async def test_a_cancel_stops_the_model_call_in_flight(world: World) -> None:
     before = world.model.disconnects
     run_id = await world.client.launch("plain", "endless")
     await eventually(lambda: world.model.in_flight)
-    began = time.monotonic()
     await world.client.post(f"/runs/{run_id}/cancel", {"by": "ann"})
     await eventually(lambda: world.model.disconnects == before + 1)
-    assert time.monotonic() - began < 5
     assert (await world.client.until(run_id))["status"] == "CANCELLED"
 
 
 async def test_a_run_resumes_where_it_was_paused_after_all_workers_died(world: World) -> None:
-    run_id = await world.client.launch("plain", "slow " + order(action="look"))
-    await eventually(lambda: world.model.in_flight)
-    await world.client.post(f"/runs/{run_id}/pause")
-    for name in [name for name in world.stack.processes if name.startswith("work")]:
-        await world.stack.stop(name, signal.SIGKILL)
-        world.stack.start("work", name)
+    with world.model.silent():
+        run_id = await world.client.launch("plain", order(action="look"))
+        await eventually(lambda: world.model.in_flight)
+        await world.client.post(f"/runs/{run_id}/pause")
+        for name in [name for name in world.stack.processes if name.startswith("work")]:
+            await world.stack.stop(name, signal.SIGKILL)
+            world.stack.start("work", name)
     await world.client.post(f"/runs/{run_id}/resume")
     view = await world.client.until(run_id, "COMPLETED")
     assert view["reply"] == "heard: [tool] look: all quiet"
@@ -506,9 +507,11 @@ async def test_a_run_waits_for_an_event_and_holds_nothing(world: World) -> None:
 
 
 async def test_an_event_before_the_wait_is_not_lost(world: World) -> None:
-    text = "slow " + order(action="wait", event="paid", seconds=None)
-    run_id = await world.client.launch("plain", text)
-    await world.client.post(f"/runs/{run_id}/events", {"name": "paid", "payload": "in cash"})
+    text = order(action="wait", event="paid", seconds=None)
+    with world.model.silent():
+        run_id = await world.client.launch("plain", text)
+        event = {"name": "paid", "payload": "in cash"}
+        await world.client.post(f"/runs/{run_id}/events", event)
     view = await world.client.until(run_id, "COMPLETED")
     assert view["reply"] == "heard: [tool] event paid: in cash"
 
@@ -518,7 +521,7 @@ async def test_a_run_sleeps(world: World) -> None:
     view = await world.client.until(run_id, "COMPLETED")
     assert "the time is over" in view["reply"]
     [began], [ended] = [await world.of_type(run_id, t) for t in ("tool_finished", "wait_ended")]
-    assert 1 <= ended["at"] - began["at"] < 10
+    assert ended["at"] - began["at"] >= 1
 
 
 # -- fork, prompts ------------------------------------------------------------------------------
@@ -612,12 +615,13 @@ async def test_what_one_sender_spent_counts_in_all_their_runs(world: World) -> N
 # -- while a run is busy ------------------------------------------------------------------------
 
 
-async def two_messages(world: World, agent: str, first: str = "slow one") -> str:
+async def two_messages(world: World, agent: str, first: str = "one") -> str:
     """A second message while the model thinks about the first one."""
     world.callbacks.posts.clear()
-    run_id = await world.client.launch(agent, first, reply_to=world.callbacks.url)
-    await eventually(lambda: world.model.in_flight)
-    await world.client.post(f"/runs/{run_id}/messages", {"text": "two"})
+    with world.model.silent():
+        run_id = await world.client.launch(agent, first, reply_to=world.callbacks.url)
+        await eventually(lambda: world.model.in_flight)
+        await world.client.post(f"/runs/{run_id}/messages", {"text": "two"})
     return run_id
 
 
@@ -625,17 +629,24 @@ async def test_queue_answers_one_after_the_other(world: World) -> None:
     run_id = await two_messages(world, "queueing")
     await eventually(lambda: len(world.callbacks.posts) == 2)
     await world.client.until(run_id, "COMPLETED")
-    assert world.callbacks.texts == ["heard: slow one", "heard: two"]
+    assert world.callbacks.texts == ["heard: one", "heard: two"]
 
 
 async def test_collect_answers_what_came_before_a_silence_together(world: World) -> None:
-    world.callbacks.posts.clear()
-    run_id = await world.client.launch("collecting", "one", reply_to=world.callbacks.url)
-    for text in ("two", "three"):
-        await world.client.post(f"/runs/{run_id}/messages", {"text": text})
-    await eventually(lambda: world.callbacks.posts)
+    def answers(run_id: str) -> list[str]:
+        posts = dict(world.callbacks.posts).values()
+        return [body["text"] for body in posts if body["run_id"] == run_id]
+
+    async def three_messages() -> str:
+        run_id = await world.client.launch("collecting", "one", reply_to=world.callbacks.url)
+        for text in ("two", "three"):
+            await world.client.post(f"/runs/{run_id}/messages", {"text": text})
+        return run_id
+
+    run_id = await quickly(2, three_messages)
+    await eventually(lambda: answers(run_id))
     await world.client.until(run_id, "COMPLETED")
-    assert world.callbacks.texts == ["heard: three"]
+    assert answers(run_id) == ["heard: three"]
     assert (await world.client.get(f"/runs/{run_id}"))["usage"]["model_calls"] == 1
     prompt = world.model.requests[-1]["messages"][-1]["content"]
     assert [word for word in prompt.split() if word in ("one", "two", "three")] == [
@@ -658,4 +669,4 @@ async def test_reject_tells_the_sender_and_finishes_the_first(world: World) -> N
     kinds = [(body["kind"], body["text"]) for _, body in world.callbacks.posts]
     assert [kind for kind, _ in kinds] == ["notice", "answer"]
     assert "still busy" in kinds[0][1]
-    assert kinds[1][1] == "heard: slow one"
+    assert kinds[1][1] == "heard: one"

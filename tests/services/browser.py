@@ -6,13 +6,13 @@ import contextlib
 import json
 import shutil
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.services.eventually import PATIENCE, wait_until
 from tests.services.ports import free_port
 
 AVAILABLE = bool(shutil.which("chromium") and shutil.which("chromedriver"))
@@ -35,7 +35,9 @@ class Browser:
         match = {"browserName": "chrome", "goog:chromeOptions": options}
         session = self._send("POST", "/session", {"capabilities": {"alwaysMatch": match}})
         self._url += f"/session/{session['sessionId']}"
-        self._send("POST", "/timeouts", {"implicit": 10_000})  # a page may take a while to come
+        self._send(
+            "POST", "/timeouts", {"implicit": int(1_000 * PATIENCE)}
+        )  # a page may take a while
 
     def open(self, url: str) -> None:
         self._send("POST", "/url", {"url": url})
@@ -68,7 +70,7 @@ class Browser:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._url + path, data, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=2 * PATIENCE) as response:
                 return json.load(response)["value"]
         except urllib.error.HTTPError as error:
             with error:
@@ -84,7 +86,7 @@ def browser(folder: Path, *, scripts: bool = True) -> Iterator[Browser]:
     )
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait(f"{url}/status")
+        wait_until(lambda: _answers(f"{url}/status"))
         found = Browser(url, folder / "profile", scripts=scripts)
         try:
             yield found
@@ -92,13 +94,10 @@ def browser(folder: Path, *, scripts: bool = True) -> Iterator[Browser]:
             found.close()
     finally:
         driver.terminate()
-        driver.wait(20)
+        driver.wait(PATIENCE)
 
 
-def _wait(url: str) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5):
-            return
-        assert time.monotonic() < deadline, "chromedriver does not start"
-        time.sleep(0.05)
+def _answers(url: str) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=PATIENCE):
+        return True
+    return False

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import enum
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -127,7 +128,18 @@ class ScriptedModel:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
+    @contextlib.contextmanager
+    def silent(self) -> Iterator[None]:
+        """It answers nothing meanwhile, so that what a test does happens before it answers. For
+        tests in other threads, too."""
+        self._loop.call_soon_threadsafe(self.gate.clear)
+        try:
+            yield
+        finally:
+            self._loop.call_soon_threadsafe(self.gate.set)
+
     async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)

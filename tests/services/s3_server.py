@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from typing import Self
 
+from tests.services.eventually import PATIENCE, wait_until
 from tests.services.ports import free_port
 
 
@@ -40,19 +40,16 @@ class S3Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 60
-        while not self._answers():
-            assert time.monotonic() < deadline, "the S3 server did not start"
-            time.sleep(0.05)
+        wait_until(self._answers)
         return self
 
     def _answers(self) -> bool:
         try:
-            urllib.request.urlopen(f"{self.url}/moto-api/data.json", timeout=5).close()
+            urllib.request.urlopen(f"{self.url}/moto-api/data.json", timeout=PATIENCE).close()
         except (urllib.error.URLError, OSError):
             return False
         return True
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(PATIENCE)

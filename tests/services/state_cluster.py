@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 import redis
 
+from tests.services.eventually import PATIENCE, wait_until
 from tests.services.ports import free_port
 from tests.services.state_server import PASSWORD, StateServer
 
@@ -24,7 +24,7 @@ class ClusterNode(StateServer):
         self.more_config = (
             "cluster-enabled yes\n"
             f"cluster-port {self.bus_port}\n"
-            "cluster-node-timeout 2000\n"
+            f"cluster-node-timeout {1_000 * PATIENCE:.0f}\n"  # a slow node is no dead one
             f"masterauth {PASSWORD}\n"
         )
 
@@ -52,10 +52,7 @@ class StateCluster:
         self.wait_until_complete()
 
     def wait_until_complete(self) -> None:
-        deadline = time.monotonic() + 30
-        while not all(self._complete(node) for node in self.nodes):
-            assert time.monotonic() < deadline, "the nodes are no cluster"
-            time.sleep(0.05)
+        wait_until(lambda: all(self._complete(node) for node in self.nodes))
 
     def _complete(self, node: ClusterNode) -> bool:
         info = node.ask("CLUSTER", "INFO")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -12,9 +11,12 @@ from typing import Self
 import redis
 
 from ponderd.daemon.local import state_server
+from tests.services.eventually import PATIENCE, wait_until
 from tests.services.ports import free_port
 
 PASSWORD = "secret"
+FAST = "appendfsync no\n"
+"""What was written outlives the process that is killed, but a slow disk makes nobody wait."""
 
 
 @dataclass
@@ -31,14 +33,15 @@ class StateServer:
     def start(self) -> None:
         config = state_server.write_config(self.folder, self.port, PASSWORD)
         with config.open("a") as file:
-            file.write(self.more_config)
+            file.write(FAST + self.more_config)
         self.process = subprocess.Popen(
             state_server.command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 10
-        while not self.answers():
-            assert time.monotonic() < deadline, "the state server did not start"
-            time.sleep(0.02)
+        wait_until(self._is_up)
+
+    def _is_up(self) -> bool:
+        assert self.process is not None and self.process.poll() is None, "the state server ended"
+        return self.answers()
 
     def answers(self) -> bool:
         try:
@@ -50,7 +53,7 @@ class StateServer:
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         if self.process is not None:
             self.process.send_signal(how)
-            self.process.wait(10)
+            self.process.wait(PATIENCE)
             self.process = None
 
     def empty(self) -> None:

@@ -109,7 +109,7 @@ class World:
                 self.model, Metrics(), 10_000, Thinker(self.model, self.store), self.prices
             ),
             "channels": channels,
-            "leases": Leases(self.store, "other", 10),
+            "leases": Leases(self.store, "other", 19),
             "data_dir": Path("unused"),
         }
         return Executor(**{**fields, **changed})

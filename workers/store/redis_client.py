@@ -25,6 +25,9 @@ from redis.exceptions import (
 from ponderd.channels.errors import Unavailable
 from ponderd.workers.settings import is_cluster
 
+ANSWER_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
+
 _NOT_NOW = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 _NOT_NOW_EITHER = ("MISCONF", "OOM", "LOADING", "CLUSTERDOWN", "NOREPLICAS")
 
@@ -35,8 +38,8 @@ def connect(url: str, *, connections: int = 64) -> Redis | RedisCluster:
     cluster redirects was not carried out.)"""
     retry = Retry(NoBackoff(), 0)
     limits: dict[str, Any] = {
-        "socket_timeout": 5,
-        "socket_connect_timeout": 2,
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_connect_timeout": CONNECT_SECONDS,
         "health_check_interval": 5,
     }
     if is_cluster(url):

@@ -21,6 +21,7 @@ from ponderd.channels.mail.receive import MailRules
 from ponderd.channels.mail.server import MailServer
 from ponderd.channels.message import Accepted, Decided, Trigger, Verdict
 from ponderd.channels.settings import ChannelSettings
+from tests.services.eventually import PATIENCE
 
 SECRET = "a secret of the signer"
 NAMES = MailNames("agents.test", SECRET.encode())
@@ -98,7 +99,7 @@ class Inbox:
         """What `talk` returns, said by a real client in a thread of its own."""
 
         def connect() -> Any:
-            with smtplib.SMTP("127.0.0.1", self.port, "client.test", timeout=5) as client:
+            with smtplib.SMTP("127.0.0.1", self.port, "client.test", timeout=PATIENCE) as client:
                 return talk(client)
 
         return await asyncio.to_thread(connect)

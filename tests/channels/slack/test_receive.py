@@ -32,6 +32,7 @@ from ponderd.channels.slack.clicks import is_response_url, parse_click
 from ponderd.channels.slack.receive import SocketMode, build_app, http_handler, parse
 from ponderd.channels.slack.send import SlackChannel
 from tests.services import slack_api
+from tests.services.eventually import eventually, patiently
 from tests.services.slack_api import SlackApi, mention, signed
 
 Handle = Callable[[Request], Awaitable[Response]]
@@ -168,22 +169,25 @@ class Inbox:
         self.verdicts: list[Verdict] = []
         self.reactions: list[Reaction] = []
         self.error: Exception | None = None
+        self.refused = 0
+
+    def _meet(self) -> None:
+        if self.error:
+            self.refused += 1
+            raise self.error
 
     async def accept(self, trigger: Trigger) -> Accepted:
-        if self.error:
-            raise self.error
+        self._meet()
         self.triggers.append(trigger)
         return Accepted(run_id="run1")
 
     async def decide(self, verdict: Verdict) -> Decided:
-        if self.error:
-            raise self.error
+        self._meet()
         self.verdicts.append(verdict)
         return Decided(text=f"Approved by {verdict.by}.")
 
     async def react(self, reaction: Reaction) -> None:
-        if self.error:
-            raise self.error
+        self._meet()
         self.reactions.append(reaction)
 
 
@@ -298,12 +302,6 @@ class TestHttp:
         assert (await handle(request(body, signed(body, secret="")))).status_code == 401
 
 
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 class TestParseClick:
     @pytest.fixture
     def body(self, api: SlackApi) -> dict[str, Any]:
@@ -403,7 +401,7 @@ class TestClick:
             await handle(request(*api.click(question, "approve", user="U2")))
         ).status_code == 200
         assert inbox.verdicts == [Verdict(inquiry="run1:7", choice="approve", by="slack:u2")]
-        await until(lambda: question["blocks"] == [])
+        await eventually(lambda: question["blocks"] == [])
         assert question["text"] == "May I *go*?\nApproved by <@U2>."
         assert api.whispers == []
 
@@ -420,7 +418,7 @@ class TestClick:
         assert (
             await handle(request(*api.click(question, "approve", user="U2")))
         ).status_code == 200
-        await until(lambda: api.whispers)
+        await eventually(lambda: api.whispers)
         [whisper] = api.whispers
         assert (whisper["user"], whisper["text"]) == ("U2", "already denied by <@U3>")
         assert (whisper["response_type"], whisper["thread_ts"]) == ("ephemeral", "1.2")
@@ -439,9 +437,9 @@ class TestClick:
     async def test_a_slow_slack_does_not_delay_the_acknowledgement(
         self, handle: Handle, api: SlackApi, question: dict[str, Any]
     ) -> None:
-        api.response_delay = 30
-        async with asyncio.timeout(10):
-            assert (await handle(request(*api.click(question, "approve")))).status_code == 200
+        api.response_delay = 3600
+        answer = await patiently(handle(request(*api.click(question, "approve"))))
+        assert answer.status_code == 200
         assert question["blocks"] != []
 
     async def test_nobody_but_slack_is_answered(
@@ -479,10 +477,10 @@ class TestClick:
         try:
             inbox.error = Unavailable("the state server is away")
             await api.send_envelope(api.press(question, "approve"), "e1", "interactive")
-            await asyncio.sleep(0.1)
+            await eventually(lambda: inbox.refused)
             inbox.error = None
             await api.send_envelope(api.press(question, "approve"), "e2", "interactive")
-            await until(lambda: api.acks and question["blocks"] == [])
+            await eventually(lambda: api.acks and question["blocks"] == [])
             assert api.acks == [{"envelope_id": "e2"}]
             assert [verdict.by for verdict in inbox.verdicts] == ["slack:u2"]
         finally:
@@ -498,7 +496,7 @@ class TestSocketMode:
         await socket.start()
         try:
             await api.send_envelope(mention(), "e1")
-            await until(lambda: api.acks)
+            await eventually(lambda: api.acks)
             assert api.acks == [{"envelope_id": "e1"}]
             assert [trigger.text for trigger in inbox.triggers] == ["hello"]
             assert [method for method, _ in api.calls] == ["apps.connections.open"]
@@ -514,10 +512,10 @@ class TestSocketMode:
         await socket.start()
         try:
             await api.send_envelope(mention(), "e1")
-            await asyncio.sleep(0.1)
+            await eventually(lambda: inbox.refused)
             inbox.error = None
             await api.send_envelope(mention(event_id="Ev2"), "e2")
-            await until(lambda: api.acks)
+            await eventually(lambda: api.acks)
             assert api.acks == [{"envelope_id": "e2"}]
         finally:
             await socket.stop()

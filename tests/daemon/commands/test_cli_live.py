@@ -16,10 +16,12 @@ from getpass import getuser
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from ponderd.workers.llm.vllm import OPTIONAL
 from tests.daemon.commands.commands import Ponderd, ponderd
+from tests.services.eventually import PATIENCE, wait_until
 from tests.services.model_server import Fault, Line, Says, ScriptedModel
 from tests.services.stack import Stack
 from tests.services.standing import standing
@@ -38,10 +40,10 @@ def answer(body: dict[str, Any]) -> Line:
     match said.split():
         case ["which"]:
             return {"action": "ask_human", "text": "Which one?"}
-        case ["very", "slow"]:  # time to press a key before the answer, on a busy machine too
-            return Says('{"action": "reply", "text": "at last"}', delay=3)
         case ["slow"]:
             return Says('{"action": "reply", "text": "at last"}', delay=0.6)
+        case ["endless"]:
+            return Says('{"action": "reply", "text": "at last"}', delay=3600)
         case ["deploy", version]:
             return {"action": "deploy", "version": version}
         case _:
@@ -62,13 +64,11 @@ def _same_settings(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def until(ponderd: Ponderd, run_id: str, status: str) -> Any:
-    deadline = time.monotonic() + 10
-    while True:
+    def found() -> Any:
         view = ponderd("runs", "show", run_id, "--json").json
-        if view["status"] == status:
-            return view
-        assert time.monotonic() < deadline, view
-        time.sleep(0.05)
+        return view if view["status"] == status else None
+
+    return wait_until(found)
 
 
 # -- launch ----------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def test_a_run_that_is_cancelled_meanwhile_is_exit_code_4(ponderd: Ponderd, worl
         "ponderd.daemon.cli",
         "launch",
         "assistant",
-        "slow",
+        "endless",
         "--conversation",
         "x",
     ]
@@ -143,7 +143,7 @@ def test_a_run_that_is_cancelled_meanwhile_is_exit_code_4(ponderd: Ponderd, worl
             if run["conversation"] == "x"
         ]
     assert ponderd("runs", "cancel", seen[0]["id"], "--reason", "not needed").code == 0
-    out, err = launch.communicate(timeout=10)
+    out, err = launch.communicate(timeout=PATIENCE)
     assert (launch.returncode, out) == (4, "") and "not needed" in err
 
 
@@ -208,9 +208,10 @@ def test_tail_follows_to_the_end(ponderd: Ponderd) -> None:
     assert ponderd("runs", "tail", run_id).out.rstrip().endswith("COMPLETED")
 
 
-def test_pause_holds_a_run_until_resume(ponderd: Ponderd) -> None:
-    run_id = ponderd("launch", "assistant", "slow", "--no-wait").out.split()[0]
-    assert ponderd("runs", "pause", run_id).out == f"{run_id} PAUSED\n"
+def test_pause_holds_a_run_until_resume(ponderd: Ponderd, world: World) -> None:
+    with world.model.silent():
+        run_id = ponderd("launch", "assistant", "hello", "--no-wait").out.split()[0]
+        assert ponderd("runs", "pause", run_id).out == f"{run_id} PAUSED\n"
     assert ponderd("runs", "pause", run_id).code == 0
     events = ponderd("runs", "show", run_id, "--events", "--json").json["events"]
     assert [event["by"] for event in events if event["type"] == "run_paused"] == [getuser()]
@@ -394,9 +395,9 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
 
-    def see(self, text: str, seconds: float = 10) -> str:
+    def see(self, text: str) -> str:
         """Read on until `text` is shown, forget all up to there, and return what came before it."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while text not in self.shown:
             ready, _, _ = select.select([self.master], [], [], 0.1)
             if ready:
@@ -405,6 +406,12 @@ class Terminal:
         before, _, self.shown = self.shown.partition(text)
         return before
 
+    def wait_until_it_reads(self) -> None:
+        """readline is deaf to signals between showing what was typed and reading on."""
+        time.sleep(0.2)
+        process = psutil.Process(self.process.pid)
+        wait_until(lambda: process.status() == psutil.STATUS_SLEEPING)
+
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
@@ -412,7 +419,7 @@ class Terminal:
         os.close(self.master)
 
 
-def test_a_person_at_a_terminal() -> None:
+def test_a_person_at_a_terminal(world: World) -> None:
     terminal = Terminal()
     try:
         terminal.see("> ")
@@ -422,32 +429,34 @@ def test_a_person_at_a_terminal() -> None:
         terminal.see("> ")
         terminal.type("half a l")
         terminal.see("half a l")
-        time.sleep(0.2)  # readline is deaf between showing what was typed and reading on
+        terminal.wait_until_it_reads()
         terminal.process.send_signal(signal.SIGINT)  # drops the line that is being typed
         terminal.see("> ")
-        terminal.type("very slow\n")
-        terminal.see("thinking …")
-        terminal.process.send_signal(signal.SIGINT)  # stops waiting, not the run
-        terminal.see("the run goes on")
-        terminal.see("> ")
+        with world.model.silent():
+            terminal.type("slow\n")
+            terminal.see("thinking …")
+            terminal.process.send_signal(signal.SIGINT)  # stops waiting, not the run
+            terminal.see("the run goes on")
+            terminal.see("> ")
         terminal.type("two\n")
         terminal.see("at last")
         terminal.see("you said two")
         terminal.see("> ")
         terminal.type("\x04")
-        assert terminal.process.wait(10) == 0
+        assert terminal.process.wait(PATIENCE) == 0
     finally:
         terminal.close()
 
 
-def test_what_was_typed_before_the_answer_was_shown_is_not_sent() -> None:
+def test_what_was_typed_before_the_answer_was_shown_is_not_sent(world: World) -> None:
     """A yes must not approve a question that nobody has read yet."""
     terminal = Terminal()
     try:
         terminal.see("> ")
-        terminal.type("very slow\n")
-        terminal.see("thinking …")
-        terminal.type("yes\n")
+        with world.model.silent():
+            terminal.type("slow\n")
+            terminal.see("thinking …")
+            terminal.type("yes\n")
         terminal.see("at last")
         terminal.see("> ")
         terminal.type("two\n")

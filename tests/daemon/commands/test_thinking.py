@@ -17,6 +17,7 @@ import pytest
 from ponderd.daemon.commands.thinking import moment
 from ponderd.workers.thinking.beliefs import PRICE_OF_SHORT
 from tests.daemon.commands.commands import Ponderd, ponderd
+from tests.services.eventually import PATIENCE
 from tests.services.model_server import Line, Says, ScriptedModel
 from tests.services.ports import free_port
 from tests.services.stack import API_TOKEN, Client, Stack
@@ -369,7 +370,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             await client.until(run, "COMPLETED")
             body = {"value": float(k % 2), "source": "judge"}
             assert (await client.post(f"/runs/{run}/feedback", body))[0] == 200
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while await noted(client) < 2 * 40:  # a call and a verdict each
                 await asyncio.sleep(0.1)
 
@@ -476,7 +477,7 @@ def test_what_programs_may_ask(
     data = None if body is None else body.encode()
     request = urllib.request.Request(at.url + path, data, headers, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
             assert response.status == status
     except urllib.error.HTTPError as error:
         with error:
@@ -489,7 +490,7 @@ def test_the_lambda_of_the_workers_is_known(ponderd: Ponderd, at: Stack) -> None
     request = urllib.request.Request(
         at.url + "/thinking", headers={"authorization": f"Bearer {API_TOKEN}"}
     )
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
         overview = json.load(response)
     assert overview["price"] is None
     assert found["price"] == overview["usual"] == pytest.approx(PRICE_OF_SHORT * 1000 / 1024)

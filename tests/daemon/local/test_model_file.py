@@ -9,7 +9,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +20,7 @@ from rich.console import Console
 
 from ponderd.channels.errors import StartupError
 from ponderd.daemon.local.model_file import QWEN, ModelFile, fetch
+from tests.services.eventually import wait_until
 
 CONTENT = random.Random(7).randbytes(2_500)
 MODEL = ModelFile(
@@ -245,10 +245,7 @@ def test_two_processes_fetch_once(index: Path, cache: Path) -> None:
         fcntl.flock(other, fcntl.LOCK_EX)
         second = threading.Thread(target=fetch, args=(MODEL, cache, console))
         second.start()
-        deadline = time.monotonic() + 10
-        while "waiting for another process" not in said(console) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert "waiting for another process" in said(console)
+        wait_until(lambda: "waiting for another process" in said(console))
         assert not (cache / "tiny.gguf.part").exists()
     second.join()
     assert (cache / "tiny.gguf").read_bytes() == CONTENT

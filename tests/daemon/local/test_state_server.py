@@ -9,7 +9,8 @@ import pytest
 import redis.asyncio as redis
 
 from ponderd.daemon.local import state_server
-from ponderd.daemon.local.processes import free_ports
+from tests.services.eventually import PATIENCE
+from tests.services.ports import free_port
 
 PASSWORD = "secret-of-this-test"
 
@@ -18,18 +19,18 @@ PASSWORD = "secret-of-this-test"
 async def serving(
     data_dir: Path, fsync: str = "everysec"
 ) -> AsyncIterator[tuple[subprocess.Popen[bytes], str]]:
-    (port,) = free_ports(1)
+    port = free_port()
     config = state_server.write_config(data_dir, port, PASSWORD, fsync)
     process = subprocess.Popen(state_server.command(config), stdout=subprocess.DEVNULL)
     url = state_server.url(port, PASSWORD)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while await state_server.problem(url):
                 await asyncio.sleep(0.02)
         yield process, url
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 async def test_what_was_written_survives_kill_9(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ async def test_a_folder_with_a_blank_and_quotes_in_its_name(tmp_path: Path) -> N
 
 
 async def test_a_server_that_is_not_there_is_a_problem() -> None:
-    (port,) = free_ports(1)
+    port = free_port()
     assert "connecting to 127.0.0.1" in str(await state_server.problem(state_server.url(port, "x")))
 
 

@@ -21,17 +21,24 @@ from ponderd.channels.errors import StartupError
 from ponderd.daemon.local import supervisor as module
 from ponderd.daemon.local.processes import Children, free_ports, locked, require_free_port
 from ponderd.daemon.local.supervisor import Service, Supervisor
+from tests.services.eventually import PATIENCE, eventually, patiently
 
-SLEEP = "import time; print('up', flush=True); time.sleep(60)"
+SLEEP = "import time; print('up', flush=True); time.sleep(3600)"
 STUBBORN = """
 import signal, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)
+signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(3600)
 """
 ORDERLY = """
 import os, signal, sys, time
 def stop(*_):
     print('stopped', file=open(sys.argv[1], 'a')); os._exit(0)
-signal.signal(signal.SIGTERM, stop); print('up', flush=True); time.sleep(60)
+signal.signal(signal.SIGTERM, stop); print('up', flush=True); time.sleep(3600)
+"""
+SICK = """
+import pathlib, sys, time
+print('up', flush=True)
+while not pathlib.Path(sys.argv[1]).exists(): time.sleep(.01)
+raise SystemExit(3)
 """
 
 
@@ -48,6 +55,7 @@ class Case:
         self.children = Children(data_dir)
         self.pids: list[int] = []
         self.ready = asyncio.Event()
+        self.pressed_again = False
 
     def is_up(self, name: str) -> Callable[[], object]:
         async def problem() -> str | None:
@@ -60,8 +68,7 @@ class Case:
             name, python(code, *arguments), problem=self.is_up(name), **options
         )
 
-    async def run(self, *services: Service, write_problem: object = None) -> float:
-        """Returns the seconds it took to stop."""
+    async def run(self, *services: Service, write_problem: object = None) -> None:
         supervisor = Supervisor(
             services,
             self.data_dir,
@@ -75,7 +82,6 @@ class Case:
         await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         self.pids = [entry["pid"] for entry in self.entries()]
-        began = time.monotonic()
         try:
             doing = asyncio.create_task(self.do())
             await asyncio.wait((running, doing), return_when=asyncio.FIRST_COMPLETED)
@@ -83,10 +89,9 @@ class Case:
                 doing.result()
                 os.kill(os.getpid(), signal.SIGINT)
             doing.cancel()
-            await running
+            await patiently(running)
         finally:
             assert not any(psutil.pid_exists(pid) for pid in self.pids)
-        return time.monotonic() - began
 
     async def do(self) -> None:
         pass
@@ -105,9 +110,14 @@ class Case:
         return self.console.file.getvalue()
 
     async def until(self, text: str) -> None:
-        async with asyncio.timeout(10):
-            while text not in self.said:
-                await asyncio.sleep(0.02)
+        await eventually(lambda: text in self.said)
+
+    async def press_again(self) -> None:
+        """A second Ctrl-C, long enough after the first one to be meant as another."""
+        await self.until("stopping")
+        await asyncio.sleep(0.8)
+        self.pressed_again = True
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.fixture
@@ -134,17 +144,22 @@ async def test_sigterm_is_ctrl_c(case: Case) -> None:
 
 
 async def test_ctrl_c_before_all_are_ready_stops_what_is_there(case: Case) -> None:
-    asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGINT)
-    never = case.service("daemon", "import time; time.sleep(60)")
+    async def press_once_both_are_started() -> None:
+        await eventually(lambda: len(case.entries()) == 2)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    pressing = asyncio.create_task(press_once_both_are_started())
+    never = case.service("daemon", "import time; time.sleep(3600)")
     await case.run(case.service("state server", SLEEP), never)
+    await pressing
     assert not case.ready.is_set()
 
 
 async def test_a_service_starts_once_those_it_needs_are_ready(case: Case) -> None:
-    late = "import time; time.sleep(.3); print('up', flush=True); time.sleep(60)"
+    late = "import time; time.sleep(.3); print('up', flush=True); time.sleep(3600)"
     look = (
         "import pathlib, sys, time; assert 'up' in pathlib.Path(sys.argv[1]).read_text();"
-        "print('up', flush=True); time.sleep(60)"
+        "print('up', flush=True); time.sleep(3600)"
     )
     log = case.children.log("state server")
     await case.run(
@@ -162,33 +177,30 @@ async def test_ctrl_c_in_a_terminal_does_not_reach_the_children(case: Case) -> N
 
 
 async def test_one_that_does_not_stop_is_killed_after_its_grace(case: Case) -> None:
-    assert 0.4 < await case.run(case.service("worker", STUBBORN, grace=0.5)) < 3
+    await case.run(case.service("worker", STUBBORN, grace=0.5))
 
 
 async def test_a_second_ctrl_c_does_not_wait_for_the_worker(case: Case) -> None:
-    async def press_again() -> None:
-        asyncio.get_running_loop().call_later(0.8, os.kill, os.getpid(), signal.SIGINT)
-
-    case.do = press_again  # type: ignore[method-assign]
-    assert 0.7 < await case.run(case.service("worker", STUBBORN, grace=30)) < 3
+    pressing = asyncio.create_task(case.press_again())
+    await case.run(case.service("worker", STUBBORN, grace=3600))
+    assert case.pressed_again
+    await pressing
 
 
 async def test_a_second_ctrl_c_still_lets_the_state_server_write(case: Case) -> None:
     slow = ORDERLY.replace("def stop(*_):", "def stop(*_):\n    time.sleep(1.5)")
     marker = case.data_dir / "marker"
 
-    async def press_again() -> None:
-        asyncio.get_running_loop().call_later(0.8, os.kill, os.getpid(), signal.SIGINT)
-
-    case.do = press_again  # type: ignore[method-assign]
+    pressing = asyncio.create_task(case.press_again())
     await case.run(case.service("state server", slow, marker, patient=True))
+    await pressing
     assert marker.read_text() == "stopped\n"
 
 
 async def test_a_server_that_dies_stops_everything_with_one_line(case: Case) -> None:
     async def kill() -> None:
         os.kill(case.pid("model server"), signal.SIGKILL)
-        await asyncio.sleep(10)
+        await asyncio.Event().wait()
 
     case.do = kill  # type: ignore[method-assign]
     model = case.service("model server", SLEEP, advice="buy memory")
@@ -205,22 +217,24 @@ async def test_a_worker_that_dies_is_restarted(case: Case) -> None:
         before = case.pid("worker")
         os.kill(before, signal.SIGKILL)
         await case.until("restarting it")
-        await asyncio.sleep(0.2)
-        assert case.pid("worker") != before and psutil.pid_exists(case.pid("worker"))
+        await eventually(lambda: [entry["pid"] for entry in case.entries()] != [before])
         case.pids = [case.pid("worker")]
+        assert psutil.pid_exists(case.pid("worker"))
 
     case.do = kill  # type: ignore[method-assign]
     await case.run(case.service("worker", SLEEP, restarts=True))
 
 
 async def test_a_worker_that_keeps_dying_is_given_up(case: Case) -> None:
-    async def wait() -> None:
-        await asyncio.sleep(10)
+    fallen_ill = case.data_dir / "ill"
 
-    case.do = wait  # type: ignore[method-assign]
-    sick = "import time; print('up', flush=True); time.sleep(.2); raise SystemExit(3)"
+    async def fall_ill() -> None:
+        fallen_ill.touch()
+        await asyncio.Event().wait()
+
+    case.do = fall_ill  # type: ignore[method-assign]
     with pytest.raises(StartupError, match=r"the worker died \(exit code 3\)"):
-        await case.run(case.service("worker", sick, restarts=True))
+        await case.run(case.service("worker", SICK, fallen_ill, restarts=True))
     assert case.said.count("restarting it") == 3
 
 
@@ -264,7 +278,7 @@ async def test_a_full_disk_is_told_once_and_so_is_its_end(
 async def test_what_a_killed_up_left_running_is_ended_first(case: Case) -> None:
     left = case.children.start("worker", python(SLEEP), os.environ)
     await case.run(case.service("worker", SLEEP))
-    assert left.wait(1) == -signal.SIGTERM
+    assert left.wait(PATIENCE) == -signal.SIGTERM
     assert f"ending the worker (PID {left.pid})" in case.said
 
 

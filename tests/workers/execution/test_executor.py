@@ -19,6 +19,7 @@ from ponderd.workers.llm.client import Completion
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run, Status
 from ponderd.workers.store.contract import Projection
+from tests.services.eventually import eventually, patiently
 from tests.workers.world import CALLBACK, LAUNCH, LOOK, REPLY, RING, Crash, World
 
 
@@ -205,7 +206,7 @@ class TestWhatRaisesTheUnexpected:
         @tool(timeout=0.05)
         def hang() -> str:
             """hang"""
-            over.wait(10)
+            over.wait()
             return ""
 
         agent = replace(world.agent, tools=[hang])
@@ -214,7 +215,7 @@ class TestWhatRaisesTheUnexpected:
             runs = [await world.write(conversation=str(i)) for i in range(40)]
             world.model.lines = [*[{"action": "hang"}] * 40, REPLY]
             await asyncio.gather(*map(worker.advance, runs))
-            await asyncio.wait_for(asyncio.to_thread(lambda: None), 2)
+            await patiently(asyncio.to_thread(lambda: None))
         finally:
             over.set()
 
@@ -260,7 +261,7 @@ class TestALease:
         world.clock.now += 60
         assert await world.store.sweep(10, 1) == [run_id]
         second = asyncio.create_task(world.executor.advance(run_id))
-        await asyncio.wait_for(asyncio.gather(first, second), 5)
+        await patiently(asyncio.gather(first, second))
         assert (await world.run(run_id)).status is Status.COMPLETED
         assert len(leases) == 0
 
@@ -570,9 +571,9 @@ class TestAWorker:
         self, world: World
     ) -> None:
         run_id = await world.write()
-        world.model.before_answer = lambda call: asyncio.sleep(60)
+        world.model.before_answer = lambda call: asyncio.sleep(3600)
         task = asyncio.create_task(world.executor.advance(run_id))
-        await asyncio.sleep(0.01)
+        await eventually(lambda: world.model.prompts)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -581,9 +582,9 @@ class TestAWorker:
 
     async def test_stops_when_its_lease_passed_to_another(self, world: World) -> None:
         run_id = await world.write()
-        world.model.before_answer = lambda call: asyncio.sleep(60 if call == 1 else 0)
+        world.model.before_answer = lambda call: asyncio.sleep(3600 if call == 1 else 0)
         task = asyncio.create_task(world.executor.advance(run_id))
-        await asyncio.sleep(0.01)
+        await eventually(lambda: world.model.prompts)
         world.clock.now += 60
         await world.worker().advance(run_id)
         await world.executor.leases.renew()

@@ -13,6 +13,7 @@ from ponderd.channels.message import Address
 from ponderd.workers.agents.policies import Busy, BusyPolicy
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run, Status
+from tests.services.eventually import patiently
 from tests.workers.world import CALLBACK, LAUNCH, LOOK, RING, Thought, World
 
 ELSEWHERE = Address(channel="webhook", to="https://example.com/b")
@@ -37,11 +38,11 @@ async def met(world: World, happens: Callable[[], Awaitable[Any]]) -> Thought:
     listening = asyncio.create_task(world.executor.leases.listen())
     await asyncio.sleep(0)
     advancing = asyncio.create_task(world.executor.advance(run_id))
-    await asyncio.wait_for(thought.begun.wait(), 5)
+    await patiently(thought.begun.wait())
     await happens()
     await asyncio.sleep(0.01)
     thought.over.set()
-    await asyncio.wait_for(advancing, 5)
+    await patiently(advancing)
     await world.store.close()
     await listening
     return thought

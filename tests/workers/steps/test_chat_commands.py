@@ -14,6 +14,7 @@ from ponderd.workers.execution.leases import Leases
 from ponderd.workers.run import events as e
 from ponderd.workers.run.chat_commands import command_of
 from ponderd.workers.run.state import Run, Status
+from tests.services.eventually import patiently
 from tests.workers.world import CALLBACK, LAUNCH, REPLY, RING, THREAD, Thought, World
 
 
@@ -169,14 +170,14 @@ class TestACancel:
         leases = world.executor.leases
         listening = asyncio.create_task(leases.listen()) if news == "heard" else None
         advancing = asyncio.create_task(world.executor.advance(run_id))
-        await asyncio.wait_for(thought.begun.wait(), 5)
+        await patiently(thought.begun.wait())
         if by == "api":
             await world.runs.cancel(run_id, "ann")
         else:
             await world.write("/cancel", reply_to=THREAD)
         if news == "missed":  # the next renewal tells
             await leases.renew()
-        await asyncio.wait_for(advancing, 5)
+        await patiently(advancing)
         assert thought.dropped
         assert (await world.run(run_id)).status is Status.CANCELLED
         assert world.slack.texts == ["Cancelled by ann."]
@@ -225,13 +226,13 @@ async def thinking_while(world: World, happens: Callable[[str], Awaitable[Any]])
     thought = Thought(world.model)
     run_id = await world.write("do it", reply_to=THREAD)
     advancing = asyncio.create_task(world.executor.advance(run_id))
-    await asyncio.wait_for(thought.begun.wait(), 5)
+    await patiently(thought.begun.wait())
     await happens(run_id)
     await world.executor.leases.renew()
     await asyncio.sleep(0.01)  # it has looked
     assert not thought.dropped
     thought.over.set()
-    await asyncio.wait_for(advancing, 5)
+    await patiently(advancing)
     return await world.run(run_id)
 
 

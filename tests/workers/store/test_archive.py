@@ -83,7 +83,7 @@ async def finish(store: RunStore, conversation: str) -> str:
             received=b'{"received":1}',
         )
     )
-    claim = await store.claim(admission.run_id, "worker", 5)
+    claim = await store.claim(admission.run_id, "worker", 600)
     assert claim is not None
     await store.commit(claim.run_id, claim.token, 2, [b'{"end":1}'], DONE, Release())
     return claim.run_id

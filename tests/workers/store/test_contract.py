@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -29,8 +30,11 @@ from ponderd.workers.store.contract import (
 )
 from ponderd.workers.store.memory_store import MemoryStore
 from ponderd.workers.store.redis_store import RedisStore, connect
+from tests.services.eventually import PATIENCE, patiently, quickly
 
 READY = Projection("READY")
+LONG = 600.0
+"""Seconds that do not pass in a test."""
 
 
 @pytest.fixture(params=["memory", "redis", "cluster"])
@@ -64,7 +68,7 @@ def message(
     )
 
 
-async def claimed(store: RunStore, conversation: str = "c1", lease: float = 5) -> Claim:
+async def claimed(store: RunStore, conversation: str = "c1", lease: float = LONG) -> Claim:
     admission = await store.admit(message(conversation))
     claim = await store.claim(admission.run_id, "worker", lease)
     assert claim is not None
@@ -141,19 +145,19 @@ class TestClaim:
 
     async def test_only_one_of_many_gets_it(self, store: RunStore) -> None:
         run_id = (await store.admit(message())).run_id
-        claims = await asyncio.gather(*(store.claim(run_id, f"w{i}", 5) for i in range(20)))
+        claims = await asyncio.gather(*(store.claim(run_id, f"w{i}", LONG) for i in range(20)))
         assert len([claim for claim in claims if claim]) == 1
 
     async def test_a_run_that_is_not_due_cannot_be_claimed(self, store: RunStore) -> None:
         claim = await claimed(store)
         await store.commit(claim.run_id, claim.token, 2, [], READY, Release())
-        assert await store.claim(claim.run_id, "worker", 5) is None
-        assert await store.claim("00-none-0", "worker", 5) is None
+        assert await store.claim(claim.run_id, "worker", LONG) is None
+        assert await store.claim("00-none-0", "worker", LONG) is None
 
     async def test_an_expired_lease_passes_on_with_a_higher_token(self, store: RunStore) -> None:
         first = await claimed(store, lease=0.05)
         await asyncio.sleep(0.1)
-        second = await store.claim(first.run_id, "other", 5)
+        second = await store.claim(first.run_id, "other", LONG)
         assert second is not None
         assert second.token > first.token
         outcome = await store.commit(first.run_id, first.token, 2, [b"late"], READY)
@@ -161,12 +165,11 @@ class TestClaim:
         assert await store.load(first.run_id) == (b"launched", b"hello")
 
     async def test_a_renewed_lease_stays(self, store: RunStore) -> None:
-        claim = await claimed(store, lease=0.2)
-        for _ in range(3):
-            await asyncio.sleep(0.1)
-            assert await store.renew([(claim.run_id, claim.token)], 0.2) == {claim.run_id: 2}
-        assert await store.claim(claim.run_id, "other", 5) is None
-        assert await store.renew([(claim.run_id, claim.token + 1)], 0.2) == {}
+        claim = await claimed(store, lease=0.1)
+        assert await store.renew([(claim.run_id, claim.token)], LONG) == {claim.run_id: 2}
+        await asyncio.sleep(0.2)
+        assert await store.claim(claim.run_id, "other", LONG) is None
+        assert await store.renew([(claim.run_id, claim.token + 1)], LONG) == {}
 
 
 class TestCommit:
@@ -175,7 +178,7 @@ class TestCommit:
         outcome = await store.commit(claim.run_id, claim.token, 2, [b"a", b"b"], READY)
         assert outcome == Committed(4)
         assert await store.load(claim.run_id) == (b"launched", b"hello", b"a", b"b")
-        assert await store.claim(claim.run_id, "other", 5) is None
+        assert await store.claim(claim.run_id, "other", LONG) is None
 
     async def test_writes_nothing_if_something_was_appended_meanwhile(
         self, store: RunStore
@@ -185,7 +188,7 @@ class TestCommit:
         outcome = await store.commit(claim.run_id, claim.token, 2, [b"a"], READY, Release())
         assert outcome == VersionConflict((b"meanwhile",))
         assert await store.load(claim.run_id) == (b"launched", b"hello", b"meanwhile")
-        assert await store.claim(claim.run_id, "other", 5) is None  # still held
+        assert await store.claim(claim.run_id, "other", LONG) is None  # still held
 
     async def test_writes_nothing_if_the_log_is_shorter_than_the_writer_knows(
         self, store: RunStore
@@ -201,19 +204,19 @@ class TestCommit:
         await store.commit(claim.run_id, claim.token, 2, [b"a"], Projection("COMPLETED"), Release())
         assert await store.commit(claim.run_id, claim.token, 3, [b"b"], READY) == Lost()
         await store.admit(message(text=b"again"))
-        again = await store.claim(claim.run_id, "other", 5)
+        again = await store.claim(claim.run_id, "other", LONG)
         assert again is not None
         assert again.log[-1] == b"again"
 
     async def test_release_with_a_due_time_is_found_by_the_sweeper_then(
         self, store: RunStore
     ) -> None:
-        claim = await claimed(store)
-        due = claim.now + 0.3
-        await store.commit(claim.run_id, claim.token, 2, [], Projection("WAITING"), Release(due))
-        assert await store.sweep(10, 1) == []
-        await asyncio.sleep(0.4)
-        assert await store.sweep(10, 1) == [claim.run_id]
+        soon, late = await claimed(store, "soon"), await claimed(store, "late")
+        for claim, due in ((soon, soon.now + 0.1), (late, late.now + LONG)):
+            release = Release(due)
+            await store.commit(claim.run_id, claim.token, 2, [], Projection("WAITING"), release)
+        await asyncio.sleep(0.2)
+        assert await store.sweep(10, 1) == [soon.run_id]
 
     async def test_projection_shows_in_head_and_list(self, store: RunStore) -> None:
         claim = await claimed(store)
@@ -248,11 +251,17 @@ class TestSignal:
 
 class TestSweep:
     async def test_finds_a_run_whose_poke_was_lost_after_the_grace(self, store: RunStore) -> None:
-        run_id = (await store.admit(message())).run_id
-        assert await store.sweep(10, 1) == []
+        numbers = itertools.count()
+
+        async def admit_and_sweep() -> tuple[str, list[str]]:
+            admission = await store.admit(message(f"c{next(numbers)}"))
+            return admission.run_id, await store.sweep(10, LONG)
+
+        run_id, found = await quickly(POKE_GRACE, admit_and_sweep)
+        assert run_id not in found
         await asyncio.sleep(POKE_GRACE + 0.1)
-        assert await store.sweep(10, 5) == [run_id]
-        assert await store.sweep(10, 5) == []  # another sweeper already has it
+        assert await store.sweep(10, LONG) == [run_id]
+        assert await store.sweep(10, LONG) == []  # another sweeper already has it
 
     async def test_finds_a_run_whose_worker_died(self, store: RunStore) -> None:
         claim = await claimed(store, lease=0.1)
@@ -260,7 +269,7 @@ class TestSweep:
         assert await store.sweep(10, 1) == [claim.run_id]
 
     async def test_leaves_a_held_run_alone(self, store: RunStore) -> None:
-        claim = await claimed(store, lease=5)
+        claim = await claimed(store, lease=LONG)
         await store.admit(message(text=b"more"))
         assert await store.sweep(10, 1) == []
         assert await store.load(claim.run_id)
@@ -269,7 +278,7 @@ class TestSweep:
 class TestExpire:
     async def finish(self, store: RunStore, conversation: str, *keys: str) -> str:
         run_id = (await store.admit(message(conversation, *keys))).run_id
-        claim = await store.claim(run_id, "worker", 5)
+        claim = await store.claim(run_id, "worker", LONG)
         assert claim is not None
         done = Projection("COMPLETED")
         version = len(claim.log)
@@ -314,7 +323,7 @@ class TestExpire:
         assert not await store.expire(run_id, 4)
         await store.signal(run_id, 3, b"cancelled", Projection("CANCELLED"))
         assert not await store.expire(run_id, 4)  # due
-        claim = await store.claim(run_id, "worker", 5)
+        claim = await store.claim(run_id, "worker", LONG)
         assert claim is not None
         assert not await store.expire(run_id, 4)  # held
         await store.commit(run_id, claim.token, 4, [], Projection("CANCELLED"), Release())
@@ -334,7 +343,7 @@ class TestExpire:
         with pytest.raises(NotFound):
             await store.signal(claim.run_id, 3, b"cancelled", Projection("CANCELLED"))
         assert await store.commit(*late) == Lost()
-        assert await store.renew([(claim.run_id, claim.token)], 5) == {}
+        assert await store.renew([(claim.run_id, claim.token)], LONG) == {}
         assert await store.load(claim.run_id) == ()
         assert await store.sweep(10, 1) == []
 
@@ -347,7 +356,7 @@ class TestExpire:
         back = dataclasses.replace(message("c1", text=b"more", history=log), run_id=claim.run_id)
         assert await store.admit(back) == Admission(claim.run_id, "launched", True)
         assert await store.load(claim.run_id) == (*log, b"more")
-        again = await store.claim(claim.run_id, "worker", 5)
+        again = await store.claim(claim.run_id, "worker", LONG)
         assert again is not None
         assert again.token > claim.token
 
@@ -399,7 +408,8 @@ class TestList:
 
 class TestGauges:
     async def test_count_what_is_held_overdue_and_alive(self, store: RunStore) -> None:
-        await claimed(store, "held", lease=5)
+        began = time.monotonic()
+        await claimed(store, "held")
         await claimed(store, "expired", lease=0.05)
         await store.report("worker-1", {"model_failures": 2, "tokens|none|prompt": 10})
         await store.report("worker-1", {"model_failures": 1})
@@ -407,15 +417,16 @@ class TestGauges:
         gauges = await store.gauges()
         assert gauges.in_flight == 2
         assert gauges.overdue == 1
-        assert 0.05 < gauges.oldest_lease < 5
+        assert 0.05 < gauges.oldest_lease < time.monotonic() - began + 0.05
         assert gauges.runs["READY"] == 2
         assert gauges.workers == 1
         assert gauges.counters == {"model_failures": 3, "tokens|none|prompt": 10}
 
 
 async def test_remember_keeps_the_first_value_until_it_expires(store: RunStore) -> None:
+    assert await store.remember("kept", "a", LONG) == "a"
+    assert await store.remember("kept", "b", LONG) == "a"
     assert await store.remember("key", "a", 0.1) == "a"
-    assert await store.remember("key", "b", 0.1) == "a"
     await asyncio.sleep(0.15)
     assert await store.remember("key", "b", 0.1) == "b"
 
@@ -485,14 +496,19 @@ class TestAccounts:
         assert await store.spent([]) == []
 
     async def test_are_forgotten_some_time_after_their_last_spending(self, store: RunStore) -> None:
-        await store.spend({"a": {"steps": 1}}, 0.8)
-        await asyncio.sleep(0.5)
-        await store.spend({"a": {"steps": 1}}, 0.8)
-        await asyncio.sleep(0.5)
-        assert await store.spent(["a"]) == [{"steps": 2}]
-        await asyncio.sleep(0.5)
-        assert await store.spent(["a"]) == [{}]
-        await store.spend({"a": {"steps": 5}}, 0.8)
+        numbers = itertools.count()
+
+        async def spend_twice() -> str:
+            name = f"a{next(numbers)}"
+            await store.spend({name: {"steps": 1}}, 0.3)
+            await store.spend({name: {"steps": 1}}, LONG)
+            return name
+
+        prolonged = await quickly(0.3, spend_twice)
+        await store.spend({"a": {"steps": 1}}, 0.1)
+        await asyncio.sleep(0.4)
+        assert await store.spent([prolonged, "a"]) == [{"steps": 2}, {}]
+        await store.spend({"a": {"steps": 5}}, LONG)
         assert await store.spent(["a"]) == [{"steps": 5}]
 
     async def test_count_what_many_spend_at_once(self, store: RunStore) -> None:
@@ -519,14 +535,14 @@ class Listener:
         """Wait until what is appended to a held run is heard of."""
         self._ready.clear()
         probe = secrets.token_hex(4)
-        self.probes.add((await claimed(self._store, probe, lease=60)).run_id)
-        async with asyncio.timeout(20):
+        self.probes.add((await claimed(self._store, probe, lease=LONG)).run_id)
+        async with asyncio.timeout(PATIENCE):
             while not self._ready.is_set():
                 await self._store.admit(message(probe))
                 await asyncio.sleep(0.02)
 
     async def next(self) -> str:
-        return await asyncio.wait_for(self._heard.get(), 5)
+        return await patiently(self._heard.get())
 
     def heard_more(self) -> bool:
         return not self._heard.empty()
@@ -565,7 +581,7 @@ class TestNews:
     async def test_end_with_close(self, store: RunStore) -> None:
         async with Listener(store) as listener:
             await store.close()
-            await asyncio.wait_for(listener.task, 5)
+            await patiently(listener.task)
 
 
 async def test_news_go_on_after_the_connection_broke(redis_url: str) -> None:
@@ -584,7 +600,7 @@ async def test_without_the_right_to_the_channel_all_but_news_works(redis_url: st
     store = RedisStore(connect(redis_url.replace(":secret", "mute:word")))
     claim = await claimed(store)
     assert (await store.admit(message(text=b"more"))).outcome == "appended"
-    assert await store.renew([(claim.run_id, claim.token)], 5) == {claim.run_id: 3}
+    assert await store.renew([(claim.run_id, claim.token)], LONG) == {claim.run_id: 3}
     await store.close()
     await admin.execute_command("ACL", "DELUSER", "mute")
     await admin.aclose()
@@ -609,7 +625,7 @@ async def test_scripts_come_back_after_the_server_forgot_them(redis_url: str) ->
     store = RedisStore(client)
     claim = await claimed(store)
     await client.script_flush()
-    assert await store.renew([(claim.run_id, claim.token)], 5) == {claim.run_id: 2}
+    assert await store.renew([(claim.run_id, claim.token)], LONG) == {claim.run_id: 2}
     await client.script_flush()
     assert await store.sweep(1, 1) == []
     await store.close()
