@@ -1,4 +1,4 @@
-"""TODO."""
+"""The text of a mail: what its writer added, and what HTML says. Pure."""
 
 from __future__ import annotations
 

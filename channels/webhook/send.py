@@ -1,4 +1,4 @@
-"""TODO."""
+"""Webhook, outwards: replies are posted to callbacks, signed, and told apart by their id."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import importlib.metadata
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import structlog
 import uvicorn
@@ -29,6 +29,7 @@ from ponderd.daemon.settings import DaemonSettings
 from ponderd.workers.agents.discovery import discover
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.execution.pokes import Poker
+from ponderd.workers.execution.threads import new_event_loop
 from ponderd.workers.settings import WorkerSettings
 from ponderd.workers.store.archive import open_archive
 from ponderd.workers.store.redis_store import RedisStore, connect
@@ -44,7 +45,7 @@ def serve(channels: ChannelSettings, workers: WorkerSettings, daemon: DaemonSett
 
     Needs `workers.redis_url` and `daemon.api_token`. Raises `StartupError`.
     """
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         return runner.run(_serve(channels, workers, daemon))
 
 
@@ -153,11 +154,3 @@ def _port_taken(port: int, variable: str, error: OSError) -> StartupError:
         f"cannot listen on port {port}: {error.strerror}; stop the program that uses it, or set "
         f"{variable}"
     )
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop

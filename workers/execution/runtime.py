@@ -30,6 +30,7 @@ from ponderd.workers.execution.executor import Executor
 from ponderd.workers.execution.leases import Leases
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls, Prices
+from ponderd.workers.execution.threads import new_event_loop
 from ponderd.workers.llm.canary import problems
 from ponderd.workers.llm.connect import connect as connect_model
 from ponderd.workers.settings import WorkerSettings
@@ -63,7 +64,7 @@ class Runtime:
         self._agents = discover(settings.agent_folders, settings.config_file)
         self._slots = threading.BoundedSemaphore(settings.slots)
         self._owner = f"{platform.node()}:{os.getpid()}:{secrets.token_hex(3)}"
-        self._loop = _new_event_loop()
+        self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="runs", daemon=True)
         self._draining = threading.Event()
         self._advancing: set[asyncio.Task[None]] = set()
@@ -249,11 +250,3 @@ async def _every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
         except Exception:
             log.exception("background duty failed")
         await asyncio.sleep(seconds)
-
-
-def _new_event_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()

@@ -1,4 +1,4 @@
-"""TODO."""
+"""The loop that our own code runs on, and the threads for the code of agents."""
 
 from __future__ import annotations
 
@@ -8,6 +8,15 @@ import contextvars
 import threading
 from collections.abc import Callable
 from typing import Any
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's, where there is one: CPython only."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""A tool call that people are asked about: its digest, and how it is put into words. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""One model call: how much it might think, what it cost, what its answer lacked. Pure data."""
 
 from __future__ import annotations
 
