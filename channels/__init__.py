@@ -1,2 +1,2 @@
-"""Floor 1: messages. How one comes in, how its answer goes back, and what is the same for every
-channel. Knows nothing of runs, agents or models."""
+"""Floor 1: messages. How a message comes in, how its answer goes back, and what all channels share.
+Knows nothing of runs, agents or models."""

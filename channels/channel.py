@@ -1,4 +1,4 @@
-"""The contract of a channel: hand triggers to `Accept`, send replies idempotently."""
+"""The contract of a channel: hand each trigger to `Accept`, send each reply idempotently."""
 
 from __future__ import annotations
 
@@ -9,40 +9,44 @@ from typing import Protocol
 from ponderd.channels.message import Accepted, Decided, Reaction, Reply, Trigger, Verdict
 
 Accept = Callable[[Trigger], Awaitable[Accepted]]
-"""Stores a trigger durably and returns; a channel acknowledges to its sender only afterwards.
+"""Stores a trigger durably, then returns. Only after that may a channel acknowledge to its sender.
 
-Raises `Refused` (tell the sender why) or `Unavailable` (do not acknowledge; it will come again).
+Raises `Refused` (tell the sender why) or `Unavailable` (do not acknowledge: the sender will retry).
 """
 
 Decide = Callable[[Verdict], Awaitable[Decided]]
-"""Stores the answer to a question durably. The first one counts.
+"""Stores the answer to a question durably. The first answer counts.
 
-Raises `Conflict` (somebody else decided: the text says who), `Forbidden` (this person may not),
-other `Refused`, or `Unavailable`.
+Raises `Conflict` (somebody else decided: the text says who), `Forbidden` (this person may not
+decide), another `Refused`, or `Unavailable`.
 """
 
 React = Callable[[Reaction], Awaitable[None]]
-"""Notes what somebody thinks of an answer. Raises `Unavailable`."""
+"""Records what somebody thinks of an answer. Raises `Unavailable`."""
 
 still_ours: ContextVar[Callable[[], None]] = ContextVar("still_ours", default=lambda: None)
-"""Set while a reply is sent; raises when another worker may be sending it by now. A channel whose
-other side does not recognise the key calls it at the last moment, when all that is left is to write
-to the socket: a process may be stopped (SIGSTOP, a suspended machine) at any other."""
+"""A check that is set while a reply is sent. It raises if another worker may be sending it by now.
+
+A channel whose other side does not recognise the key calls the check last, just before it writes to
+the socket: the process may have been stopped (SIGSTOP, a suspended machine) at any point before."""
 
 
 class Channel(Protocol):
-    """Sends replies. Receiving is the business of each channel's own server or route."""
+    """Sends replies. Receiving is left to each channel's own server or route."""
 
     name: str
+    """How an `Address` names this channel."""
 
     async def send(self, reply: Reply, *, resend: bool) -> str:
-        """Deliver `reply` and return the other side's id of it (Message-ID, Slack ts, status).
+        """Deliver `reply`. Returns the other side's id for it (Message-ID, Slack ts, HTTP status).
 
-        The same `reply.key` must reach a person at most once. `resend` says that an earlier
-        attempt may have arrived although nobody saw its outcome: a channel whose other side does
-        not recognise the key by itself must look there first.
+        The same `reply.key` must reach a person at most once. `resend` means that an earlier
+        attempt may have arrived although nobody saw its outcome. A channel whose other side does
+        not recognise the key must then look for that attempt first.
         Raises `DeliveryError`.
         """
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Release connections. Call it once, after the last `send`."""
+        ...

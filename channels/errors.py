@@ -1,22 +1,22 @@
-"""Every error ponderd raises on purpose, on one screen. Those without a file name are here.
+"""Every error that ponderd raises on purpose. Those without a file name are defined here.
 
 Exception
-├── PonderdError                fit to show to a person
-│   ├── Refused                 the sender must change something; sending it again is no use
+├── PonderdError                its text may be shown to a person
+│   ├── Refused                 the sender must change something; sending it again is useless
 │   │   ├── Malformed           400 · SMTP 554   not JSON, not MIME, a field of the wrong type
 │   │   ├── Unauthenticated     401 · SMTP 550   signature or token missing or wrong
 │   │   ├── Forbidden           403 · SMTP 550   known sender, but not allowed to do this
 │   │   ├── NotFound            404 · SMTP 550   no such agent, source, mailbox or run
-│   │   ├── Conflict            409 · SMTP 554   key with another body; run over; decided
+│   │   ├── Conflict            409 · SMTP 554   key with another body; run ended; decided
 │   │   └── TooLarge            413 · SMTP 552
 │   ├── Unavailable             503 · SMTP 451 · Slack not acknowledged: send it again later
-│   ├── DeliveryError           a reply could not be sent (`permanent`: trying again is no use)
+│   ├── DeliveryError           a reply could not be sent (`permanent`: trying again is useless)
 │   ├── ModelError              the model server gave no answer (`retryable`, `too_long`)
 │   │   └── BadRequest          it refused a field of the request (workers/llm/http.py)
 │   └── StartupError            exit code 1 (2 for a wrong setting): one line that says what to do
 │       └── MissingExtra        exit code 2: pip install "ponderd[…]"
 ├── LeaseLost                   another worker may have the run now (workers/execution/leases.py)
-├── SourceError                 the model file is not to be had there (daemon/local/model_file.py)
+├── SourceError                 a source gave no more of the model (daemon/local/model_file.py)
 └── OSError
     └── RefusedAddress          a callback to a private address (channels/webhook/callback.py)
 """
@@ -27,12 +27,15 @@ from typing import ClassVar
 
 
 class PonderdError(Exception):
-    """Base of all errors in the tree above; `str(error)` is fit to show to a person."""
+    """Base of all errors in the tree above. `str(error)` may be shown to a person."""
 
 
 class Refused(PonderdError):
+    """The sender must change something: the same message will be refused again."""
+
     http_status: ClassVar[int] = 400
     smtp_status: ClassVar[str] = "554 5.6.0"
+    """Reply code and enhanced status code (RFC 3463). A 5xx code tells a mail server to give up."""
 
 
 class Malformed(Refused):
@@ -68,13 +71,14 @@ class Unavailable(PonderdError):
 
     http_status: ClassVar[int] = 503
     smtp_status: ClassVar[str] = "451 4.3.0"
+    """A 4xx code tells a mail server to keep the mail in its queue."""
 
 
 class DeliveryError(PonderdError):
     """A channel could not send a reply.
 
-    `permanent` says that no later attempt can succeed; `retry_after` (seconds) is the other
-    side's own wish for when to try again.
+    `permanent`: no later attempt can succeed. `retry_after`: the seconds that the other side asked
+    to wait; None if it did not say.
     """
 
     def __init__(
@@ -86,10 +90,11 @@ class DeliveryError(PonderdError):
 
 
 class ModelError(PonderdError):
-    """The model server gave no usable response to one call, after `attempts` tries.
+    """The model server gave no usable response to one call, even after retries.
 
-    `too_long` says that the prompt exceeds the model's context window; `at_work` that the model may
-    have been writing when it failed, which was paid for.
+    `retryable`: the same call may succeed later. `too_long`: the prompt exceeds the model's context
+    window. `at_work`: the model may have been writing when the call failed, so tokens were paid
+    for. `retry_after`: the seconds that the server asked to wait; None if it did not say.
     """
 
     def __init__(
@@ -109,7 +114,7 @@ class ModelError(PonderdError):
 
 
 class StartupError(PonderdError):
-    """ponderd cannot start; the message is one line that says what to do."""
+    """ponderd cannot start. The message is one line that says what to do."""
 
     def __init__(self, message: str, *, exit_code: int = 1) -> None:
         super().__init__(message)

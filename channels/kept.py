@@ -1,4 +1,4 @@
-"""Terminal and API runs: the answer waits in the run until somebody fetches it."""
+"""Terminal and API runs: the answer waits in the run until somebody reads it there."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ponderd.channels.message import Reply
 
 
 class KeptChannel:
-    """A channel that carries nothing: `send` only says that the run holds the reply."""
+    """A channel that carries nothing: `send` only reports that the run holds the reply."""
 
     def __init__(self, name: str = "terminal") -> None:
         self.name = name

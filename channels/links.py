@@ -1,4 +1,4 @@
-"""Links by which the person who got one, and nobody else, may decide an approval. Pure."""
+"""Signed links: whoever was sent one may decide that one approval. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ponderd.channels.signature import inquiry_mark, is_inquiry_mark
 
 
 def approval_link(base_url: str, secret: bytes, prompt_id: str, principal: str) -> str:
-    """The page on which `principal` decides; whoever holds the link acts as that person."""
+    """The page on which `principal` decides. Whoever holds the link acts as that person."""
     query = urlencode({"as": principal, "mark": inquiry_mark(secret, prompt_id, principal)})
     return f"{approval_url(base_url, prompt_id)}?{query}"
 
@@ -20,6 +20,6 @@ def approval_url(base_url: str, prompt_id: str) -> str:
 
 
 def check_link(secret: bytes, prompt_id: str, principal: str, mark: str) -> None:
-    """Raises Unauthenticated unless `approval_link` made this one; with an empty secret, always."""
+    """Raises Unauthenticated unless `approval_link` made this link, and always without a secret."""
     if not secret or not is_inquiry_mark(secret, prompt_id, principal, mark):
-        raise Unauthenticated("this link is not valid, or not complete")
+        raise Unauthenticated("this link is invalid or incomplete")

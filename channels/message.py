@@ -1,4 +1,4 @@
-"""What comes in and what goes out, the same for every channel. Pure data."""
+"""Messages in and out, in one form for all channels. Pure data."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 ReplyKind = Literal["answer", "question", "failure", "notice"]
-"""A notice is said besides: it is no outcome of a message and ends nothing."""
+"""An answer, a question or a failure is the outcome of a message. A notice is only information."""
 
 Urgency = Literal["low", "normal", "high"]
 
 
 class Frozen(BaseModel):
+    """An immutable value. An unknown field is an error."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Address(Frozen):
-    """Where an answer goes, in the terms of the channel that carries it.
-
-    `to` is a Slack channel id, a mail address or a callback URL; `thread` the Slack thread_ts or
-    the Message-ID being answered; `headers` what else the channel needs to answer there.
-    """
+    """Where an answer goes, in the terms of the channel that carries it."""
 
     channel: str
     to: str
+    """A Slack channel id, a mail address or a callback URL."""
     thread: str = ""
+    """The Slack thread_ts, or the Message-ID that is answered. Empty: a new thread."""
     headers: dict[str, str] = Field(default_factory=dict)
+    """Whatever else the channel needs to answer there."""
 
 
 class Attachment(Frozen):
-    """A file that came with a message: named to the agent, its content not kept."""
+    """A file that came with a message. The agent sees its name; its content is not kept."""
 
     name: str
     content_type: str
@@ -38,82 +39,79 @@ class Attachment(Frozen):
 
 
 class Trigger(Frozen):
-    """One inbound message.
-
-    `keys` are the sender's own ids of it (Slack event_id and channel:ts, Message-ID, webhook-id,
-    Idempotency-Key), each prefixed by the channel; a trigger of which any key was seen before is a
-    duplicate. Empty keys mean that the sender gave no id, so every delivery counts.
-    `conversation` is where it belongs, within its channel and `source` (which webhook source, for
-    example): others cannot reach it by using the same name. `agent` is the agent it names, if any.
-    `run_id` is the run that this answers, where the channel can prove it.
-    `authentic` says that the channel proved who wrote it: only such a message may approve things.
-    `reply_to` is None when the answer waits in the run until somebody fetches it.
-    """
+    """One inbound message."""
 
     channel: str
     keys: tuple[str, ...] = ()
+    """The sender's own ids for it (Slack event_id and channel:ts, Message-ID, webhook-id,
+    Idempotency-Key), each prefixed by the channel. If any of them was seen before, the trigger is a
+    duplicate. Empty: the sender gave no id, so every delivery counts."""
     conversation: str
+    """Which conversation it belongs to, within its channel and `source`."""
     source: str = ""
+    """Which webhook source, for example. Two sources never share a conversation, even if they use
+    the same name for it."""
     run_id: str | None = None
+    """The run that this answers, if the channel can prove it."""
     text: str
     sender: str
     agent: str | None = None
+    """The agent that the message names, if any."""
     authentic: bool = False
+    """The channel proved who wrote it. Only an authentic message may approve anything."""
     reply_to: Address | None = None
+    """Where the answer goes. None: the answer waits in the run until somebody reads it."""
     attachments: tuple[Attachment, ...] = ()
 
 
 class Inquiry(Frozen):
-    """How a question may be answered other than by writing: by a button, a link or a mail.
-
-    `id` (an `EventRef` as text) names the one approval or question that an answer is for.
-    `choices` are the buttons' words; an approval has none, its buttons are approve and deny.
-    """
+    """A question that can also be answered by a button, a link or a mail."""
 
     id: str
+    """The one approval or question that an answer is for: an `EventRef` as text."""
     kind: Literal["approval", "question"]
     choices: tuple[str, ...] = ()
+    """The labels of the buttons. Empty for an approval, whose buttons are approve and deny."""
     urgency: Urgency = "normal"
 
 
 class Verdict(Frozen):
-    """Somebody's answer to one `Inquiry`, given by a button, a signed link or a signed mail.
-
-    `choice` is "approve" or "deny" for an approval, else one of its choices. `by` is the person
-    as `principal` writes it, proven by the channel. `remark` is what else they wrote.
-    """
+    """Somebody's answer to one `Inquiry`, given by a button, a signed link or a signed mail."""
 
     inquiry: str
+    """The `Inquiry.id` that is answered."""
     choice: str
+    """For an approval "approve" or "deny", otherwise one of the inquiry's choices."""
     by: str
+    """The person, in the form that `principal` gives. The channel proved the identity."""
     remark: str = ""
+    """Anything else they wrote."""
 
 
 class Reaction(Frozen):
-    """Somebody reacted to one of our messages: `value` from 0 (bad) to 1 (good). `message` is the
-    channel's id of it, `by` a `principal`."""
+    """Somebody's reaction to one of our messages."""
 
     channel: str
     message: str
+    """The channel's id for our message, as `Channel.send` returned it."""
     by: str
+    """The person, in the form that `principal` gives."""
     value: float = Field(ge=0, le=1)
+    """From 0 (bad) to 1 (good)."""
 
 
 class Decided(Frozen):
-    """The verdict counts. `text` tells its giver so."""
+    """The verdict counts."""
 
     text: str
+    """Tells the person who gave it."""
 
 
 class Reply(Frozen):
-    """One outbound message. `key` (an `EventRef` as text) makes sending it idempotent.
-
-    `inquiry` says how a question may be answered. A notice that `resolves` an earlier question
-    carries the receipt of that question's message: a channel that can change what it sent takes
-    the buttons away there; others send the text.
-    """
+    """One outbound message."""
 
     key: str
+    """Makes sending idempotent: an `EventRef` as text."""
     run_id: str
     agent: str
     conversation: str
@@ -121,22 +119,29 @@ class Reply(Frozen):
     text: str
     to: Address
     inquiry: Inquiry | None = None
+    """How a question can be answered. None for everything else."""
     resolves: str = ""
+    """In a notice: the id (as `Channel.send` returned it) of the earlier question that is now
+    resolved. A channel that can edit its messages removes the buttons there; others send the
+    text."""
 
 
 class Accepted(Frozen):
-    """The trigger is stored. Only now may its sender be told so."""
+    """The trigger is stored. Only now may the channel acknowledge it to its sender."""
 
     run_id: str
     duplicate: bool = False
 
 
 class Ignored(Frozen):
-    """What came in is well-formed but asks for no answer: a bot, a bounce, an edit."""
+    """A well-formed message that asks for no answer: from a bot, a bounce, an edit."""
 
     reason: str
 
 
 def principal(channel: str, person: str) -> str:
-    """A person as approvers are listed: "slack:u0123", "email:ana@example.com". Lower case."""
+    """A person in the form that approvers are listed in: "slack:u0123", "email:ana@example.com".
+
+    Always lower case, so that two spellings of one address compare equal.
+    """
     return f"{channel}:{person}".lower()

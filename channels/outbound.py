@@ -1,4 +1,4 @@
-"""The channels that this installation can answer on, by name."""
+"""The channels on which this installation can answer, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the channels, and the base that the other two packages build on."""
+"""Settings of the channels, and the base class that the other two floors build on."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import platformdirs
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+# NoDecode: pydantic-settings would otherwise read the variable as JSON.
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
 
 class PonderdSettings(BaseSettings):
-    """Reads `PONDERD_*` from the environment; an empty variable counts as not set."""
+    """Reads `PONDERD_*` from the environment. An empty variable counts as not set."""
 
     model_config = SettingsConfigDict(
         env_prefix="PONDERD_", env_ignore_empty=True, frozen=True, extra="ignore"
@@ -44,18 +45,18 @@ class ChannelSettings(PonderdSettings):
         None,
         min_length=16,
         description="signs approval links and the marks in our mails; without it there are no "
-        "links, and no mail proves anything",
+        "links, and no mail can prove who wrote it",
     )
     public_url: str | None = Field(
         None,
         pattern=r"^https?://[^\s]+$",
-        description="where people reach this daemon: the base of approval links; `ponderd up` "
-        "takes its own address if there is none",
+        description="URL at which people reach this daemon, the base of approval links; "
+        "`ponderd up` uses its own address if this is not set",
     )
     callback_allow: CommaList = Field(
         (),
-        description="hosts, comma-separated (host or host:port), that reply_to may name although "
-        "they are not public addresses",
+        description="hosts that reply_to may name although they are not public addresses; "
+        "comma-separated, host or host:port",
     )
     slack_bot_token: SecretStr | None = Field(None, description="Slack bot token (xoxb-…)")
     slack_app_token: SecretStr | None = Field(
@@ -68,23 +69,23 @@ class ChannelSettings(PonderdSettings):
     smtp_relay: str | None = Field(
         None,
         pattern=r"^[^:\s]+:\d{1,5}$",
-        description="host:port that outgoing mail is handed to; without it mail lands in "
-        "the outbox folder of the data folder",
+        description="host:port of the server that sends our mail on; without it, mail is written "
+        "to the folder outbox in the data folder",
     )
     mail_domain: str = Field(
-        "ponderd.localhost", description="the domain whose mailboxes are the agents"
+        "ponderd.localhost", description="mail domain: each agent has a mailbox there"
     )
     mail_allow: CommaList = Field(
         (),
-        description="senders, comma-separated (address or @domain), that agents answer; "
+        description="senders whom agents answer; comma-separated, address or @domain; "
         "default: anyone at PONDERD_MAIL_DOMAIN",
     )
     mail_authentication: str = Field(
         "off",
         pattern=r"^(off|dkim|relay:[^\s;]+)$",
-        description="who proves that a mail is from the address it names: `relay:ID` "
-        "(Authentication-Results of your mail server, by its authserv-id), `dkim` (verified here), "
-        "or `off`: whoever has our mail",
+        description="what proves that a mail comes from the address in From: `relay:ID` (the "
+        "Authentication-Results of your mail server with that authserv-id), `dkim` (signatures "
+        "verified here), or `off` (a reply to our own mail is proof enough)",
     )
 
     @field_validator("mail_authentication")
@@ -105,11 +106,11 @@ class ChannelSettings(PonderdSettings):
 
     @property
     def signing_key(self) -> bytes:
-        """What marks and links are made with; empty without PONDERD_SIGNING_SECRET."""
+        """The key for marks and links. Empty if PONDERD_SIGNING_SECRET is not set."""
         secret = self.signing_secret
         return secret.get_secret_value().encode() if secret else b""
 
     @property
     def outbox(self) -> Path:
-        """Folder of outgoing mail while no relay is configured."""
+        """The folder for outgoing mail if no relay is configured."""
         return self.data_dir / "outbox"

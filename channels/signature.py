@@ -1,6 +1,6 @@
-"""Signatures, tokens and marks: who may speak for whom. Pure; the time is an argument.
+"""Signatures, tokens and marks: who may speak for whom. Pure: the time is an argument.
 
-Header mappings have lower-case names, or look names up without regard to case.
+Header mappings have lower-case names, or ignore the case of names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from ponderd.channels.errors import Unauthenticated
 
 WINDOW = 300.0
-"""Seconds that a signed timestamp may lie in the past or in the future."""
+"""Seconds by which a signed timestamp may differ from our clock, either way. The Standard Webhooks
+specification leaves the number open; five minutes is what its own libraries use."""
 
 _PREFIX = "whsec_"
 
@@ -52,7 +53,8 @@ def verify_standard(key: bytes, headers: Mapping[str, str], body: bytes, *, now:
         raise Unauthenticated("webhook-timestamp is too old or too new")
     expected = _standard(key, message_id, timestamp, body)
     signatures = [entry.partition(",") for entry in headers.get("webhook-signature", "").split(" ")]
-    # A list, not any(): the time must not tell which signature came closest.
+    # Senders rotate keys by sending several signatures. A list, not any(): all are compared, so the
+    # time taken does not reveal which one matched.
     if True not in [version == "v1" and _same(expected, given) for version, _, given in signatures]:
         raise Unauthenticated("no valid webhook-signature")
 
@@ -72,7 +74,7 @@ def verify_bearer(token: str, headers: Mapping[str, str]) -> None:
 
 
 def reply_mark(secret: bytes, key: str) -> str:
-    """Proof, inside a Message-ID, that we wrote the reply `key`: 96 bits in hex."""
+    """Proof, inside a Message-ID, that we wrote the reply `key`: 96 bits as 24 hex digits."""
     return hmac.new(secret, b"ponderd reply " + _bytes(key), hashlib.sha256).hexdigest()[:24]
 
 
@@ -81,8 +83,12 @@ def is_reply_mark(secret: bytes, key: str, mark: str) -> bool:
 
 
 def inquiry_mark(secret: bytes, inquiry: str, principal: str) -> str:
-    """Proof in a link or a mail address that `principal` was asked `inquiry`: 80 bits, hex."""
-    # The parts cannot run into each other: an inquiry's id holds no newline.
+    """Proof, in a link or a mail address, that `principal` was asked `inquiry`.
+
+    80 bits as 20 hex digits: it must fit, with a run id, into the 64 characters that a mail
+    address may have before its @.
+    """
+    # The newline separates the two parts without doubt: an inquiry's id never holds one.
     text = b"ponderd prompt " + _bytes(inquiry) + b"\n" + _bytes(principal)
     return hmac.new(secret, text, hashlib.sha256).hexdigest()[:20]
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 
-# C0 and C1 controls except tab and newline, and lone surrogates, which no UTF-8 can carry.
+# C0 and C1 controls except tab and newline (escape sequences begin with one), and lone surrogates,
+# which UTF-8 cannot encode.
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def clean(text: str) -> str:
-    """`text` with LF line ends and without characters that cannot be stored or shown."""
+    """`text` with LF line ends, without the characters that cannot be stored or shown."""
     return _UNFIT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def one_line(text: str, limit: int = 200) -> str:
-    """`text` cleaned, on one line and cut to `limit` characters."""
+    """`text` cleaned, put on one line and cut to `limit` characters."""
     return " ".join(clean(text).split())[:limit]
 
 
 def storable(result: object) -> str:
-    """Names of files, for example, may hold what no UTF-8 can."""
+    """`result` as text that UTF-8 can encode. A file name, for one, may hold lone surrogates."""
     return str(result).encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""Reading a yes or a no. Only a clear one counts; all else is something to think about. Pure."""
+"""Read a yes or a no. Only a clear one counts; anything else is an ordinary message. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _NO = frozenset(
         "|"
     )
 )
-# Changes nothing.
+# Politeness changes no answer.
 _POLITE = frozenset("please|thanks|thank you|bitte|danke|merci|gracias".split("|"))
 
 
 def read_yes_no(text: str) -> bool | None:
-    """True or False for a clear yes or no and nothing else but a signature, otherwise None."""
+    """True for a clear yes, False for a clear no, otherwise None. A signature is ignored."""
     said = _said(_without_signature(text))
     if said and all(part in _YES for part in said):
         return True
@@ -26,11 +26,12 @@ def read_yes_no(text: str) -> bool | None:
 
 
 def read_first_line(text: str) -> tuple[bool | None, str]:
-    """The verdict in the first line of a letter that is more than polite, and what is below it.
+    """Read the verdict in a mail's first line. Returns it, or None, and the text below that line.
 
-    People go on below their yes: with a footer, a thank you. But a yes that a later line takes
-    back ("no, wait") is none. What is no verdict here is none for `read_yes_no` either: it goes
-    on as a message, which must not decide another approval than the one that it answers.
+    Lines that hold only politeness are skipped. People go on below their yes, with a footer or a
+    thank you. But a yes that a later line takes back ("no, wait") does not count.
+    If this finds no verdict, `read_yes_no` must find none either: the mail then goes to the run as
+    a message, and a message must not decide another approval than the one it answers.
     """
     first, _, rest = _without_signature(text).strip().partition("\n")
     while rest and not _said(first):
@@ -46,7 +47,7 @@ def _without_signature(text: str) -> str:
 
 
 def _said(text: str) -> list[str]:
-    """The words between full stops, commas and line ends, without politeness."""
+    """The phrases between full stops, commas and line ends, in lower case, without politeness."""
     parts = re.split(r"[.!,;\n]+", text.replace("’", "'").lower())
     words = (" ".join(part.split()) for part in parts)
     return [part for part in words if part and part not in _POLITE]

@@ -1,2 +1,2 @@
-"""E-mail: an SMTP server that receives, a client that sends. What is a mail's own is here, too:
-addresses, authentication, quoted text."""
+"""E-mail: an SMTP server receives, a client sends. Addresses, authentication and quoted text, which
+only mail has, are here too."""

@@ -1,7 +1,7 @@
-"""Whether the domain in a mail's From vouches for it: DKIM (RFC 6376), DMARC (RFC 7489).
+"""Check whether the domain in a mail's From vouches for it: DKIM (RFC 6376), DMARC (RFC 7489).
 
-Either the relay in front of us checked that and says so in Authentication-Results (RFC 8601), or
-we check the DKIM signatures ourselves. Whatever is doubtful does not pass.
+Either the relay in front of us made that check and reports it in Authentication-Results (RFC 8601),
+or we verify the DKIM signatures ourselves. Anything doubtful does not pass.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ from email.policy import compat32
 from ponderd.channels.errors import Unavailable
 
 Lookup = Callable[[str], Sequence[bytes]]
-"""The TXT records of a name, none if it has none. Raises Unavailable when nobody knows now."""
+"""Returns the TXT records of a name, perhaps none. Raises Unavailable if DNS does not answer."""
 
 LOOKUP_SECONDS = 5.0
+"""How long one DNS lookup may take, with all its retries."""
 
+# Limits, because a stranger chooses the signatures, and each costs DNS lookups and computing time.
 _SIGNATURES = 3
 _SIGNATURE_LIMIT = 4_000
-# Two of one of these, and we may read another one than was signed.
+# If one of these headers comes twice, we may read another copy than the one that was signed.
 _SINGLE = (
     "From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "Message-ID", "In-Reply-To",
     "References", "MIME-Version", "Content-Type", "Content-Transfer-Encoding", "Auto-Submitted",
 )  # fmt: skip
-# Others may take a lone CR or LF for a line end, and have seen other headers than we do.
+# Some servers take a lone CR or LF for a line end. They would have checked other headers than we
+# see (compare "SMTP smuggling"), so such a mail never passes.
 _LONE_LINE_END = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
 _VALUE = r'(?:"(?:[^"\\]|\\.)*"|[^\s;"])+'
@@ -41,11 +44,11 @@ _PROPERTY = re.compile(rf"([A-Za-z][A-Za-z0-9._-]*)\s*=\s*({_VALUE})", re.DOTALL
 
 
 async def is_authenticated(content: bytes, sender: str, how: str, lookup: Lookup) -> bool:
-    """Whether the domain of `sender`, the address in From, vouches for the mail.
+    """Whether the domain of `sender` (the address in From) vouches for the mail.
 
     `how` is PONDERD_MAIL_AUTHENTICATION: `off` passes everything, `relay:<authserv-id>` believes
-    that relay's Authentication-Results, `dkim` verifies the signatures with keys from `lookup`.
-    Raises Unavailable when a key is not to be had now.
+    that relay's Authentication-Results, `dkim` verifies signatures with keys from `lookup`.
+    Raises Unavailable if DNS does not answer now.
     """
     if how == "off":
         return True
@@ -59,18 +62,21 @@ async def is_authenticated(content: bytes, sender: str, how: str, lookup: Lookup
 
 
 def is_aligned(signer: str, domain: str) -> bool:
-    """DMARC's relaxed alignment, but without its list of public suffixes: of two domains one must
-    contain the other, so cousins do not count."""
+    """Whether two domains are aligned as DMARC's relaxed mode wants it, only stricter.
+
+    We have no list of public suffixes. So one domain must contain the other: two subdomains of the
+    same domain (a.example.com and b.example.com) are not aligned.
+    """
     shorter, longer = sorted((signer.lower().rstrip("."), domain.lower()), key=len)
     return shorter == longer or ("." in shorter and longer.endswith(f".{shorter}"))
 
 
-# -- what the relay says ----------------------------------------------------------------------
+# -- what the relay reports -------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class MethodResult:
-    """One method's result, all in lower case but the values of the properties."""
+    """The result of one method. Everything is in lower case except the values of properties."""
 
     method: str
     result: str
@@ -78,7 +84,8 @@ class MethodResult:
 
 
 def _relay_vouches(header: Message, domain: str, authserv_id: str) -> bool:
-    # Only the topmost counts: those below may have come with the mail.
+    # Servers add their header on top. Only the topmost one of our relay counts: the sender may have
+    # written those below.
     for field in header.get_all("Authentication-Results", []):
         said_by, results = read_results(str(field))
         if said_by == authserv_id.lower():
@@ -98,7 +105,7 @@ def _vouch(results: Sequence[MethodResult], domain: str) -> bool:
 
 
 def _about(found: MethodResult) -> str:
-    """The domain that a DMARC or DKIM result is about."""
+    """The domain for which a DMARC or DKIM result speaks."""
     if found.method == "dmarc":
         return found.properties.get("header.from", "").lower()
     signer = found.properties.get("header.d") or found.properties.get("header.i", "")
@@ -106,9 +113,9 @@ def _about(found: MethodResult) -> str:
 
 
 def read_results(field: str) -> tuple[str, tuple[MethodResult, ...]]:
-    """The authserv-id, in lower case, and the results of one Authentication-Results header.
+    """The authserv-id (in lower case) and the results of one Authentication-Results header.
 
-    A result that does not follow RFC 8601 is left out, a header that does not gives ("", ()).
+    A result that does not follow RFC 8601 is left out. A header that does not gives ("", ()).
     """
     first, *others = _sections(field) or [""]
     said_by = [*first.split(), ""][0].strip('"').lower()
@@ -122,12 +129,16 @@ def _results(sections: Sequence[str]) -> Iterator[MethodResult]:
             continue
         pairs = [(name.lower(), value.strip('"')) for name, value in _PROPERTY.findall(found[3])]
         properties = dict(pairs)
-        if len(properties) == len(pairs):
+        if len(properties) == len(pairs):  # a property that comes twice is ambiguous
             yield MethodResult(found[1].lower(), found[2].lower(), properties)
 
 
 def _sections(field: str) -> list[str]:
-    """What stands between the semicolons, without comments; nothing if a quotation stays open."""
+    """Split at the semicolons and drop comments. Empty if a quotation or comment stays open.
+
+    Comments nest, and both comments and quotations may contain semicolons, so a regular expression
+    cannot do this.
+    """
     sections: list[list[str]] = [[]]
     depth, quoted, escaped = 0, False, False
     for char in field:
@@ -150,11 +161,11 @@ def _sections(field: str) -> list[str]:
     return [] if depth or quoted else ["".join(section) for section in sections]
 
 
-# -- what we verify ---------------------------------------------------------------------------
+# -- what we verify ourselves -----------------------------------------------------------------
 
 
 def _is_signed(content: bytes, header: Message, domain: str, lookup: Lookup) -> bool:
-    """Whether an aligned, valid signature covers the whole body and From."""
+    """Whether a valid signature of an aligned domain covers From and the whole body."""
     import dkim
 
     signatures = header.get_all("DKIM-Signature", [])
@@ -175,8 +186,8 @@ def _is_signed(content: bytes, header: Message, domain: str, lookup: Lookup) -> 
         fields = verifier.signature_fields
         if (
             valid
-            and fields[b"a"] != b"rsa-sha1"  # RFC 8301
-            and b"l" not in fields  # what is appended to such a mail stays valid
+            and fields[b"a"] != b"rsa-sha1"  # SHA-1 is broken, RFC 8301 forbids it
+            and b"l" not in fields  # l= signs only the first bytes: anybody may append to the mail
             and b"from" in verifier.include_headers
         ):
             return True
@@ -184,19 +195,19 @@ def _is_signed(content: bytes, header: Message, domain: str, lookup: Lookup) -> 
 
 
 def _key(name: str, domain: str, lookup: Lookup) -> bytes | None:
-    """The public key for a signature, if one of this signer could vouch for `domain`."""
+    """The public key record of a signature. None if its signer cannot vouch for `domain`."""
     signer = name.rpartition("._domainkey.")[2]
     if not is_aligned(signer, domain) or (signer != domain and _is_strict(domain, lookup)):
         return None
     records = [record for record in lookup(name) if b"p=" in record]
-    # t=y: the signer is only testing, and the mail counts as unsigned (RFC 6376, 3.6.1).
+    # t=y: the signer is only testing, so the mail counts as unsigned (RFC 6376, 3.6.1).
     if len(records) != 1 or re.search(rb"(?:^|;)\s*t\s*=[^;]*\by\b", records[0]):
         return None
     return records[0]
 
 
 def _is_strict(domain: str, lookup: Lookup) -> bool:
-    """Whether the DMARC policy of `domain`, or else of a domain above it, wants adkim=s."""
+    """Whether DMARC asks for strict alignment (adkim=s). The nearest policy upwards counts."""
     labels = domain.split(".")
     for start in range(len(labels) - 1):
         for record in lookup("_dmarc." + ".".join(labels[start:])):
@@ -206,7 +217,7 @@ def _is_strict(domain: str, lookup: Lookup) -> bool:
 
 
 def txt_records(name: str) -> list[bytes]:
-    """Asks the DNS servers that this machine is set up with. Implements `Lookup`."""
+    """Ask the DNS servers that this machine is configured with. Implements `Lookup`."""
     import dns.exception
     import dns.resolver
 

@@ -1,6 +1,6 @@
-"""Mail addresses and Message-IDs, and those that only we can have made: they carry a mark.
+"""Mail addresses and Message-IDs, among them ours, which carry a mark that nobody else can make.
 
-Nobody makes a mark without the signing secret; with an empty secret, marks prove nothing. Pure.
+A mark needs the signing secret. If the secret is empty, marks prove nothing. Pure.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _APPROVE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class MailNames:
-    """The names of one installation, by its mail domain and its signing secret."""
+    """The names that one installation gives, from its mail domain and its signing secret."""
 
     domain: str
     secret: bytes
 
     def message_id(self, key: str) -> str:
-        """The Message-ID of the reply `key` (an `EventRef`): always the same one."""
+        """The Message-ID of the reply `key` (an `EventRef`). The same key gives the same id."""
         run, version = _parsed(key)
         return f"<{run}.{version}.{reply_mark(self.secret, key)}@{self.domain}>"
 
     def run_of(self, message_id: str) -> str | None:
-        """The run that wrote this Message-ID; None for an id that others can have made."""
+        """The run that wrote this Message-ID. None for an id that somebody else may have made."""
         found = _OWN_ID.fullmatch(message_id)
         if not found or not self.secret or found["domain"].lower() != self.domain.lower():
             return None
@@ -45,16 +45,16 @@ class MailNames:
         return None
 
     def approve_address(self, inquiry: str, recipient: str) -> str:
-        """Where `recipient`, and nobody else, answers the approval `inquiry` (an `EventRef`).
+        """The address at which only `recipient` can answer the approval `inquiry` (an `EventRef`).
 
-        Before the @ are at most 64 characters, as RFC 5321 wants it.
+        The part before the @ has at most 64 characters, the limit of RFC 5321.
         """
         run, version = _parsed(inquiry)
         mark = inquiry_mark(self.secret, inquiry, principal("email", recipient))
         return f"approve+{run}.{version}.{mark}@{self.domain}"
 
     def inquiry(self, mailbox: str, sender: str) -> EventRef:
-        """The approval that a mail of `sender` to this mailbox answers. Raises Unauthenticated."""
+        """The approval that mail from `sender` to this mailbox answers. Raises Unauthenticated."""
         found = _APPROVE.fullmatch(mailbox)
         inquiry = EventRef.parse(f"{found['run']}:{found['version']}") if found else None
         if found and inquiry and self.secret:
@@ -72,7 +72,7 @@ def is_approve_mailbox(mailbox: str) -> bool:
 
 
 def _parsed(text: str) -> EventRef:
-    """Of a name that ponderd gave itself. Raises ValueError."""
+    """Parse a name that ponderd itself gave. Raises ValueError for any other text."""
     ref = EventRef.parse(text)
     if ref is None:
         raise ValueError(f"{text!r} names no event")

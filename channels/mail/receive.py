@@ -1,7 +1,7 @@
-"""E-mail that comes in: every agent is a mailbox, and every approval asked for by mail another.
+"""Incoming mail. Every agent has a mailbox, and so has every approval that is asked for by mail.
 
-`parse` and `parse_answer` read one mail each, and prove by our marks alone what it answers; who
-wrote it is the business of mail_authentication.py.
+`parse` and `parse_answer` each read one mail. Our marks alone prove what it answers;
+authentication.py checks who wrote it.
 """
 
 from __future__ import annotations
@@ -26,26 +26,29 @@ from ponderd.channels.text import clean, one_line
 from ponderd.channels.yes_no import read_first_line
 
 HEADER_LIMIT = 128 * 1024
-"""Bytes that all headers of a mail may have together."""
+"""Bytes of all headers of a mail together."""
 PARAMETER_LIMIT = 4_000
-"""Bytes of one Content-Type or Content-Disposition: reading its parameters takes quadratic time."""
+"""Bytes of one Content-Type or Content-Disposition: parsing the parameters takes quadratic time."""
 REMARK_LIMIT = 2_000
-"""Characters that are kept of what somebody writes below a yes or no."""
+"""Characters that are kept of the text below a yes or no."""
 
 _FORWARD_SUBJECT = re.compile(r"(?:fwd?|wg|tr|rv|i)\s*:", re.IGNORECASE)
 _PARAMETRIC = re.compile(
     rb"(?:\A|[\r\n])Content-(?:Type|Disposition):.*(?:\r?\n[ \t].*)*", re.IGNORECASE
 )
+# MIME parts that are read. A mail of 1 MB could hold a hundred thousand.
 _PARTS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class MailRules:
-    """Whose mail is answered. `allow` holds addresses and @domains, `agents` the mailboxes."""
+    """Whose mail is answered, and by whom."""
 
     names: MailNames
     allow: tuple[str, ...]
+    """Senders who may write: addresses and @domains."""
     agents: Collection[str]
+    """Names of the mailboxes that exist."""
 
     @classmethod
     def of(cls, settings: ChannelSettings, agents: Collection[str]) -> MailRules:
@@ -61,7 +64,7 @@ class MailRules:
         return self.mailbox(address) in self.agents
 
     def mailbox(self, address: str) -> str | None:
-        """The part before the @, in lower case; None for another domain."""
+        """The part before the @, in lower case. None for an address in another domain."""
         local, _, domain = address.lower().rpartition("@")
         return local if domain == self.names.domain.lower() else None
 
@@ -69,10 +72,11 @@ class MailRules:
 def parse(
     content: bytes, *, mail_from: str, agent: str, rules: MailRules, new_id: Callable[[], str]
 ) -> Trigger | Ignored:
-    """One mail to the mailbox of one agent. Raises Malformed or Forbidden.
+    """Read one mail to the mailbox of one agent. Raises Malformed or Forbidden.
 
-    The conversation is the Message-ID at the root of the thread. A mail is authentic when it
-    answers a mail of ours: its writer reads the mailbox we wrote to. From proves nothing.
+    The conversation is the Message-ID at the root of the thread. A mail is authentic if it answers
+    a mail of ours: its writer can read the mailbox that we wrote to. From proves nothing, since
+    SMTP lets anybody write anything there.
     """
     mail = _open(content, mail_from, rules, new_id)
     if isinstance(mail, Ignored):
@@ -102,10 +106,10 @@ def parse(
 def parse_answer(
     content: bytes, *, mail_from: str, mailbox: str, rules: MailRules, new_id: Callable[[], str]
 ) -> Verdict | Trigger | Ignored:
-    """One mail to the address that we made for one person to answer one approval.
+    """Read one mail to the address that we made for one person to answer one approval.
 
-    Its first line is the verdict; what is no clear one goes to the run as a message. The mark in
-    the address proves that we asked this sender, whoever else may write.
+    Its first line holds the verdict. Without a clear one the mail goes to the run as a message.
+    The mark in the address proves that we asked this sender, so `rules.allow` is not consulted.
     Raises Malformed or Unauthenticated.
     """
     mail = _open(content, mail_from, rules, new_id)
@@ -137,19 +141,24 @@ def parse_answer(
 
 @dataclass(frozen=True, slots=True)
 class _Mail:
-    """What both kinds of mail have: a person who wrote it, and its place in a thread."""
+    """What both kinds of mail have: a writer, and a place in a thread."""
 
     message: Message
     sender: str
     subject: str
     own_id: str | None
+    """Its Message-ID, if it has one."""
     ancestors: tuple[str, ...]
+    """The Message-IDs of the mails above it in the thread, oldest first."""
     root: str
+    """The Message-ID at the top of the thread."""
 
     def keys(self, mailbox: str) -> tuple[str, ...]:
         return (f"email:{self.own_id}:{mailbox}",) if self.own_id else ()
 
     def reply_to(self, to: str, headers: dict[str, str]) -> Address:
+        # RFC 5322 lets References grow without end. The root and the newest ids are what mail
+        # programs, and `_open`, find the thread by.
         ids = (self.root, *self.ancestors[-20:], self.own_id)
         references = " ".join(dict.fromkeys(filter(None, ids)))
         return Address(
@@ -178,7 +187,7 @@ def _open(
         subject=one_line(_header(message, "Subject")),
         own_id=own_id,
         ancestors=ancestors,
-        # Without an id of its own the thread gets a root that every answer will carry along.
+        # A thread whose first mail has no id gets a root from us. Every answer carries it along.
         root=(*ancestors, own_id or f"<{new_id()}@{rules.names.domain}>")[0],
     )
 
@@ -190,14 +199,14 @@ def _read(content: bytes) -> Message:
     if any(len(found[0]) > PARAMETER_LIMIT for found in _PARAMETRIC.finditer(content)):
         raise Malformed("a Content-Type or Content-Disposition of the mail is too long")
     try:
-        # compat32 keeps headers as they came; the newer policies crash on many broken ones.
+        # compat32 keeps headers as they came. The newer policies crash on many broken ones.
         return BytesParser(policy=compat32).parsebytes(content)
     except RecursionError:
         raise Malformed("the parts of the mail are nested too deeply") from None
 
 
 def _header(message: Message, name: str) -> str:
-    """A header decoded, or as it is when it cannot be."""
+    """A header, decoded if possible. "" if it is missing."""
     raw = str(message.get(name, ""))[:10_000]
     try:
         return str(make_header(decode_header(raw)))
@@ -210,7 +219,10 @@ def _ids(message: Message, name: str) -> list[str]:
 
 
 def _automatic(message: Message, mail_from: str) -> str | None:
-    """Why nobody waits for an answer to this mail (RFC 3834), if so."""
+    """Why this mail wants no answer (RFC 3834), or None if a person may wait for one.
+
+    Answering automatic mail would start a loop with another program that answers mail.
+    """
     if mail_from in ("", "<>"):
         return "it is a bounce (null sender)"
     submitted = _header(message, "Auto-Submitted").partition(";")[0].strip().lower()
@@ -226,8 +238,8 @@ def _automatic(message: Message, mail_from: str) -> str | None:
 
 
 def _sender(message: Message) -> str:
-    # Read as it came, and only if it names one person: an encoded display name may spell another
-    # address, and of two addresses the one that was vouched for need not be the first.
+    # From is read undecoded, and only if it names one person: an encoded display name may spell
+    # another address, and the domain may have vouched for the second of two addresses.
     given = [str(value)[:1_000] for value in message.get_all("From", [])]
     address = _address(given[0]) if len(given) == 1 else None
     if address is None or len(getaddresses(given)) != 1:
@@ -236,17 +248,17 @@ def _sender(message: Message) -> str:
 
 
 def _address(header: str) -> str | None:
-    """The first address in a header, if it is one that can be written to."""
+    """The first address in a header. None if mail cannot be sent to it."""
     try:
         address = parseaddr(header[:1_000])[1]
     except (RecursionError, IndexError):
         return None
-    # parseaddr may stitch an address together from parts that do not belong together.
+    # parseaddr may join parts of a broken header into an address that nobody wrote.
     return address.lower() if ADDRESS.fullmatch(address) and address in header else None
 
 
 def _said(text: str, subject: str, *, is_reply: bool) -> str:
-    """What is new in the mail: a reply loses its quotations, everything else gets its subject."""
+    """The new text in a mail. A reply loses its quotations; anything else gets its subject."""
     text = clean(text).strip()
     if is_reply and not _FORWARD_SUBJECT.match(subject):
         return latest_reply(text)
@@ -274,13 +286,13 @@ def _content(message: Message) -> tuple[str, tuple[Attachment, ...]]:
 
 
 def _leaves(message: Message) -> Iterator[Message]:
-    """The parts that are not containers; a mail inside the mail stays one part."""
+    """The parts that are not containers, in order. A mail inside the mail counts as one part."""
     waiting = [message]
     for _ in range(_PARTS):
         if not waiting:
             return
         part = waiting.pop()
-        # get_payload of anything but a container looks up the charset, and crashes on some.
+        # On a part that is not a container, get_payload looks up the charset and may crash.
         children = part.get_payload() if part.is_multipart() else None
         if part.get_content_maintype() == "multipart" and isinstance(children, list):
             waiting.extend(child for child in reversed(children) if isinstance(child, Message))
@@ -289,7 +301,7 @@ def _leaves(message: Message) -> Iterator[Message]:
 
 
 def _kind_and_name(part: Message) -> tuple[str, str | None]:
-    """Content type, and the file name if the part is an attachment."""
+    """The content type, and a file name if the part is an attachment, otherwise None."""
     try:
         name = part.get_filename()
         attached = part.get_content_disposition() == "attachment"
@@ -302,7 +314,8 @@ def _kind_and_name(part: Message) -> tuple[str, str | None]:
 def _decode(part: Message, content: bytes) -> str:
     try:
         charset = part.get_content_charset("utf-8")
-        # These two take quadratic time, and no mail is written in them.
+        # Decoding punycode and idna takes quadratic time, and no mail is written in them. Text
+        # labelled ASCII is often UTF-8.
         if codecs.lookup(charset).name not in ("punycode", "idna", "ascii"):
             return content.decode(charset, "replace")
     except (LookupError, ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""E-mail that goes out: `compose` writes one, `EmailChannel` hands it to the relay or keeps it."""
+"""Outgoing mail: `compose` writes it, `EmailChannel` hands it to the relay or to the outbox."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.text import clean, one_line
 
 TIMEOUT = 30.0
-"""Seconds that the relay may take for each step."""
+"""Seconds that the relay may take for each step of the SMTP dialogue."""
 
 _REPLY_SUBJECT = re.compile(r"(?:re|aw|sv|antw|ref|rif)\s*:", re.IGNORECASE)
+# Bytes. RFC 5322 allows 998 in a line; longer ones must be encoded.
 _LONG_LINE = 990
 
 
@@ -38,11 +39,12 @@ def compose(
     public_url: str | None = None,
     readable: bool = False,
 ) -> EmailMessage:
-    """The mail that carries `reply`; `readable` as it is, which not every relay can take.
+    """Write the mail that carries `reply`.
 
-    An approval says how to answer, if the answer can prove whose it is: by mail to an address
-    made for its recipient, or with `public_url` by a link made for them.
-    Raises DeliveryError for an address that no mail can go to.
+    `readable` leaves the text unencoded (8bit), which not every relay accepts.
+    A mail that asks for approval says how to answer, provided that the answer can prove who gave
+    it: by mail to an address made for this recipient or, with `public_url`, by a link made for
+    them. Raises DeliveryError for an address to which mail cannot be sent.
     """
     to, headers = reply.to.to, reply.to.headers
     sender = headers.get("from", f"{reply.agent}@{names.domain}")
@@ -53,7 +55,7 @@ def compose(
     as_it_is = readable and all(len(line.encode()) <= _LONG_LINE for line in text.splitlines())
     message = EmailMessage(policy=SMTP)
     message.set_content(text, cte="8bit" if as_it_is else "quoted-printable")
-    # Folding at 78 columns would encode long Message-IDs, and no mail program finds those again.
+    # Folding at 78 columns would encode long Message-IDs. Mail programs could not match them then.
     message.policy = SMTP.clone(max_line_length=998)
     message["From"] = Mailbox(reply.agent, addr_spec=sender)
     message["To"] = to
@@ -75,7 +77,7 @@ def _add_inquiry(message: EmailMessage, inquiry: Inquiry, to: str, names: MailNa
     if inquiry.kind == "approval" and names.secret:
         message["Reply-To"] = names.approve_address(inquiry.id, to)
     if inquiry.urgency != "normal":
-        # RFC 2156 has the one, most mail programs show the other.
+        # Importance is the standard (RFC 2156); X-Priority is what most mail programs show.
         message["Importance"] = inquiry.urgency
         message["X-Priority"] = "1" if inquiry.urgency == "high" else "5"
 
@@ -106,10 +108,10 @@ def _subject(reply: Reply) -> str:
 
 
 class EmailChannel:
-    """Hands replies to the relay, or writes them into the outbox folder where there is none.
+    """Hands replies to the relay, or writes them to the outbox folder if there is no relay.
 
-    A reply sent again carries the same Message-ID, by which mail programs recognise it; in the
-    outbox it is the same file.
+    A reply that is sent again has the same Message-ID, so mail programs recognise it. In the outbox
+    it replaces the same file.
     """
 
     name = "email"
@@ -145,7 +147,8 @@ async def _hand_over(message: EmailMessage, relay: str, domain: str) -> None:
             port=int(port),
             local_hostname=domain,
             timeout=TIMEOUT,
-            # TLS where the relay offers it, with whatever certificate: better than none at all.
+            # Use TLS if the relay offers it, whatever its certificate: that still keeps out those
+            # who only listen, and plain text would be the alternative.
             validate_certs=False,
         )
     except aiosmtplib.SMTPRecipientsRefused as error:
@@ -158,6 +161,7 @@ async def _hand_over(message: EmailMessage, relay: str, domain: str) -> None:
 
 
 def _failed(code: int, answer: str) -> DeliveryError:
+    # SMTP: a 4xx reply means try again later, a 5xx reply means never.
     return DeliveryError(f"relay answered {code} {one_line(answer)}", permanent=code >= 500)
 
 

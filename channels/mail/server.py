@@ -1,6 +1,6 @@
-"""The mail server: receives for agents and for answers, and says 250 only to what is stored.
+"""The mail server: takes mail for agents and approvals, and says 250 only when it is stored.
 
-It runs on the caller's loop. TLS and spam filtering are the business of the relay in front of it.
+It runs on the caller's event loop. TLS and spam filtering are left to the relay in front of it.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.text import one_line
 
 SIZE_LIMIT = 1024 * 1024
-"""Bytes of one mail."""
+"""Bytes of one mail. SMTP announces it as SIZE."""
 
 log = structlog.get_logger(__name__)
 
 
 class MailServer:
-    """`agents` tells which mailboxes exist at the moment; `accept` and `decide` store what comes
-    in; `lookup` finds the keys of senders."""
+    """`accept` and `decide` store what comes in. `agents` returns the mailboxes that exist now.
+    `lookup` asks DNS for the keys of senders."""
 
     def __init__(
         self,
@@ -52,12 +52,12 @@ class MailServer:
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port (of use with port 0). Raises OSError if it is taken."""
+        """Listen, and return the port (0 chooses a free one). Raises OSError if it is taken."""
         self._server = await asyncio.get_running_loop().create_server(self._session, host, port)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
-        """Stop listening and hang up; mails not yet acknowledged will come again."""
+        """Stop listening and hang up. Senders send a mail again that was not acknowledged."""
         if self._server is None:
             return
         self._server.close()
@@ -81,7 +81,7 @@ class MailServer:
     def _rules(self) -> MailRules:
         return MailRules.of(self._settings, self._agents())
 
-    # The hooks of aiosmtpd, called by these names.
+    # aiosmtpd calls the hooks below by their names.
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -104,12 +104,13 @@ class MailServer:
         mail_from = envelope.mail_from or ""
         rules = self._rules()
         try:
-            # All are read before one is stored, so that a refusal means that nothing was.
+            # One mail may go to several mailboxes, but DATA has only one reply. So all are read
+            # before the first is stored: a refusal then means that nothing was stored.
             found = [
                 await self._read(content, mail_from, mailbox, rules)
                 for mailbox in envelope.rcpt_tos
             ]
-            # Verdicts first: one may come too late, and then the mail is refused as a whole.
+            # Verdicts first: one may come too late, and then the whole mail is refused.
             for entry in sorted(found, key=lambda entry: not isinstance(entry, Verdict)):
                 match entry:
                     case Verdict():
@@ -127,7 +128,7 @@ class MailServer:
     async def _read(
         self, content: bytes, mail_from: str, mailbox: str, rules: MailRules
     ) -> Verdict | Trigger | Ignored:
-        """What a mail says that its sender is proven to have written, as far as that matters."""
+        """Parse one mail for one mailbox, and check who wrote it if that can make a difference."""
         if not is_approve_mailbox(mailbox):
             trigger = parse(
                 content, mail_from=mail_from, agent=mailbox, rules=rules, new_id=self._new_id

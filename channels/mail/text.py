@@ -1,4 +1,4 @@
-"""The text of a mail: what its writer added, and what HTML says. Pure."""
+"""The readable text of a mail: HTML as plain text, and a reply without the mail it quotes. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import html
 import re
 from collections.abc import Sequence
 
-# The line above a quoted mail, in the languages of the common mail programs. It is wrapped over
-# up to three lines, and matched only from the start of a line and over a bounded length, so that
-# the time is linear in the text whatever it contains.
+# The line above a quoted mail ("On Monday, Ana wrote:"), as common mail programs write it in
+# English, German, French and Spanish, wrapped over up to three lines. It is matched only at the
+# start of a line and over a bounded length, so the time stays linear whatever the text contains.
 _INTRODUCTION = re.compile(
     r"(?:On\b.{4,400}?\bwrote|Am\b.{4,400}?\bschrieb(?:\b.{1,200}?)?"
     r"|Le\b.{4,400}?\ba écrit|El\b.{4,400}?\bescribió)\s?:$",
@@ -16,6 +16,7 @@ _INTRODUCTION = re.compile(
 )
 
 
+# What Outlook puts above a quoted mail.
 _SEPARATOR = re.compile(
     r"-{3,} ?(?:Original Message|Ursprüngliche Nachricht|Message d'origine|Mensaje original)"
     r" ?-{3,}$|_{30,}$",
@@ -32,9 +33,9 @@ _SENT = re.compile(
 
 
 def latest_reply(text: str) -> str:
-    """What the writer of a mail added: `text` without the quoted history.
+    """The part of a mail that its writer added: `text` without the quoted mails.
 
-    Keeps everything when nothing else would remain.
+    If nothing would remain, the whole text is returned.
     """
     lines = text.splitlines()
     kept: list[str] = []
@@ -47,7 +48,7 @@ def latest_reply(text: str) -> str:
             rest = (lines[index] for index in range(position, len(lines)))
             following = next((entry for entry in rest if entry.strip()), "")
             if not following.startswith(">"):
-                break  # everything below is the quoted mail
+                break  # not marked with ">": everything below is the quoted mail
         elif _SEPARATOR.match(line) or _is_header_block(lines, position):
             break
         else:
@@ -58,7 +59,7 @@ def latest_reply(text: str) -> str:
 
 
 def _introduction_lines(lines: Sequence[str], position: int) -> int:
-    """How many lines from `position` on introduce a quotation; 0 for none."""
+    """The number of lines at `position` that introduce a quotation, 0 to 3."""
     if not lines[position].lstrip()[:3].casefold().startswith(("on", "am", "le", "el")):
         return 0
     for count in (1, 2, 3):
@@ -71,7 +72,7 @@ def _introduction_lines(lines: Sequence[str], position: int) -> int:
 
 
 def _is_header_block(lines: Sequence[str], position: int) -> bool:
-    """Outlook repeats the header of the quoted mail: From, then Sent or To close below."""
+    """Whether the quoted mail's header begins here: From, then Sent or To close below (Outlook)."""
     return bool(_FROM.match(lines[position].strip())) and any(
         _SENT.match(line.strip()) for line in lines[position + 1 : position + 4]
     )
@@ -87,18 +88,19 @@ _BLOCKS = ("br", "p", "div", "li", "tr", "blockquote", "pre", "h1", "h2", "h3", 
 
 
 def text_of_html(source: str) -> str:
-    """What a person would read of an HTML mail.
+    """The text that a person would read in an HTML mail.
 
-    The time is linear in the source; the parsers of the standard library and of bs4 take minutes
-    over some mails of 200 KB.
+    The time is linear in the source. The parsers of the standard library and of Beautiful Soup take
+    minutes over some mails of 200 KB.
     """
+    # Lower case may change the length (Turkish İ), and then positions would no longer match.
     folded = source.lower() if len(source.lower()) == len(source) else source
     pieces: list[str] = []
     position = 0
     while position < len(source):
         start = source.find("<", position)
         tag = _TAG.match(source, start) if start >= 0 else None
-        if tag is None:  # text up to the end, or up to and with a < that begins no tag
+        if tag is None:  # text up to the end, or up to and including a < that begins no tag
             stop = start + 1 if start >= 0 else len(source)
             pieces.append(" ".join(source[position:stop].split("\n")))
             position = stop
@@ -116,7 +118,7 @@ def text_of_html(source: str) -> str:
         position = end + (0 if closing.startswith("</") else len(closing))
     try:
         text = html.unescape("".join(pieces))
-    except ValueError:  # a character reference with thousands of digits
+    except ValueError:  # a character reference with too many digits for int()
         text = "".join(pieces)
     lines = (" ".join(line.split()) for line in text.splitlines())
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines))

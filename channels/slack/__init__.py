@@ -1,2 +1,2 @@
-"""Slack: events and button clicks come in, posts with blocks go out. Slack's markup stays in this
-folder."""
+"""Slack: events and button clicks come in, posts with blocks go out. Only this folder knows Slack's
+markup."""

@@ -1,4 +1,4 @@
-"""A question as Slack shows it: its text, and a button for every answer. Pure."""
+"""A question in Slack's blocks: its text, and a button for each answer. Pure."""
 
 from __future__ import annotations
 
@@ -9,31 +9,35 @@ from ponderd.channels.message import Inquiry
 from ponderd.channels.slack.markup import mrkdwn, split
 from ponderd.channels.text import clean
 
-# https://docs.slack.dev/reference/block-kit: a section, the elements of one actions block, the
-# label and the value of a button.
+# Limits from https://docs.slack.dev/reference/block-kit.
 SECTION_LIMIT = 3_000
+"""Characters of one section."""
 BUTTONS = 25
+"""Buttons in one actions block."""
 LABEL_LIMIT = 75
+"""Characters of a button's label."""
 VALUE_LIMIT = 2_000
-# All blocks together: documented nowhere, refused from 12,000 to 13,300 (slackapi/bolt-js#2867).
+"""Characters of a button's value."""
 SECTIONS = 3
+"""Sections of one message. Slack documents no limit for all blocks together, but refuses more than
+12,000 to 13,300 characters (slackapi/bolt-js#2867)."""
 
 ACTION = "ponderd:"
-"""Begins the action_id of each of our buttons."""
+"""The action_id of each of our buttons begins with this."""
 
 URGENT = ":rotating_light: "
 
 
 def question_text(text: str, inquiry: Inquiry) -> str:
-    """The whole question in Slack's markup, as it stands where there are no buttons."""
+    """The whole question in Slack's markup: what notifications show, and posts without blocks."""
     urgent = URGENT if inquiry.urgency == "high" else ""
     return urgent + mrkdwn("\n".join((text, *_written(inquiry))))
 
 
 def question_blocks(text: str, inquiry: Inquiry, run_id: str) -> list[dict[str, Any]]:
-    """`question_text` with buttons below it; nothing where there is nothing to press.
+    """`question_text` with buttons below it. Empty if there is nothing to press.
 
-    Of a text that Slack does not take in blocks the end is left out, and that is said.
+    If the text is too long for blocks, its end is left out, and a last section says so.
     """
     buttons = list(_buttons(inquiry))
     if not buttons:
@@ -51,7 +55,7 @@ def question_blocks(text: str, inquiry: Inquiry, run_id: str) -> list[dict[str, 
 
 
 def read_value(value: str) -> tuple[str, str]:
-    """The id of the inquiry and the choice that a button stands for."""
+    """Split a button's value into the id of the inquiry and the choice."""
     inquiry, _, choice = value.partition(" ")
     return inquiry, choice
 
@@ -83,7 +87,7 @@ def _fits(inquiry: Inquiry, choice: str) -> bool:
 
 
 def _written(inquiry: Inquiry) -> Iterator[str]:
-    """The choices, where a button does not tell all of each."""
+    """All choices as a list, if the buttons cannot show each of them in full."""
     choices = inquiry.choices
     if len(choices) > BUTTONS or any(
         len(choice) > LABEL_LIMIT or not _fits(inquiry, choice) for choice in choices

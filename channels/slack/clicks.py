@@ -1,4 +1,4 @@
-"""A pressed button in Slack: what it says, and answering the person who pressed it."""
+"""A pressed button in Slack: read the click, and answer the person who pressed it."""
 
 from __future__ import annotations
 
@@ -18,23 +18,26 @@ from ponderd.channels.slack.markup import id_field, mrkdwn, split, with_mentions
 from ponderd.channels.text import clean
 
 ANSWER_SECONDS = 5
-"""How long answering may take; nothing waits for it."""
+"""Seconds that the answer to a click may take. Nothing waits for it."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Click:
-    """The verdict of a button, and where it was pressed. `message` is in Slack's markup."""
+    """A button that was pressed, and where."""
 
     verdict: Verdict
     message: str
+    """The text of the message with the button, in Slack's markup."""
     thread: str
+    """The thread_ts of that message, "" if it is in no thread."""
     response_url: str
+    """Where Slack accepts changes to that message, for 30 minutes."""
 
 
 def parse_click(body: dict[str, Any]) -> Click | Ignored:
-    """A `block_actions` payload that Slack sent and signed. Raises Malformed."""
+    """Read a `block_actions` payload. Its signature must be checked before. Raises Malformed."""
     match body:
         case {
             "actions": [{"action_id": str(action), "value": str(value)}, *_],
@@ -46,7 +49,7 @@ def parse_click(body: dict[str, Any]) -> Click | Ignored:
     message, response_url = body.get("message"), body.get("response_url")
     message = message if isinstance(message, dict) else {}
     if clean(value) != value:
-        raise Malformed("value: not one that we gave a button")
+        raise Malformed("value: we gave no button this value")
     return Click(
         verdict=Verdict(
             inquiry=inquiry, choice=choice, by=principal("slack", id_field(user, "id"))
@@ -58,9 +61,9 @@ def parse_click(body: dict[str, Any]) -> Click | Ignored:
 
 
 def is_response_url(url: str, api_url: str) -> bool:
-    """Whether Slack itself made `url`: it is the only one that we ever post to unasked.
+    """Whether Slack itself made `url`. We post to it just because it came with a click.
 
-    For another `api_url` than Slack's own, its host counts as well.
+    If `api_url` is not Slack's own (in tests, behind a proxy), its host is accepted as well.
     """
     try:
         found, api = urlsplit(url), urlsplit(api_url)
@@ -73,8 +76,10 @@ def is_response_url(url: str, api_url: str) -> bool:
 
 
 class ClickReplies:
-    """Tells people what became of their click, without keeping Slack waiting for the
-    acknowledgement. Only a hint: it may be lost, and the run changes the message in any case.
+    """Tells people what became of their click, in the background.
+
+    Slack wants its acknowledgement within three seconds, so nothing waits for this. The answer may
+    be lost: the run edits the message later in any case.
     """
 
     def __init__(self, api_url: str) -> None:
@@ -82,14 +87,14 @@ class ClickReplies:
         self._under_way: set[asyncio.Task[None]] = set()
 
     def confirm(self, click: Click, outcome: str) -> None:
-        """The question gives way to its outcome, and its buttons go, for everybody."""
+        """Replace the question by its outcome and remove the buttons, for everybody."""
         pieces = split(click.message.removeprefix(URGENT), SECTION_LIMIT)
         asked = pieces[0] + " …" if len(pieces) > 1 else "".join(pieces)
         text = f"{asked}\n{_spoken(outcome)}"
         self._send(click, {"replace_original": True, "text": text})
 
     def refuse(self, click: Click, why: str) -> None:
-        """Only the person who pressed the button sees why it counts for nothing."""
+        """Tell the person who pressed the button, and nobody else, why the click does not count."""
         body = {"replace_original": False, "response_type": "ephemeral", "text": _spoken(why)}
         if click.thread:
             body["thread_ts"] = click.thread
@@ -99,6 +104,7 @@ class ClickReplies:
         if not is_response_url(click.response_url, self._api_url):
             log.warning("slack gave no response_url of its own", by=click.verdict.by)
             return
+        # asyncio keeps only weak references to tasks: without the set this one could vanish.
         task = asyncio.create_task(_post(click.response_url, body))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)

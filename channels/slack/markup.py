@@ -1,4 +1,4 @@
-"""Slack's markup: reading what people wrote, writing what agents say. Pure."""
+"""Slack's markup: read what people wrote, write what agents say. Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ponderd.channels.errors import Malformed
 from ponderd.channels.text import clean
 
 TEXT_LIMIT = 39_000
-"""Characters of one message; Slack cuts at 40,000."""
+"""Characters of one message. Slack cuts at 40,000."""
 
 
 def id_field(fields: dict[str, Any], name: str) -> str:
-    """One of Slack's ids or timestamps. Raises Malformed."""
+    """The id or timestamp in the field `name`. Raises Malformed."""
     value = fields.get(name)
     if not isinstance(value, str) or not re.fullmatch("[A-Za-z0-9._-]{1,80}", value):
-        raise Malformed(f"{name}: expected an id of Slack's")
+        raise Malformed(f"{name}: expected one of Slack's ids")
     return value
 
 
@@ -24,12 +24,13 @@ _REFERENCE = re.compile(r"<([^<>]*)>")
 
 
 def readable(text: str, own_user: str | None = None) -> str:
-    """Slack's markup as a person would write it, without the mention of the bot in front."""
+    """Slack's markup as plain text, without the mention of the bot at the beginning."""
     if own_user is None:
         text = re.sub(r"^\s*<@[^<>]*>[\s,:]*", "", text)
     else:
         text = re.sub(rf"^\s*<@{re.escape(own_user)}(?:\|[^<>]*)?>[\s,:]*", "", text)
     text = _REFERENCE.sub(lambda found: _spell_out(found[1]), text)
+    # &amp; last, or a literal "&lt;" (sent as "&amp;lt;") would become "<".
     text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     return clean(text).strip()
 
@@ -54,9 +55,9 @@ _HEADING = re.compile(r"^#{1,6} +(.+?) *#*$", re.MULTILINE)
 
 
 def mrkdwn(text: str, limit: int = TEXT_LIMIT, *, keep_end: int = 0) -> str:
-    """Markdown as Slack's own markup, nothing in it taken for a mention, cut to what fits.
+    """Markdown as Slack's own markup, cut to `limit` characters. Nothing in it becomes a mention.
 
-    What is cut away lies before the last `keep_end` characters of `text`.
+    The last `keep_end` characters of `text` always stay; the cut is made before them.
     """
     source = clean(text)
     converted = _convert(source)
@@ -74,20 +75,22 @@ def mrkdwn(text: str, limit: int = TEXT_LIMIT, *, keep_end: int = 0) -> str:
 def _convert(text: str) -> str:
     escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     pieces = _CODE.split(escaped)
-    for index in range(0, len(pieces), 2):  # the odd ones are code
+    for index in range(0, len(pieces), 2):  # pieces with an odd index are code
         piece = _HEADING.sub(lambda found: f"**{found[1].replace('**', '')}**", pieces[index])
         pieces[index] = _BOLD.sub(r"*\2*", _LINK.sub(r"<\2|\1>", piece))
     return "".join(pieces)
 
 
-# What must not be cut in the middle: an entity, a link, a fence.
+# An unfinished entity, link or fence at the end of a piece: none may be cut in the middle.
 _DANGLING = re.compile(r"(?:&[a-z]{0,4}|<[^<>]{0,1200}|`{1,2})$")
 _FENCE = "```"
 
 
 def split(markup: str, limit: int) -> list[str]:
-    """Slack's markup in pieces of at most `limit` (3,000) characters, cut between lines or words
-    where that is possible. A block of code that is cut goes on in the next piece.
+    """Split Slack's markup into pieces of at most `limit` characters.
+
+    The cuts are made between lines or words if possible. A block of code that is cut is closed, and
+    opened again in the next piece.
     """
     pieces: list[str] = []
     rest = markup
@@ -108,7 +111,8 @@ _PERSON = re.compile(r"\bslack:([uw][a-z0-9]{1,20})\b", re.IGNORECASE)
 
 
 def with_mentions(markup: str) -> str:
-    """Slack's people (`principal`) as Slack shows them. Only for what ponderd itself says: an
-    agent's words must not call anybody.
+    """Turn people (`principal`) into Slack's mentions.
+
+    Use it only for ponderd's own texts: an agent's words must not notify anybody.
     """
     return _PERSON.sub(lambda found: f"<@{found[1].upper()}>", markup)

@@ -1,6 +1,6 @@
-"""Slack, inward: mentions, direct messages and pressed buttons come by HTTP or Socket Mode.
+"""Slack, inward: mentions, direct messages, reactions and clicks come by HTTP or Socket Mode.
 
-slack_bolt is imported where it is needed: what only reads or sends stays small.
+slack_bolt is imported inside functions, so that processes which only send stay small.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-# A message with one of these is still something that a person said.
+# Subtypes of messages that a person wrote. Others are edits, deletions, joins and the like.
 _SPOKEN = (None, "", "file_share", "thread_broadcast", "me_message")
 _WRONG_TOKEN = ("invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired")
 
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 def parse(body: dict[str, Any]) -> Trigger | Reaction | Ignored:
-    """An event that Slack sent and signed. Raises Malformed."""
+    """Read an event. Its signature must be checked before. Raises Malformed."""
     if body.get("type") != "event_callback":
         return Ignored(reason=f"not an event: {_shown(body.get('type'))}")
     event = body.get("event")
@@ -50,10 +50,10 @@ def parse(body: dict[str, Any]) -> Trigger | Reaction | Ignored:
     if kind != "app_mention" and not (kind == "message" and event.get("channel_type") == "im"):
         return Ignored(reason=f"neither a mention nor a direct message: {_shown(kind)}")
     if subtype not in _SPOKEN:
-        return Ignored(reason=f"not something said: {_shown(subtype)}")
+        return Ignored(reason=f"not a message that somebody wrote: {_shown(subtype)}")
     own_user = _own_user(body)
     if event.get("bot_id") or event.get("bot_profile") or event.get("user") == own_user is not None:
-        return Ignored(reason="a bot said it")
+        return Ignored(reason="a bot wrote it")
 
     team, channel = id_field(body, "team_id"), id_field(event, "channel")
     at, user = id_field(event, "ts"), id_field(event, "user")
@@ -63,6 +63,8 @@ def parse(body: dict[str, Any]) -> Trigger | Reaction | Ignored:
         raise Malformed("text: expected a string")
     return Trigger(
         channel="slack",
+        # Two keys: a retry has the same event_id; and if Slack tells of one message in two events,
+        # as app_mention and as message, they have the same channel and ts.
         keys=(f"slack:event:{id_field(body, 'event_id')}", f"slack:{team}:{channel}:{at}"),
         conversation=f"{team}:{channel}:{thread}",
         text=readable(text, own_user) or "(no text)",
@@ -74,15 +76,17 @@ def parse(body: dict[str, Any]) -> Trigger | Reaction | Ignored:
 
 
 GOOD = frozenset({"+1", "thumbsup", "white_check_mark", "heart", "tada", "100", "pray"})
+"""Slack's names (without skin tones) of reactions that call an answer good."""
+
 BAD = frozenset({"-1", "thumbsdown", "x", "no_entry", "confused", "disappointed"})
-"""Slack's names of reactions, without a skin tone."""
+"""Slack's names (without skin tones) of reactions that call an answer bad."""
 
 
 def _reaction(event: dict[str, Any], own_user: str | None) -> Reaction | Ignored:
     item = event.get("item")
     name = str(event.get("reaction") or "").partition("::")[0]
     if not isinstance(item, dict) or item.get("type") != "message" or name not in GOOD | BAD:
-        return Ignored(reason=f"no reaction that says good or bad: {_shown(name)}")
+        return Ignored(reason=f"neither a good nor a bad reaction: {_shown(name)}")
     user = id_field(event, "user")
     if user == own_user:
         return Ignored(reason="our own reaction")
@@ -99,7 +103,7 @@ def _shown(value: object) -> str:
 
 
 def _own_user(body: dict[str, Any]) -> str | None:
-    """The user id that this app has in the workspace."""
+    """The user id of this app in the workspace. None if the event does not tell."""
     match body.get("authorizations"):
         case [{"user_id": str(user)}, *_]:
             return user
@@ -117,11 +121,11 @@ def _files(files: object) -> Iterable[Attachment]:
 
 
 def build_app(settings: ChannelSettings, accept: Accept, decide: Decide, react: React) -> AsyncApp:
-    """The Bolt app that both HTTP and Socket Mode feed.
+    """The Bolt app that serves both HTTP and Socket Mode.
 
-    It acknowledges an event only after `accept` returned, and a pressed button after `decide`
-    did: while the store is away the answer is 503, or none at all. Slack sends the event again,
-    and shows an error to the person who pressed the button.
+    It acknowledges an event only after `accept` has returned, and a click only after `decide` has.
+    If the store is unavailable, the response is 503 (HTTP) or missing (Socket Mode). Slack then
+    sends the event again, or shows an error to the person who pressed the button.
     """
     from slack_bolt.async_app import AsyncApp
     from slack_bolt.authorization import AuthorizeResult
@@ -130,8 +134,8 @@ def build_app(settings: ChannelSettings, accept: Accept, decide: Decide, react: 
     answers = ClickReplies(settings.slack_api_url)
 
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        # One workspace, one token. Bolt would ask Slack (auth.test) before every event, and
-        # answer 200, which loses the event, when Slack does not reply.
+        # One workspace, one token. By default Bolt asks Slack (auth.test) before every event. If
+        # Slack does not reply, Bolt answers 200, and the event is lost.
         return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=token)
 
     async def receive(body: dict[str, Any]) -> BoltResponse:
@@ -146,6 +150,7 @@ def build_app(settings: ChannelSettings, accept: Accept, decide: Decide, react: 
                 case Reaction() as reaction:
                     await react(reaction)
         except Refused as error:
+            # Still 200: a retry would be refused again, three times.
             log.warning("slack event refused", error=str(error))
         return BoltResponse(status=200)
 
@@ -171,9 +176,11 @@ def build_app(settings: ChannelSettings, accept: Accept, decide: Decide, react: 
         name="ponderd",
         client=web_client(settings, token=None),
         authorize=authorize,
-        # Without a configured secret no request by HTTP can be genuine.
+        # Without a configured secret no HTTP request can be genuine: check against a random one.
         signing_secret=signing_secret.get_secret_value() if signing_secret else secrets.token_hex(),
+        # By default Bolt may acknowledge before the work is done: a crash would lose the event.
         process_before_response=True,
+        # Bolt knows our own events only by auth.test; `parse` drops them without it.
         ignoring_self_events_enabled=False,
         attaching_function_token_enabled=False,
     )
@@ -197,7 +204,7 @@ def http_handler(app: AsyncApp) -> Callable[[Request], Awaitable[Response]]:
         try:
             return await handler.handle(request)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-            # Bolt reads the body before it checks the signature, and trips over broken ones.
+            # Bolt parses the body before it checks the signature, and crashes on broken ones.
             log.info("slack request refused", error=repr(error))
             return Response("malformed request", 400)
 
@@ -205,7 +212,7 @@ def http_handler(app: AsyncApp) -> Callable[[Request], Awaitable[Response]]:
 
 
 class SocketMode:
-    """Receives events over a websocket that we open, for hosts that Slack cannot reach."""
+    """Receives events over a websocket that we open. For hosts that Slack cannot reach."""
 
     def __init__(self, app: AsyncApp, app_token: str) -> None:
         self._app = app
@@ -214,8 +221,9 @@ class SocketMode:
         self._connecting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Connect, and stay connected. Raises StartupError for a token that Slack refuses;
-        a Slack that is away now is tried again in the background.
+        """Connect, and stay connected. Raises StartupError if Slack refuses the token.
+
+        If Slack cannot be reached now, attempts go on in the background.
         """
         from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
 
@@ -228,9 +236,9 @@ class SocketMode:
                 raise StartupError(
                     f"Slack refuses PONDERD_SLACK_APP_TOKEN: {reason}", exit_code=2
                 ) from error
-            log.warning("slack is away, trying again", error=reason)
+            log.warning("slack cannot be reached, trying again", error=reason)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("slack is away, trying again", error=str(error))
+            log.warning("slack cannot be reached, trying again", error=str(error))
         self._handler = AsyncSocketModeHandler(self._app, self._token)
         self._handler.client.wss_uri = url
         self._connecting = asyncio.create_task(self._connect(self._handler))

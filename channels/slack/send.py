@@ -1,4 +1,4 @@
-"""Slack, outward: replies are posted into their thread, questions with buttons."""
+"""Slack, outward: post replies into their threads, questions with buttons."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ponderd.channels.slack.markup import mrkdwn, with_mentions
 TIMEOUT = 15
 """Seconds that one call of the Web API may take."""
 UPDATE_LIMIT = 3_900
-"""Characters of a message that is changed; Slack takes 4,000."""
+"""Characters of an edited message. chat.update takes 4,000; chat.postMessage takes more."""
 OUTCOME_CHARS = 600
-"""Characters at the end of a notice that are never cut: who decided what."""
+"""Characters at the end of a notice that are never cut. They tell who decided what."""
 LOOKBACK = 24 * 3600
-"""Seconds that a resend looks back in a channel, from its newest message on. In a thread it looks
-at everything."""
+"""Seconds for which a resend searches a channel backwards from its newest message. A thread is
+searched from its beginning."""
 
 _EVENT_TYPE = "ponderd_reply"
-# Slack's own trouble. Everything else that it refuses, it will refuse again.
+# Errors that pass. Slack will refuse any other request again.
 _TRANSIENT = (
     "ratelimited",
     "rate_limited",
@@ -42,14 +42,15 @@ _NOT_CHANGEABLE = ("message_not_found", "cant_update_message", "edit_window_clos
 
 
 def web_client(settings: ChannelSettings, token: str | None) -> AsyncWebClient:
-    # The SDK's own retries post twice when only the response was lost.
+    """A client of the Web API."""
+    # No retries by the SDK: if only the response was lost, they would post twice.
     return AsyncWebClient(
         token=token, base_url=settings.slack_api_url, timeout=TIMEOUT, retry_handlers=[]
     )
 
 
 def reason_of(error: SlackApiError) -> str:
-    """Slack's word for what is wrong, or the HTTP status."""
+    """Slack's error code, such as "channel_not_found", or else the HTTP status."""
     data = getattr(error.response, "data", None)
     status = getattr(error.response, "status_code", None)
     reason = data.get("error") if isinstance(data, dict) else None
@@ -57,10 +58,11 @@ def reason_of(error: SlackApiError) -> str:
 
 
 class SlackChannel:
-    """Posts replies to a thread, a channel (C…) or a person (U…). Each carries its key as
-    metadata: Slack does not recognise repeats by itself, so a resend looks there first.
+    """Posts replies to a thread, a channel (C…) or a person (U…).
 
-    A notice that resolves a question takes that message's place, and its buttons away.
+    Slack does not recognise repeats. So each post carries its key as metadata, and a resend first
+    searches for a post with that key. A notice that resolves a question replaces the question and
+    removes its buttons.
     """
 
     name = "slack"
@@ -90,8 +92,11 @@ class SlackChannel:
 
 
 def _checking_session() -> aiohttp.ClientSession:
-    """Asks once more whether the reply is still ours when the connection stands: opening it takes
-    time, and Slack would take a second post for a new one."""
+    """A session that checks, once it is connected, that the reply is still ours to send.
+
+    Connecting takes time. Another worker may have taken over meanwhile, and Slack would not notice
+    that its post and ours are the same.
+    """
 
     async def check(*_: object) -> None:
         still_ours.get()()
@@ -104,7 +109,7 @@ def _checking_session() -> aiohttp.ClientSession:
 
 
 async def _post(client: AsyncWebClient, reply: Reply) -> str:
-    """The ts of the new message."""
+    """Post the reply. Returns the ts of the new message."""
     text, blocks = mrkdwn(reply.text), []
     if reply.inquiry:
         text = question_text(reply.text, reply.inquiry)
@@ -114,7 +119,7 @@ async def _post(client: AsyncWebClient, reply: Reply) -> str:
     except SlackApiError as error:
         if not blocks or reason_of(error) not in _BLOCKS_REFUSED:
             raise
-        # Better a question without buttons than none: it can be answered in writing.
+        # A question without buttons is better than none: people can still answer in writing.
         return await _post_as(client, reply, text, [])
 
 
@@ -132,7 +137,7 @@ async def _post_as(
 
 
 async def _changed(client: AsyncWebClient, reply: Reply) -> bool:
-    """Put the notice in the place of the question; False if Slack does not let us any more."""
+    """Replace the question by the notice. False if Slack no longer allows that."""
     try:
         await client.chat_update(
             channel=await _conversation(client, reply.to.to),
@@ -148,7 +153,7 @@ async def _changed(client: AsyncWebClient, reply: Reply) -> bool:
 
 
 async def _posted(client: AsyncWebClient, reply: Reply) -> str | None:
-    """The ts of an earlier attempt that did arrive."""
+    """The ts of an earlier attempt that arrived, or None."""
     async for message in _thread(client, reply) if reply.to.thread else _channel(client, reply):
         match message:
             case {
@@ -175,8 +180,10 @@ async def _thread(client: AsyncWebClient, reply: Reply) -> AsyncIterator[dict[st
 
 
 async def _channel(client: AsyncWebClient, reply: Reply) -> AsyncIterator[dict[str, Any]]:
-    """Newest first. What is recent is counted from the newest message and not from our clock,
-    which may be wrong."""
+    """Messages of the last `LOOKBACK` seconds, newest first.
+
+    The time is counted from the newest message, because our own clock may be wrong.
+    """
     channel = await _conversation(client, reply.to.to)
     since = 0.0
     cursor: str | None = ""
@@ -198,7 +205,7 @@ def _next_cursor(page: Any) -> str | None:
 
 
 async def _conversation(client: AsyncWebClient, to: str) -> str:
-    """The id of the conversation: `to`, or that of the direct messages with a person."""
+    """The id of the conversation: `to` itself or, for a person, that of their direct messages."""
     if not to.startswith(("U", "W")):
         return to
     opened = await client.conversations_open(users=to)

@@ -1,2 +1,2 @@
-"""Webhooks: a signed POST comes in, a signed callback goes out. Callbacks reach no address that is
-internal to us."""
+"""Webhooks: a signed POST comes in, a signed callback goes out. Callbacks cannot reach our internal
+addresses."""

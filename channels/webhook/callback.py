@@ -1,7 +1,7 @@
-"""Where callbacks may go: public addresses, and hosts that the operator listed.
+"""Where callbacks may go: to public addresses, and to hosts that the operator listed.
 
-A name is checked twice: at admission, so that the sender hears of it, and again on the addresses
-that are connected to, so that a name whose address changes in between gains nothing.
+A name is checked twice. The first check, at admission, lets the sender know. The second checks the
+addresses to which we really connect: a name may resolve to others by then (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -16,15 +16,19 @@ from yarl import URL
 
 from ponderd.channels.errors import Forbidden, Malformed
 
+# A NAT64 gateway turns these into the IPv4 address in their last 32 bits (RFC 6052).
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class RefusedAddress(OSError):
-    """A callback's host has no address that may be connected to."""
+    """The host of a callback has no address to which we may connect."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an address is on the open internet, and so is the IPv4 address inside it."""
+    """Whether an address is on the open internet, and any IPv4 address inside it is too.
+
+    False for anything that is not an IP address.
+    """
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -55,7 +59,10 @@ def is_listed(host: str, port: int, allow: Collection[str]) -> bool:
 
 
 def split_callback(url: str) -> tuple[str, int]:
-    """Host and port of a callback URL, as aiohttp will understand it. Raises Malformed."""
+    """Host and port of a callback URL. Raises Malformed.
+
+    yarl parses it, as aiohttp will: two parsers could see two different hosts.
+    """
     try:
         parsed = URL(url)
         host, port = parsed.raw_host, parsed.port
@@ -69,9 +76,10 @@ def split_callback(url: str) -> tuple[str, int]:
 
 
 def refuse_literal(url: str, allow: Collection[str] | None) -> None:
-    """Refuse a URL that is wrong or, unless `allow` is None, names a private address literally.
+    """Refuse a malformed URL and, unless `allow` is None, one with a private IP address as host.
 
-    Literal addresses never pass through a resolver. Raises Malformed or Forbidden.
+    aiohttp asks no resolver about such a host, so `CallbackResolver` would not see it.
+    Raises Malformed or Forbidden.
     """
     host, port = split_callback(url)
     if allow is None or is_listed(host, port, allow):
@@ -87,10 +95,9 @@ def refuse_literal(url: str, allow: Collection[str] | None) -> None:
 async def check_callback(
     url: str, allow: Collection[str], *, resolver: AbstractResolver | None = None
 ) -> None:
-    """Refuse a callback that can be seen to lead to a private address.
+    """Refuse a callback that now leads to a private address. Raises Malformed or Forbidden.
 
-    A name that does not resolve now passes: it is checked again when it is connected to.
-    Raises Malformed or Forbidden.
+    A name that does not resolve passes: it is checked again when we connect.
     """
     refuse_literal(url, allow)
     host, port = split_callback(url)
@@ -107,7 +114,7 @@ async def check_callback(
 
 
 class CallbackResolver(AbstractResolver):
-    """Resolves names and keeps only the addresses that a callback may connect to."""
+    """Resolves names, and returns only addresses to which a callback may connect."""
 
     def __init__(self, allow: Collection[str], resolver: AbstractResolver) -> None:
         self._allow = allow

@@ -1,4 +1,4 @@
-"""Webhooks: JSON in, signed; the answer goes to the callback it names, signed too."""
+"""Incoming webhooks: check who signed the request, and read its JSON as a trigger."""
 
 from __future__ import annotations
 
@@ -22,33 +22,34 @@ from ponderd.channels.signature import (
 from ponderd.channels.text import clean
 from ponderd.channels.webhook.callback import refuse_literal
 
+# Characters of an id, an agent's name or a conversation's name.
 _LIMIT = 200
 _SIGNED_BY = {
     "standard": "webhook-signature",
     "github": "x-hub-signature-256",
     "bearer": "authorization",
 }
-# The headers in which senders put their own id of a delivery.
+# Senders put their id of a delivery into one of these headers. Retries have the same id.
 _ID_HEADERS = ("webhook-id", "x-github-delivery", "idempotency-key")
 
 _templates = ImmutableSandboxedEnvironment()
 
 
 class WebhookRoute(Frozen):
-    """What one source may send, and how it proves who it is."""
+    """What one source may send, and how it proves its identity."""
 
     agent: str | None = "assistant"
     agent_from_payload: bool = Field(
-        False, description="the payload's `agent`, if there is one, goes before `agent`"
+        False, description="a field `agent` in the payload overrides `agent`"
     )
     verify: tuple[Literal["standard", "github", "bearer"], ...] = Field(("standard",), min_length=1)
     text: str | None = Field(
         None,
-        description="Jinja2 template of the text; the keys of the JSON object are its variables, "
-        "`payload` is the whole",
+        description="Jinja2 template of the text; its variables are the keys of the JSON object, "
+        "and `payload`, which is all of it",
     )
     secret: SecretStr | None = Field(
-        None, description="for github and standard; default of standard: PONDERD_WEBHOOK_SECRET"
+        None, description="for github and standard; default for standard: PONDERD_WEBHOOK_SECRET"
     )
     token: SecretStr | None = Field(None, description="for bearer; default: PONDERD_API_TOKEN")
 
@@ -80,8 +81,10 @@ def authenticate(
     standard: SecretStr | None,
     bearer: SecretStr | None,
 ) -> None:
-    """Check who sent this. `standard` and `bearer` are this installation's own secrets, used
-    where the route has none. Raises Unauthenticated.
+    """Check who sent this request. Raises Unauthenticated.
+
+    The first of the route's methods whose header is present decides. `standard` and `bearer` are
+    this installation's own secrets, used if the route has none. `now` is in Unix seconds.
     """
     method = next((name for name in route.verify if headers.get(_SIGNED_BY[name])), None)
     secret = (route.token or bearer) if method == "bearer" else (route.secret or standard)
@@ -106,10 +109,10 @@ def parse(
     *,
     new_id: Callable[[], str],
 ) -> Trigger:
-    """An authenticated request as a trigger. Raises Malformed.
+    """Read an authenticated request as a trigger. Raises Malformed.
 
-    A payload without `conversation` opens one of its own, named after the sender's id of the
-    delivery, so that a repeat lands there too, or after `new_id()`.
+    A payload without `conversation` opens a new one. It is named after the sender's id of the
+    delivery, so that a repeat lands in the same conversation, or else after `new_id()`.
     """
     payload = _load(body)
     fields: dict[str, Any] = payload if isinstance(payload, dict) else {}
@@ -134,6 +137,7 @@ def parse(
 
 def _load(body: bytes) -> Any:
     try:
+        # NaN, Infinity and 1e999: Python reads them, but they are not JSON and cannot be stored.
         return json.loads(
             body.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite
         )

@@ -1,4 +1,4 @@
-"""Webhook, outwards: replies are posted to callbacks, signed, and told apart by their id."""
+"""Outgoing webhooks: post a reply, signed, to the callback URL that its trigger named."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from ponderd.channels.signature import sign_standard, standard_key
 from ponderd.channels.webhook.callback import CallbackResolver, RefusedAddress, refuse_literal
 
 TIMEOUT = 10.0
-"""Seconds that one callback may take in total."""
+"""Seconds that one callback may take, from connecting to the response."""
 
 
 def payload(reply: Reply, public_url: str | None) -> dict[str, Any]:
-    """What a callback receives. With `public_url` it is told where to answer a question; the API
-    token goes with the answer."""
+    """The JSON that a callback receives.
+
+    With `public_url` it says where to answer a question. Whoever answers there needs the API token.
+    """
     body: dict[str, Any] = {
         "type": "run.reply",
         "run_id": reply.run_id,
@@ -49,7 +51,8 @@ def payload(reply: Reply, public_url: str | None) -> dict[str, Any]:
 class WebhookChannel:
     """Posts replies to callbacks, signed with PONDERD_WEBHOOK_SECRET.
 
-    webhook-id is the reply's key, by which the receiver recognises a repeat.
+    The header webhook-id holds the reply's key, so the receiver can recognise a repeat. `resend`
+    therefore makes no difference.
     """
 
     name = "webhook"
@@ -78,7 +81,8 @@ class WebhookChannel:
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> str:
         try:
-            # The status decides; what the other side writes below it is never read.
+            # No redirects: they could lead to a private address. Only the status matters; the body
+            # may have any length and is never read.
             async with self._open().post(
                 url, data=body, headers=headers, allow_redirects=False
             ) as response:
@@ -96,7 +100,7 @@ class WebhookChannel:
             return str(status)
         raise DeliveryError(
             f"callback answered {status}",
-            permanent=status == 410,
+            permanent=status == 410,  # Standard Webhooks: 410 Gone disables the endpoint
             retry_after=retry_after if status in (429, 503) else None,
         )
 
@@ -114,11 +118,14 @@ class WebhookChannel:
         if self._session is not None:
             await self._session.close()
             self._session = None
-            await asyncio.sleep(0)  # lets the closed transports say goodbye
+            await asyncio.sleep(0)  # one turn of the loop, in which the transports really close
 
 
 def _retry_after(value: str | None, now: float) -> float | None:
-    """Seconds from a Retry-After header, which holds seconds or a date."""
+    """The seconds to wait from a Retry-After header, which holds seconds or a date.
+
+    None if the header is missing or neither of them.
+    """
     if value is None:
         return None
     try:
