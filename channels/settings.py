@@ -23,7 +23,7 @@ class PonderdSettings(BaseSettings):
 
     data_dir: Path = Field(
         default_factory=lambda: platformdirs.user_data_path("ponderd"),
-        description="where ponderd keeps its state, secrets, logs and outbox",
+        description="folder for state, secrets, logs and outgoing mail",
     )
 
     @field_validator("*", mode="before")

@@ -1,2 +1,2 @@
-"""Floor 3: processes. Wires channels to workers: HTTP, mail, Slack, configuration, and the
+"""Floor 3: processes. Connects channels to workers: HTTP, mail, Slack, configuration, and the
 command `ponderd`."""

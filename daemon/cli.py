@@ -1,4 +1,4 @@
-"""The command `ponderd`. Everything heavy is imported by the command that needs it."""
+"""The command `ponderd`. Each command imports what it needs, so `ponderd --help` is fast."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 EXIT_CODES = """\b
 Exit codes:
-  0  ok
-  1  failed
+  0  success
+  1  failure
   2  wrong usage, or a wrong or missing setting
-  3  the run waits for a human (a question, an approval, a pause)
+  3  the run waits for a person (a question, an approval, a pause)
   4  the run failed or was cancelled
-  5  no ponderd answers, or it cannot reach its state: try again later
+  5  ponderd does not answer or cannot reach its state: try again later
 """
 
 app = typer.Typer(
@@ -47,7 +47,7 @@ LogsAsJson = Annotated[bool, typer.Option("--json", help="Log in JSON, one objec
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point; always ends in SystemExit. Errors are one line each on stderr."""
+    """Entry point. Always ends in SystemExit; each error is one line on stderr."""
     try:
         app(arguments, prog_name="ponderd")
     except PonderdError as error:
@@ -69,7 +69,7 @@ def _exit_code(error: PonderdError) -> int:
 
 @app.command(epilog="Example: ponderd up")
 def up(as_json: Json = False) -> None:
-    """Run everything on this machine. Embedded parts serve where none are configured."""
+    """Run everything on this machine. Whatever is not configured comes embedded."""
     configuration = _load()
     from ponderd.daemon.local.up import run_up
 
@@ -102,10 +102,10 @@ def chat(
     agent: Annotated[str, typer.Argument(help="The agent to talk to.")] = "assistant",
     as_json: Json = False,
 ) -> None:
-    """Talk to an agent; each line is a message.
+    """Talk to an agent. Each line is a message.
 
-    Ends with /quit, Ctrl-D or the end of the input. With --json: one run per line, after each
-    message.
+    /quit, Ctrl-D or the end of the input ends the conversation. With --json, print the run after
+    each message, one JSON object per line.
     """
     from ponderd.daemon.commands.chat import run_chat
 
@@ -114,18 +114,19 @@ def chat(
 
 @app.command(epilog='Example: ponderd launch assistant "What is 17 * 23?"')
 def launch(
-    agent: Annotated[str, typer.Argument(help="The agent that shall answer.")],
-    text: Annotated[str, typer.Argument(help="The message to it.")],
+    agent: Annotated[str, typer.Argument(help="The agent to ask.")],
+    text: Annotated[str, typer.Argument(help="The message.")],
     conversation: Annotated[
-        str | None, typer.Option(help="Where it belongs; the same one goes on with the same run.")
+        str | None,
+        typer.Option(help="Name of the conversation; a known one continues its run."),
     ] = None,
     reply_to: Annotated[
-        str | None, typer.Option(metavar="URL", help="Also send the answer there, as a webhook.")
+        str | None, typer.Option(metavar="URL", help="Also post the answer to this URL.")
     ] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the answer and print it.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Write to an agent and print its answer."""
+    """Send a message to an agent and print the answer."""
     from ponderd.daemon.commands.outcome import report
 
     api = runs.connect()
@@ -142,7 +143,7 @@ def settings(
     ),
     as_json: Json = False,
 ) -> None:
-    """Show all settings. Their values (secrets masked), where they come from, what they mean."""
+    """Show all settings: value (secrets are masked), where it comes from, what it means."""
     if env:
         from ponderd.daemon.configuration import env_example
 
@@ -173,7 +174,7 @@ def settings(
 
 @app.command(epilog="Example: ponderd doctor")
 def doctor(as_json: Json = False) -> None:
-    """Check all that ponderd needs, and say what to do. Exit code 1 if something fails."""
+    """Check everything that ponderd needs, and say what to do. Exit code 1 if a check fails."""
     from ponderd.daemon.commands.doctor import examine
 
     checks = examine()

@@ -1,4 +1,4 @@
-"""Trigger -> agent -> run. What every channel calls with what came in."""
+"""Trigger -> agent -> run. Every channel hands its triggers to the dispatcher."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Dispatcher:
         self._routes = routes
 
     async def accept(self, trigger: Trigger) -> Accepted:
-        """Store a trigger; it is safe when this returns. Implements `channel.Accept`."""
+        """Store a trigger durably, then return. Implements `channel.Accept`."""
         accepted = await self._runs.accept(self._routes.agent_for(trigger), trigger)
         log.info(
             "duplicate trigger" if accepted.duplicate else "trigger accepted",

@@ -1,5 +1,7 @@
-"""Structured logs: one line an event, JSON or, on a terminal, for people. Run and step ids are
-bound by the executor and appear on every line written while a run is advanced."""
+"""Structured logs: one line per event, as JSON or, on a terminal, for people.
+
+The executor binds the ids of run and step. They appear on every line while a run advances.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import structlog
 
 
 def configure_logs(level: str, log_format: str) -> None:
-    """`log_format` is json, console, or auto: console where standard error is a terminal."""
+    """`log_format` is json, console, or auto: console if standard error is a terminal."""
     if log_format == "auto":
         log_format = "console" if sys.stderr.isatty() else "json"
     shared: list[Any] = [

@@ -1,18 +1,18 @@
-"""Which agent answers a trigger, as ponderd.toml says.
+"""Decide which agent answers a trigger. The routes come from ponderd.toml.
 
-`load_routes` reads the file; the rest is data. The tables `[agents]` and `[thinking]` belong to
-workers/agents/config.py.
+`load_routes` reads the file; everything else is data. workers/agents/config.py reads the tables
+`[agents]` and `[thinking]`.
 
 [slack]
 agent = "assistant"                  # app mentions and direct messages
-channels = { C0123456789 = "deployer" } # but in this channel
+channels = { C0123456789 = "deployer" } # but this agent in this channel
 
 [mail.mailboxes]
-ops = "deployer"                     # ops@ goes to deployer; every agent has its own name too
+ops = "deployer"                     # ops@ too; an agent always has the mailbox of its name
 
 [webhooks.github]                    # POST /webhooks/github
 agent = "triage"
-verify = ["github"]                  # standard, github, bearer: whichever header is there
+verify = ["github"]                  # standard, github, bearer; the header that is sent decides
 secret_env = "GITHUB_WEBHOOK_SECRET" # or secret = "…"; bearer: token, token_env
 text = "{{ issue.title }}\\n{{ issue.body }}"
 """
@@ -76,7 +76,7 @@ class Routes(Frozen):
         return {*agents, *self.mail.mailboxes}
 
     def webhook(self, source: str) -> WebhookRoute:
-        """Raises `NotFound`, naming the known sources."""
+        """The route of `source`. Raises `NotFound`, which names the known sources."""
         route = self.webhooks.get(source)
         if route is None:
             known = ", ".join(sorted(self.webhooks))
@@ -84,7 +84,7 @@ class Routes(Frozen):
         return route
 
     def named_agents(self) -> Iterator[tuple[str, str]]:
-        """(where, agent) for every agent that the file names."""
+        """(entry, agent) for each entry of the file that names an agent."""
         yield "slack.agent", self.slack.agent
         yield from ((f"slack.channels.{key}", name) for key, name in self.slack.channels.items())
         yield from ((f"mail.mailboxes.{key}", name) for key, name in self.mail.mailboxes.items())
@@ -96,7 +96,7 @@ class Routes(Frozen):
 def load_routes(
     path: Path | None, agents: Collection[str], environ: Mapping[str, str] = os.environ
 ) -> Routes:
-    """The routes that `path` says, or those of no file. Raises `StartupError`."""
+    """The routes in the file `path`; the default routes if it is None. Raises `StartupError`."""
     if path is None:
         return Routes.model_validate({"webhooks": {}})
     data = read_toml(path)
@@ -116,7 +116,7 @@ def load_routes(
 
 
 def _with_secrets(data: dict[str, Any], path: Path, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Replace secret_env and token_env by what the environment holds."""
+    """Replace secret_env and token_env by the values of the variables that they name."""
     webhooks = data.get("webhooks")
     if not isinstance(webhooks, dict):
         return data

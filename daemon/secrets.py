@@ -1,6 +1,6 @@
-"""The secrets that `ponderd up` makes for itself, in a file only its owner can read.
+"""The secrets that `ponderd up` generates, in a file that only its owner can read.
 
-What the environment configures wins, but is never written down here; the file keeps what was made.
+The environment takes precedence, but its values are never written to the file.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from ponderd.channels.message import Frozen
 
 
 class Secrets(Frozen):
-    """`webhook_secret` is a Standard Webhooks secret: `whsec_` and 24 bytes in base64.
-    `signing_secret` is empty in a file of the first version that nothing was started with since.
-    """
+    """The generated secrets of one data folder."""
 
     api_token: str
     webhook_secret: str
+    """A Standard Webhooks secret: `whsec_` and 24 bytes in base64."""
     state_password: str
+    """The password of the embedded state server."""
     signing_secret: str = ""
+    """Empty in files from before ponderd signed links. `load_or_create` then generates one."""
 
 
 def load_or_create(data_dir: Path) -> Secrets:
-    """The secrets of this data folder; made on the first call. Raises `StartupError`."""
+    """The secrets of this data folder. The first call generates them. Raises `StartupError`."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = read(data_dir)
@@ -47,28 +48,28 @@ def load_or_create(data_dir: Path) -> Secrets:
 
 
 def read(data_dir: Path) -> Secrets | None:
-    """The secrets of this data folder; None before the first `ponderd up` there."""
+    """The secrets of this data folder, or None if it has none yet. Raises `StartupError`."""
     try:
         return Secrets.model_validate_json(secrets_file(data_dir).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError as error:
         raise StartupError(
-            f"{secrets_file(data_dir)} belongs to somebody else; set PONDERD_DATA_DIR"
+            f"{secrets_file(data_dir)} belongs to another user; set PONDERD_DATA_DIR"
         ) from error
     except ValidationError as error:
         raise StartupError(
-            f"{secrets_file(data_dir)} is damaged; delete it, and new secrets are made"
+            f"{secrets_file(data_dir)} is damaged; delete it to get new secrets"
         ) from error
 
 
 def write_authorization(data_dir: Path, api_token: str) -> None:
-    """Keep the header that `curl -H @FILE` reads, so that no token is on a command line."""
+    """Write the header for `curl -H @FILE`, so that the token is on no command line."""
     _write(authorization_file(data_dir), f"Authorization: Bearer {api_token}\n")
 
 
 def read_token(data_dir: Path) -> str | None:
-    """The API token of the `ponderd up` last started here, made or configured; for clients."""
+    """The API token that the last `ponderd up` in this data folder used. None if there is none."""
     try:
         return (
             authorization_file(data_dir).read_text().removeprefix("Authorization: Bearer ").strip()
@@ -86,7 +87,10 @@ def authorization_file(data_dir: Path) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    """Owner-only from the first byte, and complete or absent after a crash."""
+    """Write a file that only its owner can read from the first byte on.
+
+    After a crash it is complete, or still the old one.
+    """
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -13,17 +13,18 @@ from ponderd.channels.settings import PonderdSettings
 class DaemonSettings(PonderdSettings):
     cache_dir: Path = Field(
         default_factory=lambda: platformdirs.user_cache_path("ponderd"),
-        description="where the embedded model is kept, once per user",
+        description="folder for the embedded model, shared by all data folders of a user",
     )
     state_fsync: str = Field(
         "everysec",
         pattern="^(everysec|always)$",
-        description="when the embedded state server writes to the disk: everysec may lose the "
-        "last second when the whole machine dies; always loses nothing, and is slower",
+        description="when the embedded state server writes to disk: everysec may lose the last "
+        "second if the whole machine dies; always loses nothing, and is slower",
     )
-    host: str = Field("127.0.0.1", description="address that HTTP and SMTP listen on")
+    host: str = Field("127.0.0.1", description="address on which HTTP and SMTP listen")
     http_port: int = Field(8700, ge=1, le=65535, description="port of the HTTP API")
     smtp_port: int = Field(8725, ge=1, le=65535, description="port of the mail server")
     api_token: SecretStr | None = Field(
-        None, description="bearer token of the HTTP API; `ponderd up` makes one if there is none"
+        None,
+        description="bearer token of the HTTP API; `ponderd up` generates one if none is set",
     )

@@ -1,4 +1,4 @@
-"""Settings of the workers: where the state is, where the model is, how much at once."""
+"""Settings of the workers: the state server, the model server, how much to do at once."""
 
 from __future__ import annotations
 
@@ -13,84 +13,85 @@ class WorkerSettings(PonderdSettings):
     broker_url: str | None = Field(
         None,
         pattern=r"^(rediss?|unix)://",
-        description="Redis or Valkey for Celery's pokes; default: PONDERD_REDIS_URL. Needed when "
-        "that is a cluster, which Celery cannot use",
+        description="Redis or Valkey for Celery's pokes; default: PONDERD_REDIS_URL; needed if "
+        "that one is a cluster, which Celery cannot use",
     )
     redis_url: str | None = Field(
         None,
         pattern=r"^(rediss?(\+cluster)?|unix)://",
-        description="Redis or Valkey that holds all state, e.g. redis://127.0.0.1:6379/0, or one "
-        "node of a cluster, e.g. redis+cluster://10.0.0.1:6379; without it `ponderd up` starts an "
+        description="Redis or Valkey for all state, such as redis://127.0.0.1:6379/0, or one node "
+        "of a cluster, such as redis+cluster://10.0.0.1:6379; without it, `ponderd up` starts an "
         "embedded one",
     )
     model_url: str | None = Field(
         None,
         pattern=r"^https?://.+/v1/?$",
-        description="OpenAI-compatible base of the model server, ending in /v1; "
-        "without it `ponderd up` starts an embedded one",
+        description="base URL of an OpenAI-compatible model server, ending in /v1; without it, "
+        "`ponderd up` starts an embedded one",
     )
     model: str | None = Field(
-        None, description="model name to ask for; default: the first one the server lists"
+        None, description="name of the model to use; default: the first that the server lists"
     )
     model_api_key: SecretStr | None = Field(
-        None, description="bearer token of the model server, if it wants one"
+        None, description="bearer token for the model server, if it asks for one"
     )
     model_timeout: float = Field(
-        300, gt=0, description="seconds one model call may take before it is tried again"
+        300, gt=0, description="seconds that one model call may take before it is tried again"
     )
     thinking_short: int | None = Field(
         None,
         ge=16,
-        description="token budget of mode short; default: 256 on llama.cpp, 1024 on vLLM",
+        description="thinking tokens in mode short; default: 256 on llama.cpp, 1024 on vLLM",
     )
     thinking_long: int | None = Field(
         None,
         ge=16,
-        description="token budget of mode long; default: 1024 on llama.cpp, 8192 on vLLM",
+        description="thinking tokens in mode long; default: 1024 on llama.cpp, 8192 on vLLM",
     )
     thinking_cap: int | None = Field(
         None,
         ge=0,
-        description="tokens that any call may think at most, whatever its agent says",
+        description="most thinking tokens of any call, whatever its agent allows",
     )
     thinking_learning: bool = Field(
         True,
-        description="learn from outcomes how hard to think; without it a table of rules decides",
+        description="learn from outcomes how hard to think; if false, fixed rules decide",
     )
     thinking_ledger: int = Field(
         5_000,
         ge=100,
-        description="entries that are kept of each agent's ledger of model calls, "
-        "up to 600 bytes each",
+        description="entries to keep in each agent's ledger of model calls, up to 600 bytes each",
     )
     keep_thoughts: bool = Field(
-        True, description="keep in each run what the model thought before it answered"
+        True, description="keep the model's thoughts in the log of each run"
     )
     context_chars: int = Field(
-        12_000, ge=1_000, description="characters of conversation that one model call may see"
+        12_000, ge=1_000, description="most characters of the conversation that one model call sees"
     )
     price_prompt: float = Field(
-        0, ge=0, description="money per million prompt tokens, for limits of money"
+        0, ge=0, description="price of a million prompt tokens, for budgets of money"
     )
     price_completion: float = Field(
-        0, ge=0, description="money per million tokens that the model writes or thinks"
+        0, ge=0, description="price of a million tokens that the model writes or thinks"
     )
-    agents_dir: CommaList = Field(
-        (), description="folders, comma-separated, with further agent files"
-    )
+    agents_dir: CommaList = Field((), description="folders with more agent files, comma-separated")
     config: Path | None = Field(
         None,
-        description="ponderd.toml with routes and policies of agents, for the daemon and all "
-        "workers; default: ./ponderd.toml if it is there",
+        description="the file ponderd.toml with routes and policies; the same for the daemon and "
+        "all workers; default: ./ponderd.toml if it exists",
     )
-    slots: int = Field(500, ge=1, description="runs that one worker process advances at once")
+    slots: int = Field(
+        500, ge=1, description="runs that one worker process advances at the same time"
+    )
     lease_seconds: float = Field(
         15,
         ge=0.2,
-        description="how long a run belongs to a worker that is not heard from any more",
+        description="seconds after which a run is taken from a worker that no longer reports",
     )
     log_format: str = Field(
-        "auto", pattern="^(auto|json|console)$", description="auto: console on a terminal"
+        "auto",
+        pattern="^(auto|json|console)$",
+        description="json, console, or auto: console if standard error is a terminal",
     )
     log_level: str = Field(
         "INFO",
@@ -100,13 +101,13 @@ class WorkerSettings(PonderdSettings):
 
     archive: str | None = Field(
         None,
-        description="where finished runs go before they expire: a folder, or s3://bucket/prefix; "
-        "default: archive in the data folder. Daemon and workers must see the same",
+        description="where finished runs are archived: a folder or s3://bucket/prefix; the same "
+        "for the daemon and all workers; default: the folder archive in the data folder",
     )
     keep_days: float = Field(
         30,
         ge=0,
-        description="days after its last event that a finished run is archived; 0: never",
+        description="days after its last event when a finished run is archived; 0: never",
     )
 
     @property
@@ -121,7 +122,7 @@ class WorkerSettings(PonderdSettings):
 
     @property
     def config_file(self) -> Path | None:
-        """None: there is no such file."""
+        """PONDERD_CONFIG, or else ./ponderd.toml if it exists, or else None."""
         by_default = Path("ponderd.toml")
         return self.config or (by_default if by_default.exists() else None)
 
@@ -142,4 +143,5 @@ class WorkerSettings(PonderdSettings):
 
 
 def is_cluster(url: str) -> bool:
+    """Whether `url` names a node of a Redis Cluster: redis+cluster:// or rediss+cluster://."""
     return url.partition("://")[0].endswith("+cluster")

@@ -1,2 +1,2 @@
-"""The HTTP side of `ponderd serve`: the way in for messages, the API for runs and approvals,
-health, and the page behind an approval link."""
+"""The HTTP side of `ponderd serve`: where messages come in, the API for runs and approvals, health,
+and the page behind an approval link."""

@@ -1,5 +1,4 @@
-"""The page behind an approval link: what is asked, and a form to answer it. Facts in,
-HTML out."""
+"""The page behind an approval link: the question, and a form to answer it. Facts in, HTML out."""
 
 from __future__ import annotations
 
@@ -30,6 +29,8 @@ pre { white-space: pre-wrap; } blockquote { white-space: pre-wrap; margin-left: 
 button { font: inherit; padding: .6rem 1.6rem; min-width: 8rem; cursor: pointer; }
 """
 
+# The policy below names the style sheet by its hash. So nothing that an agent wrote can add styles,
+# scripts, images or frames, even if it got past the escaping.
 _css_hash = base64.b64encode(hashlib.sha256(CSS.encode()).digest()).decode()
 
 HEADERS = {
@@ -67,9 +68,10 @@ def approval_page(
     arguments: str | None = None,
     remark: str = "",
 ) -> HTMLResponse:
-    """The approval as `person` sees it; None if this person may not see it.
+    """The page that shows `approval` to `person`. `approval` is None if they may not see it.
 
-    `problem` says what was wrong with the last attempt, of which `arguments` and `remark` are kept.
+    `problem` says what was wrong with the last attempt; `arguments` and `remark` are what was
+    entered there. With `arguments` None, the form shows those of the call.
     """
     text = _page.render(
         title=_title(approval),
@@ -86,10 +88,11 @@ def approval_page(
 
 
 def pretty(approval: ApprovalView | None) -> str:
-    """The arguments of the call, to be read and edited."""
+    """The arguments of the call as JSON that a person can read and edit. "" if there are none."""
     if approval is None or approval.arguments is None:
         return ""
-    # Not ASCII only, or nobody could read them; but what hides text stays escaped.
+    # Letters of all languages are written as they are, or people could not read them. Characters
+    # that may hide or reorder text (zero width, right to left) stay escaped.
     written = json.dumps(approval.arguments, indent=2, ensure_ascii=False)
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in written)
 
@@ -111,7 +114,7 @@ def _outcome(approval: ApprovalView | None) -> str:
         case ApprovalView(decided_by=str(by), decided_at=datetime() as at, status=status):
             return f"{status.capitalize()} by {by} at {_moment(at)}."
         case _:
-            return f"This is {approval.status}: nothing is left to decide."
+            return f"This is {approval.status}: there is nothing left to decide."
 
 
 def _moment(at: datetime) -> str:

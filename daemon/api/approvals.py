@@ -1,7 +1,7 @@
 """Approvals over HTTP: JSON for holders of the API token, a page for holders of a signed link.
 
-Both have the same paths. A request that carries a mark is a link's: mail and chat programs open
-links by themselves to scan them, so GET only shows, and nothing but the form's POST acts.
+Both use the same paths. A request with a `mark` in its query comes from a link. GET only shows the
+approval and POST decides it, because mail and chat programs open links by themselves to scan them.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class DecideBody(Body):
     by: str = Field("api", min_length=1, max_length=200)
     remark: str = Field("", max_length=2000)
     arguments: dict[str, Any] | None = Field(
-        None, description="what the tool is called with instead; checked anew"
+        None, description="arguments to call the tool with instead; they are checked again"
     )
     digest: str | None = Field(
-        None, description="of the call that was looked at; another one is not approved"
+        None, description="digest of the call that was looked at; no other call is approved"
     )
 
 
@@ -47,7 +47,7 @@ def approval_routes(runs: Runs) -> APIRouter:
 
     @router.get("")
     async def list_approvals() -> ApprovalPage:
-        """All that are open, oldest first."""
+        """All open approvals, oldest first."""
         return ApprovalPage(approvals=await runs.approvals())
 
     @router.get("/{approval_id}")
@@ -56,8 +56,8 @@ def approval_routes(runs: Runs) -> APIRouter:
 
     @router.post("/{approval_id}")
     async def decide(approval_id: str, body: DecideBody) -> ApprovalView:
-        """Approve or deny. The first answer counts; a repeat of it changes nothing, another one
-        is a 409 that says who decided."""
+        """Approve or deny. The first answer counts. A repeat of it changes nothing; a different
+        answer gets a 409 that says who decided."""
         return await runs.decide(
             approval_id,
             approve=body.approve,
@@ -71,7 +71,7 @@ def approval_routes(runs: Runs) -> APIRouter:
 
 
 class _LinkRoute(APIRoute):
-    """Matches only what came by a signed link."""
+    """Matches only requests from a signed link."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         given = parse_qs(scope["query_string"].decode("latin-1"))
@@ -79,8 +79,10 @@ class _LinkRoute(APIRoute):
 
 
 def approval_page_routes(runs: Runs, secret: SecretStr | None) -> APIRouter:
-    """Needs no token: `ponderd.channels.links` proves who was sent the link. To be included before
-    `approval_routes`."""
+    """The routes behind signed links. They need no token: the mark proves who was sent the link.
+
+    Include them before `approval_routes`, which has the same paths and would match first.
+    """
     router = APIRouter(prefix="/approvals", route_class=_LinkRoute, include_in_schema=False)
 
     @router.get("/{approval_id}")
@@ -126,7 +128,7 @@ def approval_page_routes(runs: Runs, secret: SecretStr | None) -> APIRouter:
 
 
 class _Form:
-    """What the page posted. Raises `Malformed` when asked for what makes no sense."""
+    """The fields that the page posted. Reading an invalid one raises `Malformed`."""
 
     def __init__(self, body: bytes) -> None:
         fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
@@ -143,13 +145,13 @@ class _Form:
         return self._decision == "approve"
 
     def changed(self, approval: ApprovalView) -> dict[str, Any] | None:
-        """The arguments if they are not what the page had shown."""
+        """The arguments, if somebody edited them on the page. Otherwise None."""
         if self.arguments is None or not approval.tool:
             return None
         try:
             arguments = json.loads(self.arguments)
         except (ValueError, RecursionError) as error:
-            raise Malformed(f"the arguments are no JSON: {error}") from None
+            raise Malformed(f"the arguments are not JSON: {error}") from None
         if not isinstance(arguments, dict):
             raise Malformed("the arguments must be one JSON object: { … }")
         return None if arguments == json.loads(pretty(approval)) else arguments

@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, and what an operator measures."""
+"""Liveness, readiness, and metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from ponderd.workers.settings import WorkerSettings
 from ponderd.workers.store.contract import Gauges, RunStore
 
 CHECK_SECONDS = 3.0
+"""How long each check may take."""
 
 
 def health_routes(store: RunStore, poker: Poker, workers: WorkerSettings) -> APIRouter:
@@ -35,7 +36,7 @@ def health_routes(store: RunStore, poker: Poker, workers: WorkerSettings) -> API
 
     @router.get("/readyz")
     async def ready() -> JSONResponse:
-        """200 when a message would be answered: state, model and at least one worker are there."""
+        """200 if a message would be answered: state, model and at least one worker respond."""
         checks = {
             "state": await _check(_state(store)),
             "workers": await _check(_workers(store)),
@@ -63,15 +64,15 @@ def families(gauges: Gauges, queue_length: int | None) -> list[Metric]:
         _gauge("ponderd_state_up", "State server answers", 1),
         _gauge("ponderd_workers", "Workers heard from in the last 10 s", gauges.workers),
         _gauge("ponderd_runs_in_flight", "Runs that a worker holds now", gauges.in_flight),
-        _gauge("ponderd_runs_overdue", "Runs that should be held and are not", gauges.overdue),
+        _gauge("ponderd_runs_overdue", "Runs that are due but not held", gauges.overdue),
         _gauge(
             "ponderd_oldest_lease_seconds",
-            "Seconds since which the longest-held run is held",
+            "Seconds for which a worker has held the run that it has held longest",
             gauges.oldest_lease,
         ),
     ]
     if queue_length is not None:
-        found.append(_gauge("ponderd_queue_length", "Pokes that no worker has taken", queue_length))
+        found.append(_gauge("ponderd_queue_length", "Pokes that no worker took yet", queue_length))
     runs = GaugeMetricFamily("ponderd_runs", "Runs by status", labels=["status"])
     for status, count in sorted(gauges.runs.items()):
         runs.add_metric([status], count)
@@ -80,7 +81,7 @@ def families(gauges: Gauges, queue_length: int | None) -> list[Metric]:
     )
     decisions = CounterMetricFamily(
         "ponderd_thinking_decisions",
-        "Model calls by what they were given to think with and what became of the answer",
+        "Model calls by arm (how hard to think) and by what became of the answer",
         labels=["arm", "verdict"],
     )
     overruns = CounterMetricFamily(
@@ -106,7 +107,7 @@ def _latency(counters: dict[str, float]) -> HistogramMetricFamily:
     )
     fields = dict(_split(counters))
     for mode in sorted({key[1] for key in fields if key[0] == "model_seconds_bucket"}):
-        total = 0.0
+        total = 0.0  # workers count each bucket alone, Prometheus wants running totals
         buckets: list[tuple[str, float]] = []
         for bound in (*map(str, SECONDS_BUCKETS), "+Inf"):
             total += fields.get(("model_seconds_bucket", mode, bound), 0)
@@ -135,7 +136,7 @@ class _Families(Collector):
 async def _queue(poker: Poker) -> int | None:
     try:
         return await asyncio.wait_for(poker.queue_length(), CHECK_SECONDS)
-    except Exception:  # kombu raises many kinds
+    except Exception:  # kombu passes on the errors of many transports
         return None
 
 
@@ -151,7 +152,7 @@ async def _check(check: Awaitable[None]) -> str:
 
 
 async def _state(store: RunStore) -> None:
-    await store.remember("readyz", "writable", ttl=1)  # a full one answers a ping, too
+    await store.remember("readyz", "writable", ttl=1)  # a server that is full still answers a ping
 
 
 async def _workers(store: RunStore) -> None:

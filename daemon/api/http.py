@@ -1,4 +1,4 @@
-"""What all HTTP routes share: one shape of errors, one body limit, one token."""
+"""Shared by all HTTP routes: the form of errors, the limit on bodies, the check of the token."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from ponderd.channels.errors import Refused, Unavailable
 from ponderd.channels.signature import verify_bearer
 
 BODY_LIMIT = 1024 * 1024
-"""Bytes of one request body."""
+"""Bytes of one request body. Larger ones get a 413."""
 
 
 def error_response(status: int, message: str) -> JSONResponse:
+    """`{"error": message}`, with the headers that clients expect beside a 401 or a 503."""
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}
     if status == 503:
         headers["retry-after"] = "2"
@@ -26,7 +27,7 @@ def error_response(status: int, message: str) -> JSONResponse:
 
 
 def install_errors(app: FastAPI) -> None:
-    """Every error is `{"error": "one line"}` with the status of `ponderd.channels.errors`."""
+    """Make every error `{"error": "one line"}`, with its status in `ponderd.channels.errors`."""
 
     @app.exception_handler(Refused)
     async def refused(_: Request, error: Refused) -> JSONResponse:
@@ -54,7 +55,7 @@ def install_errors(app: FastAPI) -> None:
 
 
 def require_token(token: SecretStr) -> Callable[[Request], Awaitable[None]]:
-    """A dependency that lets only holders of the API token through."""
+    """A dependency that raises Unauthenticated unless the request carries the API token."""
 
     async def check(request: Request) -> None:
         verify_bearer(token.get_secret_value(), request.headers)
@@ -63,7 +64,10 @@ def require_token(token: SecretStr) -> Callable[[Request], Awaitable[None]]:
 
 
 class BodyLimit:
-    """Reads each body whole before the app sees it, and answers 413 to those over the limit."""
+    """Reads each body whole before the app sees it. Answers 413 if it is larger than `limit`.
+
+    Content-Length alone would not do: a chunked request has none.
+    """
 
     def __init__(self, app: ASGIApp, limit: int = BODY_LIMIT) -> None:
         self._app = app

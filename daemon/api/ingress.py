@@ -1,4 +1,4 @@
-"""Where other systems call in: webhooks, Slack's events and its buttons."""
+"""Routes for other systems: webhooks, and Slack's events and clicks."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def webhook_routes(
 
     @router.post("/webhooks/{source}", status_code=202)
     async def receive(source: str, request: Request) -> dict[str, str]:
-        """Signed JSON in; 202 means that it is stored. The answer goes to `reply_to`, or waits
-        in the run."""
+        """Take signed JSON. 202 means that it is stored. The answer goes to `reply_to`; without
+        one, it waits in the run."""
         route = routes.webhook(source)
         body = await request.body()
         webhook.authenticate(
@@ -38,7 +38,7 @@ def webhook_routes(
             standard=settings.webhook_secret,
             bearer=api_token,
         )
-        if request.headers.get("x-github-event") == "ping":  # sent once, when a hook is made
+        if request.headers.get("x-github-event") == "ping":  # sent when a hook is created
             return {"pong": source}
         trigger = webhook.parse(
             source, route, request.headers, body, new_id=lambda: secrets.token_hex(8)
@@ -53,7 +53,7 @@ def webhook_routes(
 def slack_routes(
     accept: Accept, decide: Decide, react: React, settings: ChannelSettings
 ) -> APIRouter:
-    """Slack's events and pressed buttons."""
+    """POST /slack/events: Slack sends events and clicks there."""
     router = APIRouter(tags=["slack"])
     handle = None
     if settings.slack_signing_secret:

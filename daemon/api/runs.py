@@ -1,4 +1,4 @@
-"""The run API: launch, look, steer. Contract: docs/api.md and /docs."""
+"""The run API: launch runs, look at them, steer them. Contract: docs/api.md and /docs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import TERMINAL
 
 POLL_SECONDS = 0.1
+"""How often a live stream looks whether its run has new events."""
 KEEP_ALIVE_SECONDS = 15.0
+"""After so long without an event a live stream sends a comment, so that proxies keep it open."""
 IDEMPOTENCY_TTL = 7 * 24 * 3600.0
+"""Seconds for which an Idempotency-Key is remembered."""
 
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200, min_length=1)]
 
@@ -41,7 +44,7 @@ class Launch(Body):
     conversation: str | None = Field(None, min_length=1, max_length=200)
     reply_to: str | None = Field(None, max_length=2000, description="callback URL for the answer")
     channel: Literal["api", "terminal"] = "api"
-    by: str = Field("api", min_length=1, max_length=200, description="who writes")
+    by: str = Field("api", min_length=1, max_length=200, description="who writes this")
 
 
 class MessageBody(Body):
@@ -54,7 +57,7 @@ class Steer(Body):
 
 
 class Resume(Steer):
-    adopt_version: bool = Field(False, description="go on with the agent's newest version")
+    adopt_version: bool = Field(False, description="continue with the agent's newest version")
 
 
 class Cancel(Steer):
@@ -63,21 +66,21 @@ class Cancel(Steer):
 
 class Fork(Steer):
     at: int | None = Field(None, ge=1, description="copy this many events; default: all")
-    text: str | None = Field(None, min_length=1, description="a message to the new run")
+    text: str | None = Field(None, min_length=1, description="a message for the new run")
 
 
 class OutsideEvent(Steer):
     name: str = Field(min_length=1, max_length=200)
-    payload: Any = Field(None, description="what the run gets to see: text, or JSON")
+    payload: Any = Field(None, description="what the run sees of the event: text or JSON")
 
 
 class Feedback(Steer):
-    value: float = Field(ge=0, le=1, description="0: of no use; 1: just right")
+    value: float = Field(ge=0, le=1, description="0: useless; 1: just right")
     source: Literal["thumb", "judge"] = Field(
         "judge", description="a person's reaction, or a program that grades answers"
     )
     answer: int | None = Field(
-        None, ge=1, description="event of the model call that is graded; default: newest answer"
+        None, ge=1, description="event of the model call to grade; default: the newest answer"
     )
 
 
@@ -86,7 +89,7 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
 
     @router.post("", status_code=201)
     async def launch(body: Launch, key: Key = None) -> RunView:
-        """Launch a run, or write to the one that the conversation already has."""
+        """Launch a run. If the conversation already has one, write to that one."""
         if body.reply_to is not None:
             await check_callback(body.reply_to, callback_allow)
         keys = await _keys(runs, key, "launch", body)
@@ -110,7 +113,7 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
         cursor: str | None = None,
     ) -> RunPage:
-        """Newest first; `cursor` of the answer goes on where it ended."""
+        """Runs, newest first. Pass the `cursor` of a page to get the next one."""
         return await runs.list_runs(status=status, agent=agent, limit=limit, cursor=cursor)
 
     @router.get("/{run_id}")
@@ -124,7 +127,7 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
         after: Annotated[int, Query(ge=0)] = 0,
         last_event_id: Annotated[int | None, Header(ge=0)] = None,
     ) -> dict[str, Any] | StreamingResponse:
-        """All events as JSON, or live with `Accept: text/event-stream`."""
+        """All events as JSON, or a live stream with `Accept: text/event-stream`."""
         log = await runs.events(run_id)
         after = last_event_id or after
         if "text/event-stream" in request.headers.get("accept", ""):
@@ -140,7 +143,7 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
 
     @router.post("/{run_id}/messages")
     async def message(run_id: str, body: MessageBody, key: Key = None) -> RunView:
-        """Write to a run: an answer to its question, a yes or no, or something new."""
+        """Write to a run: the answer to its question, a yes or no, or something new."""
         keys = await _keys(runs, key, run_id, body)
         await runs.message(run_id, body.text, sender=body.by, keys=keys)
         return await runs.show(run_id)
@@ -161,7 +164,7 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
 
     @router.post("/{run_id}/events")
     async def event(run_id: str, body: OutsideEvent, key: Key = None) -> RunView:
-        """Something happened that the run waits for, or will: it is not lost if it comes first."""
+        """Tell a run of an event that it waits for. An event that comes too early is kept."""
         keys = await _keys(runs, key, run_id, body)
         text = isinstance(body.payload, str)
         payload = storable(body.payload) if text else json.dumps(body.payload)
@@ -170,20 +173,20 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
 
     @router.post("/{run_id}/feedback")
     async def feedback(run_id: str, body: Feedback) -> RunView:
-        """How good an answer was: what agents learn from how hard to think."""
+        """Say how good an answer was. Agents learn from it how hard to think."""
         return await runs.feedback(
             run_id, body.value, by=body.by, source=body.source, answer=body.answer
         )
 
     @router.post("/{run_id}/fork", status_code=201)
     async def fork(run_id: str, body: Fork, key: Key = None) -> RunView:
-        """A new run that begins with the events of this one."""
+        """Create a run that begins with a copy of this one's events."""
         keys = await _keys(runs, key, run_id, body)
         return await runs.fork(run_id, at=body.at, by=body.by, text=body.text, keys=keys)
 
     @router.get("/{run_id}/prompts/{version}", response_class=Response)
     async def prompt(run_id: str, version: int) -> Response:
-        """The exact request of the model call that became event `version`."""
+        """The exact request of the model call whose answer is event `version`."""
         found = await runs.prompt(run_id, version)
         headers = {
             "x-prompt-sha256": found.sha256,
@@ -195,7 +198,10 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
 
 
 async def _keys(runs: Runs, key: str | None, scope: str, body: BaseModel) -> tuple[str, ...]:
-    """The trigger's keys for an Idempotency-Key. Raises `Conflict` for a key with another body."""
+    """The trigger's keys for an Idempotency-Key.
+
+    Raises `Conflict` if the key came before with another body.
+    """
     if key is None:
         return ()
     name = f"api:{scope}:{_digest(key)}"
@@ -208,7 +214,7 @@ def _digest(text: str) -> str:
 
 
 async def _follow(runs: Runs, run_id: str, sent: int) -> AsyncIterator[str]:
-    """Server-sent events: each event of the run, and its view whenever nothing is newer."""
+    """Server-sent events: each event after number `sent`, and then `status` with the run's view."""
     shown = False
     last_sent = time.monotonic()
     while True:

@@ -1,4 +1,4 @@
-"""The daemon process: HTTP, mail and Slack on one loop, all handing triggers to the dispatcher."""
+"""The daemon process: HTTP, mail and Slack on one event loop, with one dispatcher for all."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from ponderd.workers.store.redis_store import RedisStore, connect
 log = structlog.get_logger(__name__)
 
 GOODBYE_SECONDS = 3
-"""How long open requests may go on when the daemon is told to stop."""
+"""How long open requests may continue after the daemon was told to stop."""
 
 
 def serve(channels: ChannelSettings, workers: WorkerSettings, daemon: DaemonSettings) -> int:
-    """Run the daemon in the foreground until SIGTERM or SIGINT; returns the exit code.
+    """Run the daemon in the foreground until SIGTERM or SIGINT. Returns the exit code.
 
     Needs `workers.redis_url` and `daemon.api_token`. Raises `StartupError`.
     """
@@ -53,6 +53,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     assert workers.redis_url is not None and daemon.api_token is not None
     agents = discover(workers.agent_folders, workers.config_file)
     routes = load_routes(workers.config_file, agents)
+    # Listen first: a taken port must fail here, with one clear line, and not inside uvicorn.
     listening = _listen(daemon.host, daemon.http_port)
     store = RedisStore(connect(workers.redis_url))
     poker = Poker(workers.broker)
@@ -95,6 +96,7 @@ def create_app(
     channels: ChannelSettings,
     daemon: DaemonSettings,
 ) -> FastAPI:
+    """All routes except health and thinking. Needs `daemon.api_token`."""
     assert daemon.api_token is not None
     app = FastAPI(
         title="ponderd",
@@ -103,6 +105,7 @@ def create_app(
     )
     app.add_middleware(BodyLimit)
     install_errors(app)
+    # Before approval_routes, which has the same paths.
     app.include_router(approval_page_routes(runs, channels.signing_secret))
     for router in (
         run_routes(runs, dispatcher, channels.callback_allow),

@@ -1,4 +1,4 @@
-"""The ledger of model calls and what an operator tunes of thinking, over HTTP."""
+"""Thinking over HTTP: the ledger of model calls, and the price that an operator may set."""
 
 from __future__ import annotations
 
@@ -19,24 +19,27 @@ class Price(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     price: Annotated[float, Field(strict=True, allow_inf_nan=False)] | None = Field(
-        ge=0, description="lambda: reward per 1,000 tokens; null: what suits the model"
+        ge=0, description="lambda: reward per 1,000 tokens; null: the default for the model"
     )
 
 
 class LedgerPage(BaseModel):
-    """`next` is the `after` of the next page; null at the end."""
+    """One page of a ledger."""
 
     entries: list[dict[str, Any]]
     next: str | None
+    """Pass this as `after` to get the next page. None on the last page."""
 
 
 class Overview(BaseModel):
-    """`price` is lambda, if it was tuned; `usual` what it is otherwise, for the workers' model
-    (null: no worker has run yet). `agents` have a ledger each."""
+    """How all workers weigh thinking now."""
 
     price: float | None
+    """Lambda, if an operator set it."""
     usual: float | None
+    """The default lambda for the workers' model. None if no worker has run yet."""
     agents: list[str]
+    """Their names. Each has a ledger of its own."""
 
 
 def thinking_routes(store: RunStore, agents: Collection[str]) -> APIRouter:
@@ -55,18 +58,18 @@ def thinking_routes(store: RunStore, agents: Collection[str]) -> APIRouter:
 
     @router.get("")
     async def show() -> Overview:
-        """What was chosen for all workers."""
+        """The price of thinking that all workers use."""
         return await overview()
 
     @router.put("")
     async def tune(body: Price) -> Overview:
-        """Workers follow within some seconds."""
+        """Set the price of thinking. Workers adopt it within seconds."""
         await write_tuned(store, Tuned(price=body.price))
         return await overview()
 
     @router.delete("/ledger")
     async def forget_all(agent: str | None = None) -> Overview:
-        """What was learned is forgotten, of one agent or of all; the runs keep their logs."""
+        """Forget what was learned about one agent, or about all. The runs keep their logs."""
         for name in sorted(agents) if agent is None else [known(agent)]:
             await forget(store, name, time.time())
         return await overview()
@@ -77,8 +80,7 @@ def thinking_routes(store: RunStore, agents: Collection[str]) -> APIRouter:
         after: Annotated[str, Query(pattern=r"^([0-9]{1,19}-[0-9]{1,19})?$")] = "",
         limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
     ) -> LedgerPage:
-        """An agent's model calls and their outcomes in order of time; nothing that anybody
-        wrote."""
+        """An agent's model calls and their outcomes, oldest first, without any message text."""
         notes = await store.notes(known(agent), after, limit)
         entries = [json.loads(data) for _, data in notes]
         return LedgerPage(entries=entries, next=notes[-1][0] if len(notes) == limit else None)

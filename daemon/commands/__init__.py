@@ -1,2 +1,2 @@
-"""The commands that talk to a running daemon or read its data: runs, approvals, chat, thinking,
-replay, doctor."""
+"""Commands that talk to a running daemon or read its data: runs, approvals, chat, thinking, replay,
+doctor."""

@@ -1,7 +1,7 @@
-"""A client of the run API, for the commands. Blocking, and quick to import.
+"""A client of the run API, for the commands. Blocking, and quick to import: http.client, not httpx.
 
-Every request is safe to repeat: reading, signals (idempotent by contract) and messages, which
-carry an Idempotency-Key. So a dropped connection, or a daemon that restarts, is waited out.
+Every request is safe to repeat: reads, signals (idempotent by contract), and messages, which carry
+an Idempotency-Key. So the client retries if a connection breaks or the daemon restarts.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from ponderd.daemon.settings import DaemonSettings
 
 TIMEOUT = 30.0
-"""Seconds without a byte; a live stream sends a comment more often than that."""
+"""Seconds without a byte until a request fails. A live stream sends comments more often."""
 
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
-"""Seconds between tries: together longer than a restart of the daemon takes."""
+"""Seconds between tries. Together they are longer than a restart of the daemon."""
 
 View = dict[str, Any]
 """A run as the API shows it."""
@@ -33,20 +33,29 @@ T = TypeVar("T")
 
 
 class ServerSentEvent(NamedTuple):
+    """One event of a stream. `id` stays that of the last event that had one."""
+
     id: str
     name: str
     data: str
 
 
 class ModelRequest(NamedTuple):
-    """The bytes of one model call's request; `verified`: their SHA-256 is the recorded one."""
+    """The request of one model call."""
 
     body: bytes
     sha256: str
+    """As the run's log recorded it, in hex."""
     verified: bool
+    """The SHA-256 of `body` is the recorded one."""
 
 
 class Api:
+    """The run API at the address that `settings` name.
+
+    Methods raise `Refused` for what the daemon refuses, `Unavailable` if it cannot be reached.
+    """
+
     def __init__(self, settings: DaemonSettings, *, pauses: tuple[float, ...] = PAUSES) -> None:
         self._host, self._port = listening_host(settings), settings.http_port
         self.url = base_url(settings)
@@ -55,7 +64,7 @@ class Api:
         self._met = False
 
     def get(self, path: str, **query: str | int | None) -> Any:
-        """Raises `Refused` (as the daemon said) and `Unavailable`."""
+        """The JSON at `path`. Query parameters that are None are left out."""
         given = {name: value for name, value in query.items() if value is not None}
         return self._exchange("GET", f"{path}?{urlencode(given)}" if given else path)
 
@@ -141,7 +150,7 @@ class Api:
         return found
 
     def approval_of(self, run_id: str) -> View | None:
-        """The open approval of a run, if it waits for one."""
+        """The open approval of a run. None if the run does not wait for one."""
         return next((found for found in self.approvals() if found["run_id"] == run_id), None)
 
     def decide(
@@ -153,7 +162,7 @@ class Api:
         remark: str = "",
         arguments: Mapping[str, Any] | None = None,
     ) -> View:
-        """Approve or deny exactly what `approval` shows."""
+        """Approve or deny the call that `approval` shows. The daemon refuses if it has changed."""
         body = {
             "approve": approve,
             "by": by,
@@ -179,8 +188,8 @@ class Api:
                 return
 
     def follow(self, run_id: str, after: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
-        """("event", event) for each event beyond the first `after`, and ("status", view) for what
-        they lead to, as they happen, until the run is over. Goes on after a broken stream."""
+        """Follow a run until it ends: ("event", event) for each event after number `after`, and
+        ("status", view) for the state that they lead to. Continues after a broken stream."""
         while True:
             path = f"{_run(run_id)}/events?after={after}"
 
@@ -199,7 +208,7 @@ class Api:
                         after = int(event.id)
                         yield "event", {"version": after, **data}
             except (http.client.HTTPException, OSError):
-                pass  # the daemon restarts, or something between cut the stream
+                pass  # the daemon restarts, or a proxy cut the stream
             finally:
                 stream.close()
             time.sleep(self._pauses[0])
@@ -219,23 +228,23 @@ class Api:
         try:
             return json.loads(self._persist(send))
         except ValueError:
-            raise Unavailable(f"what answers at {self.url} is not ponderd") from None
+            raise Unavailable(f"the program that answers at {self.url} is not ponderd") from None
 
     def _persist(self, send: Callable[[], T]) -> T:
-        """What `send` returns; it is called again for as long as a restart may take."""
+        """Call `send` until it succeeds, for as long as a restart may take. Returns its result."""
         for pause in (*self._pauses, None):
             try:
                 return send()
             except ConnectionRefusedError:
                 problem = f"no ponderd answers at {self.url}; start it with `ponderd up`"
-                if not self._met:  # it does not restart, it is not there
+                if not self._met:  # we never reached it, so it is not restarting: fail at once
                     raise Unavailable(problem) from None
             except (http.client.HTTPException, ConnectionError) as error:
                 self._met = True
                 problem = f"ponderd at {self.url} hung up: {error}"
             except TimeoutError:
                 raise Unavailable(f"ponderd at {self.url} does not answer") from None
-            except OSError as error:  # no such host, no way to it
+            except OSError as error:  # unknown host, or no route to it
                 raise Unavailable(f"cannot reach {self.url}: {error.strerror}") from None
             except Unavailable as error:
                 problem = str(error)
@@ -251,7 +260,7 @@ class Api:
         key: str = "",
         accept: str = "application/json",
     ) -> http.client.HTTPResponse:
-        """A response of status 2xx, its body not yet read. Raises what the daemon refused."""
+        """A response with status 2xx, its body not yet read. Raises any other as an error."""
         headers = {"Accept": accept, "Connection": "close"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token.get_secret_value()}"
@@ -276,7 +285,7 @@ class Api:
 
 
 def listening_host(settings: DaemonSettings) -> str:
-    """An address to connect to, for one to listen on."""
+    """The address to connect to, for a daemon that listens on `settings.host`."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
 
 
@@ -286,7 +295,7 @@ def base_url(settings: DaemonSettings) -> str:
 
 
 def parse_events(lines: Iterable[bytes]) -> Iterator[ServerSentEvent]:
-    """Server-sent events out of the lines of a stream; comments are left out."""
+    """Parse server-sent events from the lines of a stream. Comments are dropped."""
     identifier, name, data = "", "message", list[str]()
     for raw in lines:
         line = raw.decode().rstrip("\r\n")
@@ -307,6 +316,7 @@ def parse_events(lines: Iterable[bytes]) -> Iterator[ServerSentEvent]:
 
 
 def is_over(view: View) -> bool:
+    """Whether the run has ended."""
     return view["status"] in ("COMPLETED", "FAILED", "CANCELLED")
 
 

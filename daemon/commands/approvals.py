@@ -1,4 +1,4 @@
-"""`ponderd approvals`: what waits for somebody's yes."""
+"""`ponderd approvals`: list what waits for somebody's yes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ponderd.daemon.commands.terminal import Json, coloured, emit_json, hint, sa
 
 
 def approvals(as_json: Json = False) -> None:
-    """List what waits for a yes or no, oldest first. With --json: one per line."""
+    """List what waits for a yes or no, oldest first. With --json: one JSON object per line."""
     found = connect().approvals()
     for view in found:
         if as_json:

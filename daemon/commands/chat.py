@@ -1,4 +1,4 @@
-"""`ponderd chat`: a conversation in the terminal, or with what is piped in."""
+"""`ponderd chat`: a conversation in the terminal, or with piped input."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ponderd.daemon.commands.terminal import coloured, complain, emit_json, hint
 
 
 def run_chat(api: Api, agent: str, *, as_json: bool) -> int:
-    """Returns the exit code of the last message if input is piped; else 0."""
+    """Run the conversation. Returns the exit code of the last message if input is piped, else 0."""
     interactive = sys.stdin.isatty() and sys.stdout.isatty() and not as_json
     chat = _Chat(api, agent)
     code = 0
     if interactive:
-        hint(f"{agent} listens. /quit or Ctrl-D ends, Ctrl-C stops waiting.")
+        hint(f"Talking to {agent}. /quit or Ctrl-D ends, Ctrl-C stops waiting.")
     for line in _typed() if interactive else sys.stdin:
         text = line.strip()
         if text == "/quit":
@@ -36,7 +36,7 @@ def run_chat(api: Api, agent: str, *, as_json: bool) -> int:
         except KeyboardInterrupt:
             if not interactive:
                 raise
-            hint(f"the run goes on; its answer comes with the next one{chat.how_to_stop()}")
+            hint(f"the run continues; its answer will come with the next{chat.how_to_stop()}")
         else:
             code = exit_code(outcome.view)
             if as_json:
@@ -56,7 +56,8 @@ class _Chat:
         self._waits_for_approval = False
 
     def ask(self, text: str) -> Outcome:
-        """The conversation is one run: a message to it answers its question or reopens it."""
+        """Send a message and wait. The conversation is one run: a message answers its question, or
+        opens it again."""
         with thinking() as note:
             if self._waits_for_approval:
                 view = decide_or_tell(self._api, self._api.show(self._run_id), text)
@@ -79,7 +80,7 @@ class _Chat:
 
 
 def _typed() -> Iterator[str]:
-    """Lines as a person types them, until Ctrl-D. Ctrl-C drops the line."""
+    """The lines that a person types, until Ctrl-D. Ctrl-C discards a line."""
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401  (gives input() editing and history)
     while True:
@@ -94,7 +95,7 @@ def _typed() -> Iterator[str]:
 
 
 def _forget_typed_ahead() -> None:
-    """A yes that was typed before the question was on the screen must not approve anything."""
+    """Discard typed input. A yes typed before the question was on screen must approve nothing."""
     with contextlib.suppress(ImportError, OSError):
         import termios
 

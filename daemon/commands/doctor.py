@@ -1,4 +1,4 @@
-"""`ponderd doctor`: looks at everything that ponderd needs. Changes nothing."""
+"""`ponderd doctor`: check everything that ponderd needs. Changes nothing."""
 
 from __future__ import annotations
 
@@ -32,33 +32,40 @@ PATIENCE = 5.0
 """Seconds that one check may take."""
 
 THINKING_PATIENCE = 60.0
-"""Seconds that the model may take for three small answers."""
+"""Seconds that the model may take for its three short answers."""
 
-LITTLE_SPACE, NO_SPACE = 1_000_000_000, 200_000_000
-"""Bytes free in the data folder below which we warn, and below which ponderd does not start."""
+LITTLE_SPACE = 1_000_000_000
+"""Free bytes in the data folder below which doctor warns."""
+
+NO_SPACE = 200_000_000
+"""Free bytes in the data folder below which `ponderd up` does not start."""
 
 OLDEST_STATE_SERVER = (7, 0)
+"""Major and minor version."""
 
 Severity = Literal["ok", "warn", "fail"]
 START = "start it with `ponderd up`"
 
 
 class Check(Frozen):
-    """`advice` says what to do; empty when there is nothing to do."""
+    """The result of one check."""
 
     name: str
     level: Severity
     found: str
+    """What doctor saw, good or bad."""
     advice: str = ""
+    """What to do about it. Empty: nothing."""
 
 
 def examine() -> list[Check]:
+    """Run all checks."""
     python = Check(name="Python", level="ok", found=platform.python_version())
     try:
         settings = configuration.load()
     except StartupError as error:
         wrong = [
-            Check(name="settings", level="fail", found=line, advice="set it right, or unset it")
+            Check(name="settings", level="fail", found=line, advice="correct it, or unset it")
             for line in str(error).splitlines()
         ]
         return [python, *wrong]
@@ -105,8 +112,8 @@ def _settings(settings: Configuration) -> list[Check]:
     except StartupError as error:
         return [*warnings, Check(name="settings", level="fail", found=str(error))]
     if workers.redis_url is not None and settings.channels.signing_secret is None:
-        found = "there is no PONDERD_SIGNING_SECRET: no approval by link, and none by mail"
-        advice = "set it, the same for `ponderd serve` and every `ponderd work`"
+        found = "PONDERD_SIGNING_SECRET is not set: nobody can approve by link or by mail"
+        advice = "set the same one for `ponderd serve` and every `ponderd work`"
         warnings.append(Check(name="signing", level="warn", found=found, advice=advice))
     found = f"valid; agents: {', '.join(sorted(agents))}"
     return [*warnings, Check(name="settings", level="ok", found=found)]
@@ -116,7 +123,7 @@ def _data_folder(folder: Path) -> Check:
     name, advice = "data folder", "set PONDERD_DATA_DIR to a folder of your own"
     there = folder
     while not there.exists() and there != there.parent:
-        there = there.parent  # made at the first start
+        there = there.parent  # the folder is created at the first start
     try:
         if there == folder:
             with tempfile.TemporaryFile(dir=there):
@@ -135,7 +142,7 @@ def _data_folder(folder: Path) -> Check:
 
 
 async def _http_api(settings: Configuration) -> tuple[Check, Mapping[str, str]]:
-    """And what the daemon itself says of the other parts; empty if it does not answer."""
+    """Check the HTTP API. Also returns what the daemon reports of the other parts, or nothing."""
     name, url = "HTTP API", base_url(settings.daemon)
     token = settings.daemon.api_token
     headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
@@ -153,7 +160,7 @@ async def _http_api(settings: Configuration) -> tuple[Check, Mapping[str, str]]:
         found = f"ponderd at {url} does not answer"
         return Check(name=name, level="fail", found=found, advice="restart it"), {}
     except (aiohttp.ClientError, ValueError, KeyError, TypeError):
-        found = f"what answers at {url} is not ponderd"
+        found = f"the program that answers at {url} is not ponderd"
         return Check(name=name, level="fail", found=found, advice="set PONDERD_HTTP_PORT"), {}
     match status:
         case 200:
@@ -178,7 +185,7 @@ def _workers(parts: Mapping[str, str]) -> Check:
 
 def _embedded(name: str, said: str | None) -> Check:
     if said == "ok":
-        return Check(name=name, level="ok", found="not configured here; ponderd's own one is fine")
+        return Check(name=name, level="ok", found="not configured here; the embedded one works")
     if said is None:
         found = "not configured; `ponderd up` starts an embedded one"
         return Check(name=name, level="ok", found=found)
@@ -203,7 +210,7 @@ async def _state(url: str | None, parts: Mapping[str, str]) -> Check:
 
 
 def judge_state_server(where: str, info: Mapping[str, Any]) -> Check:
-    """From the answer to INFO: unlike CONFIG, managed servers allow that. Pure."""
+    """Judge a server by its answer to INFO. Managed servers allow INFO, but not CONFIG."""
     product, version = "Redis", str(info.get("redis_version", "0"))
     if "valkey_version" in info:
         product, version = "Valkey", str(info["valkey_version"])
@@ -211,7 +218,7 @@ def judge_state_server(where: str, info: Mapping[str, Any]) -> Check:
     advice = []
     if not info.get("aof_enabled"):
         level = "warn"
-        advice.append("a crash of it loses accepted messages: set appendonly yes")
+        advice.append("if it crashes, accepted messages are lost: set appendonly yes")
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_STATE_SERVER:
         level = "fail"
         advice.append("ponderd needs 7.0 or newer")
@@ -220,9 +227,7 @@ def judge_state_server(where: str, info: Mapping[str, Any]) -> Check:
         advice.append("it cannot write its append-only file: is its disk full?")
     if info.get("maxmemory_policy") != "noeviction":
         level = "fail"
-        advice.append(
-            "it may throw runs away when memory is short: set maxmemory-policy noeviction"
-        )
+        advice.append("it may drop runs when memory is short: set maxmemory-policy noeviction")
     found = f"{product} {version} at {where}"
     return Check(name="state server", level=level, found=found, advice="; ".join(advice))
 
@@ -251,7 +256,8 @@ async def _model(settings: WorkerSettings, parts: Mapping[str, str]) -> Check:
 
 
 async def _thinking(settings: WorkerSettings) -> Check:
-    """Whether the switch switches, the budget binds, JSON holds and tokens are counted."""
+    """Check that thinking can be turned off, that its budget holds, that answers are valid JSON and
+    that thinking tokens are counted."""
     name = "thinking"
     if settings.model_url is None:
         return Check(name=name, level="ok", found="not configured")
@@ -269,7 +275,7 @@ async def _thinking(settings: WorkerSettings) -> Check:
             lines = problems(able)
         found += [f"arm {arm}: {line}" if arm else line for line in lines]
     if not found:
-        done = "the switch switches, the budget binds, JSON holds, thoughts are counted"
+        done = "can be turned off, keeps its budget, answers in JSON, counts its tokens"
         return Check(name=name, level="ok", found=done)
     return Check(name=name, level="fail" if lost else "warn", found="; ".join(found), advice=advice)
 
@@ -286,7 +292,7 @@ async def _mail(settings: Configuration) -> Check:
     finally:
         writer.close()
     if not greeting.startswith(b"220"):
-        found = f"what listens at {host}:{port} is no mail server"
+        found = f"the program that listens at {host}:{port} is not a mail server"
         return Check(name="SMTP", level="fail", found=found, advice="set PONDERD_SMTP_PORT")
     relay = settings.channels.smtp_relay
     goes = f"relay {relay}" if relay else f"the folder {settings.channels.outbox}"
@@ -302,7 +308,7 @@ async def _slack(settings: ChannelSettings) -> Check:
     if bot is None:
         if app is None and signing is None:
             return Check(name="Slack", level="ok", found="off: no PONDERD_SLACK_BOT_TOKEN")
-        found = "there is no PONDERD_SLACK_BOT_TOKEN, so no answer can be sent"
+        found = "PONDERD_SLACK_BOT_TOKEN is not set, so no answer can be sent"
         return Check(name="Slack", level="fail", found=found, advice="set it")
     from slack_sdk.errors import SlackApiError
     from slack_sdk.web.async_client import AsyncWebClient
@@ -318,7 +324,7 @@ async def _slack(settings: ChannelSettings) -> Check:
             await client.apps_connections_open(app_token=app.get_secret_value())
     except SlackApiError as error:
         found = f"Slack refuses {doubted}: {error.response['error']}"
-        return Check(name="Slack", level="fail", found=found, advice="make a new one, or unset it")
+        return Check(name="Slack", level="fail", found=found, advice="get a new one, or unset it")
     except (aiohttp.ClientError, OSError) as error:
         found = f"{settings.slack_api_url} does not answer: {error}"
         return Check(name="Slack", level="fail", found=found, advice="is this machine online?")

@@ -1,4 +1,4 @@
-"""Waiting for what becomes of a message, and telling it by text and exit code."""
+"""Wait for the outcome of a message, and report it as text and exit code."""
 
 from __future__ import annotations
 
@@ -12,28 +12,29 @@ from ponderd.daemon.commands.terminal import Note, complain, emit_json, hint, sa
 
 WAITS_FOR_A_HUMAN = 3
 _GOES_ON = {
-    "retry": "tries again soon: {error}",
-    "time": "sleeps",
-    "event": "waits for something outside",
+    "retry": "trying again soon: {error}",
+    "time": "sleeping",
+    "event": "waiting for an event from outside",
 }
 RUN_FAILED = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`replies` are all that the run said since, oldest first."""
+    """The state that a run has come to rest in."""
 
     view: View
     replies: tuple[str, ...]
+    """What the run has said since the message, oldest first."""
 
 
 def await_outcome(api: Api, run_id: str, after: int, note: Note) -> Outcome:
-    """Follow a run from its event `after` on, until nothing happens without a person."""
+    """Follow a run after its event `after`, until only a person can make it go on."""
     replies: dict[str, str] = {}
     for kind, data in api.follow(run_id, after):
         if kind == "event":
             if data["type"] == "reply_started" and not _is_for_others(data):
-                # A question that is asked in several places is one.
+                # One question may be asked in several places. Show it once.
                 inquiry = data.get("inquiry")
                 replies.setdefault(inquiry["id"] if inquiry else data["key"], _written(data))
         elif data["status"] == "WAITING" and data["waiting_for"] in _GOES_ON:
@@ -54,7 +55,7 @@ def _written(reply: Mapping[str, Any]) -> str:
 
 
 def report(api: Api, view: View, *, wait: bool, as_json: bool) -> int:
-    """Wait for the outcome if `wait`, print it, and return the exit code."""
+    """Print the outcome of a message, after waiting for it if `wait`. Returns the exit code."""
     if wait:
         with thinking() as note:
             view = await_outcome(api, view["id"], view["version"], note).view
@@ -70,11 +71,11 @@ def report(api: Api, view: View, *, wait: bool, as_json: bool) -> int:
 
 
 def explain(view: View) -> None:
-    """What a person may want to do about a run that gave no answer."""
+    """Tell a person what to do about a run that gave no answer."""
     run_id = view["id"]
     match view["status"]:
         case "WAITING":
-            hint(f"the run waits for you: ponderd runs answer {run_id} …")
+            hint(f"the run waits for your answer: ponderd runs answer {run_id} …")
         case "PAUSED":
             hint(f"the run is paused: ponderd runs resume {run_id}")
         case "FAILED" | "CANCELLED":

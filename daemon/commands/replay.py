@@ -1,4 +1,4 @@
-"""`ponderd runs replay`: ask another model what a run's model was asked, or with another prompt."""
+"""`ponderd runs replay`: repeat the model calls of a run with another model or another prompt."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def replay(
     run_id: RunId,
     model: Annotated[str | None, typer.Option(metavar="NAME", help="Ask this model.")] = None,
     model_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Ask the models of this server.")
+        str | None, typer.Option(metavar="URL", help="Ask the model on this server.")
     ] = None,
     agent: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="With this agent's prompt and examples.")
+        Path | None, typer.Option(metavar="FILE", help="Use the prompt and examples of this agent.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Ask again all that a run's model was asked, and compare.
+    """Repeat the model calls of a run, and compare the answers.
 
-    Nothing else happens: no tool is called, nobody is told. With --json: one call per line.
+    Nothing else happens: no tool is called, nobody gets a message. With --json: one call per line.
     """
     from ponderd.daemon import configuration
     from ponderd.workers.agents.discovery import discover, load
@@ -54,7 +54,7 @@ def replay(
     agents = discover(settings.agent_folders, settings.config_file)
     today = load(agent) if agent else agents.get(view["agent"])
     if today is None:
-        raise NotFound(f"there is no agent {view['agent']} here: give --agent FILE")
+        raise NotFound(f"this machine has no agent {view['agent']}: give --agent FILE")
     asyncio.run(_replay(events, today, settings, as_json))
 
 
@@ -96,7 +96,7 @@ def _decoded(log: list[dict[str, Any]]) -> list[Event]:
             for event in log
         ]
     except ValidationError:
-        raise PonderdError("the daemon is newer than this command: it knows other events") from None
+        raise PonderdError("the daemon is newer than this command: update ponderd here") from None
 
 
 def _line(call: Replayed) -> str:

@@ -1,4 +1,4 @@
-"""`ponderd runs …`: look at runs and steer them."""
+"""`ponderd runs …`: look at runs, and steer them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ponderd.daemon.commands.terminal import Json, coloured, complain, emit_json
 
 app = typer.Typer(help="Look at runs and steer them.", no_args_is_help=True)
 
-RunId = Annotated[str, typer.Argument(metavar="ID", help="The run, as `ponderd runs list` says.")]
+RunId = Annotated[str, typer.Argument(metavar="ID", help="Id of the run (see `runs list`).")]
 StatusName = Literal["READY", "WAITING", "PAUSED", "COMPLETED", "FAILED", "CANCELLED"]
 
 _COLOURS = {
@@ -34,11 +34,11 @@ _GISTS = (
     *("text", "error", "result", "detail", "reason", "name", "policy", "source"),
     *("agent_version", "remark", "by"),
 )
-"""What a person looks for in an event; the first that it has."""
+"""Fields of an event that tell most about it. The first one that the event has is shown."""
 
 
 def connect() -> Api:
-    """The daemon that the settings name."""
+    """A client for the daemon that the settings name."""
     from ponderd.daemon import configuration
 
     return Api(configuration.load().daemon)
@@ -46,10 +46,10 @@ def connect() -> Api:
 
 @app.command("list", epilog="Example: ponderd runs list --status WAITING --agent deployer")
 def list_runs(
-    status: Annotated[StatusName | None, typer.Option(help="Only runs of this status.")] = None,
+    status: Annotated[StatusName | None, typer.Option(help="Only runs with this status.")] = None,
     agent: Annotated[str | None, typer.Option(help="Only runs of this agent.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="The newest so many.")] = 20,
-    everything: Annotated[bool, typer.Option("--all", help="All of them, whatever --limit.")] = (
+    limit: Annotated[int, typer.Option(min=1, max=500, help="At most this many, the newest.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="All runs, whatever --limit says.")] = (
         False
     ),
     as_json: Json = False,
@@ -69,7 +69,7 @@ def list_runs(
 @app.command(epilog="Example: ponderd runs show 0c-mha1v2k8-9f3c1a2b7d --events")
 def show(
     run_id: RunId,
-    events: Annotated[bool, typer.Option("--events", help="Also all that happened to it.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="Show its events, too.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show one run."""
@@ -102,7 +102,7 @@ def show(
 
 @app.command(epilog="Example: ponderd runs tail 0c-mha1v2k8-9f3c1a2b7d")
 def tail(run_id: RunId, as_json: Json = False) -> None:
-    """Show what happens to a run as it happens, until it is over.
+    """Show the events of a run as they happen, until it ends.
 
     With --json: one event per line.
     """
@@ -122,7 +122,7 @@ def tail(run_id: RunId, as_json: Json = False) -> None:
 
 @app.command(epilog="Example: ponderd runs pause 0c-mha1v2k8-9f3c1a2b7d")
 def pause(run_id: RunId, as_json: Json = False) -> None:
-    """Stop a run before its next step, for a second or a month."""
+    """Pause a run before its next step, until you resume it."""
     _signalled(connect().signal(run_id, "pause", me()), as_json)
 
 
@@ -130,36 +130,36 @@ def pause(run_id: RunId, as_json: Json = False) -> None:
 def resume(
     run_id: RunId,
     adopt: Annotated[
-        bool, typer.Option("--adopt-version", help="With the newest prompt and tools.")
+        bool, typer.Option("--adopt-version", help="Use the newest prompt and tools.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Let a paused run go on."""
+    """Let a paused run continue."""
     _signalled(connect().signal(run_id, "resume", me(), adopt_version=adopt), as_json)
 
 
 @app.command(epilog='Example: ponderd runs cancel 0c-mha1v2k8-9f3c1a2b7d --reason "not needed"')
 def cancel(
     run_id: RunId,
-    reason: Annotated[str, typer.Option(help="Told to those who wait for the answer.")] = "",
+    reason: Annotated[str, typer.Option(help="Given to everybody who waits for the answer.")] = "",
     as_json: Json = False,
 ) -> None:
-    """End a run for good; whoever waits for its answer is told."""
+    """End a run for good. Whoever waits for its answer is told."""
     _signalled(connect().signal(run_id, "cancel", me(), reason=reason), as_json)
 
 
 @app.command(epilog="Example: ponderd runs answer 0c-mha1v2k8-9f3c1a2b7d yes")
 def answer(
     run_id: RunId,
-    text: Annotated[list[str], typer.Argument(metavar="TEXT…", help="What to tell it.")],
+    text: Annotated[list[str], typer.Argument(metavar="TEXT…", help="The answer.")],
     arguments: Annotated[
         str | None, typer.Option(metavar="JSON", help="Approve the call with these arguments.")
     ] = None,
-    remark: Annotated[str, typer.Option(help="Recorded with the yes or no.")] = "",
-    wait: Annotated[bool, typer.Option(help="Wait for what it says then.")] = True,
+    remark: Annotated[str, typer.Option(help="A note that is recorded with the yes or no.")] = "",
+    wait: Annotated[bool, typer.Option(help="Wait for its next answer, and print it.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Answer the question of a run, approve with `yes`, or tell it something new."""
+    """Answer a run's question, approve with `yes`, or send it another message."""
     api, said = connect(), " ".join(text)
     changed = None if arguments is None else _object(arguments)
     view = decide_or_tell(api, api.show(run_id), said, remark=remark, arguments=changed)
@@ -172,9 +172,9 @@ def rate(
     how: Annotated[str, typer.Argument(metavar="good|bad|0..1", help="How good the answer was.")],
     event: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="The answer of event N; default: the newest."),
+        typer.Option(min=1, metavar="N", help="Rate the answer in event N; default: the newest."),
     ] = None,
-    judge: Annotated[bool, typer.Option("--judge", help="A program says so, no person.")] = False,
+    judge: Annotated[bool, typer.Option("--judge", help="A program rates, not you.")] = False,
     as_json: Json = False,
 ) -> None:
     """Say how good an answer was. Agents learn from it how hard to think."""
@@ -187,20 +187,20 @@ def rate(
 def fork(
     run_id: RunId,
     at: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Up to event N; default: all of them.")
+        int | None, typer.Option(min=1, metavar="N", help="Copy up to event N; default: all.")
     ] = None,
-    text: Annotated[str | None, typer.Option(help="A message to the new run.")] = None,
+    text: Annotated[str | None, typer.Option(help="A message for the new run.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a new run that begins with the events of this one."""
+    """Create a run that begins with a copy of this one's events."""
     _signalled(connect().fork(run_id, at=at, text=text, by=me()), as_json)
 
 
 @app.command(epilog="Example: ponderd runs event 0c-mha1v2k8-9f3c1a2b7d paid '{\"euro\": 3}'")
 def event(
     run_id: RunId,
-    name: Annotated[str, typer.Argument(help="What the run waits for, or will.")],
-    payload: Annotated[str, typer.Argument(metavar="[JSON]", help="What it brings.")] = "null",
+    name: Annotated[str, typer.Argument(help="The name that the run waits for.")],
+    payload: Annotated[str, typer.Argument(metavar="[JSON]", help="Data for the run.")] = "null",
     as_json: Json = False,
 ) -> None:
     """Tell a run that something happened outside."""
@@ -210,12 +210,13 @@ def event(
 @app.command(epilog="Example: ponderd runs prompt 0c-mha1v2k8-9f3c1a2b7d 3")
 def prompt(
     run_id: RunId,
-    version: Annotated[int, typer.Argument(min=1, help="The event that the model call became.")],
+    version: Annotated[int, typer.Argument(min=1, help="Number of the call's event.")],
     as_json: Json = False,
 ) -> None:
     """Show the exact request of one model call.
 
-    Its very bytes if piped. Exit code 1 if their SHA-256 is not the recorded one.
+    If piped, the output is the request, byte by byte. Exit code 1 if its SHA-256 is not the
+    recorded one.
     """
     found = connect().prompt(run_id, version)
     if as_json:
@@ -232,7 +233,7 @@ def prompt(
         sys.stdout.buffer.write(found.body)
         sys.stdout.flush()
     if not found.verified:
-        complain("this is not what was sent: the agent or ponderd has changed since")
+        complain("this is not what was sent: the agent or ponderd has changed since then")
         raise typer.Exit(1)
 
 
@@ -244,14 +245,16 @@ def decide_or_tell(
     remark: str = "",
     arguments: dict[str, Any] | None = None,
 ) -> View:
-    """Answer a run: a clear yes or no to an open approval decides it, all else is a message."""
+    """Answer a run. A clear yes or no decides its open approval; anything else is a message."""
     verdict = read_yes_no(said)
     approval = api.approval_of(view["id"]) if view["waiting_for"] == "approval" else None
     if approval and verdict is not None:
         api.decide(approval, approve=verdict, by=me(), remark=remark, arguments=arguments)
         return api.show(view["id"])
     if arguments is not None or remark:
-        raise typer.BadParameter("they go with a clear yes or no to an open approval")
+        raise typer.BadParameter(
+            "--arguments and --remark need a clear yes or no, and an open approval"
+        )
     return api.message(view["id"], said, by=me())
 
 
@@ -274,7 +277,7 @@ def _say_event(event: dict[str, Any]) -> None:
 
 
 def _gist(event: dict[str, Any]) -> str:
-    """The one thing about an event that a person looks for."""
+    """The most telling part of an event, in one line. "" if there is none."""
     if event["type"] == "model_answered":
         choice, call = event["choice"], event["call"]
         said = choice.get("text") or f"{choice.get('tool')} {choice.get('arguments')}"
@@ -322,12 +325,12 @@ def _json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no JSON: {error}") from None
+        raise typer.BadParameter(f"{text!r} is not JSON: {error}") from None
 
 
 def me() -> str:
-    """Who acts, as far as this machine knows."""
+    """The name of the user who runs this command."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container without a user of this number
+    except (KeyError, OSError, ImportError):  # in a container the user id may have no name
         return "command line"

@@ -1,4 +1,4 @@
-"""What commands write: text for people, JSON for programs, colours only on a terminal."""
+"""Output of commands: text for people, JSON for programs, colours only on a terminal."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ def emit_json(value: Any) -> None:
 
 
 def say(text: str) -> None:
-    """Text that models and strangers wrote: no escape sequence of it reaches the terminal."""
+    """Print text that models and strangers wrote, without escape sequences for the terminal."""
     print(clean(text), flush=True)
 
 
 def hint(text: str) -> None:
-    """What is not the result goes to stderr."""
+    """Print a remark to stderr, where it does not mix with the result."""
     print(coloured(clean(text), "bright_black", sys.stderr), file=sys.stderr, flush=True)
 
 
 def complain(text: str) -> None:
+    """Print an error to stderr."""
     for line in clean(text).splitlines():
         print(f"{coloured('ponderd:', 'red', sys.stderr)} {line}", file=sys.stderr, flush=True)
 
@@ -45,8 +46,8 @@ def coloured(text: str, colour: str, stream: TextIO | None = None) -> str:
 
 @contextlib.contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on a terminal, on stderr, so that it is no part of the result. The block gets a
-    function to call for each step."""
+    """Show a progress bar on stderr, if that is a terminal. Gives a function to call after each
+    step."""
     if not sys.stderr.isatty():
         yield lambda: None
         return
@@ -74,8 +75,7 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
 
 @contextlib.contextmanager
 def thinking() -> Iterator[Note]:
-    """Show that somebody works, on a terminal. The block gets a function that tells more: why it
-    takes longer than expected."""
+    """Show on stderr that ponderd is thinking. Gives a function that says why it takes longer."""
     if not sys.stderr.isatty():
         said = set[str]()
 

@@ -1,4 +1,4 @@
-"""`ponderd thinking …`: what thinking bought, and how hard to think from now on."""
+"""`ponderd thinking …`: see what thinking has brought, and set how hard to think."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from ponderd.workers.thinking.ledger import Told
 
 app = typer.Typer(
-    help="What thinking bought, and how hard to think from now on.", no_args_is_help=True
+    help="See what thinking has brought, and set how hard to think.", no_args_is_help=True
 )
 
-AgentOption = Annotated[str | None, typer.Option(help="Only this agent's calls.")]
+AgentOption = Annotated[str | None, typer.Option(help="Only the calls of this agent.")]
 Since = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="Only from then on: 90m, 24h, 7d, or a date (UTC)."),
+    typer.Option(metavar="TIME", help="Only newer calls: 90m, 24h, 7d, or a date (UTC)."),
 ]
 
 
 def _drawable(path: Path | None) -> Path | None:
-    """Before the work, which may take an hour with a live model."""
+    """Raises `MissingExtra` before the work begins, which may take an hour on a live model."""
     if path is not None and importlib.util.find_spec("matplotlib") is None:
         raise MissingExtra("matplotlib to draw with", "plot", "leave out --plot")
     return path
@@ -40,7 +40,7 @@ def _drawable(path: Path | None) -> Path | None:
 
 Plot = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.png", help="Draw the front there, too.", callback=_drawable),
+    typer.Option(metavar="FILE.png", help="Also draw the Pareto front.", callback=_drawable),
 ]
 
 
@@ -48,10 +48,10 @@ Plot = Annotated[
 def report(
     agent: AgentOption = None, since: Since = None, plot: Plot = None, as_json: Json = False
 ) -> None:
-    """Show what thinking bought: how often, how good, at what price.
+    """Show what thinking has brought: how often, how good, at what price.
 
-    Quality is the mean reward: of approvals, edits, denials, repeated questions, tool errors,
-    thumbs and judges. What other policies would have brought is estimated (doubly robust).
+    Quality is the mean reward, from approvals, edits, denials, repeated questions, tool errors,
+    thumbs and judges. The results of other policies are estimated (doubly robust).
     """
     from ponderd.daemon.commands.thinking_pages import draw_report, print_report
     from ponderd.workers.evaluation.from_ledger import report as reports
@@ -69,16 +69,16 @@ def report(
 @app.command(epilog="Example: ponderd thinking tune --keep-quality 1")
 def tune(
     budget: Annotated[
-        float | None, typer.Option(min=1, metavar="TOKENS", help="Mean tokens of one message.")
+        float | None, typer.Option(min=1, metavar="TOKENS", help="Mean tokens per message.")
     ] = None,
     keep_quality: Annotated[
         float | None,
         typer.Option(
-            min=0, max=100, metavar="POINTS", help="Percentage points that may be given up."
+            min=0, max=100, metavar="POINTS", help="Percentage points of quality to give up."
         ),
     ] = None,
     automatic: Annotated[
-        bool, typer.Option("--automatic", help="Back to what suits the model.")
+        bool, typer.Option("--automatic", help="Back to the default for the model.")
     ] = False,
     agent: AgentOption = None,
     since: Since = None,
@@ -87,15 +87,15 @@ def tune(
 ) -> None:
     """Choose how much a token is worth (lambda), show the difference, and apply it.
 
-    With --budget: the best quality within so many tokens. Otherwise the fewest tokens at which
-    quality is at most so many points below the best that the front has (1 point). It holds for
-    all agents, also where it was chosen by the calls of one.
+    --budget: the best quality within that many tokens. --keep-quality (the default, with 1 point):
+    the fewest tokens with a quality at most that far below the best. The choice applies to all
+    agents, even if it is based on the calls of one.
     """
     _finite(budget, keep_quality)
     if budget is not None and keep_quality is not None:
         raise typer.BadParameter("give --budget or --keep-quality, not both")
     if automatic and (budget is not None or keep_quality is not None):
-        raise typer.BadParameter("--automatic chooses by itself: no --budget, no --keep-quality")
+        raise typer.BadParameter("--automatic takes neither --budget nor --keep-quality")
     from ponderd.daemon.commands.thinking_pages import print_change
     from ponderd.workers.evaluation.from_ledger.tuning import choose
 
@@ -118,17 +118,17 @@ def tune(
     if as_json:
         emit_json({"applied": True, "change": change and change.model_dump(mode="json"), **tuned})
     else:
-        say("Applied; the workers follow within some seconds.")
+        say("Applied. The workers adopt it within seconds.")
 
 
 @app.command(epilog="Example: ponderd thinking reset --agent assistant")
 def reset(
-    agent: Annotated[str | None, typer.Option(help="Only of this agent.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Forget only this agent.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Forget all that was learned: the rules decide until there is something new."""
-    if not yes and not typer.confirm("Forget all that was learned?", default=False, err=True):
+    """Forget what was learned. Fixed rules decide until there is something new."""
+    if not yes and not typer.confirm("Forget what was learned?", default=False, err=True):
         raise typer.Exit(1)
     tuned = connect().forget_thinking(agent)
     if as_json:
@@ -142,7 +142,7 @@ def evaluate(
     table: Annotated[
         Path | None,
         typer.Argument(
-            metavar="TABLE.csv", help="task,set,arm,sample,passed,tokens; more are features."
+            metavar="TABLE.csv", help="task,set,arm,sample,passed,tokens, and features."
         ),
     ] = None,
     live: Annotated[
@@ -151,34 +151,34 @@ def evaluate(
     ] = None,
     verifier: Annotated[
         Literal["none", "margin", "oracle"],
-        typer.Option(help="What may doubt a cheap answer; margin needs a column of that name."),
+        typer.Option(help="What may doubt a cheap answer; margin needs a column margin."),
     ] = "none",
-    seed: Annotated[int, typer.Option(min=0, help="Of the parts and the intervals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="For the folds and the intervals.")] = 0,
     budget: Annotated[
-        float | None, typer.Option(min=0, metavar="TOKENS", help="Mean tokens of one task.")
+        float | None, typer.Option(min=0, metavar="TOKENS", help="Mean tokens per task.")
     ] = None,
     keep_quality: Annotated[
         float | None,
         typer.Option(
-            min=0, max=100, metavar="POINTS", help="Points below the best fixed arm, at most."
+            min=0, max=100, metavar="POINTS", help="Most points below the best fixed arm."
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Table that --live writes or goes on.")
+        Path | None, typer.Option(metavar="FILE.csv", help="Table that --live writes or continues.")
     ] = None,
     arms: Annotated[
         str | None,
         typer.Option(help="With --live, comma-separated: none, short, long, or token budgets."),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="With --live: tries of each.")] = 1,
+    samples: Annotated[int, typer.Option(min=1, help="With --live: tries per question.")] = 1,
     at_once: Annotated[int, typer.Option(min=1, help="With --live: questions at a time.")] = 2,
     plot: Plot = None,
     as_json: Json = False,
 ) -> None:
-    """Hold the policy against fixed arms, chance, the best arm of each kind, and an oracle.
+    """Compare the policy with fixed arms, chance, the best arm per kind of task, and an oracle.
 
-    Offline on a table of outcomes, cross-validated by task; or, with --live, on a running model,
-    where such a table is written first. --json: policy name -> accuracy, tokens, think_rate, ci.
+    Works offline on a table of outcomes, cross-validated by task. With --live, it first writes such
+    a table with a running model. --json: policy name -> accuracy, tokens, think_rate, ci.
     """
     from ponderd.daemon.commands import thinking_evaluate as commands
     from ponderd.workers.evaluation.from_table.evaluate import Goal
@@ -220,11 +220,11 @@ def export(
     since: Since = None,
     as_json: Json = False,
 ) -> None:
-    """Write runs as rows to train a model with, one JSON object a line, with or without --json.
+    """Write runs as training data: one JSON object per line, with or without --json.
 
-    sft: conversations in AdaCoT's form, with an empty think block where none was needed.
-    rl: answers with AdaCoT's reward and AdaptThink's advantage (the functions
-    for TRL and verl are in ponderd.workers.thinking.rewards).
+    sft: conversations in AdaCoT's form, with an empty think block if no thought was needed.
+    rl: answers with AdaCoT's reward and AdaptThink's advantage (the functions for TRL and verl are
+    in ponderd.workers.thinking.rewards).
     """
     from ponderd.daemon.commands.thinking_export import export as write
 
@@ -234,8 +234,10 @@ def export(
 
 
 def _told(agent: str | None, since: str | None) -> tuple[list[Told], Arms]:
-    """Episodes of the ledgers, and the arms that all agents together have used. Raises
-    `PonderdError` if there is none."""
+    """The episodes to look at, and the arms that all agents together have used.
+
+    Raises `PonderdError` if there is no episode.
+    """
     import json
 
     from ponderd.workers.evaluation.from_ledger.report import arms_of
@@ -261,7 +263,7 @@ def _told(agent: str | None, since: str | None) -> tuple[list[Told], Arms]:
 
 
 def _price(api: Api) -> float | None:
-    """What the workers' lambda is now; None: no worker has told yet."""
+    """The workers' current lambda. None if no worker has reported one yet."""
     found = api.thinking()
     price: float | None = found["usual"] if found["price"] is None else found["price"]
     return price
@@ -269,16 +271,16 @@ def _price(api: Api) -> float | None:
 
 def _finite(*values: float | None) -> None:
     if not all(value is None or math.isfinite(value) for value in values):
-        raise typer.BadParameter("that is no number")
+        raise typer.BadParameter("infinity and nan are not accepted")
 
 
 def moment(text: str, now: float) -> float:
-    """Unix seconds of "7d" before now, or of a date. Raises `typer.BadParameter`."""
+    """Unix seconds of `text`, such as "7d" (before now) or a date. Raises `typer.BadParameter`."""
     from pydantic import TypeAdapter, ValidationError
 
     from ponderd.workers.agents.policies import Seconds
 
-    if not (text.isdecimal() and len(text) == len("20261101")):  # a date, no number of seconds
+    if not (text.isdecimal() and len(text) == len("20261101")):  # a date, not a number of seconds
         try:
             return now - TypeAdapter(Seconds).validate_python(text)
         except ValidationError:

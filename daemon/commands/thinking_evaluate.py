@@ -1,4 +1,4 @@
-"""`ponderd thinking evaluate`: offline on a table, or live on the configured model."""
+"""`ponderd thinking evaluate`: offline on a table, or live with the configured model."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
-    """Of --live. `keep`: accuracy that may be given up against the best fixed arm."""
+    """The options for --live."""
 
     arms: str | None
+    """Comma-separated names or token budgets. None: all arms of the model."""
     samples: int
+    """How often each question is asked with each arm."""
     at_once: int
+    """Questions that are open at the same time."""
     keep: float
+    """Accuracy (0 to 1) that may be given up compared with the best fixed arm."""
     seed: int
 
 
@@ -44,13 +48,13 @@ def offline(path: Path, verifier: Verifier, seed: int, goal: Goal) -> Evaluation
     except (Malformed, UnicodeDecodeError) as error:
         raise Malformed(f"{path}: {error}") from error
     if table.dropped:
-        hint(f"tasks left out, since they were not done with every arm: {table.dropped}")
+        hint(f"tasks left out because they were not done with every arm: {table.dropped}")
     if table.repeated:
-        hint(f"rows that repeat a task's sample of an arm: {table.repeated}; each counts")
+        hint(f"rows that repeat a sample of a task and arm: {table.repeated}; each counts")
     found = evaluate(table, verifier, seed, goal)
     spent = found.results["policy"].mean_tokens
     if goal.budget is not None and spent > goal.budget:
-        hint(f"no lambda keeps within {goal.budget:g} tokens; this one takes {spent:.0f}")
+        hint(f"no lambda stays within {goal.budget:g} tokens; this one takes {spent:.0f}")
     return found
 
 
@@ -63,7 +67,7 @@ def live(path: Path, out: Path, options: LiveOptions) -> Evaluation:
     settings = configuration.load().workers
     if settings.model_url is None:
         raise StartupError(
-            "no model server: set PONDERD_MODEL_URL (`ponderd up` says where the embedded one is)",
+            "no model server: set PONDERD_MODEL_URL (`ponderd up` shows that of the embedded one)",
             exit_code=2,
         )
     try:
@@ -74,11 +78,11 @@ def live(path: Path, out: Path, options: LiveOptions) -> Evaluation:
         raise Malformed(f"{path}: {error}") from error
 
     if len(questions) < 2:
-        raise StartupError(f"{path}: one question is too few to learn from", exit_code=2)
+        raise StartupError(f"{path}: learning needs at least two questions", exit_code=2)
     if out.is_dir():
         raise StartupError(f"{out} is a folder", exit_code=2)
     if not out.parent.is_dir():
-        raise StartupError(f"{out}: there is no folder {out.parent}", exit_code=2)
+        raise StartupError(f"{out}: the folder {out.parent} does not exist", exit_code=2)
     family = load_family(settings.config_file)
 
     async def run() -> Evaluation:
@@ -100,7 +104,7 @@ async def _live(
     from ponderd.workers.llm.canary import problems
 
     arms = chosen_arms(await client.arms(), options.arms)
-    for able in (await client.examine()).values():  # as a worker does
+    for able in (await client.examine()).values():  # a worker does the same
         for line in [str(able)] if isinstance(able, PonderdError) else problems(able):
             hint(f"model server: {line}")
     sheet = runs.Sheet(out, runs.FIELDS)
@@ -116,7 +120,7 @@ async def _live(
             advance=advance,
         )
     tasks = runs.tasks_of(questions, arms, sheet.rows())
-    hint("learning and tuning, without each part of the questions in turn")
+    hint("learning and tuning, leaving out each part of the questions in turn")
     policies = await asyncio.to_thread(runs.policies, tasks, arms, keep=options.keep)
     followed = runs.Sheet(out.with_suffix(".policy.csv"), runs.POLICY_FIELDS)
     with progress("policy", len(questions)) as advance:
@@ -132,7 +136,10 @@ async def _live(
 
 
 def chosen_arms(arms: Arms, wanted: str | None) -> Arms:
-    """By their names; a number is an arm with that budget. Raises `StartupError`."""
+    """The arms named in `wanted`; a number stands for an arm with that budget.
+
+    Raises `StartupError`. None: all arms.
+    """
     from ponderd.workers.agents.arms import Arm, find
 
     if wanted is None:
@@ -147,9 +154,9 @@ def chosen_arms(arms: Arms, wanted: str | None) -> Arms:
             raise StartupError(f"--arms: no arm {name!r}; known: {known}, or a number", exit_code=2)
         found.append(arm)
     if len(found) > len({arm.name for arm in found}):
-        raise StartupError("--arms: one of them stands there twice", exit_code=2)
+        raise StartupError("--arms: an arm is listed twice", exit_code=2)
     if len(found) < 2 or found[0].thinks:
-        raise StartupError("--arms: give none first, and at least one more", exit_code=2)
+        raise StartupError("--arms: begin with none, and add at least one more", exit_code=2)
     return tuple(found)
 
 

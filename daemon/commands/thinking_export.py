@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def export(api: Api, told: Sequence[Told], form: Format) -> int:
-    """Write the rows to stdout; returns how many. Runs that are gone are passed over."""
+    """Write the rows to stdout. Returns how many. Runs that no longer exist are skipped."""
     from ponderd.workers.evaluation.from_ledger.export import reference_rewards, rows
 
     references = reference_rewards(told)
@@ -33,12 +33,12 @@ def export(api: Api, told: Sequence[Told], form: Format) -> int:
                     count += 1
             advance()
     if gone:
-        hint(f"{gone} messages are of runs that are not there any more")
+        hint(f"{gone} messages belong to runs that no longer exist")
     return count
 
 
 def _of(api: Api, told: Told) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the model answered in each call of an episode, and what it was asked."""
+    """The answer and the request of each model call of an episode, by the id of the call."""
     from ponderd.channels.event_ref import EventRef
     from ponderd.workers.run.events import ModelAnswered, ModelRejected, decode
 

@@ -1,4 +1,4 @@
-"""The pages of `ponderd thinking report` and `tune`, for people."""
+"""`ponderd thinking report` and `tune` as text for people."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 def print_report(report: Report) -> None:
     say(
         f"{report.calls:,} calls for {report.messages:,} messages in {report.conversations:,} "
-        f"conversations; outcome known of {report.rewarded:,}"
+        f"conversations; outcome known for {report.rewarded:,}"
     )
-    say(f"T, calls that thought: {report.think_rate:.1%}")
+    say(f"T, share of calls that thought: {report.think_rate:.1%}")
     if report.reward is not None:
         point = report.reward
         say(f"P, mean reward: {point.reward:.3f} [{point.low:.3f}, {point.high:.3f}]")
     overs = "unknown" if report.overs is None else f"{report.overs:.1%} (estimated)"
-    say(f"misses (a thought was needed and came second): {report.misses:.1%}; overs: {overs}")
+    say(f"misses (thinking was needed but came second): {report.misses:.1%}; overs: {overs}")
     print()
     columns = ("arm", "calls", "share", "messages", "reward", "tokens", "thought", "p95 s")
     rows = [
@@ -41,12 +41,12 @@ def print_report(report: Report) -> None:
     ]
     print_columns(columns, rows)
     if not report.front:
-        hint("no front yet: no message has a known outcome and could have been decided otherwise")
+        hint("no front yet: no message with a known outcome could have been decided differently")
         return
     print()
     say(
-        f"What policies would have brought on the {report.free:,} messages that could have been "
-        f"decided otherwise (lambda is now {report.price:.3g}):"
+        f"What other policies would have brought on the {report.free:,} messages that could have "
+        f"been decided differently (lambda is now {report.price:.3g}):"
     )
     _print_points([*report.references, *report.front])
 
@@ -55,16 +55,16 @@ def print_change(change: Change) -> None:
     _print_points([change.before, change.after])
     gain = change.after.reward - change.before.reward
     tokens = change.after.tokens - change.before.tokens
-    say(f"reward {gain:+.3f}, tokens of one message {tokens:+.0f}")
+    say(f"reward {gain:+.3f}, tokens per message {tokens:+.0f}")
     if change.bound is not None:
         bound = change.bound
         until = "at any lambda" if bound.price is None else f"as long as lambda < {bound.price:.3g}"
         say(
             f"of messages like the {bound.pairs} that were answered both ways, at most "
-            f"{bound.missed:.0%} miss a thought they need {until} (conformal)"
+            f"{bound.missed:.0%} miss the thinking they need {until} (conformal)"
         )
         if not bound.kept:
-            hint("the lambda above is greater: more may be missed")
+            hint("the lambda above is greater, so more messages may")
     else:
         hint(f"no bound on missed thinking: only {change.pairs} messages were answered both ways")
 
@@ -80,7 +80,7 @@ def draw_report(path: Path, report: Report) -> None:
         now = report.reward
         marks["policy"] = Mark(now.tokens, now.reward, now.low, now.high)
     front = [(point.tokens, point.reward) for point in report.front]
-    draw_front(path, front, marks, title="What thinking bought", quality="mean reward")
+    draw_front(path, front, marks, title="What thinking brought", quality="mean reward")
 
 
 def _print_points(points: Sequence[Point]) -> None:
@@ -99,7 +99,7 @@ def _print_points(points: Sequence[Point]) -> None:
 
 
 def print_columns(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """The first column is text, the others are numbers."""
+    """Print a table. The first column is text, the others are numbers."""
     widths = [max(len(row[k]) for row in (heading, *rows)) for k in range(len(heading))]
     for row in (heading, *rows):
         cells = [

@@ -1,2 +1,2 @@
-"""`ponderd up`: everything on one machine. The embedded state server and model server, and who
-starts, watches and ends them."""
+"""`ponderd up`: everything on one machine. The embedded state server and model server, and the
+supervisor that starts, watches and stops them."""

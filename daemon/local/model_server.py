@@ -1,8 +1,8 @@
-"""llama.cpp serving one GGUF file on loopback, as a process of its own.
+"""The embedded model server: llama.cpp serves one GGUF file on loopback, in its own process.
 
-`python -m ponderd.daemon.local.model_server --model FILE --port N [--parent PID]`. Speaks the
-OpenAI API under /v1; GET /health is 503 while the file loads (2 to 8 s). SIGTERM ends it at once:
-it keeps nothing. With `--parent` it also ends when that process, its parent, is gone.
+`python -m ponderd.daemon.local.model_server --model FILE --port N [--parent PID]`. It speaks the
+OpenAI API under /v1. GET /health gives 503 while the file loads (2 to 8 s). SIGTERM ends it at
+once, since it keeps no state. With `--parent` it also ends when that process, its parent, is gone.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from pathlib import Path
 from ponderd.channels.errors import MissingExtra
 
 MODEL_NAME = "qwen2.5-coder-1.5b-instruct"
-SLOTS = 2  # as many as cores: each further one begins with a cold prompt, and slows the others
+SLOTS = 2
+"""Requests that are answered at a time: one per core of a small machine. Each further slot would
+begin with a cold prompt, and slow the others."""
 CONTEXT_TOKENS = 32_768
-"""All slots together."""
+"""Tokens of all slots together."""
 CACHE_MIB = 512
-"""Memory for prompt prefixes that are in no slot at the moment."""
+"""Memory for the prefixes of prompts that are in no slot now."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     parser.add_argument("--parent", type=int, help="end when this parent process is gone")
     options = parser.parse_args(arguments)
-    # Python's own handlers would wait for llama.cpp to come back from C.
+    # Python runs its own handlers only after C code returns, and llama.cpp does not return.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if options.parent is not None:
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def require_installed() -> None:
-    """Raises `MissingExtra`. Looks only: importing llama.cpp takes its time."""
+    """Raises `MissingExtra` without xllamacpp. Does not import it, since that takes seconds."""
     if importlib.util.find_spec("xllamacpp") is None:
         raise MissingExtra("model server", "local", "set PONDERD_MODEL_URL")
 
@@ -68,7 +70,7 @@ def serve(model: Path, port: int) -> int:
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = os.cpu_count() or 2
     params.endpoint_metrics = True
     params.endpoint_slots = True
-    params.verbosity = 2  # warnings; 3 writes ten lines a request
+    params.verbosity = 2  # warnings; 3 would log ten lines per request
     params.ui = False
     params.cors_origins = ""
     params.cache_ram_mib = CACHE_MIB
@@ -86,6 +88,8 @@ def serve(model: Path, port: int) -> int:
 
 
 def _end_with(parent: int) -> None:
+    # When a parent dies, its children get another one. os._exit, because sys.exit would only end
+    # this thread.
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(0)

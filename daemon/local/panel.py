@@ -1,4 +1,4 @@
-"""What `ponderd up` says when everything is healthy. Pure: facts in, text out."""
+"""What `ponderd up` prints when everything is ready. Pure: facts in, text out."""
 
 from __future__ import annotations
 
@@ -14,27 +14,31 @@ QUESTION = "What is 17 * 23?"
 
 
 class Panel(Frozen):
-    """`state` and `model` say what serves them; `command`, quoted, is how a shell calls ponderd.
-
-    `environment` holds the settings without which a command in another terminal would not find
-    this ponderd: those that are not the defaults.
-    """
+    """The facts about a running ponderd."""
 
     http_url: str
     smtp_host: str
     smtp_port: int
     mail_domain: str
     mail_goes_to: str
+    """The relay, or the outbox folder."""
     state: str
+    """What serves the state, and where."""
     model: str
+    """What serves the model, and where."""
     slack: bool
     data_dir: Path
     logs: Path
     secrets: Path
     authorization: Path
+    """The file with the header that `curl -H @FILE` reads."""
     command: str
+    """How a shell calls ponderd, quoted."""
     environment: dict[str, str]
+    """The settings that differ from the defaults. Without them, a command in another terminal would
+    not find this ponderd."""
     seconds: float
+    """How long the start took."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -45,7 +49,7 @@ class Panel(Frozen):
         )
         ponderd = settings + self.command
         you, assistant = f"you@{self.mail_domain}", f"assistant@{self.mail_domain}"
-        # %% and \n are for printf; curl's --crlf makes the line ends that SMTP wants.
+        # printf turns \n into line ends, and curl's --crlf makes them those of SMTP.
         mail = f"From: {you}\\nTo: {assistant}\\nSubject: Hello\\n\\n{QUESTION}\\n"
         return (
             f"{ponderd} chat",

@@ -1,8 +1,8 @@
-"""The child processes of `ponderd up`: started with a log file each, stopped politely, remembered.
+"""The child processes of `ponderd up`: start them with a log file each, stop them, remember them.
 
-Every child leads a session of its own, so that Ctrl-C reaches only the supervisor, which stops
-them in order. Their ids are kept in a file: an `up` that was killed leaves them running, and the
-next one ends them before it starts its own.
+Every child leads a session of its own. So Ctrl-C reaches only the supervisor, which stops the
+children in order. Their ids are kept in a file: if `up` is killed, its children keep running, and
+the next `up` ends them before it starts its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import psutil
 from ponderd.channels.errors import StartupError
 
 LOG_LIMIT = 20_000_000
-"""Bytes of a log file beyond which the next start begins a new one and keeps one old one."""
+"""Bytes of a log file. If it is larger, the next start renames it and begins a new one."""
 
 
 class _Entry(TypedDict):
@@ -72,7 +72,7 @@ class Children:
         self._save()
 
     def leftovers(self) -> list[tuple[str, psutil.Process]]:
-        """What an earlier, killed `up` left running here, in the order of its start."""
+        """The processes that a killed `up` left running here, in the order of their start."""
         try:
             entries: list[_Entry] = json.loads(self._file.read_bytes())
         except (FileNotFoundError, ValueError):
@@ -81,13 +81,13 @@ class Children:
         for entry in entries:
             with contextlib.suppress(psutil.Error):
                 process = psutil.Process(entry["pid"])
-                # Process ids are used again; the time of creation tells an heir apart.
+                # Process ids are reused. The time of creation shows whether it is still ours.
                 if abs(process.create_time() - entry["created"]) < 1 and is_alive(process):
                     found.append((entry["name"], process))
         return found
 
     def last_line(self, name: str) -> str:
-        """The last line of its log that says something; empty if there is none."""
+        """The last line of its log that is not blank. "" if there is none."""
         try:
             with self.log(name).open("rb") as file:
                 file.seek(max(0, self.log(name).stat().st_size - 4096))
@@ -110,7 +110,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def stop_leftover(process: psutil.Process, grace: float) -> None:
-    """SIGTERM, and SIGKILL for what is still there after `grace` seconds."""
+    """Send SIGTERM, and SIGKILL to the whole group if it is still alive after `grace` seconds."""
     with contextlib.suppress(psutil.NoSuchProcess):
         process.terminate()
         deadline = time.monotonic() + grace
@@ -128,7 +128,10 @@ def kill_group(pid: int) -> None:
 
 @contextlib.contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
-    """One `ponderd up` per data folder. Raises `StartupError` for the second."""
+    """Allow one `ponderd up` per data folder. Raises `StartupError` in the second.
+
+    The kernel drops the lock when the process ends, however it ends.
+    """
     with (data_dir / "up.lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,7 +139,7 @@ def locked(data_dir: Path) -> Iterator[None]:
             file.seek(0)
             raise StartupError(
                 f"another `ponderd up` (PID {file.read().strip() or 'unknown'}) uses {data_dir}; "
-                "stop it or set PONDERD_DATA_DIR to another folder"
+                "stop it, or set PONDERD_DATA_DIR to another folder"
             ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -145,7 +148,7 @@ def locked(data_dir: Path) -> Iterator[None]:
 
 
 def require_free_port(host: str, port: int, variable: str) -> None:
-    """Raises `StartupError` when `port` cannot be listened on; `variable` sets it."""
+    """Raises `StartupError` if we cannot listen on `port`. `variable` is the setting to change."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
@@ -162,12 +165,12 @@ def require_free_port(host: str, port: int, variable: str) -> None:
                 f"or {variable}"
             ) from error
         raise StartupError(
-            f"port {port} is in use{_by_whom(port)}; stop that program or set {variable}"
+            f"port {port} is in use{_by_whom(port)}; stop that program, or set {variable}"
         ) from error
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on 127.0.0.1 that nobody listens on now."""
+    """Ports on 127.0.0.1 on which nobody listens now. All are probed at once, so they differ."""
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -179,7 +182,7 @@ def how_it_ended(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     name = signal.Signals(-code).name
-    return f"killed by {name}, perhaps for want of memory" if name == "SIGKILL" else f"by {name}"
+    return f"killed by {name}, perhaps out of memory" if name == "SIGKILL" else f"ended by {name}"
 
 
 def _by_whom(port: int) -> str:

@@ -1,4 +1,4 @@
-"""A progress bar on terminals, a plain line at every tenth elsewhere."""
+"""Progress of a download: a bar on terminals, elsewhere a line for every ten percent."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rich.progress import (
 )
 
 Advance = Callable[[int], None]
-"""Tell of that many further bytes."""
+"""Reports that so many more bytes have come."""
 
 
 @contextlib.contextmanager
 def show_progress(console: Console, total: int, done: int) -> Iterator[Advance]:
-    """`done` of `total` bytes are there from an earlier start."""
+    """Show progress towards `total` bytes, of which `done` are there from an earlier start."""
     if console.is_terminal:
         columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as progress:

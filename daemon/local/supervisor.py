@@ -1,7 +1,7 @@
-"""Runs the services of `ponderd up` in the foreground until Ctrl-C.
+"""Run the services of `ponderd up` in the foreground until Ctrl-C.
 
-A server that dies takes everything down with one clear line; what may be restarted is, at most
-three times a minute.
+A worker or daemon that dies is restarted, at most three times a minute. If a server dies,
+everything stops with one clear line.
 """
 
 from __future__ import annotations
@@ -22,41 +22,45 @@ from ponderd.channels.errors import StartupError
 from ponderd.daemon.local.processes import Children, how_it_ended, kill_group, stop_leftover
 
 POLL = 0.05
+"""Seconds between two looks at a process."""
 PATIENCE = 180.0
-"""Seconds until a service that does not get ready is given up."""
+"""Seconds that a service may take to become ready."""
 RESTARTS_PER_MINUTE = 3
+"""For each service. One more death within a minute stops everything."""
 WRITE_CHECK = 5.0
-"""Seconds between two looks at whether the state server can still write."""
+"""Seconds between two checks that the state server can still write."""
 
 
 async def always_ready() -> str | None:
+    """No problem: what a service without a check of its own reports."""
     return None
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One child process.
-
-    `problem` tells why it is not ready yet, None when it is. It starts once those in `after` are
-    ready. `grace` is the seconds it has after SIGTERM; a `patient` one keeps them even when the
-    user is in a hurry. `advice` says what to do when it dies.
-    """
+    """One child process."""
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     problem: Callable[[], Awaitable[str | None]] = always_ready
+    """Returns why the service is not ready yet, None if it is."""
     after: tuple[str, ...] = ()
+    """It starts only when the services with these names are ready."""
     grace: float = 10
+    """Seconds from SIGTERM to SIGKILL."""
     patient: bool = False
+    """A second Ctrl-C does not shorten its grace."""
     restarts: bool = False
+    """It is restarted if it dies. Otherwise its death stops everything."""
     advice: str = "start again"
+    """What a person should do if it dies."""
 
 
 class Supervisor:
-    """Runs `services` until a signal (`run` returns) or until one is gone (it raises).
+    """Runs `services` until a signal comes (`run` returns) or one is lost for good (it raises).
 
-    `when_ready` is called once all are ready, `write_problem` asked every few seconds.
+    Calls `when_ready` once all are ready, and `write_problem` every few seconds from then on.
     """
 
     def __init__(
@@ -82,14 +86,14 @@ class Supervisor:
         self._stopped_at = 0.0
 
     def end_leftovers(self) -> None:
-        """End what an `up` that was killed left running, in the order of a normal stop."""
+        """End the processes that a killed `up` left running, in the order of a normal stop."""
         grace = {service.name: service.grace for service in self._services}
         for name, process in reversed(self._children.leftovers()):
             self._say(f"ending the {name} (PID {process.pid}) that an earlier start left running")
             stop_leftover(process, grace.get(name, 10))
 
     async def run(self) -> None:
-        """Raises `StartupError` when a service does not start or cannot be kept running."""
+        """Run until stopped. Raises `StartupError` if a service does not start or stay alive."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._on_signal, number)
@@ -109,7 +113,7 @@ class Supervisor:
             await self._stop_all()
 
     async def _keep(self, service: Service) -> None:
-        """Start the service, again when it dies if that is allowed; never returns."""
+        """Start the service, and again if it dies and may be restarted. Never returns."""
         deaths: list[float] = []
         for name in service.after:
             await self._ready[name].wait()
@@ -154,7 +158,7 @@ class Supervisor:
         self._ready[service.name].set()
 
     async def _watch(self) -> None:
-        """Show what is still starting; then see to it that the state server can write."""
+        """Show which services are still starting. Then watch that the state server can write."""
         names = [service.name for service in self._services]
         with contextlib.ExitStack() as stack:
             status = None
@@ -175,7 +179,7 @@ class Supervisor:
             if problem != before:
                 self._say(
                     f"{problem} Free some space on the disk of {self._data_dir}; "
-                    "until then nothing is accepted"
+                    "no message is accepted until then"
                     if problem
                     else "the state server writes again"
                 )
@@ -193,7 +197,7 @@ class Supervisor:
             self._hurry.set()
 
     async def _stop_all(self) -> None:
-        """In reverse order: first nothing new comes in, then nothing is at work any more."""
+        """Stop in reverse order: first the daemon, which takes messages, the servers last."""
         alive = [s for s in reversed(self._services) if self._is_running(s.name)]
         if alive:
             self._say(f"stopping {', '.join(service.name for service in alive)}")

@@ -1,4 +1,4 @@
-"""`ponderd up`: everything on one machine. Embedded parts serve where none are configured."""
+"""`ponderd up`: everything on one machine. Whatever is not configured comes embedded."""
 
 from __future__ import annotations
 
@@ -36,16 +36,18 @@ from ponderd.workers.run.events import ThinkingDecision
 from ponderd.workers.settings import WorkerSettings
 
 MIN_FREE = 200_000_000
-"""Bytes that the data folder must have free."""
+"""Bytes that must be free in the data folder."""
 REACHABLE_WITHIN = 5.0
-"""Seconds that a configured server gets to answer."""
+"""Seconds that a configured server may take to answer."""
 WORKER_GRACE = 20.0
+"""Seconds from SIGTERM to SIGKILL. A worker finishes its model calls first."""
 STATE_GRACE = 30.0
+"""Seconds from SIGTERM to SIGKILL. The state server writes everything to disk first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Settings and what was chosen where they say nothing: all that the parts need to know."""
+    """Everything the parts need to know: the settings, and our choices for what they leave open."""
 
     channels: ChannelSettings
     workers: WorkerSettings
@@ -82,14 +84,14 @@ def run_up(
     *,
     as_json: bool = False,
 ) -> int:
-    """Run everything until Ctrl-C or SIGTERM; returns the exit code.
+    """Run everything until Ctrl-C or SIGTERM. Returns the exit code.
 
-    The panel goes to standard output, as one JSON object if `as_json`; all else to standard error.
-    Raises `StartupError` when something cannot start or cannot be kept running.
+    The panel goes to standard output, as one JSON object if `as_json`. All else goes to standard
+    error. Raises `StartupError` if a part does not start or stay alive.
     """
     console = Console(stderr=True)
     data_dir = daemon.data_dir.resolve()
-    # Until the supervisor's loop runs, SIGTERM ends a running download the way Ctrl-C does.
+    # Until the supervisor's loop runs, SIGTERM must stop a download as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         _require_room(data_dir)
@@ -97,13 +99,13 @@ def run_up(
             site = _choose(channels, workers, daemon, data_dir)
             _run(site, console, as_json)
     except KeyboardInterrupt:
-        console.print("stopped; the next start goes on from here")
+        console.print("stopped; the next start continues from here")
         return 130
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise StartupError(
-            f"no space left in {data_dir}; free some or set PONDERD_DATA_DIR"
+            f"no space left in {data_dir}; free some, or set PONDERD_DATA_DIR"
         ) from error
     return 0
 
@@ -135,7 +137,7 @@ def _run(site: Site, console: Console, as_json: bool) -> None:
     if site.workers.model_url is None:
         model_server.require_installed()
     agents = discover(site.workers.agent_folders, site.workers.config_file)
-    load_routes(site.workers.config_file, agents)  # or say what is wrong
+    load_routes(site.workers.config_file, agents)  # only to find mistakes before anything starts
     supervisor.end_leftovers()
     require_free_port(site.daemon.host, site.daemon.http_port, "PONDERD_HTTP_PORT")
     require_free_port(site.daemon.host, site.daemon.smtp_port, "PONDERD_SMTP_PORT")
@@ -148,7 +150,7 @@ def _run(site: Site, console: Console, as_json: bool) -> None:
 
 
 def services(site: Site) -> tuple[Service, ...]:
-    """In the order of their start; they stop in the reverse one."""
+    """The services in the order of their start. They stop in reverse order."""
     embedded = []
     if site.workers.redis_url is None:
         config = state_server.write_config(
@@ -250,7 +252,7 @@ def _require_room(data_dir: Path) -> None:
     if free < MIN_FREE:
         raise StartupError(
             f"{data_dir} has only {free / 1e6:.0f} MB free and needs {MIN_FREE / 1e6:.0f}; "
-            "free some or set PONDERD_DATA_DIR"
+            "free some, or set PONDERD_DATA_DIR"
         )
 
 
@@ -276,8 +278,10 @@ async def _require_configured_servers(site: Site) -> None:
 
 
 async def _warm(site: Site) -> None:
-    """Let the model read what all prompts of the assistant begin with, so that the first person
-    does not wait for that: it takes the embedded model about ten seconds."""
+    """Let the model read the beginning that all prompts of the assistant share.
+
+    The embedded model takes about ten seconds for it. The first person need not wait for that.
+    """
     settings = site.workers.model_copy(update={"model_url": site.model_url})
     model = connect(settings)
     assistant = discover(())[DEFAULT_AGENT]
@@ -289,7 +293,7 @@ async def _warm(site: Site) -> None:
             max_tokens=1,
         )
     except ModelError:
-        pass  # the first message will do it
+        pass  # then the first message takes longer
     finally:
         await model.close()
 
@@ -318,7 +322,7 @@ async def _http_problem(url: str, headers: dict[str, str] | None = None) -> str 
 
 
 def _environment(site: Site) -> dict[str, str]:
-    """All settings that a child must share with this process, whatever its own defaults are."""
+    """The environment of a child. It repeats our choices, so that no default can differ."""
     return os.environ | {
         "PYTHONUNBUFFERED": "1",
         "PONDERD_DATA_DIR": str(site.data_dir),
@@ -340,7 +344,7 @@ def _python(module: str, *arguments: str) -> tuple[str, ...]:
 
 
 def _own_command() -> str:
-    """What a shell in this folder calls ponderd, quoted."""
+    """How a shell in this folder calls ponderd, quoted."""
     beside = Path(sys.executable).with_name("ponderd")
     if not beside.exists():
         return f"{shlex.quote(sys.executable)} -m ponderd.daemon.cli"
@@ -365,7 +369,7 @@ def _configured(secret: SecretStr | None) -> str | None:
 
 
 def _reachable(host: str) -> str:
-    """An address to connect to, in URL form, for one to listen on."""
+    """The address to connect to, as it stands in a URL, for one that we listen on."""
     if host in ("0.0.0.0", "::", ""):
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host

@@ -29,7 +29,7 @@ def refusal() -> list[str]:
         ("SMTP_PORT", "70000", "PONDERD_SMTP_PORT: '70000' must be at most 65535"),
         ("MODEL_TIMEOUT", "soon", "PONDERD_MODEL_TIMEOUT: 'soon' is not a valid number"),
         ("MODEL_TIMEOUT", "0", "PONDERD_MODEL_TIMEOUT: '0' must be more than 0"),
-        ("AGENTS_DIR", "/none", "PONDERD_AGENTS_DIR: '/none' does not fit: /none is not a folder"),
+        ("AGENTS_DIR", "/none", "PONDERD_AGENTS_DIR: '/none' is not valid: /none is not a folder"),
     ],
 )
 def test_a_wrong_setting_is_one_line(
@@ -43,7 +43,7 @@ def test_a_value_that_does_not_fit_is_told_what_is_expected(monkeypatch: Environ
     monkeypatch.setenv("PONDERD_SMTP_RELAY", "mail.example.org")
     (line,) = refusal()
     assert line.startswith(
-        "PONDERD_SMTP_RELAY: 'mail.example.org' does not fit; expected: host:port"
+        "PONDERD_SMTP_RELAY: 'mail.example.org' is not valid; expected: host:port"
     )
 
 
@@ -51,7 +51,7 @@ def test_a_value_that_does_not_fit_is_told_what_is_expected(monkeypatch: Environ
 def test_how_mail_is_authenticated_is_one_of_three(how: str, monkeypatch: Environment) -> None:
     monkeypatch.setenv("PONDERD_MAIL_AUTHENTICATION", how)
     (line,) = refusal()
-    assert line.startswith(f"PONDERD_MAIL_AUTHENTICATION: {how!r} does not fit; expected: ")
+    assert line.startswith(f"PONDERD_MAIL_AUTHENTICATION: {how!r} is not valid; expected: ")
 
 
 def test_all_wrong_settings_are_told_at_once(monkeypatch: Environment) -> None:

@@ -294,7 +294,7 @@ async def test_arguments_can_be_edited_on_the_page(site: Site) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ("{", "the arguments are no JSON"),
+        ("{", "the arguments are not JSON"),
         ("[1]", "must be one JSON object"),
         ('{"version": "2", "to": "all"}', "deploy: to: Extra inputs"),
     ],
@@ -398,7 +398,7 @@ async def test_a_person_with_a_browser_edits_and_approves(site: Site, tmp_path: 
             assert page.style("main", "max-width") == "672px"  # the policy lets our style through
             page.write("#arguments", "{version: 1}")
             page.click("button[value=approve]")
-            assert "the arguments are no JSON" in page.text(".problem")
+            assert "the arguments are not JSON" in page.text(".problem")
             page.write("#arguments", '{\n  "version": "1.4.2"\n}')
             page.write("#remark", "first line\nsecond line")  # Enter presses nothing
             page.click("button[value=approve]")

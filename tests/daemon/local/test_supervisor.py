@@ -207,7 +207,7 @@ async def test_a_server_that_dies_stops_everything_with_one_line(case: Case) -> 
     with pytest.raises(StartupError) as caught:
         await case.run(case.service("state server", SLEEP), model, case.service("worker", SLEEP))
     line = str(caught.value)
-    assert line.startswith("the model server died (killed by SIGKILL, perhaps for want of memory)")
+    assert line.startswith("the model server died (killed by SIGKILL, perhaps out of memory)")
     assert str(case.children.log("model server")) in line and line.endswith("; buy memory")
     assert caught.value.exit_code == 1
 
@@ -310,7 +310,7 @@ def test_a_port_in_use_names_the_program_and_the_setting() -> None:
         with pytest.raises(StartupError) as caught:
             require_free_port("127.0.0.1", port, "PONDERD_HTTP_PORT")
     assert f"port {port} is in use" in str(caught.value)
-    assert f"(PID {os.getpid()}); stop that program or set PONDERD_HTTP_PORT" in str(caught.value)
+    assert f"(PID {os.getpid()}); stop that program, or set PONDERD_HTTP_PORT" in str(caught.value)
 
 
 def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
