@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from ponderd.workers.store import redis_client
 from tests.services.eventually import PATIENCE
@@ -22,6 +23,13 @@ for name in [name for name in os.environ if name.startswith("PONDERD_")]:
 
 # Nor may a busy machine: a store in this process waits for its server for as long as it takes.
 redis_client.ANSWER_SECONDS = redis_client.CONNECT_SECONDS = PATIENCE
+
+# Rich tracebacks, with all local variables of each frame, cost a second each.
+*_before, _console = structlog.get_config()["processors"]
+_plain = structlog.dev.ConsoleRenderer(
+    colors=False, exception_formatter=structlog.dev.plain_traceback
+)
+structlog.configure(processors=[*_before, _plain])
 
 
 @pytest.fixture(scope="session")

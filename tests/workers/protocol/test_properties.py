@@ -34,9 +34,10 @@ WALKS = settings(
 
 @pytest.fixture(autouse=True, scope="module")
 def quiet() -> Iterator[None]:
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 walks = given(seed=st.integers(0, 2**32), steps=st.integers(1, 40))

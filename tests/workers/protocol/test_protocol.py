@@ -54,9 +54,10 @@ def quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def silenced() -> Iterator[None]:
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
