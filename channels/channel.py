@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Protocol
 
-from ponderd.channels.message import Accepted, Decided, Reaction, Reply, Trigger, Verdict
+from ponderd.channels.message import Accepted, Reaction, Reply, Trigger, Verdict
 
 Accept = Callable[[Trigger], Awaitable[Accepted]]
 """Stores a trigger durably, then returns. Only after that may a channel acknowledge to its sender.
@@ -14,11 +14,12 @@ Accept = Callable[[Trigger], Awaitable[Accepted]]
 Raises `Refused` (tell the sender why) or `Unavailable` (do not acknowledge: the sender will retry).
 """
 
-Decide = Callable[[Verdict], Awaitable[Decided]]
-"""Stores the answer to a question durably. The first answer counts.
+AnswerInquiry = Callable[[Verdict], Awaitable[str]]
+"""Stores the answer to an approval or a question durably, then returns what to tell the person. The
+first answer counts.
 
-Raises `Conflict` (somebody else decided: the text says who), `Forbidden` (this person may not
-decide), another `Refused`, or `Unavailable`.
+Raises `Conflict` (somebody else answered first: the text says who), `Forbidden` (this person may
+not decide), another `Refused`, or `Unavailable`.
 """
 
 React = Callable[[Reaction], Awaitable[None]]

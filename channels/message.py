@@ -100,13 +100,6 @@ class Reaction(Frozen):
     """From 0 (bad) to 1 (good)."""
 
 
-class Decided(Frozen):
-    """The verdict counts."""
-
-    text: str
-    """Tells the person who gave it."""
-
-
 class Reply(Frozen):
     """One outbound message."""
 

@@ -1,7 +1,7 @@
 """Decide which agent answers a trigger. The routes come from ponderd.toml.
 
-`load_routes` reads the file; everything else is data. workers/agents/config.py reads the tables
-`[agents]` and `[thinking]`.
+`load_routes` reads the file. `route_to` makes what every channel calls with its triggers.
+workers/agents/config.py reads the tables `[agents]` and `[thinking]`.
 
 [slack]
 agent = "assistant"                  # app mentions and direct messages
@@ -24,12 +24,17 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import structlog
 from pydantic import Field, ValidationError, field_validator
 
+from ponderd.channels.channel import Accept
 from ponderd.channels.errors import NotFound, StartupError
-from ponderd.channels.message import Frozen, Trigger
+from ponderd.channels.message import Accepted, Frozen, Trigger
 from ponderd.channels.webhook.receive import WebhookRoute
 from ponderd.workers.agents.config import read_toml, wrong_entry
+from ponderd.workers.control.runs import Runs
+
+log = structlog.get_logger(__name__)
 
 DEFAULT_AGENT = "assistant"
 DEFAULT_SOURCE = WebhookRoute(
@@ -91,6 +96,22 @@ class Routes(Frozen):
         for source, route in self.webhooks.items():
             if route.agent:
                 yield f"webhooks.{source}.agent", route.agent
+
+
+def route_to(runs: Runs, routes: Routes) -> Accept:
+    """Make the `Accept` that all channels call: it finds the agent and stores the trigger."""
+
+    async def accept(trigger: Trigger) -> Accepted:
+        accepted = await runs.accept(routes.agent_for(trigger), trigger)
+        log.info(
+            "duplicate trigger" if accepted.duplicate else "trigger accepted",
+            run=accepted.run_id,
+            channel=trigger.channel,
+            sender=trigger.sender,
+        )
+        return accepted
+
+    return accept
 
 
 def load_routes(

@@ -25,10 +25,11 @@ from ponderd.daemon.api.server import create_app
 from ponderd.daemon.api.thinking import thinking_routes
 from ponderd.daemon.cli import app
 from ponderd.daemon.configuration import describe
-from ponderd.daemon.dispatcher import Dispatcher
-from ponderd.daemon.routing import load_routes
+from ponderd.daemon.routing import load_routes, route_to
 from ponderd.daemon.settings import DaemonSettings
 from ponderd.workers.agents.discovery import discover
+from ponderd.workers.control.approvals import Approvals
+from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.store.contract import Gauges
@@ -131,9 +132,11 @@ def test_the_table_of_settings_is_generated_from_them() -> None:
 def test_the_page_of_the_api_lists_exactly_its_routes() -> None:
     routes = load_routes(None, ["assistant"])
     store = MemoryStore()
-    runs = Runs(store, {}, lambda _: None)
+    run_log = RunLog(store, lambda _: None)
+    runs, approvals = Runs(run_log, {}), Approvals(run_log, {})
     daemon = DaemonSettings(api_token=SecretStr("t"))
-    server = create_app(runs, Dispatcher(runs, routes), routes, ChannelSettings(), daemon)
+    accept = route_to(runs, routes)
+    server = create_app(run_log, runs, approvals, accept, routes, ChannelSettings(), daemon)
     server.include_router(health_routes(store, Poker("redis://127.0.0.1:1/0"), None))
     server.include_router(thinking_routes(store, []))
     real = {

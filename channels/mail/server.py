@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from ponderd.channels.channel import Accept, Decide
+from ponderd.channels.channel import Accept, AnswerInquiry
 from ponderd.channels.errors import Refused, Unauthenticated, Unavailable
 from ponderd.channels.mail.authentication import Lookup, is_authenticated, txt_records
 from ponderd.channels.mail.names import is_approve_mailbox
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 
 class MailServer:
-    """`accept` and `decide` store what comes in. `agents` returns the mailboxes that exist now.
+    """`accept` and `answer` store what comes in. `agents` returns the mailboxes that exist now.
     `lookup` asks DNS for the keys of senders."""
 
     def __init__(
@@ -37,14 +37,14 @@ class MailServer:
         settings: ChannelSettings,
         accept: Accept,
         *,
-        decide: Decide,
+        answer: AnswerInquiry,
         agents: Callable[[], Collection[str]],
         lookup: Lookup = txt_records,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self._settings = settings
         self._accept = accept
-        self._decide = decide
+        self._answer = answer
         self._lookup = lookup
         self._agents = agents
         self._new_id = new_id
@@ -114,8 +114,8 @@ class MailServer:
             for entry in sorted(found, key=lambda entry: not isinstance(entry, Verdict)):
                 match entry:
                     case Verdict():
-                        decided = await self._decide(entry)
-                        log.info("mail decided", sender=mail_from, outcome=decided.text)
+                        outcome = await self._answer(entry)
+                        log.info("mail decided", sender=mail_from, outcome=outcome)
                     case Trigger():
                         await self._accept(entry)
                     case Ignored():

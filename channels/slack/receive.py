@@ -15,7 +15,7 @@ import aiohttp
 import structlog
 from slack_sdk.errors import SlackApiError
 
-from ponderd.channels.channel import Accept, Decide, React
+from ponderd.channels.channel import Accept, AnswerInquiry, React
 from ponderd.channels.errors import Malformed, Refused, StartupError, Unavailable
 from ponderd.channels.message import Address, Attachment, Ignored, Reaction, Trigger, principal
 from ponderd.channels.settings import ChannelSettings
@@ -120,10 +120,12 @@ def _files(files: object) -> Iterable[Attachment]:
                 )
 
 
-def build_app(settings: ChannelSettings, accept: Accept, decide: Decide, react: React) -> AsyncApp:
+def build_app(
+    settings: ChannelSettings, accept: Accept, answer: AnswerInquiry, react: React
+) -> AsyncApp:
     """The Bolt app that serves both HTTP and Socket Mode.
 
-    It acknowledges an event only after `accept` has returned, and a click only after `decide` has.
+    It acknowledges an event only after `accept` has returned, and a click only after `answer` has.
     If the store is unavailable, the response is 503 (HTTP) or missing (Socket Mode). Slack then
     sends the event again, or shows an error to the person who pressed the button.
     """
@@ -156,12 +158,12 @@ def build_app(settings: ChannelSettings, accept: Accept, decide: Decide, react: 
 
     async def press(click: Click) -> None:
         try:
-            decided = await decide(click.verdict)
+            outcome = await answer(click.verdict)
         except Refused as error:
             log.info("slack button refused", by=click.verdict.by, error=str(error))
             answers.refuse(click, str(error))
         else:
-            answers.confirm(click, decided.text)
+            answers.confirm(click, outcome)
 
     async def failed(error: Exception) -> BoltResponse:
         if isinstance(error, Unavailable):

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import SecretStr
 
-from ponderd.channels.channel import Accept, Decide, React
+from ponderd.channels.channel import Accept, AnswerInquiry, React
 from ponderd.channels.errors import NotFound
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.receive import build_app as build_slack
@@ -51,13 +51,13 @@ def webhook_routes(
 
 
 def slack_routes(
-    accept: Accept, decide: Decide, react: React, settings: ChannelSettings
+    accept: Accept, answer: AnswerInquiry, react: React, settings: ChannelSettings
 ) -> APIRouter:
     """POST /slack/events: Slack sends events and clicks there."""
     router = APIRouter(tags=["slack"])
     handle = None
     if settings.slack_signing_secret:
-        handle = http_handler(build_slack(settings, accept, decide, react))
+        handle = http_handler(build_slack(settings, accept, answer, react))
 
     @router.post("/slack/events", response_model=None)
     async def events(request: Request) -> Response | JSONResponse:

@@ -14,12 +14,13 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from ponderd.channels.channel import Accept
 from ponderd.channels.message import Address, Trigger
 from ponderd.channels.text import storable
 from ponderd.channels.webhook.callback import check_callback
-from ponderd.daemon.dispatcher import Dispatcher
+from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
-from ponderd.workers.control.views import RunPage, RunView, view
+from ponderd.workers.control.views import RunPage, RunView, run_view
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import TERMINAL
@@ -84,7 +85,9 @@ class Feedback(Steer):
     )
 
 
-def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ...]) -> APIRouter:
+def run_routes(
+    run_log: RunLog, runs: Runs, accept: Accept, callback_allow: tuple[str, ...]
+) -> APIRouter:
     router = APIRouter(prefix="/runs", tags=["runs"])
 
     @router.post("", status_code=201)
@@ -104,7 +107,7 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
             authentic=True,
             reply_to=Address(channel="webhook", to=body.reply_to) if body.reply_to else None,
         )
-        return await runs.show((await dispatcher.accept(trigger)).run_id)
+        return await runs.show((await accept(trigger)).run_id)
 
     @router.get("")
     async def list_runs(
@@ -128,10 +131,10 @@ def run_routes(runs: Runs, dispatcher: Dispatcher, callback_allow: tuple[str, ..
         last_event_id: Annotated[int | None, Header(ge=0)] = None,
     ) -> dict[str, Any] | StreamingResponse:
         """All events as JSON, or a live stream with `Accept: text/event-stream`."""
-        log = await runs.events(run_id)
+        log = await run_log.events(run_id)
         after = last_event_id or after
         if "text/event-stream" in request.headers.get("accept", ""):
-            stream = _follow(runs, run_id, after)
+            stream = _follow(run_log, run_id, after)
             return StreamingResponse(stream, media_type="text/event-stream")
         return {
             "events": [
@@ -205,7 +208,7 @@ async def _keys(runs: Runs, key: str | None, scope: str, body: BaseModel) -> tup
     if key is None:
         return ()
     name = f"api:{scope}:{_digest(key)}"
-    await runs.same_request(name, _digest(body.model_dump_json()), IDEMPOTENCY_TTL)
+    await runs.check_request(name, _digest(body.model_dump_json()), IDEMPOTENCY_TTL)
     return (name,)
 
 
@@ -213,18 +216,18 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-async def _follow(runs: Runs, run_id: str, sent: int) -> AsyncIterator[str]:
+async def _follow(run_log: RunLog, run_id: str, sent: int) -> AsyncIterator[str]:
     """Server-sent events: each event after number `sent`, and then `status` with the run's view."""
     shown = False
     last_sent = time.monotonic()
     while True:
-        if not shown or await runs.version(run_id) > sent:
-            log = await runs.events(run_id)
+        if not shown or await run_log.version(run_id) > sent:
+            log = await run_log.events(run_id)
             for version, event in enumerate(log[sent:], sent + 1):
                 yield f"id: {version}\nevent: {event.type}\ndata: {_json(event)}\n\n"
             sent, shown, last_sent = len(log), True, time.monotonic()
             run = fold(log)
-            yield f"event: status\ndata: {view(run).model_dump_json()}\n\n"
+            yield f"event: status\ndata: {run_view(run).model_dump_json()}\n\n"
             if run.status in TERMINAL:
                 return
         elif time.monotonic() - last_sent > KEEP_ALIVE_SECONDS:

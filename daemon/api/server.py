@@ -1,4 +1,4 @@
-"""The daemon process: HTTP, mail and Slack on one event loop, with one dispatcher for all."""
+"""The daemon process: HTTP, mail and Slack on one event loop."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import structlog
 import uvicorn
 from fastapi import Depends, FastAPI
 
+from ponderd.channels.channel import Accept
 from ponderd.channels.errors import StartupError
 from ponderd.channels.mail.server import MailServer
 from ponderd.channels.settings import ChannelSettings
@@ -23,10 +24,11 @@ from ponderd.daemon.api.http import BodyLimit, install_errors, require_token
 from ponderd.daemon.api.ingress import slack_routes, webhook_routes
 from ponderd.daemon.api.runs import run_routes
 from ponderd.daemon.api.thinking import thinking_routes
-from ponderd.daemon.dispatcher import Dispatcher
-from ponderd.daemon.routing import Routes, load_routes
+from ponderd.daemon.routing import Routes, load_routes, route_to
 from ponderd.daemon.settings import DaemonSettings
 from ponderd.workers.agents.discovery import discover
+from ponderd.workers.control.approvals import Approvals
+from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.execution.threads import new_event_loop
@@ -59,19 +61,20 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     poker = Poker(workers.broker)
     archive = open_archive(workers)
     try:
-        runs = Runs(store, agents, poker.poke, archive)
-        dispatcher = Dispatcher(runs, routes)
-        app = create_app(runs, dispatcher, routes, channels, daemon)
+        run_log = RunLog(store, poker.poke, archive)
+        runs, approvals = Runs(run_log, agents), Approvals(run_log, agents)
+        accept = route_to(runs, routes)
+        app = create_app(run_log, runs, approvals, accept, routes, channels, daemon)
         app.include_router(health_routes(store, poker, workers))
         needs_token = [Depends(require_token(daemon.api_token))]
         app.include_router(thinking_routes(store, agents), dependencies=needs_token)
         mail = MailServer(
             channels,
-            dispatcher.accept,
-            decide=runs.verdict,
+            accept,
+            answer=approvals.answer,
             agents=lambda: routes.mailboxes(agents),
         )
-        async with _mail(mail, daemon), _socket_mode(channels, runs, dispatcher):
+        async with _mail(mail, daemon), _socket_mode(channels, accept, approvals, runs):
             config = uvicorn.Config(
                 app,
                 log_config=None,
@@ -90,8 +93,10 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
 
 
 def create_app(
+    run_log: RunLog,
     runs: Runs,
-    dispatcher: Dispatcher,
+    approvals: Approvals,
+    accept: Accept,
     routes: Routes,
     channels: ChannelSettings,
     daemon: DaemonSettings,
@@ -106,14 +111,14 @@ def create_app(
     app.add_middleware(BodyLimit)
     install_errors(app)
     # Before approval_routes, which has the same paths.
-    app.include_router(approval_page_routes(runs, channels.signing_secret))
+    app.include_router(approval_page_routes(approvals, channels.signing_secret))
     for router in (
-        run_routes(runs, dispatcher, channels.callback_allow),
-        approval_routes(runs),
+        run_routes(run_log, runs, accept, channels.callback_allow),
+        approval_routes(approvals),
     ):
         app.include_router(router, dependencies=[Depends(require_token(daemon.api_token))])
-    app.include_router(webhook_routes(dispatcher.accept, routes, channels, daemon.api_token))
-    app.include_router(slack_routes(dispatcher.accept, runs.verdict, runs.react, channels))
+    app.include_router(webhook_routes(accept, routes, channels, daemon.api_token))
+    app.include_router(slack_routes(accept, approvals.answer, runs.react, channels))
     return app
 
 
@@ -131,12 +136,12 @@ async def _mail(server: MailServer, daemon: DaemonSettings) -> AsyncIterator[Non
 
 @contextlib.asynccontextmanager
 async def _socket_mode(
-    channels: ChannelSettings, runs: Runs, dispatcher: Dispatcher
+    channels: ChannelSettings, accept: Accept, approvals: Approvals, runs: Runs
 ) -> AsyncIterator[None]:
     if channels.slack_app_token is None:
         yield
         return
-    app = build_slack(channels, dispatcher.accept, runs.verdict, runs.react)
+    app = build_slack(channels, accept, approvals.answer, runs.react)
     slack = SocketMode(app, channels.slack_app_token.get_secret_value())
     await slack.start()
     try:

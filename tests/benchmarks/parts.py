@@ -23,6 +23,7 @@ from celery import Celery
 
 from ponderd.channels.message import Trigger
 from ponderd.workers.agents.discovery import discover
+from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.store.redis_store import RedisStore, connect
@@ -86,7 +87,7 @@ class Bench:
         """The public verbs; the pokes are sent when the block ends."""
         poker = Poker(self.stack.redis_url)
         try:
-            yield Runs(self.store, discover((AGENTS,)), poker.poke)
+            yield Runs(RunLog(self.store, poker.poke), discover((AGENTS,)))
         finally:
             await poker.close()
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ponderd.workers.control.views import view
+from ponderd.workers.control.views import run_view
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import TERMINAL, Status
@@ -261,7 +261,7 @@ def _settled(log: Iterable[e.Event]) -> Iterable[tuple[str, e.Event | None]]:
 
 
 def _state(run: SeenRun) -> Iterable[Violation]:
-    folded = view(fold(run.log)).model_dump(mode="json")
+    folded = run_view(fold(run.log)).model_dump(mode="json")
     for name, value in folded.items():
         if run.shown[name] != value:
             what = f"GET shows {name}={run.shown[name]!r}, its log says {value!r}"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ponderd.channels.message import Address
-from ponderd.workers.control.views import view
+from ponderd.workers.control.views import run_view
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
 from tests.chaos.check import Effect, Evidence, SeenRun, check, copies
@@ -45,7 +45,7 @@ EFFECT = Effect("once", "o", f"{RUN}:3", RUN)
 
 
 def shown(log: tuple[e.Event, ...]) -> dict[str, Any]:
-    return view(fold(log)).model_dump(mode="json")
+    return run_view(fold(log)).model_dump(mode="json")
 
 
 def evidence(

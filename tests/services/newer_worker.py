@@ -10,7 +10,6 @@ from pydantic import Field, TypeAdapter
 
 from ponderd.daemon.cli import main
 from ponderd.workers.agents.agent import Agent
-from ponderd.workers.control import run_log as run_logs
 from ponderd.workers.execution import executor, leases
 from ponderd.workers.run import events
 from ponderd.workers.run import reduce as reducer
@@ -43,7 +42,7 @@ def newer_next_step(run: Run, agent: Agent, now: float) -> Step:
 
 if __name__ == "__main__":
     events._codec = TypeAdapter(AnyEvent)
-    for module in (reducer, leases, run_logs):
+    for module in (reducer, leases):
         module.reduce = newer_reduce
     executor.next_step = newer_next_step
     main(["work", "--json"])

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 
@@ -9,11 +8,7 @@ from tests.workers.world import World, make_world
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def world() -> Iterator[World]:
     world = make_world()
-    for module in ("runs", "run_log"):
-        monkeypatch.setattr(
-            f"ponderd.workers.control.{module}.time", SimpleNamespace(time=world.clock)
-        )
     yield world
     assert world.model.broken == []

@@ -5,6 +5,7 @@ for the model and the channels, and a clock that a test sets.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from ponderd.channels.channel import Channel
 from ponderd.channels.kept import KeptChannel
 from ponderd.channels.message import Address, Trigger
 from ponderd.workers.agents.agent import Agent, tool
+from ponderd.workers.control.approvals import Approvals
+from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.control.views import ApprovalView
 from ponderd.workers.execution.executor import Executor
@@ -22,6 +25,7 @@ from ponderd.workers.execution.model_call import ModelCalls, Prices
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Run
+from ponderd.workers.store.archive import Archive
 from ponderd.workers.store.memory_store import MemoryStore
 from ponderd.workers.thinking.thinker import Thinker
 from tests.services.fakes import FakeChannel, FakeModel
@@ -95,8 +99,13 @@ class World:
     def become(self, **changed: Any) -> None:
         """From here on the agent is another one, as after a deployment."""
         self.agent = replace(self.agent, **changed)
-        self.runs = Runs(self.store, {"tester": self.agent}, lambda run_id: None)
+        self.serve({"tester": self.agent})
         self.executor = self.worker()
+
+    def serve(self, agents: Mapping[str, Agent], archive: Archive | None = None) -> None:
+        """From here on the daemon knows these agents, and this archive."""
+        self.log = RunLog(self.store, lambda run_id: None, archive, self.clock)
+        self.runs, self.approvals = Runs(self.log, agents), Approvals(self.log, agents)
 
     def worker(self, **changed: Any) -> Executor:
         """Another worker on the same store."""
@@ -136,24 +145,24 @@ class World:
             await self.executor.advance(run_id)
 
     async def run(self, run_id: str) -> Run:
-        return fold(await self.runs.events(run_id))
+        return fold(await self.log.events(run_id))
 
     async def types(self, run_id: str) -> list[str]:
-        return [event.type for event in await self.runs.events(run_id)]
+        return [event.type for event in await self.log.events(run_id)]
 
     async def of_type(self, run_id: str, *kinds: type[e._Event]) -> list[Any]:
-        return [event for event in await self.runs.events(run_id) if isinstance(event, kinds)]
+        return [event for event in await self.log.events(run_id) if isinstance(event, kinds)]
 
     async def approval(self, run_id: str) -> ApprovalView:
         """The open one."""
         found = (await self.run(run_id)).approval
         assert found is not None
-        return await self.runs.approval(found.id)
+        return await self.approvals.show(found.id)
 
     async def decide(self, run_id: str, approve: bool, by: str, **fields: Any) -> Run:
         """Somebody answers the open approval, and a worker looks at the run."""
         approval = await self.approval(run_id)
-        await self.runs.decide(approval.id, approve=approve, by=by, **fields)
+        await self.approvals.decide(approval.id, approve=approve, by=by, **fields)
         return await self.advance(run_id)
 
 

@@ -1,18 +1,19 @@
-"""Deciding what runs ask of people: the verbs about approvals and questions."""
+"""What runs ask of people: approvals and questions, and the answers to them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from ponderd.channels.errors import Conflict, Forbidden, Malformed, NotFound
 from ponderd.channels.event_ref import EventRef
-from ponderd.channels.message import Decided, Verdict, principal
+from ponderd.channels.message import Verdict, principal
 from ponderd.workers.agents.agent import Agent
-from ponderd.workers.control.run_log import RunLogs
+from ponderd.workers.control.run_log import History, RunLog
 from ponderd.workers.control.views import ApprovalView, approval_view
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import digest as digest_of
@@ -22,39 +23,39 @@ from ponderd.workers.run.state import Run, Status
 from ponderd.workers.steps.approval import may_decide, refused_text
 
 
-class Decisions(RunLogs):
-    async def approval(self, approval_id: str) -> ApprovalView:
-        """Raises `NotFound`."""
-        asked = EventRef.parse(approval_id)
-        found = self._shown(await self.events(asked.run_id), asked.version) if asked else None
-        if found is None:
-            raise NotFound(f"there is no approval {approval_id}")
-        return found
+@dataclass(frozen=True, slots=True)
+class _Decision:
+    """Somebody's yes or no to an approval, as `Approvals.decide` takes it."""
 
-    async def approvals(self) -> list[ApprovalView]:
-        """All that are open, oldest first."""
+    approve: bool
+    by: str
+    remark: str = ""
+    arguments: dict[str, Any] | None = None
+    digest: str | None = None
+
+
+class Approvals:
+    """Shows what runs ask of people, and takes their answers. The first answer counts: it is
+    appended only while nobody else has answered. Giving the same answer again changes nothing."""
+
+    def __init__(self, log: RunLog, agents: Mapping[str, Agent]) -> None:
+        self._log = log
+        self._agents = agents
+
+    async def open(self) -> list[ApprovalView]:
+        """List the approvals that nobody has decided yet, oldest first. Raises `Unavailable`."""
         found = []
-        for status in (Status.WAITING, Status.PAUSED):
-            cursor, more = None, True
-            while more:
-                page = await self._store.list_runs(
-                    status=status, agent=None, limit=500, cursor=cursor
-                )
-                for head in page.heads:
-                    if head.waiting_for != "approval":
-                        continue
-                    events = await self.events(head.id)
-                    approval = fold(events).approval
-                    asked = EventRef.parse(approval.id) if approval else None
-                    if asked and (view := self._shown(events, asked.version)):
-                        found.append(view)
-                cursor, more = page.cursor, page.cursor is not None
+        async for run_id in self._asking():
+            events, run = await self._log.read(run_id)
+            asked = EventRef.parse(run.approval.id) if run.approval else None
+            if asked:  # nobody has decided since the run was listed
+                found.append(self._view(events, asked))
         return sorted(found, key=lambda approval: approval.asked_at)
 
-    def _shown(self, events: Sequence[e.Event], version: int) -> ApprovalView | None:
-        launched = events[0]
-        agent = self._agents.get(launched.agent) if isinstance(launched, e.RunLaunched) else None
-        return approval_view(events, version, agent.approvals.approvers if agent else ())
+    async def show(self, approval_id: str) -> ApprovalView:
+        """Raises `NotFound`, `Unavailable`."""
+        asked = _parsed(approval_id)
+        return self._view(await self._log.events(asked.run_id), asked)
 
     async def decide(
         self,
@@ -66,62 +67,93 @@ class Decisions(RunLogs):
         arguments: dict[str, Any] | None = None,
         digest: str | None = None,
     ) -> ApprovalView:
-        """Answer an approval; the first answer counts, and its repetition changes nothing.
+        """Approve or deny.
 
-        `by` is a `principal`. `arguments`: the tool is to be called with these instead. `digest`:
-        only if it is still the one of the call that was looked at. Raises `NotFound`, `Conflict`
-        (it says who decided), `Forbidden`, `Malformed`.
+        `by` is a `principal`. With `arguments`, the tool is called with these instead. With
+        `digest`, the decision counts only for the call that has it: the one that was looked at.
+
+        Raises `NotFound`, `Conflict` (it says who decided before), `Forbidden` for somebody who may
+        not, `Malformed` for arguments that the tool cannot take, `Unavailable`.
         """
-        asked = await self.approval(approval_id)
-        agent = self._agents.get(asked.agent)
-        if arguments is not None and approve and agent and asked.tool:
-            arguments = _checked(agent, asked.tool, arguments)
+        asked = _parsed(approval_id)
+        history = await self._log.read(asked.run_id)
+        decision = _Decision(approve, by, remark, arguments, digest)
+        return await self._decide(history, asked, decision)
 
-        def event(run: Run, now: float) -> e.Event | None:
-            if run.approval is None or run.approval.id != approval_id:
-                return None
-            if digest not in (None, run.approval.bound_to):
+    async def answer(self, verdict: Verdict) -> str:
+        """Answer an approval or a question by what a button, a link or a mail said; return the
+        outcome, to be shown to the person.
+
+        Implements `ponderd.channels.channel.AnswerInquiry`, and raises what that says.
+        """
+        asked = _parsed(verdict.inquiry)
+        # Read once: the button's program waits, and the run may be long.
+        history = await self._log.read(asked.run_id)
+        if _is_question(history.events, asked.version):
+            return await self._answer_question(history, asked, verdict)
+        decision = _Decision(verdict.choice == "approve", verdict.by, verdict.remark)
+        decided = await self._decide(history, asked, decision)
+        return f"{decided.status.capitalize()} by {decided.decided_by}."
+
+    async def _decide(self, history: History, asked: EventRef, decision: _Decision) -> ApprovalView:
+        before = self._view(history.events, asked)
+        approve, arguments = decision.approve, decision.arguments
+        agent = self._agents.get(before.agent)
+        if arguments is not None and approve and agent and before.tool:
+            arguments = _checked(agent, before.tool, arguments)
+
+        def choose(run: Run, now: float) -> e.Event | None:
+            if run.approval is None or run.approval.id != str(asked):
+                return None  # somebody was faster
+            if decision.digest not in (None, run.approval.bound_to):
                 raise Conflict("this is not the call that you looked at; look again")
-            return self._answer(run, approve, by, remark, arguments, now)
+            return self._event(run, decision, arguments, now)
 
-        await self._signal(asked.run_id, event)
-        decided = await self.approval(approval_id)
+        after = self._view((await self._log.signal(history, choose)).events, asked)
+        # Whose answer is in the log? This one, the same one given before, or another one.
         done = "approved" if approve else "denied"
-        same_arguments = not approve or arguments in (None, decided.arguments)
-        if (decided.status, decided.decided_by) != (done, by.lower()) or not same_arguments:
-            who = f" by {decided.decided_by}" if decided.decided_by else ""
-            raise Conflict(f"this was already {decided.status}{who}: {decided.text}")
-        return decided
+        same_arguments = not approve or arguments in (None, after.arguments)
+        if (after.status, after.decided_by) != (done, decision.by.lower()) or not same_arguments:
+            who = f" by {after.decided_by}" if after.decided_by else ""
+            raise Conflict(f"this was already {after.status}{who}: {after.text}")
+        return after
 
-    async def verdict(self, verdict: Verdict) -> Decided:
-        """What a button, a link or a mail said. Implements `ponderd.channels.channel.Decide`."""
-        if await self._is_question(verdict.inquiry):
-            return await self._answer_question(verdict)
-        decided = await self.decide(
-            verdict.inquiry,
-            approve=verdict.choice == "approve",
-            by=verdict.by,
-            remark=verdict.remark,
+    def _event(
+        self, run: Run, decision: _Decision, arguments: dict[str, Any] | None, now: float
+    ) -> e.ApprovalAnswered:
+        """Raises `NotFound`, `Forbidden`, `Malformed`."""
+        assert run.approval is not None
+        agent = self._agents.get(run.agent)
+        if agent is None:
+            raise NotFound(f"there is no agent {run.agent} any more")
+        if not may_decide(run, agent, decision.by):
+            raise Forbidden(refused_text(run.approval, agent))
+        bound_to = run.approval.bound_to
+        if arguments is not None:
+            if not decision.approve or run.call is None or run.approval.subject != "tool":
+                raise Malformed("only the arguments of a call that is approved can be changed")
+            bound_to = digest_of(replace_arguments(run.call, arguments))
+        channel, _, person = decision.by.partition(":")
+        return e.ApprovalAnswered(
+            at=now,
+            approved=decision.approve,
+            by=person,
+            via=channel,
+            remark=decision.remark,
+            approval=run.approval.id,
+            arguments=arguments,
+            digest=bound_to,
         )
-        return Decided(text=f"{decided.status.capitalize()} by {decided.decided_by}.")
 
-    async def _is_question(self, inquiry: str) -> bool:
-        ref = EventRef.parse(inquiry)
-        if ref is None:
-            raise NotFound(f"there is no question {inquiry}")
-        events = await self.events(ref.run_id)
-        asked = events[ref.version - 1] if ref.version <= len(events) else None
-        return isinstance(asked, e.ModelAnswered) and isinstance(asked.choice, e.Question)
-
-    async def _answer_question(self, verdict: Verdict) -> Decided:
-        asked = EventRef.parse(verdict.inquiry)
-        assert asked is not None
+    async def _answer_question(self, history: History, asked: EventRef, verdict: Verdict) -> str:
         channel, _, person = verdict.by.partition(":")
 
-        def event(run: Run, now: float) -> e.Event | None:
-            if run.question is None or run.question.id != verdict.inquiry:
+        def choose(run: Run, now: float) -> e.Event | None:
+            if run.question is None or run.question.id != str(asked):
                 return None
-            if run.over or run.inbox:  # a message may be quicker than the record of the question
+            # A message in the inbox may be quicker than the record that the question went out. It
+            # will answer the question, so this would be the second answer.
+            if run.over or run.inbox:
                 return None
             return e.MessageReceived(
                 at=now,
@@ -132,50 +164,55 @@ class Decisions(RunLogs):
                 reply_to=run.reply_to,
             )
 
-        await self._signal(asked.run_id, event)
-        answer = _first_answer(await self.events(asked.run_id), asked.version)
+        events, _ = await self._log.signal(history, choose)
+        answer = _first_answer(events, asked.version)
         if answer is None:
             raise Conflict("this question is not open")
         by, text = answer
         if (by, text) != (verdict.by.lower(), verdict.choice):
             raise Conflict(f"this question was already answered by {by}: {text}")
-        return Decided(text=f"{by}: {text}")
+        return f"{by}: {text}"
 
-    def _answer(
-        self,
-        run: Run,
-        approve: bool,
-        by: str,
-        remark: str,
-        arguments: dict[str, Any] | None,
-        now: float,
-    ) -> e.ApprovalAnswered:
-        assert run.approval is not None
-        agent = self._agents.get(run.agent)
-        if agent is None:
-            raise NotFound(f"there is no agent {run.agent} any more")
-        if not may_decide(run, agent, by):
-            raise Forbidden(refused_text(run.approval, agent))
-        bound_to = run.approval.bound_to
-        if arguments is not None:
-            if not approve or run.call is None or run.approval.subject != "tool":
-                raise Malformed("only the arguments of a call that is approved can be changed")
-            bound_to = digest_of(replace_arguments(run.call, arguments))
-        channel, _, person = by.partition(":")
-        return e.ApprovalAnswered(
-            at=now,
-            approved=approve,
-            by=person,
-            via=channel,
-            remark=remark,
-            approval=run.approval.id,
-            arguments=arguments,
-            digest=bound_to,
-        )
+    async def _asking(self) -> AsyncIterator[str]:
+        """The runs that wait for an approval, paused ones among them."""
+        for status in (Status.WAITING, Status.PAUSED):
+            cursor, more = None, True
+            while more:
+                page = await self._log.store.list_runs(
+                    status=status, agent=None, limit=500, cursor=cursor
+                )
+                for head in page.heads:
+                    if head.waiting_for == "approval":
+                        yield head.id
+                cursor, more = page.cursor, page.cursor is not None
+
+    def _view(self, events: Sequence[e.Event], asked: EventRef) -> ApprovalView:
+        """Raises `NotFound` if the event asked for no approval."""
+        launched = events[0]
+        agent = self._agents.get(launched.agent) if isinstance(launched, e.RunLaunched) else None
+        approvers = agent.approvals.approvers if agent else ()
+        found = approval_view(events, asked.version, approvers)
+        if found is None:
+            raise NotFound(f"there is no approval {asked}")
+        return found
+
+
+def _parsed(inquiry: str) -> EventRef:
+    """Raises `NotFound`: what is not an `EventRef` names nothing that was ever asked."""
+    asked = EventRef.parse(inquiry)
+    if asked is None:
+        raise NotFound(f"there is no approval {inquiry}")
+    return asked
+
+
+def _is_question(events: Sequence[e.Event], version: int) -> bool:
+    asked = events[version - 1] if version <= len(events) else None
+    return isinstance(asked, e.ModelAnswered) and isinstance(asked.choice, e.Question)
 
 
 def _first_answer(events: Sequence[e.Event], version: int) -> tuple[str, str] | None:
-    """Who answered the question that the event number `version` asked, and what."""
+    """Who answered the question that the event number `version` asked, and what they said. None
+    if nobody did, or the run is over."""
     run = fold(events[:version])
     asked = run.question
     for event in events[version:]:
@@ -190,7 +227,8 @@ def _first_answer(events: Sequence[e.Event], version: int) -> tuple[str, str] | 
 
 
 def _checked(agent: Agent, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The arguments as an approver changed them, against the tool's schema."""
+    """Check the arguments that an approver changed against the tool's schema. Raises `Conflict` if
+    the tool is gone, `Malformed`."""
     tool = agent.tool(name)
     if tool is None:
         raise Conflict(f"agent {agent.name} has no tool {name} any more")
@@ -203,4 +241,4 @@ def _checked(agent: Agent, name: str, arguments: dict[str, Any]) -> dict[str, An
         where = ".".join(str(part) for part in first["loc"])
         raise Malformed(f"{name}: {where}: {first['msg']}") from None
     except (ValueError, RecursionError):
-        raise Malformed(f"{name}: the arguments hold something that is no JSON") from None
+        raise Malformed(f"{name}: the arguments hold something that is not JSON") from None

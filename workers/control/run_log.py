@@ -1,19 +1,19 @@
-"""Reading and writing the logs of runs from outside a worker: what all public verbs are made of."""
+"""The logs of runs, read and written from outside a worker. All public verbs are made of this."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from ponderd.channels.errors import NotFound, Unavailable
 from ponderd.channels.message import Accepted
-from ponderd.workers.agents.agent import Agent
-from ponderd.workers.control.views import RunView, view
 from ponderd.workers.execution.leases import projection
 from ponderd.workers.run import events as e
-from ponderd.workers.run.reduce import fold, reduce
+from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Run
 from ponderd.workers.store.archive import Archive
 from ponderd.workers.store.contract import (
@@ -25,57 +25,94 @@ from ponderd.workers.store.contract import (
     shard_of,
 )
 
-Poke = Callable[[str], None]
+Choose = Callable[[Run, float], e.Event | None]
+"""Makes an event for a run as it is now, at a time in Unix seconds; None if there is nothing to
+append."""
 
 
-class RunLogs:
-    """`poke` tells the workers of a run; it must not fail. Runs that expired are read from the
-    `archive`."""
+class History(NamedTuple):
+    """All events of a run, and what is true after them."""
 
-    def __init__(
-        self,
-        store: RunStore,
-        agents: Mapping[str, Agent],
-        poke: Poke,
-        archive: Archive | None = None,
-    ) -> None:
-        self._store = store
-        self._agents = agents
-        self._poke = poke
-        self._archive = archive
+    events: tuple[e.Event, ...]
+    run: Run
+
+    def then(self, *events: e.Event) -> History:
+        return History((*self.events, *events), fold(events, self.run))
+
+
+@dataclass(frozen=True, slots=True)
+class RunLog:
+    """The logs of all runs."""
+
+    store: RunStore
+    poke: Callable[[str], None]
+    """Tells the workers to look at a run. It is a hint: it may get lost, and must not fail."""
+    archive: Archive | None = None
+    """Where runs are found that the store has expired."""
+    clock: Callable[[], float] = time.time
+    """Dates the events, in Unix seconds."""
 
     async def version(self, run_id: str) -> int:
-        """Number of events; cheap, for those who watch a run. Raises `NotFound`."""
+        """Count the events of a run. Cheap, for those who watch one. Raises `NotFound`."""
         _check_id(run_id)
-        head = await self._store.head(run_id)
-        return head.version if head else len((await self._log(run_id))[0])
+        head = await self.store.head(run_id)
+        return head.version if head else len((await self._load(run_id))[0])
 
     async def events(self, run_id: str) -> tuple[e.Event, ...]:
-        """Raises `NotFound`, and `Unavailable` for what only a newer ponderd can read."""
-        log, _ = await self._log(run_id)
-        try:
-            return e.decode_all(log)
-        except ValidationError as error:
-            raise Unavailable(
-                f"run {run_id} was written by a newer version of ponderd than this daemon"
-            ) from error
+        """Raises `NotFound`, and `Unavailable` for a log that only a newer ponderd can read."""
+        log, _ = await self._load(run_id)
+        return _decoded(run_id, log)
 
-    async def _append(self, run_id: str, keys: tuple[str, ...], received: e.Event) -> Accepted:
-        """Write to a run that is there: it is found by the conversation it was launched with. One
-        that is in the archive only comes back with all its events."""
-        log, archived = await self._log(run_id)
-        launched = e.decode(log[0])
-        assert isinstance(launched, e.RunLaunched)
-        return await self._admit(launched, keys, received, log if archived else log[:1])
+    async def read(self, run_id: str) -> History:
+        """Read the events once and fold them. Raises what `events` raises."""
+        events = await self.events(run_id)
+        return History(events, fold(events))
 
-    async def _admit(
+    async def agent_of(self, run_id: str) -> str | None:
+        """Name the agent of a run. None if there is no such run, nor one in the archive."""
+        if head := await self.store.head(run_id):
+            return head.agent
+        log = await self.archive.get(run_id) if self.archive else None
+        launched = e.decode(log[0]) if log else None
+        return launched.agent if isinstance(launched, e.RunLaunched) else None
+
+    async def signal(self, history: History, choose: Choose) -> History:
+        """Append what `choose` makes of the run; return the whole history as it then stands.
+
+        A worker and other people write to the same log. So an event is appended only if nothing
+        came after the history that it was chosen for. If something did, that alone is added, and
+        `choose` is asked again: a run that was cancelled meanwhile is not paused, and of two people
+        who decide at once only the first does.
+
+        Raises `NotFound` for a run that the store has expired, and whatever `choose` raises.
+        """
+        while (event := choose(history.run, self.clock())) is not None:
+            after = history.then(event)
+            written = await self.store.signal(
+                after.run.id, history.run.version, e.encode(event), projection(after.run)
+            )
+            match written:
+                case VersionConflict(missed):
+                    history = history.then(*_decoded(history.run.id, missed))
+                case Admission(poke=poke):
+                    if poke:
+                        self.poke(after.run.id)
+                    return after
+        return history
+
+    async def admit(
         self,
         launched: e.RunLaunched,
         keys: tuple[str, ...],
         received: e.Event,
         history: Sequence[bytes] = (),
     ) -> Accepted:
-        admission = await self._store.admit(
+        """Admit `received` to the conversation that `launched` names, whoever else writes to it.
+
+        If it has no run, one begins with the events `history`, or with `launched` alone. `keys` as
+        in `Trigger`. Raises `Unavailable`.
+        """
+        admission = await self.store.admit(
             NewMessage(
                 run_id=launched.run_id,
                 conversation_key=conversation_key(
@@ -91,43 +128,36 @@ class RunLogs:
             )
         )
         if admission.poke:
-            self._poke(admission.run_id)
+            self.poke(admission.run_id)
         return Accepted(run_id=admission.run_id, duplicate=admission.outcome == "duplicate")
 
-    async def _log(self, run_id: str) -> tuple[tuple[bytes, ...], bool]:
-        """The events, and whether they are in the archive only. Raises `NotFound`."""
+    async def admit_to(self, run_id: str, keys: tuple[str, ...], received: e.Event) -> Accepted:
+        """Admit `received` to a run that exists. One that is only in the archive comes back with
+        all its events. Raises `NotFound`, `Unavailable`."""
+        log, archived = await self._load(run_id)
+        # The store finds a run by its conversation, so that it is found also if it expires now.
+        launched = e.decode(log[0])
+        assert isinstance(launched, e.RunLaunched)
+        return await self.admit(launched, keys, received, log if archived else log[:1])
+
+    async def _load(self, run_id: str) -> tuple[tuple[bytes, ...], bool]:
+        """The log, and whether only the archive has it. Raises `NotFound`."""
         _check_id(run_id)
-        if log := await self._store.load(run_id):
+        if log := await self.store.load(run_id):
             return log, False
-        archived = await self._archive.get(run_id) if self._archive else None
+        archived = await self.archive.get(run_id) if self.archive else None
         if not archived:
             raise NotFound(f"there is no run {run_id}")
         return archived, True
 
-    async def _agent_of(self, run_id: str) -> str | None:
-        """None if there is no such run, in the archive neither."""
-        if head := await self._store.head(run_id):
-            return head.agent
-        log = await self._archive.get(run_id) if self._archive else None
-        launched = e.decode(log[0]) if log else None
-        return launched.agent if isinstance(launched, e.RunLaunched) else None
 
-    async def _load(self, run_id: str) -> Run:
-        return fold(await self.events(run_id))
-
-    async def _signal(self, run_id: str, decide: Callable[[Run, float], e.Event | None]) -> RunView:
-        """Append what `decide` says of the run as it is when it is written."""
-        run = await self._load(run_id)
-        while (event := decide(run, time.time())) is not None:
-            after = reduce(run, event)
-            match await self._store.signal(run_id, run.version, e.encode(event), projection(after)):
-                case VersionConflict(missed):
-                    run = fold(e.decode_all(missed), run)
-                case Admission(poke=poke):
-                    if poke:
-                        self._poke(run_id)
-                    return view(after)
-        return view(run)
+def _decoded(run_id: str, log: Sequence[bytes]) -> tuple[e.Event, ...]:
+    try:
+        return e.decode_all(log)
+    except ValidationError as error:
+        raise Unavailable(
+            f"run {run_id} was written by a newer version of ponderd than this daemon"
+        ) from error
 
 
 def _check_id(run_id: str) -> None:

@@ -1,40 +1,46 @@
-"""The public verbs: accept, message, decide, pause, resume, cancel, fork, show, list. Used by the
-daemon."""
+"""What people and programs do with runs: write to them, steer them, look at them, fork them."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping
 
 from ponderd.channels.errors import Conflict, Malformed, NotFound
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Accepted, Reaction, Trigger
+from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.versions import pinned, recorded_version
-from ponderd.workers.control.approvals import Decisions
 from ponderd.workers.control.forks import forked
 from ponderd.workers.control.prompts import find_prompt
-from ponderd.workers.control.views import PromptView, RunPage, RunView, summary, view
+from ponderd.workers.control.run_log import Choose, RunLog
+from ponderd.workers.control.views import PromptView, RunPage, RunView, run_summary, run_view
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Run, Status
 from ponderd.workers.store.contract import conversation_key, new_run_id, receipt_key
 
 
-class Runs(Decisions):
-    """Everything that people and programs can do with runs."""
+class Runs:
+    """Launches runs and steers them. All methods raise `Unavailable` while the store is away; those
+    that take a `run_id` raise `NotFound` if there is no such run."""
+
+    def __init__(self, log: RunLog, agents: Mapping[str, Agent]) -> None:
+        self._log = log
+        self._agents = agents
 
     async def accept(self, agent: str, trigger: Trigger) -> Accepted:
         """Store a trigger for an agent. Once this returns, it cannot get lost.
 
-        Raises `NotFound` for an unknown agent and `Unavailable`.
+        Raises `NotFound` for an unknown agent.
         """
         if agent not in self._agents:
             known = ", ".join(sorted(self._agents))
             raise NotFound(f"there is no agent {agent!r}; known agents: {known}")
-        now = time.time()
+        now = self._log.clock()
         if trigger.run_id:
-            answered = await self._agent_of(trigger.run_id)
+            answered = await self._log.agent_of(trigger.run_id)
             if answered and (trigger.agent is None or answered == agent):
-                return await self._append(trigger.run_id, trigger.keys, _received(trigger, now))
+                received = _received(trigger, now)
+                return await self._log.admit_to(trigger.run_id, trigger.keys, received)
             # The proof was for another run, and vouches for nothing in this one.
             trigger = trigger.model_copy(update={"authentic": False})
         key = conversation_key(agent, trigger.channel, trigger.source, trigger.conversation)
@@ -47,29 +53,30 @@ class Runs(Decisions):
             conversation=trigger.conversation,
             source=trigger.source,
         )
-        return await self._admit(launched, trigger.keys, _received(trigger, now))
+        return await self._log.admit(launched, trigger.keys, _received(trigger, now))
 
     async def message(
         self, run_id: str, text: str, *, sender: str, keys: tuple[str, ...] = ()
     ) -> Accepted:
-        """Write to a run; its answer goes to where the conversation already lives."""
-        run = await self._load(run_id)
+        """Write to a run. Its answer goes to where the conversation already lives."""
+        _, run = await self._log.read(run_id)
         received = e.MessageReceived(
-            at=time.time(),
+            at=self._log.clock(),
             text=text,
             sender=sender,
             via="api",
             authentic=True,
             reply_to=run.reply_to,
         )
-        return await self._append(run_id, keys, received)
+        return await self._log.admit_to(run_id, keys, received)
 
     async def event(
         self, run_id: str, name: str, payload: str, by: str, keys: tuple[str, ...] = ()
     ) -> Accepted:
-        """Tell a run of something that it waits for, or will: what comes before is not lost."""
-        happened = e.EventReceived(at=time.time(), name=name, payload=payload, by=by)
-        return await self._append(run_id, keys, happened)
+        """Tell a run of an event that it waits for. One that comes before the run waits for it is
+        kept."""
+        received = e.EventReceived(at=self._log.clock(), name=name, payload=payload, by=by)
+        return await self._log.admit_to(run_id, keys, received)
 
     async def feedback(
         self,
@@ -80,49 +87,55 @@ class Runs(Decisions):
         source: e.FeedbackSource,
         answer: int | None = None,
     ) -> RunView:
-        """Say how good an answer was, from 0 to 1: the newest one, or that of the model call whose
-        outcome is the event number `answer`. Raises `NotFound`, `Conflict`."""
+        """Say how good an answer was, from 0 to 1: the newest answer, or that of the model call
+        whose outcome is the event number `answer`.
 
-        def event(run: Run, now: float) -> e.Event | None:
+        Raises `Conflict` if there is no answer yet, `NotFound` if `answer` is not one.
+        """
+
+        def choose(run: Run, now: float) -> e.Event | None:
             if answer is None and not run.answered_by:
                 raise Conflict(f"run {run_id} has given no answer yet")
             about = answer or run.answered_by
             return e.FeedbackReceived(at=now, value=value, by=by, source=source, answer=about)
 
+        history = await self._log.read(run_id)
         if answer is not None:
-            events = await self.events(run_id)
+            events = history.events
             said = events[answer - 1] if 1 <= answer <= len(events) else None
             if not isinstance(said, e.ModelAnswered):
                 raise NotFound(f"event {answer} of run {run_id} is no answer of a model")
-        return await self._signal(run_id, event)
+        return run_view((await self._log.signal(history, choose)).run)
 
     async def react(self, reaction: Reaction) -> None:
-        """Somebody reacted to a message; nothing happens if it was no answer of ours. Implements
-        `ponderd.channels.channel.React`."""
-        found = await self._store.recall(receipt_key(reaction.channel, reaction.message))
-        answer = EventRef.parse(found or "")
+        """Take a reaction to a message as feedback. Do nothing if the message is no answer of ours.
+
+        Implements `ponderd.channels.channel.React`.
+        """
+        receipt = receipt_key(reaction.channel, reaction.message)
+        answer = EventRef.parse(await self._log.store.recall(receipt) or "")
         if answer is None:
             return
+        run_id, version = answer
         try:
             await self.feedback(
-                answer.run_id,
-                reaction.value,
-                by=reaction.by,
-                source="thumb",
-                answer=answer.version,
+                run_id, reaction.value, by=reaction.by, source="thumb", answer=version
             )
         except NotFound:  # archived meanwhile
             pass
 
     async def pause(self, run_id: str, by: str) -> RunView:
-        def event(run: Run, now: float) -> e.Event | None:
+        """Let a run rest until somebody resumes it. Raises `Conflict` if it is over."""
+
+        def choose(run: Run, now: float) -> e.Event | None:
             _must_not_be_over(run, "paused")
             return None if run.paused else e.RunPaused(at=now, by=by)
 
-        return await self._signal(run_id, event)
+        return await self._steer(run_id, choose)
 
     async def resume(self, run_id: str, by: str, *, adopt_version: bool = False) -> RunView:
-        """`adopt_version`: go on with the agent as it is today, not as it was at the beginning."""
+        """Let a paused run go on. With `adopt_version` it goes on with the agent as it is today,
+        not as it was at the beginning. Raises `Conflict` if the run is over."""
 
         def adopt(run: Run, now: float) -> e.Event | None:
             _must_not_be_over(run, "resumed")
@@ -131,38 +144,37 @@ class Runs(Decisions):
                 return None
             return e.VersionAdopted(at=now, agent_version=today, by=by)
 
-        def event(run: Run, now: float) -> e.Event | None:
+        def choose(run: Run, now: float) -> e.Event | None:
             _must_not_be_over(run, "resumed")
             return e.RunResumed(at=now, by=by) if run.paused else None
 
-        if adopt_version:
-            await self._signal(run_id, adopt)
-        return await self._signal(run_id, event)
+        return await self._steer(run_id, *([adopt] if adopt_version else []), choose)
 
     async def cancel(self, run_id: str, by: str, reason: str = "") -> RunView:
-        def event(run: Run, now: float) -> e.Event | None:
+        """End a run. Raises `Conflict` if it has ended in another way."""
+
+        def choose(run: Run, now: float) -> e.Event | None:
             if run.over is Status.CANCELLED:
                 return None
             _must_not_be_over(run, "cancelled")
             return e.RunCancelled(at=now, by=by, reason=reason)
 
-        return await self._signal(run_id, event)
+        return await self._steer(run_id, choose)
 
     async def show(self, run_id: str) -> RunView:
-        return view(await self._load(run_id))
+        return run_view((await self._log.read(run_id)).run)
 
     async def prompt(self, run_id: str, version: int) -> PromptView:
-        """The exact request of the model call whose outcome is the event number `version`.
+        """Show the exact request of the model call whose outcome is the event number `version`.
 
-        Raises `NotFound`.
+        Raises `NotFound` if that event is not such an outcome, or the agent is gone.
         """
-        events = await self.events(run_id)
-        run = fold(events)
+        events, run = await self._log.read(run_id)
         agent = self._agents.get(run.agent)
         if agent is None:
             raise NotFound(f"there is no agent {run.agent} any more")
         then = fold(events[: max(1, version - 1)]).agent_version
-        recorded = await recorded_version(self._store, agent.name, then)
+        recorded = await recorded_version(self._log.store, agent.name, then)
         older = pinned(agent, recorded) if recorded and then != agent.version else None
         return find_prompt(events, version, older or agent)
 
@@ -175,12 +187,12 @@ class Runs(Decisions):
         text: str | None = None,
         keys: tuple[str, ...] = (),
     ) -> RunView:
-        """A new run that begins with the events up to `at` (all of them) of another one.
+        """Launch a copy that begins with the events of another run up to number `at` (default: all
+        of them), and send it the message `text`. Its answers wait in the run.
 
-        Its answers wait in the run. Raises `NotFound`, `Conflict` (in the middle of a tool call),
-        `Malformed`.
+        Raises `Conflict` in the middle of a tool call, `Malformed` if there is no such event.
         """
-        events = await self.events(run_id)
+        events = await self._log.events(run_id)
         version = len(events) if at is None else at
         # The store knows a key again only in the same conversation.
         unique = keys[0][-12:] if keys else new_run_id(run_id)[3:]
@@ -189,8 +201,9 @@ class Runs(Decisions):
         history = forked(events, version, run_id=new_id, conversation=conversation)
         launched = history[0]
         assert isinstance(launched, e.RunLaunched)
-        fork = e.RunForked(at=time.time(), source=run_id, at_version=version, by=by)
-        forked_run = await self._admit(launched, keys, fork, list(map(e.encode, history)))
+        fork = e.RunForked(at=self._log.clock(), source=run_id, at_version=version, by=by)
+        copied = list(map(e.encode, history))
+        forked_run = await self._log.admit(launched, keys, fork, copied)
         if text:
             message_keys = tuple(f"{key}:message" for key in keys)
             await self.message(forked_run.run_id, text, sender=by, keys=message_keys)
@@ -199,15 +212,25 @@ class Runs(Decisions):
     async def list_runs(
         self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
     ) -> RunPage:
+        """List at most `limit` runs, newest first, from where `cursor` of the page before points.
+        Raises `Malformed` for an unknown status or cursor."""
         if status is not None and status not in Status.__members__:
             raise Malformed(f"status is one of {', '.join(Status)}, not {status}")
-        page = await self._store.list_runs(status=status, agent=agent, limit=limit, cursor=cursor)
-        return RunPage(runs=[summary(head) for head in page.heads], cursor=page.cursor)
+        page = await self._log.store.list_runs(
+            status=status, agent=agent, limit=limit, cursor=cursor
+        )
+        return RunPage(runs=[run_summary(head) for head in page.heads], cursor=page.cursor)
 
-    async def same_request(self, key: str, digest: str, ttl: float) -> None:
-        """Raises `Conflict` if `key` was used with another request before."""
-        if await self._store.remember(key, digest, ttl) != digest:
+    async def check_request(self, key: str, digest: str, ttl: float) -> None:
+        """Raises `Conflict` if `key` was used with another request in the last `ttl` seconds."""
+        if await self._log.store.remember(key, digest, ttl) != digest:
             raise Conflict("this Idempotency-Key was used with another request")
+
+    async def _steer(self, run_id: str, *choices: Choose) -> RunView:
+        history = await self._log.read(run_id)
+        for choose in choices:
+            history = await self._log.signal(history, choose)
+        return run_view(history.run)
 
 
 def _received(trigger: Trigger, now: float) -> e.MessageReceived:

@@ -83,7 +83,7 @@ class PromptView(BaseModel):
     verified: bool
 
 
-def view(run: Run) -> RunView:
+def run_view(run: Run) -> RunView:
     return RunView(
         id=run.id,
         agent=run.agent,
@@ -107,7 +107,7 @@ def view(run: Run) -> RunView:
     )
 
 
-def summary(head: Head) -> RunSummary:
+def run_summary(head: Head) -> RunSummary:
     return RunSummary(
         id=head.id,
         agent=head.agent,

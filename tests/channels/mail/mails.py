@@ -19,7 +19,7 @@ from ponderd.channels.errors import Refused, Unavailable
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import MailRules
 from ponderd.channels.mail.server import MailServer
-from ponderd.channels.message import Accepted, Decided, Trigger, Verdict
+from ponderd.channels.message import Accepted, Trigger, Verdict
 from ponderd.channels.settings import ChannelSettings
 from tests.services.eventually import PATIENCE
 
@@ -74,20 +74,20 @@ class Inbox:
         self.triggers.append(trigger)
         return Accepted(run_id="run1")
 
-    async def decide(self, verdict: Verdict) -> Decided:
+    async def answer(self, verdict: Verdict) -> str:
         if self.away:
             raise Unavailable("the state server is away")
         if self.refuses is not None:
             raise self.refuses
         self.verdicts.append(verdict)
-        return Decided(text="noted")
+        return "noted"
 
     @contextlib.asynccontextmanager
     async def serving(self, settings: ChannelSettings, **options: Any) -> AsyncIterator[Inbox]:
         server = MailServer(
             settings,
             self.accept,
-            decide=self.decide,
+            answer=self.answer,
             agents=lambda: ["assistant", "triage"],
             **options,
         )

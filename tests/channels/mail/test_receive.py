@@ -556,7 +556,7 @@ class TestMailServer:
     async def test_stopping_hangs_up_and_frees_the_port(self, tmp_path: Path) -> None:
         inbox = Inbox()
         server = MailServer(
-            settings(tmp_path), inbox.accept, decide=inbox.decide, agents=lambda: ["assistant"]
+            settings(tmp_path), inbox.accept, answer=inbox.answer, agents=lambda: ["assistant"]
         )
         port = await server.start("127.0.0.1", 0)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -19,7 +19,6 @@ from ponderd.channels.message import (
     Accepted,
     Address,
     Attachment,
-    Decided,
     Ignored,
     Inquiry,
     Reaction,
@@ -181,10 +180,10 @@ class Inbox:
         self.triggers.append(trigger)
         return Accepted(run_id="run1")
 
-    async def decide(self, verdict: Verdict) -> Decided:
+    async def answer(self, verdict: Verdict) -> str:
         self._meet()
         self.verdicts.append(verdict)
-        return Decided(text=f"Approved by {verdict.by}.")
+        return f"Approved by {verdict.by}."
 
     async def react(self, reaction: Reaction) -> None:
         self._meet()
@@ -212,7 +211,7 @@ class TestHttp:
 
     @pytest.fixture
     def handle(self, api: SlackApi, inbox: Inbox) -> Handle:
-        return http_handler(build_app(api.settings, inbox.accept, inbox.decide, inbox.react))
+        return http_handler(build_app(api.settings, inbox.accept, inbox.answer, inbox.react))
 
     async def test_a_signed_event_is_stored_then_acknowledged(
         self, handle: Handle, inbox: Inbox, api: SlackApi
@@ -297,7 +296,7 @@ class TestHttp:
         assert inbox.triggers == []
 
     async def test_without_a_signing_secret_nobody_is_let_in(self, inbox: Inbox) -> None:
-        handle = http_handler(build_app(ChannelSettings(), inbox.accept, inbox.decide, inbox.react))
+        handle = http_handler(build_app(ChannelSettings(), inbox.accept, inbox.answer, inbox.react))
         body = json.dumps(mention()).encode()
         assert (await handle(request(body, signed(body, secret="")))).status_code == 401
 
@@ -376,7 +375,7 @@ class TestClick:
 
     @pytest.fixture
     def handle(self, api: SlackApi, inbox: Inbox) -> Handle:
-        return http_handler(build_app(api.settings, inbox.accept, inbox.decide, inbox.react))
+        return http_handler(build_app(api.settings, inbox.accept, inbox.answer, inbox.react))
 
     @pytest.fixture
     async def question(self, api: SlackApi) -> dict[str, Any]:
@@ -446,7 +445,7 @@ class TestClick:
         self, inbox: Inbox, api: SlackApi, question: dict[str, Any]
     ) -> None:
         elsewhere = api.settings.model_copy(update={"slack_api_url": "https://slack.com/api/"})
-        handle = http_handler(build_app(elsewhere, inbox.accept, inbox.decide, inbox.react))
+        handle = http_handler(build_app(elsewhere, inbox.accept, inbox.answer, inbox.react))
         assert (await handle(request(*api.click(question, "approve")))).status_code == 200
         assert len(inbox.verdicts) == 1
         await asyncio.sleep(0.2)
@@ -471,7 +470,7 @@ class TestClick:
         self, inbox: Inbox, api: SlackApi, question: dict[str, Any]
     ) -> None:
         socket = SocketMode(
-            build_app(api.settings, inbox.accept, inbox.decide, inbox.react), "xapp-1"
+            build_app(api.settings, inbox.accept, inbox.answer, inbox.react), "xapp-1"
         )
         await socket.start()
         try:
@@ -491,7 +490,7 @@ class TestSocketMode:
     async def test_an_event_is_stored_then_acknowledged(self, api: SlackApi) -> None:
         inbox = Inbox()
         socket = SocketMode(
-            build_app(api.settings, inbox.accept, inbox.decide, inbox.react), "xapp-1"
+            build_app(api.settings, inbox.accept, inbox.answer, inbox.react), "xapp-1"
         )
         await socket.start()
         try:
@@ -507,7 +506,7 @@ class TestSocketMode:
         inbox = Inbox()
         inbox.error = Unavailable("the state server is away")
         socket = SocketMode(
-            build_app(api.settings, inbox.accept, inbox.decide, inbox.react), "xapp-1"
+            build_app(api.settings, inbox.accept, inbox.answer, inbox.react), "xapp-1"
         )
         await socket.start()
         try:
@@ -523,7 +522,7 @@ class TestSocketMode:
     async def test_a_wrong_token_stops_the_start(self, api: SlackApi) -> None:
         api.bad_app_token = True
         socket = SocketMode(
-            build_app(api.settings, Inbox().accept, Inbox().decide, Inbox().react), "xapp-1"
+            build_app(api.settings, Inbox().accept, Inbox().answer, Inbox().react), "xapp-1"
         )
         with pytest.raises(StartupError, match="PONDERD_SLACK_APP_TOKEN"):
             await socket.start()
@@ -531,7 +530,7 @@ class TestSocketMode:
     async def test_a_slack_that_is_away_does_not_stop_the_start(self, api: SlackApi) -> None:
         away = api.settings.model_copy(update={"slack_api_url": "http://127.0.0.1:1/api/"})
         socket = SocketMode(
-            build_app(away, Inbox().accept, Inbox().decide, Inbox().react), "xapp-1"
+            build_app(away, Inbox().accept, Inbox().answer, Inbox().react), "xapp-1"
         )
         await socket.start()
         await asyncio.sleep(0.05)

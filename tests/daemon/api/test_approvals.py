@@ -17,14 +17,16 @@ import pytest
 import uvicorn
 from pydantic import SecretStr
 
+from ponderd.channels.event_ref import EventRef
 from ponderd.channels.links import approval_link
 from ponderd.channels.settings import ChannelSettings
 from ponderd.daemon.api.server import create_app
-from ponderd.daemon.dispatcher import Dispatcher
-from ponderd.daemon.routing import load_routes
+from ponderd.daemon.routing import load_routes, route_to
 from ponderd.daemon.settings import DaemonSettings
 from ponderd.workers.agents.agent import Agent, tool
 from ponderd.workers.agents.policies import Approvals
+from ponderd.workers.control import approvals
+from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.execution.leases import projection
 from ponderd.workers.run import events as e
@@ -58,7 +60,7 @@ class Site:
     """The daemon's HTTP side on loopback, and one run that waits for a yes to `call`."""
 
     url: str
-    runs: Runs
+    log: RunLog
     store: MemoryStore
     call: e.ToolCall
     approval: str = ""
@@ -112,7 +114,9 @@ class Site:
         return self.approval
 
     async def answers(self) -> list[e.ApprovalAnswered]:
-        events = await self.runs.events(self.approval.rpartition(":")[0])
+        asked = EventRef.parse(self.approval)
+        assert asked is not None
+        events = await self.log.events(asked.run_id)
         return [event for event in events if isinstance(event, e.ApprovalAnswered)]
 
 
@@ -120,11 +124,14 @@ class Site:
 async def serving(call: e.ToolCall, *, secret: str | None = SECRET) -> AsyncIterator[Site]:
     store = MemoryStore()
     agents = {"deployer": AGENT, "assistant": AGENT}
-    runs = Runs(store, agents, lambda _: None)
+    log = RunLog(store, lambda _: None)
+    runs = Runs(log, agents)
     routes = load_routes(None, agents)
     app = create_app(
+        log,
         runs,
-        Dispatcher(runs, routes),
+        approvals.Approvals(log, agents),
+        route_to(runs, routes),
         routes,
         ChannelSettings(signing_secret=SecretStr(secret) if secret else None),
         DaemonSettings(api_token=SecretStr("token")),
@@ -134,7 +141,7 @@ async def serving(call: e.ToolCall, *, secret: str | None = SECRET) -> AsyncIter
     server.capture_signals = contextlib.nullcontext  # type: ignore[assignment, method-assign]
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        site = Site(f"http://127.0.0.1:{listening.getsockname()[1]}", runs, store, call)
+        site = Site(f"http://127.0.0.1:{listening.getsockname()[1]}", log, store, call)
         await site.ask()
         yield site
     finally:

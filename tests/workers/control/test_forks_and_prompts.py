@@ -152,7 +152,7 @@ class TestAFork:
 
 
 async def status_at(world: World, run_id: str, version: int) -> Status:
-    return fold((await world.runs.events(run_id))[:version]).status
+    return fold((await world.log.events(run_id))[:version]).status
 
 
 class LlamaServer:
@@ -211,7 +211,7 @@ async def asks(world: World) -> AsyncIterator[Ask]:
 async def all_verified(world: World, run_id: str) -> list[bytes]:
     """The requests of all model calls of a run."""
     bodies = []
-    for version, event in enumerate(await world.runs.events(run_id), 1):
+    for version, event in enumerate(await world.log.events(run_id), 1):
         if isinstance(event, e.ModelAnswered | e.ModelRejected):
             prompt = await world.runs.prompt(run_id, version)
             assert prompt.verified

@@ -25,7 +25,7 @@ async def ran(world: World) -> Run:
 
 
 async def replayed(world: World, run: Run, model: FakeModel, **changed: object) -> list[Replayed]:
-    events = await world.runs.events(run.id)
+    events = await world.log.events(run.id)
     agent = replace(world.agent, **changed)
     return [found async for found in replay(events, agent, model)]
 
@@ -68,7 +68,7 @@ async def test_no_tool_is_called_nothing_is_said_and_nothing_is_written(world: W
 
 async def test_what_it_costs_is_told(world: World) -> None:
     run = await ran(world)
-    events = await world.runs.events(run.id)
+    events = await world.log.events(run.id)
     prices = Prices(prompt=1_000_000, completion=0)
     found = [one async for one in replay(events, world.agent, FakeModel([REPLY]), prices)]
     assert [(one.before.cost, one.call.cost) for one in found] == [(0, 10)] * 3

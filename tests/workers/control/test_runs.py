@@ -1,5 +1,6 @@
 from ponderd.channels.message import Trigger
 from ponderd.workers.agents.agent import Agent
+from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.store.memory_store import MemoryStore
 
@@ -19,16 +20,18 @@ def written(agent: str | None, run_id: str | None = None) -> Trigger:
 
 
 async def test_what_names_no_agent_goes_to_the_run_it_answers_whichever_agent_has_it() -> None:
-    runs = Runs(MemoryStore(), AGENTS, lambda run_id: None)
+    log = RunLog(MemoryStore(), lambda run_id: None)
+    runs = Runs(log, AGENTS)
     asked = await runs.accept("b", written("b"))
     answer = await runs.accept("a", written(None, asked.run_id))
     assert answer.run_id == asked.run_id
-    assert (await runs.events(asked.run_id))[-1].authentic is True
+    assert (await log.events(asked.run_id))[-1].authentic is True
 
 
 async def test_what_names_an_agent_goes_to_that_one_and_proves_nothing_there() -> None:
-    runs = Runs(MemoryStore(), AGENTS, lambda run_id: None)
+    log = RunLog(MemoryStore(), lambda run_id: None)
+    runs = Runs(log, AGENTS)
     asked = await runs.accept("b", written("b"))
     other = await runs.accept("a", written("a", asked.run_id))
     assert other.run_id != asked.run_id
-    assert (await runs.events(other.run_id))[-1].authentic is False
+    assert (await log.events(other.run_id))[-1].authentic is False

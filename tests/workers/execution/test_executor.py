@@ -13,7 +13,6 @@ import pytest
 from ponderd.channels.errors import DeliveryError, ModelError, Unavailable
 from ponderd.channels.message import Address, Trigger
 from ponderd.workers.agents.agent import Tool, tool
-from ponderd.workers.control.runs import Runs
 from ponderd.workers.execution.leases import Leases
 from ponderd.workers.llm.client import Completion
 from ponderd.workers.run import events as e
@@ -362,7 +361,7 @@ class TestAnApproval:
     ) -> None:
         run = await self.launch(world)
         other = replace(world.agent, name="other")
-        world.runs = Runs(world.store, {"tester": world.agent, "other": other}, lambda _: None)
+        world.serve({"tester": world.agent, "other": other})
         own = Trigger(channel="api", conversation="own", text="hi", sender="mallory")
         run_id = (await world.runs.accept("other", own)).run_id
         if proven == "no such run":
@@ -412,7 +411,7 @@ class TestTheModel:
     ) -> None:
         world.model.lines = [said, REPLY]
         run = await world.advance(await world.write())
-        rejected = (await world.runs.events(run.id))[2]
+        rejected = (await world.log.events(run.id))[2]
         assert isinstance(rejected, e.ModelRejected)
         assert rejected.reason == reason
         assert rejected.detail in world.model.prompts[1][-1]["content"]

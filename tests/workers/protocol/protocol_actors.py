@@ -1,7 +1,8 @@
 """A model checker for the protocol between workers, senders and people around one run.
 
-It is no second description of the protocol: the actors are the real `Executor`, `Leases` and
-`Runs` on the real `MemoryStore`, of which test_twin.py shows that it does what the Lua scripts do.
+It is no second description of the protocol: the actors are the real `Executor`, `Leases`, `Runs`
+and `Approvals` on the real `MemoryStore`, of which test_twin.py shows that it does what the Lua
+scripts do.
 Every call of the store, every tool call and every reply is a gate at which its actor stops, and
 the search goes through all orders in which gates can open.
 
@@ -37,6 +38,8 @@ from ponderd.channels.errors import DeliveryError, PonderdError, Unavailable
 from ponderd.channels.message import Address, Reply, Trigger
 from ponderd.workers.agents.agent import Agent, ToolContext, tool
 from ponderd.workers.agents.policies import Approvals
+from ponderd.workers.control import approvals
+from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.execution.executor import Executor
 from ponderd.workers.execution.leases import Leases
@@ -137,11 +140,13 @@ def trigger(text: str) -> Trigger:
     )
 
 
-async def decide(runs: Runs, run_id: str, approve: bool, by: str) -> None:
+async def decide(
+    run_log: RunLog, people: approvals.Approvals, run_id: str, approve: bool, by: str
+) -> None:
     """Answer what is asked now."""
-    asked = fold(await runs.events(run_id)).approval
+    asked = fold(await run_log.events(run_id)).approval
     if asked:
-        await runs.decide(asked.id, approve=approve, by=f"api:{by}")
+        await people.decide(asked.id, approve=approve, by=f"api:{by}")
 
 
 # -- actors ----------------------------------------------------------------------------------------
@@ -168,7 +173,8 @@ class Player:
             leases=self._leases,
             data_dir=Path("unused"),
         )
-        runs = Runs(store, agents, lambda run_id: None)
+        run_log = RunLog(store, lambda run_id: None, clock=lambda: world.now)
+        runs, people = Runs(run_log, agents), approvals.Approvals(run_log, agents)
         doing: Coroutine[Any, Any, Any]
         match verb.split(":"):
             case ["advance"]:
@@ -176,7 +182,8 @@ class Player:
             case ["say", text]:
                 doing = runs.accept(world.agent.name, trigger(text))
             case ["approve" | "deny", by]:
-                doing = decide(runs, world.run_id, verb.startswith("approve"), by)
+                approve = verb.startswith("approve")
+                doing = decide(run_log, people, world.run_id, approve, by)
             case _:
                 doing = getattr(runs, verb)(world.run_id, by="ann")
         context = contextvars.copy_context()
@@ -266,7 +273,6 @@ class World:
     def running(self) -> Iterator[World]:
         clock = lambda: self.now  # noqa: E731
         with (
-            mock.patch("time.time", clock),
             mock.patch("time.monotonic", clock),
             mock.patch("ponderd.workers.execution.executor.RECORD_RETRY", 0),
         ):

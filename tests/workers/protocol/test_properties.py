@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from ponderd.workers.control.views import view
+from ponderd.workers.control.views import run_view
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold, reduce
 from ponderd.workers.run.state import TERMINAL
@@ -156,7 +156,7 @@ def test_an_old_log_still_says_what_it_said(log: Path) -> None:
     """Logs as earlier versions wrote them, and the states to which these folded them. They are
     never changed; a field that is new since then does not count."""
     run = fold(e.decode_all(log.read_bytes().splitlines()))
-    state = view(run).model_dump(mode="json") | {
+    state = run_view(run).model_dump(mode="json") | {
         "turns": [list(turn) for turn in run.turns],
         "inbox": len(run.inbox),
     }

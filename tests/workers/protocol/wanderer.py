@@ -8,9 +8,7 @@ import asyncio
 import contextlib
 import random
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
-from unittest import mock
 
 from ponderd.channels.errors import DeliveryError, ModelError, Refused
 from ponderd.channels.message import Address, Reply
@@ -144,30 +142,24 @@ class Wanderer:
         return self.due is not None
 
     async def _walk(self, steps: int) -> None:
-        with mock.patch(
-            "ponderd.workers.control.runs.time", SimpleNamespace(time=self.world.clock)
-        ):
-            self.run_id = await self._say()
-            moves = (self._say, self._decide, self._steer, self._tell, *[self._work] * 5)
-            for _ in range(steps):
-                with contextlib.suppress(Refused):
-                    await self.mood.random.choice(moves)()
-                assert self.has_a_wake_up(), "a wake-up is lost"
+        self.run_id = await self._say()
+        moves = (self._say, self._decide, self._steer, self._tell, *[self._work] * 5)
+        for _ in range(steps):
+            with contextlib.suppress(Refused):
+                await self.mood.random.choice(moves)()
+            assert self.has_a_wake_up(), "a wake-up is lost"
 
     async def _settle(self) -> None:
         self.mood.calm = True
-        with mock.patch(
-            "ponderd.workers.control.runs.time", SimpleNamespace(time=self.world.clock)
-        ):
-            for _ in range(60):
-                if approval := self.run.approval:
-                    await self.world.runs.decide(approval.id, approve=True, by="api:ann")
-                elif self.due is not None:
-                    await self.world.later(max(0.0, self.due - self.world.clock.now) + 1)
-                elif self.run.paused:
-                    await self.world.runs.resume(self.run_id, by="ann")
-                else:
-                    return
+        for _ in range(60):
+            if approval := self.run.approval:
+                await self.world.approvals.decide(approval.id, approve=True, by="api:ann")
+            elif self.due is not None:
+                await self.world.later(max(0.0, self.due - self.world.clock.now) + 1)
+            elif self.run.paused:
+                await self.world.runs.resume(self.run_id, by="ann")
+            else:
+                return
         raise AssertionError("it does not come to rest")
 
     async def _say(self) -> str:
@@ -180,7 +172,7 @@ class Wanderer:
     async def _decide(self) -> None:
         if approval := self.run.approval:
             approve = self.mood.random.random() < 0.7
-            await self.world.runs.decide(approval.id, approve=approve, by="api:ann")
+            await self.world.approvals.decide(approval.id, approve=approve, by="api:ann")
 
     async def _steer(self) -> None:
         verbs = (self.world.runs.pause, self.world.runs.resume, self.world.runs.cancel)

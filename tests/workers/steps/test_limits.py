@@ -202,7 +202,7 @@ class TestALimitOfSeveralRuns:
         limited(world, "conversation", steps=1)
         await world.advance(await world.write())
         other = world.worker(agents={"tester": world.agent, "other": world.agent})
-        world.runs._agents = {"other": world.agent}
+        world.serve({"other": world.agent})
         trigger = Trigger(
             channel="api", conversation="c", text="hello", sender="ann", authentic=True
         )

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from ponderd.channels.errors import StartupError, Unavailable
-from ponderd.workers.control.runs import Runs
 from ponderd.workers.settings import WorkerSettings
 from ponderd.workers.store.archive import (
     BATCH,
@@ -265,7 +264,7 @@ async def test_a_mail_that_answers_an_archived_run_brings_it_back(
     world: World, tmp_path: Path
 ) -> None:
     archive = FolderArchive(tmp_path)
-    world.runs = Runs(world.store, {"tester": world.agent}, lambda _: None, archive)
+    world.serve({"tester": world.agent}, archive)
     run = await world.advance(await world.write("one"))
     world.clock.now += 100
     assert await archive_finished(world.store, archive, keep=10, now=world.clock.now, limit=9) == 1
