@@ -1,15 +1,15 @@
-"""Books expense claims. Above 50 euros a person has to agree; the result has a type.
+"""Books expense claims. Above 50 euros a person has to agree.
 
-Shows: an approval that depends on the arguments, a check before anybody is asked, typed output.
+Shows: an approval that depends on the arguments, a check before anybody is asked, and a budget for
+each sender. What was booked stands in a file that only the tool writes: what a model says it did is
+worth nothing.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
-
-from pydantic import BaseModel
+from typing import Any
 
 from ponderd import Agent, Approvals, Budget, Budgets, Example, ToolContext, tool
 
@@ -41,44 +41,36 @@ def book(what: str, euros: float, context: ToolContext) -> str:
     return f"booked {euros:.2f} euros for {what}"
 
 
-class Claim(BaseModel):
-    """What comes of a claim; programs find it as `output` of the run."""
-
-    what: str
-    euros: float
-    status: Literal["booked", "denied"]
-
-
-def describe(claim: Claim) -> str:
-    return f"{claim.what}, {claim.euros:.2f} euros: {claim.status}."
-
-
 agent = Agent(
     name="expenses",
     description="Books expense claims; asks above 50 euros.",
     prompt="""
 You book expense claims. The first rule that fits decides what you do:
-1. After [tool] book: booked: done, status booked.
-2. After [tool] book: a person said no: done, status denied.
-3. They name what it was for and how much: book.
-4. Something is missing: ask_human for it.
+1. After [tool] book: reply what came of it.
+2. They name what they paid for and how much: book.
+3. They do not say how much, or what for: ask_human.
+4. Everything else: reply that you only book expenses.
 """,
     tools=[book],
     examples=[
         Example("Taxi to the airport, 34.50", {"action": "book", "what": "taxi", "euros": 34.5}),
         Example(
             "[tool] book: booked 34.50 euros for taxi",
-            {"action": "done", "what": "taxi", "euros": 34.5, "status": "booked"},
+            {"action": "reply", "text": "I booked 34.50 euros for the taxi."},
         ),
-        Example("A chair for 129 euros", {"action": "book", "what": "chair", "euros": 129}),
+        Example("A desk for 310 euros", {"action": "book", "what": "desk", "euros": 310}),
         Example(
             "[tool] book: a person said no.",
-            {"action": "done", "what": "chair", "euros": 129, "status": "denied"},
+            {"action": "reply", "text": "I did not book the desk, because a person said no."},
         ),
         Example("I bought lunch", {"action": "ask_human", "text": "How much did the lunch cost?"}),
+        Example("Hotel in Rome: 120", {"action": "book", "what": "hotel in Rome", "euros": 120}),
+        Example(
+            "[tool] book: booked 120.00 euros for hotel in Rome",
+            {"action": "reply", "text": "I booked 120.00 euros for the hotel in Rome."},
+        ),
+        Example("Good morning", {"action": "reply", "text": "I only book expenses."}),
     ],
-    output=Claim,
-    describe=describe,
     thinking="never",
     approvals=Approvals(remind_every=4 * 3600, timeout=3 * 86400, on_timeout="deny"),
     budgets=Budgets(sender=Budget(steps=60)),

@@ -8,8 +8,8 @@ from tests.examples.conftest import Stage
 CHAIR = {"action": "book", "what": "chair", "euros": 129}
 
 
-def done(status: str, euros: float = 129) -> dict[str, object]:
-    return {"action": "done", "what": "chair", "euros": euros, "status": status}
+def says(text: str) -> dict[str, str]:
+    return {"action": "reply", "text": text}
 
 
 def booked(data_dir: Path) -> list[float]:
@@ -19,29 +19,26 @@ def booked(data_dir: Path) -> list[float]:
 
 
 async def test_books_a_small_claim_without_asking(stage: Stage, data_dir: Path) -> None:
-    world = stage("expenses", [{**CHAIR, "euros": 20}, done("booked", 20)])
+    world = stage("expenses", [{**CHAIR, "euros": 20}, says("I booked it.")])
     run = await world.advance(await world.write("A chair for 20 euros"))
-    assert run.reply == "chair, 20.00 euros: booked."
-    assert run.output == {"what": "chair", "euros": 20.0, "status": "booked"}
-    assert booked(data_dir) == [20.0]
+    assert (run.reply, booked(data_dir)) == ("I booked it.", [20.0])
 
 
 async def test_asks_before_a_large_one_and_books_it_once(stage: Stage, data_dir: Path) -> None:
-    world = stage("expenses", [CHAIR, done("booked")])
+    world = stage("expenses", [CHAIR, says("I booked it.")])
     run = await world.advance(await world.write("A chair for 129 euros"))
     assert run.waits_for == "approval"
     assert booked(data_dir) == []
     run = await world.decide(run.id, True, "api:boss")
-    assert (run.reply, booked(data_dir)) == ("chair, 129.00 euros: booked.", [129.0])
+    assert (run.reply, booked(data_dir)) == ("I booked it.", [129.0])
     assert "[tool] book: booked 129.00 euros for chair" in world.model.prompts[-1][-1]["content"]
 
 
 async def test_books_nothing_after_a_no(stage: Stage, data_dir: Path) -> None:
-    world = stage("expenses", [CHAIR, done("denied")])
+    world = stage("expenses", [CHAIR, says("I did not book it.")])
     run = await world.advance(await world.write("A chair for 129 euros"))
     run = await world.decide(run.id, False, "api:boss")
-    assert run.output is not None
-    assert (run.output["status"], booked(data_dir)) == ("denied", [])
+    assert (run.reply, booked(data_dir)) == ("I did not book it.", [])
     assert "a person said no" in world.model.prompts[-1][-1]["content"]
 
 
@@ -57,7 +54,7 @@ async def test_asks_nobody_about_what_cannot_be_booked(stage: Stage, data_dir: P
 async def test_after_three_days_without_an_answer_it_books_nothing(
     stage: Stage, data_dir: Path
 ) -> None:
-    world = stage("expenses", [CHAIR, done("denied")])
+    world = stage("expenses", [CHAIR, says("I did not book it.")])
     run = await world.advance(await world.write("A chair for 129 euros"))
     await world.later(3 * 86400 + 1)
     run = await world.run(run.id)
