@@ -18,7 +18,7 @@ from ponderd.daemon.commands.terminal import Json, emit_json, hint, say
 if TYPE_CHECKING:
     from ponderd.daemon.commands.api_client import Api
     from ponderd.workers.agents.arms import Arms
-    from ponderd.workers.thinking.ledger import Told
+    from ponderd.workers.thinking.ledger import Episode
 
 app = typer.Typer(
     help="See what thinking has brought, and set how hard to think.", no_args_is_help=True
@@ -56,8 +56,8 @@ def report(
     from ponderd.daemon.commands.thinking_pages import draw_report, print_report
     from ponderd.workers.evaluation.from_ledger import report as reports
 
-    told, arms = _told(agent, since)
-    found = reports.report(told, arms, _price(connect()))
+    episodes, arms = _episodes(agent, since)
+    found = reports.report(episodes, arms, _price(connect()))
     if plot is not None:
         draw_report(plot, found)
     if as_json:
@@ -104,8 +104,8 @@ def tune(
         change = None
     else:
         keep = 1.0 if keep_quality is None else keep_quality
-        told, arms = _told(agent, since)
-        change = choose(told, arms, _price(api), budget=budget, keep=keep / 100)
+        episodes, arms = _episodes(agent, since)
+        change = choose(episodes, arms, _price(api), budget=budget, keep=keep / 100)
         if not as_json:
             print_change(change)
     if not yes:
@@ -228,12 +228,12 @@ def export(
     """
     from ponderd.daemon.commands.thinking_export import export as write
 
-    told, _ = _told(agent, since)
-    count = write(connect(), told, form)
+    episodes, _ = _episodes(agent, since)
+    count = write(connect(), episodes, form)
     hint(f"{count} rows")
 
 
-def _told(agent: str | None, since: str | None) -> tuple[list[Told], Arms]:
+def _episodes(agent: str | None, since: str | None) -> tuple[list[Episode], Arms]:
     """The episodes to look at, and the arms that all agents together have used.
 
     Raises `PonderdError` if there is no episode.
@@ -246,20 +246,20 @@ def _told(agent: str | None, since: str | None) -> tuple[list[Told], Arms]:
     now = time.time()
     begin = 0.0 if since is None else moment(since, now)
     api = connect()
-    everything: list[Told] = []
+    everything: list[Episode] = []
     for name in api.thinking()["agents"]:
         ledger = Ledger()
         ledger.read((str(k), json.dumps(entry)) for k, entry in enumerate(api.ledger(name)))
-        everything += ledger.told(now)
-    told = [
-        one
-        for one in sorted(everything, key=lambda one: one.first.at)
-        if one.first.at >= begin and agent in (None, one.first.agent)
+        everything += ledger.episodes(now)
+    chosen = [
+        episode
+        for episode in sorted(everything, key=lambda episode: episode.first.at)
+        if episode.first.at >= begin and agent in (None, episode.first.agent)
     ]
-    if not told:
+    if not chosen:
         of = f" of {agent}" if agent else ""
         raise PonderdError(f"the ledger has no model calls{of} in that time")
-    return told, arms_of(everything)
+    return chosen, arms_of(everything)
 
 
 def _price(api: Api) -> float | None:

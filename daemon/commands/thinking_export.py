@@ -11,24 +11,24 @@ from ponderd.daemon.commands.api_client import Api
 from ponderd.daemon.commands.terminal import emit_json, hint, progress
 
 if TYPE_CHECKING:
-    from ponderd.workers.evaluation.from_ledger.export import Format, Said
-    from ponderd.workers.thinking.ledger import Told
+    from ponderd.workers.evaluation.from_ledger.export import Answered, Format
+    from ponderd.workers.thinking.ledger import Episode
 
 
-def export(api: Api, told: Sequence[Told], form: Format) -> int:
+def export(api: Api, episodes: Sequence[Episode], form: Format) -> int:
     """Write the rows to stdout. Returns how many. Runs that no longer exist are skipped."""
     from ponderd.workers.evaluation.from_ledger.export import reference_rewards, rows
 
-    references = reference_rewards(told)
+    references = reference_rewards(episodes)
     count, gone = 0, 0
-    with progress("runs", len(told)) as advance:
-        for one in told:
+    with progress("runs", len(episodes)) as advance:
+        for episode in episodes:
             try:
-                answers, prompts = _of(api, one)
+                answers, prompts = _of(api, episode)
             except NotFound:
                 gone += 1
             else:
-                for row in rows(one, answers, prompts, form, references):
+                for row in rows(episode, answers, prompts, form, references):
                     emit_json(row)
                     count += 1
             advance()
@@ -37,17 +37,17 @@ def export(api: Api, told: Sequence[Told], form: Format) -> int:
     return count
 
 
-def _of(api: Api, told: Told) -> tuple[dict[str, Any], dict[str, Any]]:
+def _of(api: Api, episode: Episode) -> tuple[dict[str, Any], dict[str, Any]]:
     """The answer and the request of each model call of an episode, by the id of the call."""
     from ponderd.channels.event_ref import EventRef
     from ponderd.workers.run.events import ModelAnswered, ModelRejected, decode
 
-    refs = {call.id: ref for call in told.calls if (ref := EventRef.parse(call.id))}
-    run_id = refs[told.first.id].run_id
+    refs = {call.id: ref for call in episode.calls if (ref := EventRef.parse(call.id))}
+    run_id = refs[episode.first.id].run_id
     by_version = {event["version"]: event for event in api.events(run_id)}
-    answers: dict[str, Said] = {}
+    answers: dict[str, Answered] = {}
     prompts: dict[str, list[dict[str, Any]]] = {}
-    for call in told.calls:
+    for call in episode.calls:
         version = refs[call.id].version
         event = by_version.get(version)
         if event is None or event["type"] not in ("model_answered", "model_rejected"):

@@ -25,7 +25,7 @@ from typing import Any
 from ponderd.workers.agents.arms import Arm, Arms
 from ponderd.workers.evaluation.from_table.table import Row, read_rows
 from ponderd.workers.evaluation.live.walk import AGENT, case_of
-from ponderd.workers.thinking.beliefs import UNFADING, Beliefs, Episode, learn, price_of
+from ponderd.workers.thinking.beliefs import UNFADING, Beliefs, EpisodeSample, learn, price_of
 from ponderd.workers.thinking.case import Allowance, Case
 from ponderd.workers.thinking.criteria import Criteria, read
 from ponderd.workers.thinking.pacer import AHEAD, DAY, THOUGHT, Account, allowance, released
@@ -117,7 +117,7 @@ def value(jobs: Sequence[Job], policy: Policy, price: float) -> float:
 def taught(jobs: Sequence[Job], arms: Arms) -> Beliefs:
     """After every arm was tried on every job."""
     episodes = [
-        Episode(AGENT, "answer", arm.name, job.case.features, tokens, passed)
+        EpisodeSample(AGENT, "answer", arm.name, job.case.features, tokens, passed)
         for job in jobs
         for arm in arms
         for passed, tokens in job.samples[arm.name]
@@ -132,7 +132,7 @@ class Learner:
         self._arms = arms
         self._price = price
         self._luck = luck
-        self._episodes: list[Episode] = []
+        self._episodes: list[EpisodeSample] = []
         self.policy = Policy(price=price)
 
     def work(self, job: Job) -> float:
@@ -141,7 +141,7 @@ class Learner:
         assert not isinstance(decision, AskTheModel)
         passed, tokens = self._luck.choice(job.samples[decision.arm])
         self._episodes.append(
-            Episode(AGENT, "answer", decision.arm, job.case.features, tokens, passed)
+            EpisodeSample(AGENT, "answer", decision.arm, job.case.features, tokens, passed)
         )
         if len(self._episodes) % EVERY == 0:
             self.policy = replace(self.policy, beliefs=learn(self._episodes, self._arms))
@@ -321,7 +321,7 @@ def overhead(calls: int = 3000) -> dict[str, Any]:
     luck = random.Random(0)
     case = case_of_run(run, agent, arms)
     episodes = [
-        Episode(f"a{k % 10}", "act", arms[k % 3].name, case.features, 100.0, luck.random())
+        EpisodeSample(f"a{k % 10}", "act", arms[k % 3].name, case.features, 100.0, luck.random())
         for k in range(20_000)
     ]
     began = time.perf_counter()

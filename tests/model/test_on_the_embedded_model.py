@@ -58,8 +58,9 @@ async def test_the_assistant_calculates_and_then_answers(client, tmp_path):
     assert steps(choices) == "calculator answer"
     assert "912" in last_words(choices)
     first, second = conversation.completions
-    assert second.cached_tokens > 0.8 * first.prompt_tokens  # the prefix cache serves the rest
-    assert first.completion_tokens < 25  # no white space in the JSON
+    # the prefix cache serves the rest
+    assert second.usage.cached_tokens > 0.8 * first.usage.prompt_tokens
+    assert first.usage.completion_tokens < 25  # no white space in the JSON
 
 
 @MODEL
@@ -77,7 +78,7 @@ async def test_thinking_is_bounded_and_ends_in_an_action(client):
             decision=ThinkingDecision(mode="short", budget=32, frame=frame),
             max_tokens=100,
         )
-        assert 0 < answer.reasoning_tokens <= 32
+        assert 0 < answer.usage.reasoning_tokens <= 32
         assert answer.reasoning.startswith(frame)
         assert len(answer.reasoning) > len(frame)
         assert answer.content.startswith('{"action":"')
@@ -122,8 +123,8 @@ async def test_how_sure_it_is_tells_easy_from_hard(client):
 async def test_it_says_itself_whether_it_has_to_think(client):
     async def lean(text: str) -> float:
         found = await client.lean([{"role": "user", "content": text}], NEEDS_THOUGHT)
-        assert found.cost.prompt_tokens > 0
-        assert found.cost.completion_tokens == 1
+        assert found.cost.usage.prompt_tokens > 0
+        assert found.cost.usage.completion_tokens == 1
         return found.odds
 
     hard = await lean(

@@ -95,7 +95,7 @@ async def test_all_that_the_canary_looks_at_is_as_it_should_be(client):
 
 async def test_without_thinking_there_is_no_thought(client):
     answer = await ask(client, NONE)
-    assert (answer.reasoning, answer.reasoning_tokens) == ("", 0)
+    assert (answer.reasoning, answer.usage.reasoning_tokens) == ("", 0)
     assert answer.counted
     assert set(json.loads(answer.content)) == {"answer"}
 
@@ -108,7 +108,7 @@ async def test_a_thought_is_kept_to_its_budget_to_the_token(client, budget):
         answers = await asyncio.gather(*(ask(client, thinking(budget)) for _ in range(8)))
         for answer in answers:
             assert set(json.loads(answer.content)) == {"answer"}
-        return max(answer.reasoning_tokens for answer in answers)
+        return max(answer.usage.reasoning_tokens for answer in answers)
 
     assert budget - 1 <= await longest(budget) <= budget + 1
     # It is the budget that ends them: more is used if there is more.
@@ -117,7 +117,7 @@ async def test_a_thought_is_kept_to_its_budget_to_the_token(client, budget):
 
 async def test_a_budget_of_nothing_is_no_thought(client):
     answer = await ask(client, thinking(0))
-    assert answer.reasoning_tokens <= 1
+    assert answer.usage.reasoning_tokens <= 1
     assert json.loads(answer.content)
 
 
@@ -134,9 +134,9 @@ async def test_answers_after_a_thought_are_the_agents_actions_unless_their_token
             answer = await ask(
                 client, thinking(32), messages=messages[k], schema=schema(agent), max_tokens=80
             )
-        assert answer.reasoning_tokens <= 33
+        assert answer.usage.reasoning_tokens <= 33
         thoughts += bool(answer.reasoning)
-        at_once += answer.attempts == 1
+        at_once += answer.usage.attempts == 1
         return interpret(answer.content, agent)
 
     found = await asyncio.gather(*map(one, range(200)))
@@ -167,8 +167,8 @@ async def test_which_way_the_model_leans_is_told_with_one_token(client, server):
     before = server.metrics()["vllm:generation_tokens_total"]
     found = await client.lean(QUESTION, NEEDS_THOUGHT)
     assert -30 < found.odds < 30
-    assert found.cost.prompt_tokens > 0
-    assert found.cost.completion_tokens == 1
+    assert found.cost.usage.prompt_tokens > 0
+    assert found.cost.usage.completion_tokens == 1
     assert server.metrics()["vllm:generation_tokens_total"] - before <= 1
 
 
@@ -199,8 +199,8 @@ async def test_tenants_do_not_share_the_prefix_cache(client):
     said = [{"role": "user", "content": "Rule: " + "never skip a step. " * 60}]
     mine, yours = CallOptions(cache_salt="a" * 43), CallOptions(cache_salt="b" * 43)
     await ask(client, NONE, mine, messages=said)
-    assert (await ask(client, NONE, mine, messages=said)).cached_tokens > 100
-    assert (await ask(client, NONE, yours, messages=said)).cached_tokens == 0
+    assert (await ask(client, NONE, mine, messages=said)).usage.cached_tokens > 100
+    assert (await ask(client, NONE, yours, messages=said)).usage.cached_tokens == 0
 
 
 async def test_the_second_step_of_a_run_finds_nine_tenths_of_the_first_in_the_cache(client, server):
@@ -213,9 +213,9 @@ async def test_the_second_step_of_a_run_finds_nine_tenths_of_the_first_in_the_ca
     ]
     second = await ask(client, NONE, messages=render(turns, agent, limit_chars=12_000))
     block = await block_size(server)
-    whole = first.prompt_tokens // block * block
+    whole = first.usage.prompt_tokens // block * block
     assert whole > 0
-    assert second.cached_tokens >= 0.9 * whole
+    assert second.usage.cached_tokens >= 0.9 * whole
 
 
 async def block_size(server: VLLMServer) -> int:
@@ -256,7 +256,7 @@ async def test_a_frame_is_put_into_the_thought_by_us(client):
     framed = thinking(16).model_copy(update={"frame": "This needs care."})
     answer = await ask(client, framed)
     assert answer.reasoning.startswith("This needs care.")
-    assert answer.reasoning_tokens <= 16
+    assert answer.usage.reasoning_tokens <= 16
     assert json.loads(answer.content)
 
 
@@ -280,10 +280,10 @@ async def test_a_server_without_a_reasoning_parser_is_worked_around(bare, budget
     silent = await ask(client, NONE, CallOptions(priority=5, cache_salt="s" * 43))
     await client.close()
     for answer in answers:
-        assert answer.reasoning_tokens <= budget
+        assert answer.usage.reasoning_tokens <= budget
         assert json.loads(answer.content)
-    assert max(answer.reasoning_tokens for answer in answers) >= 16  # some end by themselves
-    assert silent.reasoning_tokens == 0
+    assert max(answer.usage.reasoning_tokens for answer in answers) >= 16  # some end by themselves
+    assert silent.usage.reasoning_tokens == 0
     assert json.loads(silent.content)  # although priority is refused here
 
 

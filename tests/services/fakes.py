@@ -14,7 +14,7 @@ from ponderd.channels.message import Reply
 from ponderd.workers.agents.arms import Arms, own_arms
 from ponderd.workers.context.render import Message
 from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Leaning
-from ponderd.workers.run.events import ThinkingDecision
+from ponderd.workers.run.model_call import CallUsage, ThinkingDecision
 
 Line = Mapping[str, Any] | str | ModelError
 
@@ -67,10 +67,12 @@ class FakeModel:
             content=content,
             model="fake",
             prompt_hash=f"hash-{len(self.prompts)}",
-            seconds=0.1,
-            prompt_tokens=10,
-            completion_tokens=5 + self.thoughts,
-            reasoning_tokens=self.thoughts,
+            usage=CallUsage(
+                seconds=0.1,
+                prompt_tokens=10,
+                completion_tokens=5 + self.thoughts,
+                reasoning_tokens=self.thoughts,
+            ),
             reasoning=self.reasoning,
             margin=self.margins[min(len(self.prompts), len(self.margins)) - 1],
         )
@@ -84,7 +86,8 @@ class FakeModel:
         self.leans += 1
         if self.leaning is None:
             raise ModelError("no answer")
-        cost = Completion("", "fake", "", seconds=0.5, prompt_tokens=12, completion_tokens=1)
+        usage = CallUsage(seconds=0.5, prompt_tokens=12, completion_tokens=1)
+        cost = Completion("", "fake", "", usage=usage)
         return Leaning(self.leaning, cost)
 
     async def model(self) -> str:

@@ -58,7 +58,7 @@ async def replay(
                 recorded=_recorded(event, agent),
                 before=before,
                 now=interpret(asked.completion.content, agent),
-                call=receipt(*asked, prices or Prices()),
+                call=receipt(asked, prices or Prices()),
             )
         run = reduce(run, event)
 

@@ -1,4 +1,4 @@
-"""One model call: decide how much it may think, ask, and understand what it says."""
+"""One model call: decide how much it may think, ask, and have the answer judged."""
 
 from __future__ import annotations
 
@@ -22,29 +22,31 @@ from ponderd.workers.execution.tool_call import STORED_CHARS
 from ponderd.workers.llm.client import CallOptions, Completion, ModelClient
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run
-from ponderd.workers.steps.limits import reached
 from ponderd.workers.steps.next_step import interrupts
+from ponderd.workers.thinking.judge import Judgement, compare, judge, may_repeat
 from ponderd.workers.thinking.thinker import Thinker, Thought
-from ponderd.workers.thinking.verify import doubt, gist, wants_second_draft
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = ("slack", "terminal", "api")
-"""Channels behind which somebody waits for the answer; calls for others have a lower priority."""
+"""Channels where somebody waits for the answer. Calls for other channels have a lower priority."""
 
 LATER = 10
-"""vLLM serves lower numbers earlier."""
+"""Priority of those other calls; vLLM serves lower numbers earlier."""
 
 DRAFT = 1
+"""Number of the second draft; the first answer is number 0."""
+
 CHECK_SECONDS = 10.0
+"""Longest that an agent's own check may run."""
 
 SHORTENED = 128
-"""Tokens of thought that are kept before the conversation is cut for want of room."""
+"""Fewest tokens of thought to which an overlong request is cut before the conversation is."""
 
 DRAFT_STANDS = "the draft stands: no better answer was to be had"
 
 MODEL_BACKOFF = (2.0, 10.0, 30.0, 120.0, 300.0)
-"""Seconds until a run comes back to a model server that gave no answer, by failure."""
+"""Seconds until the next try after a model server gave no answer, one for each failure in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +56,29 @@ class Prices:
     prompt: float = 0
     completion: float = 0
 
-    def cost(self, completion: Completion) -> float:
-        return (
-            completion.prompt_tokens * self.prompt + completion.completion_tokens * self.completion
-        ) / 1e6
+    def cost(self, usage: e.CallUsage) -> float:
+        return (usage.prompt_tokens * self.prompt + usage.completion_tokens * self.completion) / 1e6
 
 
 @dataclass(frozen=True)
 class ModelCalls:
-    """`context_chars` is how much of a conversation one call may see; `salt_key` the secret that
-    keeps tenants apart in the prefix cache; `keep_thoughts`: thoughts go into the log, too."""
-
     client: ModelClient
     metrics: Metrics
     context_chars: int
+    """Most characters of a conversation that one call may see."""
+
     thinker: Thinker
     prices: Prices = Prices()
     salt_key: bytes = b""
+    """The secret that keeps tenants apart in the prefix cache."""
+
     keep_thoughts: bool = True
+    """Write thoughts to the log, too."""
 
     async def call(self, held: LeasedRun, run: Run, agent: Agent) -> e.Event:
-        """What the model answered, or that it did not; or that the call was dropped, because
-        something arrived meanwhile after which its answer would be of no use."""
+        """Ask the model. The call is dropped when news arrives that makes its answer useless.
+
+        Returns the answer, the failure or the interruption, as an event."""
         began = held.now()
         asking = asyncio.create_task(self._ask_or_fail(held, run, agent))
         try:
@@ -99,10 +102,10 @@ class ModelCalls:
     async def _ask_or_fail(self, held: LeasedRun, run: Run, agent: Agent) -> e.Event:
         try:
             return await self._ask(held, run, agent)
-        except Unavailable:  # the state server's, and the run is tried again
+        except Unavailable:  # the store is away; the run is tried again later
             raise
         except Exception as error:
-            # Whatever it was, it counts: left to the sweeper, it would be paid for for ever.
+            # Every failure counts, expected or not. The sweeper would retry it, and pay, for ever.
             if not isinstance(error, ModelError):
                 log.exception("model call failed unexpectedly")
             failures = run.effort.model_failures
@@ -148,53 +151,40 @@ class ModelCalls:
         asked: Asked,
         options: CallOptions,
     ) -> e.Event:
-        """What the answer is taken for: an action, something unusable, or a draft that is asked
-        for again with more thought."""
-        completion, decision, limit = asked
-        policy = self.thinker.policy
-        answer = await checked(interpret(completion.content, agent), agent)
-        reason = None
-        call = receipt(completion, decision, limit, self.prices, options)
-        if not isinstance(answer, Rejected):
-            case = replace(thought.case, may_repeat=_may_repeat(run, agent, call, held.now()))
-            reason = doubt(case, decision, policy, margin=completion.margin, cut=completion.cut)
-            if reason is None and wants_second_draft(case, decision, answer):
-                draft = replace(options, draft=DRAFT)
-                second = await self._second_draft(run, agent, decision, limit, draft)
-                if second is not None:
-                    other = interpret(second.content, agent)
-                    agreed = not isinstance(other, Rejected) and gist(other) == gist(answer)
-                    reason = None if agreed else "drafts"
-                    completion = completion.with_cost_of(second)
-                    call = receipt(completion, decision, limit, self.prices, options)
-        verdict = (
-            "rejected" if isinstance(answer, Rejected) else "doubted" if reason else "answered"
-        )
-        self.metrics.model_called(call, verdict)
-        content = completion.content[:STORED_CHARS]
-        thought_text = storable(completion.reasoning[:STORED_CHARS]) if self.keep_thoughts else ""
-        now = held.now()
-        if isinstance(answer, Rejected):
-            log.info("model answer rejected", reason=answer.reason, arm=decision.arm)
-            return e.ModelRejected(
-                at=now,
-                reason=answer.reason,
-                detail=answer.detail,
-                content=content,
-                call=call,
-                thought=thought_text,
-            )
-        if reason is not None:
-            log.info("model answer doubted", reason=reason, arm=decision.arm)
-            return e.ModelDoubted(at=now, reason=reason, content=content, call=call)
-        log.info("model answered", action=answer.action, arm=decision.arm, seconds=call.seconds)
-        return e.ModelAnswered(
-            at=now, choice=answer, content=content, call=call, thought=thought_text
+        answer = await checked(interpret(asked.completion.content, agent), agent)
+        call = receipt(asked, self.prices, options)
+        case = replace(thought.case, may_repeat=may_repeat(run, agent, call, held.now()))
+        judgement = judge(answer, asked.completion, case, asked.decision, self.thinker.policy)
+        if not judgement.undecided:
+            return self._event(judgement, asked.completion, call, held.now())
+        second = await self._second_draft(run, agent, asked, options)
+        if second is None:
+            return self._event(judgement, asked.completion, call, held.now())
+        both = asked._replace(completion=asked.completion.with_cost_of(second))
+        return self._event(
+            compare(answer, interpret(second.content, agent)),
+            both.completion,
+            receipt(both, self.prices, options),
+            held.now(),
         )
 
+    def _event(
+        self, judgement: Judgement, completion: Completion, call: e.ModelCall, now: float
+    ) -> e.Event:
+        answer, status, arm = judgement.answer, judgement.status, call.decision.arm
+        self.metrics.model_called(call, status)
+        if isinstance(answer, Rejected) or judgement.doubt:
+            log.info(f"model answer {status}", reason=judgement.reason, arm=arm)
+        else:
+            log.info("model answered", action=answer.action, arm=arm, seconds=call.seconds)
+        content = completion.content[:STORED_CHARS]
+        thought = storable(completion.reasoning[:STORED_CHARS]) if self.keep_thoughts else ""
+        return judgement.event(now, call, content, thought)
+
     async def draft(self, run: Run, agent: Agent, now: float) -> e.Event | None:
-        """The usable answer that was asked for again, now that no better one is to be had; None
-        if there was none, or it does what cannot be undone."""
+        """The answer that was doubted, to be used after all because no better one came.
+
+        None if no answer was doubted, or if it would call a tool."""
         answer = interpret(run.effort.draft, agent) if run.effort.draft else None
         if answer is None or isinstance(await checked(answer, agent), Rejected):
             return None
@@ -210,11 +200,13 @@ class ModelCalls:
                 return None
 
     async def _second_draft(
-        self, run: Run, agent: Agent, decision: e.ThinkingDecision, limit: int, options: CallOptions
+        self, run: Run, agent: Agent, asked: Asked, options: CallOptions
     ) -> Completion | None:
-        """None if there is none to be had: then the first one has to do."""
+        """None if the model gave none; then the first draft is used."""
+        _, decision, limit = asked
         try:
-            return (await complete(self.client, run, agent, decision, limit, options)).completion
+            draft = replace(options, draft=DRAFT)
+            return (await complete(self.client, run, agent, decision, limit, draft)).completion
         except ModelError as error:
             log.info("no second draft", error=str(error))
             return None
@@ -227,17 +219,9 @@ class ModelCalls:
         )
 
 
-def _may_repeat(run: Run, agent: Agent, call: e.ModelCall, now: float) -> bool:
-    """Whether the run may spend one more call after this one: a doubted answer that nobody is
-    asked for again would be lost."""
-    if run.effort.model_calls + 1 >= agent.limits.model_calls:
-        return False
-    return reached(replace(run, usage=run.usage.plus(call)), agent, {}, now) is None
-
-
 def cache_salt(key: bytes, run: Run) -> str:
-    """The same for all that one tenant asks, and nobody else can guess it: a Slack workspace, a
-    webhook source, a mail domain. Without a key there is none."""
+    """One salt for each tenant (a Slack workspace, a webhook source, a mail domain), which nobody
+    else can guess. "" without a key."""
     match run.channel:
         case "slack":
             tenant = run.conversation.partition(":")[0]
@@ -247,13 +231,13 @@ def cache_salt(key: bytes, run: Run) -> str:
             tenant = run.source
     if not key:
         return ""
-    said = f"cache:{run.channel}:{tenant}".encode()
-    return base64.urlsafe_b64encode(hmac.digest(key, said, "sha256")).decode().rstrip("=")
+    message = f"cache:{run.channel}:{tenant}".encode()
+    return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode().rstrip("=")
 
 
 async def checked(answer: e.Choice | Rejected, agent: Agent) -> e.Choice | Rejected:
-    """What the agent's own check says of it. One that fails in another way, or takes too long,
-    says no, too: what could not be checked is not done."""
+    """Run the agent's own check. An answer that could not be checked is rejected, too: the check
+    crashed, or took too long."""
     if isinstance(answer, Rejected) or agent.check is None:
         return answer
     try:
@@ -271,12 +255,12 @@ async def checked(answer: e.Choice | Rejected, agent: Agent) -> e.Choice | Rejec
 
 
 class Asked(NamedTuple):
-    """An answer, and what it was asked with in the end: a decision, and at most so many characters
-    of conversation."""
+    """An answer, with the decision and the limit of the request that brought it."""
 
     completion: Completion
     decision: e.ThinkingDecision
     limit: int
+    """Most characters of conversation."""
 
 
 async def complete(
@@ -287,8 +271,10 @@ async def complete(
     limit: int,
     options: CallOptions = CallOptions(),  # noqa: B008 (frozen)
 ) -> Asked:
-    """With at most `limit` characters of conversation. What is too long for the model is asked
-    again with a shorter thought, then with less conversation. Raises `ModelError`."""
+    """Ask with at most `limit` characters of conversation.
+
+    If that is too long for the model, ask again: first with a shorter thought, then with less
+    conversation. Raises `ModelError`."""
     while True:
         try:
             completion = await client.complete(
@@ -310,24 +296,18 @@ async def complete(
 
 
 def receipt(
-    completion: Completion,
-    decision: e.ThinkingDecision,
-    limit: int,
+    asked: Asked,
     prices: Prices,
     options: CallOptions = CallOptions(),  # noqa: B008 (frozen)
 ) -> e.ModelCall:
+    completion = asked.completion
     return e.ModelCall(
+        **dict(completion.usage),
         model=completion.model,
-        decision=decision,
+        decision=asked.decision,
         prompt_hash=completion.prompt_hash,
-        seconds=completion.seconds,
-        attempts=completion.attempts,
-        prompt_tokens=completion.prompt_tokens,
-        cached_tokens=completion.cached_tokens,
-        completion_tokens=completion.completion_tokens,
-        reasoning_tokens=completion.reasoning_tokens,
-        context_chars=limit,
-        cost=prices.cost(completion),
+        context_chars=asked.limit,
+        cost=prices.cost(completion.usage),
         margin=completion.margin,
         cache_salt=options.cache_salt,
         priority=options.priority,

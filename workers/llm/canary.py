@@ -46,9 +46,9 @@ def judge(without: Completion, thought: Completion, *, continues: bool) -> Capab
     of it (one more is the tag that ends it)."""
     silent = not without.reasoning and BEGIN not in without.content
     return Capabilities(
-        switch_off=silent and without.reasoning_tokens == 0,
+        switch_off=silent and without.usage.reasoning_tokens == 0,
         switch_on=bool(thought.reasoning),
-        budget=thought.reasoning_tokens <= BUDGET + 1,
+        budget=thought.usage.reasoning_tokens <= BUDGET + 1,
         json=_is_json(thought.content),
         usage=thought.counted,
         continues=continues,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 from ponderd.channels.errors import ModelError
 from ponderd.workers.agents.arms import Arms
 from ponderd.workers.context.render import Message
-from ponderd.workers.run.model_call import ThinkingDecision
+from ponderd.workers.run.model_call import CallUsage, ThinkingDecision
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,39 +28,29 @@ class CallOptions:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer of the model and its cost; tokens as the server counts them.
-
-    `prompt_hash` is the SHA-256 of the request body that brought the answer; `seconds` and
-    `attempts` include the requests before it that did not. `margin` is the least log-probability
-    among the tokens that the answer hangs on. `cut`: it ends where its tokens did.
-    """
+    """One answer of the model."""
 
     content: str
     model: str
     prompt_hash: str
-    seconds: float = 0
-    attempts: int = 1
+    """SHA-256 of the request body that brought the answer."""
+
     reasoning: str = ""
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    reasoning_tokens: int = 0
+    usage: CallUsage = field(default_factory=CallUsage)
+    """Includes the requests before it that brought no answer."""
+
     margin: float | None = None
+    """Least log-probability among the tokens that the answer depends on."""
+
     cut: bool = False
+    """The answer ends because it ran out of tokens."""
+
     counted: bool = True
-    """The server told how many tokens were thought; otherwise that is an estimate."""
+    """The server reported its thinking tokens; otherwise they are an estimate."""
 
     def with_cost_of(self, other: Completion) -> Completion:
-        """The same answer, for which that one was asked for, too."""
-        return replace(
-            self,
-            seconds=self.seconds + other.seconds,
-            attempts=self.attempts + other.attempts,
-            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
-            cached_tokens=self.cached_tokens + other.cached_tokens,
-            completion_tokens=self.completion_tokens + other.completion_tokens,
-            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
-        )
+        """The same answer, which also pays for the other one."""
+        return replace(self, usage=self.usage + other.usage)
 
 
 class Leaning(NamedTuple):

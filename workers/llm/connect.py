@@ -130,11 +130,7 @@ class _Client:
             return await dialect.attempt(messages, schema, decision, max_tokens, options)
 
         answer, number = await self._retried(attempt)
-        return replace(
-            answer,
-            seconds=time.perf_counter() - started,
-            attempts=answer.attempts + number - 1,
-        )
+        return _timed(answer, started, retries=number - 1)
 
     async def lean(
         self,
@@ -148,7 +144,7 @@ class _Client:
             return await (await self._own.dialect()).lean(asked(messages, question), options)
 
         found, _ = await retried(attempt, timeout=LEAN_SECONDS, attempts=1)
-        return Leaning(found.odds, replace(found.cost, seconds=time.perf_counter() - started))
+        return Leaning(found.odds, _timed(found.cost, started))
 
     async def model(self) -> str:
         dialect, _ = await self._retried(self._own.dialect)
@@ -193,6 +189,14 @@ def _member(arm: Arm, settings: WorkerSettings, key: str) -> _Server:
     elif urlsplit(url).netloc != urlsplit(settings.model_url).netloc:
         key = ""
     return _Server(url, arm.model or settings.model, key)
+
+
+def _timed(answer: Completion, started: float, retries: int = 0) -> Completion:
+    usage = {
+        "seconds": time.perf_counter() - started,
+        "attempts": answer.usage.attempts + retries,
+    }
+    return replace(answer, usage=answer.usage.model_copy(update=usage))
 
 
 def _filled(arm: Arm, own: Arms) -> Arm:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from ponderd.workers.context.render import Message
 from ponderd.workers.llm.client import CallOptions, Completion
 from ponderd.workers.llm.margin import Token, margin
-from ponderd.workers.run.model_call import ThinkingDecision
+from ponderd.workers.run.model_call import CallUsage, ThinkingDecision
 
 BEGIN, END = "<think>", "</think>"
 
@@ -81,10 +81,12 @@ async def think_and_answer(
         model=model,
         prompt_hash=hashlib.sha256(request).hexdigest(),
         reasoning=f"{decision.frame} {thought.text}".strip() if thinking else "",
-        prompt_tokens=first.prompt_tokens,
-        cached_tokens=first.cached_tokens,
-        completion_tokens=thought.tokens + answer.tokens,
-        reasoning_tokens=thought.tokens,
+        usage=CallUsage(
+            prompt_tokens=first.prompt_tokens,
+            cached_tokens=first.cached_tokens,
+            completion_tokens=thought.tokens + answer.tokens,
+            reasoning_tokens=thought.tokens,
+        ),
         margin=margin(answer.pieces) if options.margin else None,
         cut=answer.cut,
     )

@@ -16,7 +16,7 @@ from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Le
 from ponderd.workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
 from ponderd.workers.llm.http import Http, encoded, joined
 from ponderd.workers.llm.probe import YES_OR_NO, leaning
-from ponderd.workers.run.model_call import ThinkingDecision
+from ponderd.workers.run.model_call import CallUsage, ThinkingDecision
 
 
 def template_request(messages: list[Message], *, thinking: bool) -> dict[str, Any]:
@@ -71,9 +71,11 @@ class LlamaCpp:
             content="",
             model=self.model,
             prompt_hash="",
-            prompt_tokens=data["tokens_evaluated"],
-            cached_tokens=data.get("timings", {}).get("cache_n", 0),
-            completion_tokens=data["tokens_predicted"],
+            usage=CallUsage(
+                prompt_tokens=data["tokens_evaluated"],
+                cached_tokens=data.get("timings", {}).get("cache_n", 0),
+                completion_tokens=data["tokens_predicted"],
+            ),
         )
         return Leaning(odds, cost)
 

@@ -9,6 +9,7 @@ from ponderd.workers.llm.client import Completion
 from ponderd.workers.llm.continuing import Part
 from ponderd.workers.llm.http import joined
 from ponderd.workers.llm.margin import Token, margin, token_of
+from ponderd.workers.run.model_call import CallUsage
 
 _BROKEN_OFF = "the model server closed the connection in the middle of an answer"
 
@@ -71,10 +72,12 @@ class ChatStream:
             model=model,
             prompt_hash=prompt_hash,
             reasoning=reasoning,
-            prompt_tokens=self._usage.get("prompt_tokens") or 0,
-            cached_tokens=_cached(self._usage),
-            completion_tokens=completion_tokens,
-            reasoning_tokens=round(completion_tokens * share) if counted is None else counted,
+            usage=CallUsage(
+                prompt_tokens=self._usage.get("prompt_tokens") or 0,
+                cached_tokens=_cached(self._usage),
+                completion_tokens=completion_tokens,
+                reasoning_tokens=round(completion_tokens * share) if counted is None else counted,
+            ),
             margin=margin(self._tokens),
             cut=self._finish == "length",
             counted=counted is not None,
@@ -135,9 +138,11 @@ def cost_of(data: dict[str, Any], model: str) -> Completion:
         content="",
         model=model,
         prompt_hash="",
-        prompt_tokens=usage.get("prompt_tokens") or 0,
-        cached_tokens=_cached(usage),
-        completion_tokens=usage.get("completion_tokens") or 0,
+        usage=CallUsage(
+            prompt_tokens=usage.get("prompt_tokens") or 0,
+            cached_tokens=_cached(usage),
+            completion_tokens=usage.get("completion_tokens") or 0,
+        ),
     )
 
 

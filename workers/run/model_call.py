@@ -47,26 +47,40 @@ class ThinkingDecision(Frozen):
         return {"arm": data.get("mode", "none"), **data}
 
 
-class ModelCall(Frozen):
-    """The receipt of one model call: what was asked, what it cost.
+class CallUsage(Frozen):
+    """What one answer of a model took. Token counts are the server's own where it reports them."""
 
-    `prompt_hash` is the SHA-256 of the exact request body, which was rendered from the events
-    before with `context_chars` as its limit; `seconds` the wall time of all attempts; token counts
-    are the server's own where it reports them; `cost` what they cost, in the operator's currency.
-    """
+    seconds: float = Field(0, ge=0)
+    """Wall time of all attempts."""
 
-    model: str
-    decision: ThinkingDecision
-    prompt_hash: str
-    seconds: float = Field(ge=0)
     attempts: int = Field(1, ge=1)
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
     reasoning_tokens: int = 0
+
+    def __add__(self, other: CallUsage) -> CallUsage:
+        return CallUsage(
+            **{name: getattr(self, name) + getattr(other, name) for name in CallUsage.model_fields}
+        )
+
+
+class ModelCall(CallUsage):
+    """The receipt of one model call: what was asked, what it took, what it cost."""
+
+    model: str
+    decision: ThinkingDecision
+    prompt_hash: str
+    """SHA-256 of the exact request body."""
+
     context_chars: int = 0
+    """Most characters of conversation that the request could hold; it is rendered again with it."""
+
     cost: float = 0
+    """In the operator's currency."""
+
     margin: float | None = None
-    """Least log-probability among the tokens that the answer hangs on; None: not known."""
+    """Least log-probability among the tokens that the answer depends on; None: not known."""
+
     cache_salt: str = ""
     priority: int = 0

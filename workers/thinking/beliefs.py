@@ -16,7 +16,7 @@ import numpy as np
 
 from ponderd.workers.agents.arms import Arm
 from ponderd.workers.thinking.case import FEATURES, Case
-from ponderd.workers.thinking.margins import Draft, Margins, learn_margins
+from ponderd.workers.thinking.margins import AnswerSample, Margins, MarginSample, learn_margins
 from ponderd.workers.thinking.posterior import (
     Array,
     Evidence,
@@ -73,34 +73,22 @@ UNFADING = HalfLife(1e12, 1e12)
 _PLACES = {name: place for place, name in enumerate(FEATURES)}
 
 
-class Episode(NamedTuple):
-    """All model calls for one message, seen from the decision with which they began.
-
-    `reward` is None while nobody knows; `weight` says how much it counts. `tokens` are those
-    written in all of the calls.
-    """
+class EpisodeSample(NamedTuple):
+    """One episode (all model calls for one message), to learn from. It counts for the arm that
+    was chosen first."""
 
     agent: str
     kind: str
     arm: str
     features: Mapping[str, float]
     tokens: float
+    """Tokens written in all of its calls."""
+
     reward: float | None = None
+    """None: not known yet."""
+
     weight: float = 1
-
-
-class Answered(NamedTuple):
-    """One answer of an episode that had a margin; see `margins.Draft`."""
-
-    agent: str
-    kind: str
-    arm: str
-    features: Mapping[str, float]
-    margin: float
-    right: float | None
-    weight: float = 1
-    then: str = ""
-    then_right: float | None = None
+    """How much the reward counts."""
 
 
 class Score(NamedTuple):
@@ -186,66 +174,57 @@ def price_of(arms: Iterable[Arm], tuned: float | None) -> float:
 
 
 def learn(
-    episodes: Sequence[Episode],
+    episodes: Sequence[EpisodeSample],
     arms: Sequence[Arm],
-    answers: Iterable[Answered] = (),
+    answers: Iterable[AnswerSample] = (),
     version: str = "",
     half_life: HalfLife = HALF_LIFE,
 ) -> Beliefs:
-    """`episodes` and `answers` in order of time."""
-    by_arm: defaultdict[str, list[Episode]] = defaultdict(list)
+    """`episodes` and `answers` are in order of time."""
+    by_arm: defaultdict[str, list[EpisodeSample]] = defaultdict(list)
     rewarded: defaultdict[str, int] = defaultdict(int)
     for episode in episodes:
         by_arm[episode.arm].append(episode)
         rewarded[episode.agent] += episode.reward is not None
     rewards, tokens = {}, {}
     for arm in arms:
-        found = by_arm[arm.name]
-        x = np.array([vector(episode.features) for episode in found]).reshape(-1, len(FEATURES))
+        own = by_arm[arm.name]
+        x = np.array([vector(episode.features) for episode in own]).reshape(-1, len(FEATURES))
         reward = np.array(
-            [np.nan if episode.reward is None else episode.reward for episode in found], dtype=float
+            [np.nan if episode.reward is None else episode.reward for episode in own], dtype=float
         )
         known = np.flatnonzero(~np.isnan(reward))
         rewards[arm.name] = _level(
-            _Rows([found[k] for k in known], x[known], reward[known]),
+            _Rows([own[k] for k in known], x[known], reward[known]),
             _ruled(arm),
             REWARD_SPREADS,
             half_life,
         )
-        taken = np.array([episode.tokens / 1000 for episode in found], dtype=float)
-        counted = [episode._replace(weight=1) for episode in found]  # whoever was pleased by it
+        taken = np.array([episode.tokens / 1000 for episode in own], dtype=float)
+        counted = [episode._replace(weight=1) for episode in own]  # tokens are certain
         tokens[arm.name] = _level(
             _Rows(counted, x, taken), _usual_tokens(arm), TOKEN_SPREADS, half_life
         )
     beliefs = Beliefs(version, rewards, tokens, rewarded=rewarded)
     named = {arm.name: arm for arm in arms}
-    drafts = [_draft(beliefs, answer, named) for answer in answers if answer.arm in named]
-    return replace(beliefs, margins=learn_margins(drafts, half_life.now))
+    samples = [_margin_sample(beliefs, each, named) for each in answers if each.arm in named]
+    return replace(beliefs, margins=learn_margins(samples, half_life.now))
 
 
-def _draft(beliefs: Beliefs, answer: Answered, arms: Mapping[str, Arm]) -> Draft:
+def _margin_sample(beliefs: Beliefs, answer: AnswerSample, arms: Mapping[str, Arm]) -> MarginSample:
     def expected(name: str) -> float:
         (score,) = beliefs.expect(answer.kind, answer.agent, answer.features, [arms[name]])
         return score.reward
 
-    then = answer.then if answer.then in arms else ""
-    return Draft(
-        agent=answer.agent,
-        arm=answer.arm,
-        margin=answer.margin,
-        expected=expected(answer.arm),
-        right=answer.right,
-        weight=answer.weight,
-        then=then,
-        then_expected=expected(then) if then else 0,
-        then_right=answer.then_right if then else None,
-    )
+    if answer.then not in arms:
+        return MarginSample(answer._replace(then="", then_right=None), expected(answer.arm))
+    return MarginSample(answer, expected(answer.arm), expected(answer.then))
 
 
 class _Rows(NamedTuple):
     """Episodes (m) in order of time, their features `x` (m, n), and what is learned of them `y`."""
 
-    episodes: Sequence[Episode]
+    episodes: Sequence[EpisodeSample]
     x: Array
     y: Array
 

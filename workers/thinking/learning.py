@@ -23,7 +23,13 @@ from ponderd.workers.run.state import Run
 from ponderd.workers.store.contract import RunStore
 from ponderd.workers.thinking.beliefs import Beliefs, learn, price_of
 from ponderd.workers.thinking.case import kind_of
-from ponderd.workers.thinking.ledger import Ledger, ResetEntry, answers, encode, episodes
+from ponderd.workers.thinking.ledger import (
+    Ledger,
+    ResetEntry,
+    answer_samples,
+    encode,
+    episode_samples,
+)
 from ponderd.workers.thinking.outcomes import entries_of
 from ponderd.workers.thinking.policy import Policy
 
@@ -155,10 +161,10 @@ class Learning:
 
 def beliefs_of(ledgers: Collection[Ledger], arms: Arms, now: float) -> Beliefs:
     """Named after the newest entry that it was made of."""
-    told = heapq.merge(*(ledger.told(now) for ledger in ledgers), key=lambda one: one.first.at)
-    found = list(told)
+    in_order = (ledger.episodes(now) for ledger in ledgers)
+    episodes = list(heapq.merge(*in_order, key=lambda episode: episode.first.at))
     newest = max((ledger.position for ledger in ledgers), key=_age, default="")
-    return learn(episodes(found), arms, list(answers(found)), newest)
+    return learn(episode_samples(episodes), arms, list(answer_samples(episodes)), newest)
 
 
 def _age(position: str) -> tuple[int, ...]:

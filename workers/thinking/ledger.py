@@ -10,48 +10,83 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import to_json
 
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Frozen
-from ponderd.workers.run.model_call import ThinkingMode
-from ponderd.workers.thinking.beliefs import Answered, Episode
+from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
+from ponderd.workers.thinking.beliefs import EpisodeSample
+from ponderd.workers.thinking.margins import AnswerSample
 from ponderd.workers.thinking.rewards import QUIET_SECONDS, REWARDS, SAID, SOURCES, RewardSource
+
+KEPT_OF_CALL = {
+    "model",
+    "prompt_tokens",
+    "cached_tokens",
+    "completion_tokens",
+    "reasoning_tokens",
+    "seconds",
+    "margin",
+}
+"""Nothing that the ledger keeps of a call was written by a person or a model."""
+
+KEPT_OF_DECISION = {
+    "arm",
+    "mode",
+    "budget",
+    "reason",
+    "probability",
+    "policy",
+    "allowed",
+    "features",
+}
 
 
 class CallEntry(Frozen):
-    """One model call. `id` is the `EventRef` of its outcome, as text; `episode` the id of the
-    first call for the same message, with which the decision was made. `agrees`: it says the same
-    as the doubted draft before it."""
+    """One model call. On the wire it is one flat object, with only what `KEPT_OF_CALL` and
+    `KEPT_OF_DECISION` name."""
+
+    model_config = ConfigDict(populate_by_name=True)
 
     type: Literal["call"] = "call"
     id: str
+    """The `EventRef` of the event that holds the answer, as text."""
+
     episode: str
+    """The `id` of the first call for the same message."""
+
     at: float
     agent: str
     kind: str
     conversation: str
-    model: str = ""
+    """A digest: which conversation it was cannot be read from it."""
+
     channel: str = ""
-    arm: str
-    mode: ThinkingMode
-    budget: int
-    reason: str
-    probability: float
-    policy: str = ""
-    allowed: tuple[str, ...] = ()
-    features: dict[str, float] = Field(default_factory=dict)
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-    reasoning_tokens: int = 0
-    seconds: float = 0
-    margin: float | None = None
-    verdict: Literal["ok", "rejected", "doubted"] = "ok"
+    call: ModelCall
+    status: Literal["ok", "rejected", "doubted"] = Field("ok", alias="verdict")
     why: str = ""
+    """The reason of a rejection or doubt."""
+
     agrees: bool | None = None
+    """The answer says the same as the doubted draft before it."""
+
+    @property
+    def decision(self) -> ThinkingDecision:
+        return self.call.decision
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_wire(cls, data: dict[str, Any]) -> dict[str, Any]:
+        if "call" in data:
+            return data
+        entry = dict(data)
+        decision = {name: entry.pop(name) for name in KEPT_OF_DECISION if name in entry}
+        call = {name: entry.pop(name) for name in KEPT_OF_CALL if name in entry}
+        call = {"model": "", "prompt_hash": "", **call, "decision": decision}
+        return {**entry, "call": call}
 
 
 class OutcomeEntry(Frozen):
@@ -75,9 +110,17 @@ _codec: TypeAdapter[Entry] = TypeAdapter(Entry)
 
 
 def encode(entry: Entry) -> bytes:
-    return entry.model_dump_json(exclude_defaults=True, exclude={"type"})[:-1].encode() + (
-        f',"type":"{entry.type}"}}'.encode()
-    )
+    data = entry.model_dump(exclude_defaults=True, exclude={"call", "type"}, by_alias=True)
+    match entry:
+        case CallEntry(call=call, decision=decision):
+            data |= call.model_dump(include=KEPT_OF_CALL, exclude_defaults=True)
+            kept = decision.model_dump(include=KEPT_OF_DECISION)
+            data |= {name: value for name, value in kept.items() if value not in ("", (), {})}
+        case OutcomeEntry(call=call_id):
+            data["call"] = call_id
+        case ResetEntry():
+            pass
+    return to_json(data | {"type": entry.type})
 
 
 def decode(data: bytes | str) -> Entry | None:
@@ -88,37 +131,48 @@ def decode(data: bytes | str) -> Entry | None:
         return None
 
 
-class Verdict(NamedTuple):
-    reward: float
+class Reward(NamedTuple):
+    value: float
     weight: float
     source: RewardSource
 
 
-class Told(NamedTuple):
-    """One episode: its calls in order of time, and what came of it, if anybody knows."""
+class Episode(NamedTuple):
+    """All model calls for one message, in order of time."""
 
     calls: tuple[CallEntry, ...]
-    verdict: Verdict | None
+    reward: Reward | None
+    """None: nobody knows yet."""
 
     @property
     def first(self) -> CallEntry:
         return self.calls[0]
 
     @property
+    def last(self) -> CallEntry:
+        return self.calls[-1]
+
+    @property
     def tokens(self) -> int:
-        return sum(call.completion_tokens for call in self.calls)
+        return sum(entry.call.completion_tokens for entry in self.calls)
 
     @property
     def seconds(self) -> float:
-        return sum(call.seconds for call in self.calls)
+        return sum(entry.call.seconds for entry in self.calls)
+
+    @property
+    def failed_silently(self) -> bool:
+        """An answer without a thought was doubted or rejected before the last call."""
+        before = self.calls[:-1]
+        return any(entry.decision.mode == "none" and entry.status != "ok" for entry in before)
 
     @property
     def escalated(self) -> bool:
-        return any(call.verdict != "ok" for call in self.calls[:-1])
+        return any(entry.status != "ok" for entry in self.calls[:-1])
 
 
 class Ledger:
-    """What was read of one ledger: its last `length` entries, as everybody else has them.
+    """What was read of one agent's ledger: its last `length` entries, the same in every worker.
     `position` is the id of the newest."""
 
     def __init__(self, length: int | None = None) -> None:
@@ -129,7 +183,7 @@ class Ledger:
         return len(self._entries)
 
     def read(self, entries: Iterable[tuple[str, bytes | str]]) -> bool:
-        """Take in what came after `position`; whether there was anything."""
+        """Add the entries that follow `position`. Returns whether there were any."""
         before = self.position
         for position, data in entries:
             self.position = position
@@ -140,91 +194,93 @@ class Ledger:
                 self._entries.append(entry)
         return self.position != before
 
-    def told(self, now: float) -> list[Told]:
-        """The episodes in order of time; `now` in Unix seconds. One of which the beginning was
+    def episodes(self, now: float) -> list[Episode]:
+        """All episodes in order of time; `now` in Unix seconds. An episode whose first call was
         forgotten is left out."""
         outcomes: dict[str, dict[RewardSource, OutcomeEntry]] = {}
-        episodes: dict[str, dict[int, CallEntry]] = {}
+        by_episode: dict[str, dict[int, CallEntry]] = {}
         for entry in self._entries:
             match entry:
                 case CallEntry() if ref := EventRef.parse(entry.id):
-                    episodes.setdefault(entry.episode, {})[ref.version] = entry
+                    by_episode.setdefault(entry.episode, {})[ref.version] = entry
                 case OutcomeEntry():
                     outcomes.setdefault(entry.call, {})[entry.source] = entry
                 case _:
                     pass
-        found = []
-        for episode, by_version in episodes.items():
+        episodes = []
+        for first, by_version in by_episode.items():
             # Two workers can have noted the calls of one episode in another order.
             calls = [by_version[version] for version in sorted(by_version)]
-            if calls[0].id == episode:
-                said = [one for call in calls for one in outcomes.get(call.id, {}).values()]
-                found.append(Told(tuple(calls), _verdict(calls[-1], said, now)))
-        return sorted(found, key=lambda one: one.first.at)
+            if calls[0].id == first:
+                known = [each for call in calls for each in outcomes.get(call.id, {}).values()]
+                episodes.append(Episode(tuple(calls), _reward(calls[-1], known, now)))
+        return sorted(episodes, key=lambda episode: episode.first.at)
 
 
-def _verdict(last: CallEntry, said: Iterable[OutcomeEntry], now: float) -> Verdict | None:
-    """Of what was said of an episode the last word of the most telling kind."""
+def _reward(last: CallEntry, outcomes: Iterable[OutcomeEntry], now: float) -> Reward | None:
+    """The newest outcome of the source that ranks first."""
     quiet = now >= last.at + QUIET_SECONDS
-    known = [
-        one
-        for one in said
-        if one.source in SAID
-        or (quiet and (one.source != "quiet" or now >= one.at + QUIET_SECONDS))
+    settled = [
+        outcome
+        for outcome in outcomes
+        if outcome.source in SAID
+        or (quiet and (outcome.source != "quiet" or now >= outcome.at + QUIET_SECONDS))
     ]
-    if known:
-        best = min(known, key=lambda outcome: (SOURCES[outcome.source].rank, -outcome.at))
-        return Verdict(best.reward, SOURCES[best.source].weight, best.source)
-    if last.verdict == "rejected" and quiet:  # a doubted one may have been used after all
-        return Verdict(REWARDS["unusable"], SOURCES["unusable"].weight, "unusable")
+    if settled:
+        best = min(settled, key=lambda outcome: (SOURCES[outcome.source].rank, -outcome.at))
+        return Reward(best.reward, SOURCES[best.source].weight, best.source)
+    if last.status == "rejected" and quiet:  # a doubted answer may have been used after all
+        return Reward(REWARDS["unusable"], SOURCES["unusable"].weight, "unusable")
     return None
 
 
-def episodes(told: Iterable[Told]) -> list[Episode]:
-    """What the learner is taught about arms: what a decision led to, with all it took."""
+def episode_samples(episodes: Iterable[Episode]) -> list[EpisodeSample]:
+    """What there is to learn about arms: what the first decision led to, and all it took."""
     return [
-        Episode(
-            agent=one.first.agent,
-            kind=one.first.kind,
-            arm=one.first.arm,
-            features=one.first.features,
-            tokens=one.tokens,
-            reward=one.verdict.reward if one.verdict else None,
-            weight=one.verdict.weight if one.verdict else 1,
+        EpisodeSample(
+            agent=episode.first.agent,
+            kind=episode.first.kind,
+            arm=episode.first.decision.arm,
+            features=episode.first.decision.features,
+            tokens=episode.tokens,
+            reward=episode.reward.value if episode.reward else None,
+            weight=episode.reward.weight if episode.reward else 1,
         )
-        for one in told
+        for episode in episodes
     ]
 
 
-def answers(told: Iterable[Told]) -> Iterator[Answered]:
-    """What the learner is taught about margins: which answers were right, and which were better
-    after more thought."""
-    for one in told:
-        if one.verdict is None:
+def answer_samples(episodes: Iterable[Episode]) -> Iterator[AnswerSample]:
+    """What there is to learn about margins: which answers were right, and which got better with
+    more thought."""
+    for episode in episodes:
+        reward, last = episode.reward, episode.last
+        if reward is None:
             continue
-        *before, last = one.calls
-        if last.margin is not None and last.verdict == "ok":
-            yield _answered(last, one.verdict, one.verdict.reward)
-        for call in before:
-            if call.verdict != "doubted" or call.margin is None or last.agrees is None:
+        if last.call.margin is not None and last.status == "ok":
+            yield _answer_sample(last, reward, reward.value)
+        for entry in episode.calls[:-1]:
+            if entry.status != "doubted" or entry.call.margin is None or last.agrees is None:
                 continue
-            good = one.verdict.reward >= 0.5
-            right = one.verdict.reward if last.agrees else 0.0 if good else None
-            yield _answered(call, one.verdict, right, last)
+            # Two drafts that differ: if the second is good, the first was not. Otherwise the
+            # first may have been right, and nobody knows.
+            good = reward.value >= 0.5
+            right = reward.value if last.agrees else 0.0 if good else None
+            yield _answer_sample(entry, reward, right, last)
 
 
-def _answered(
-    call: CallEntry, verdict: Verdict, right: float | None, then: CallEntry | None = None
-) -> Answered:
-    assert call.margin is not None
-    return Answered(
-        agent=call.agent,
-        kind=call.kind,
-        arm=call.arm,
-        features=call.features,
-        margin=call.margin,
+def _answer_sample(
+    entry: CallEntry, reward: Reward, right: float | None, then: CallEntry | None = None
+) -> AnswerSample:
+    assert entry.call.margin is not None
+    return AnswerSample(
+        agent=entry.agent,
+        kind=entry.kind,
+        arm=entry.decision.arm,
+        features=entry.decision.features,
+        margin=entry.call.margin,
         right=right,
-        weight=verdict.weight,
-        then=then.arm if then else "",
-        then_right=verdict.reward if then else None,
+        weight=reward.weight,
+        then=then.decision.arm if then else "",
+        then_right=reward.value if then else None,
     )

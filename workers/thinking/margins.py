@@ -43,20 +43,31 @@ AROUND = np.array([0.1, 0.1, 0.1])
 """How much agents differ in this."""
 
 
-class Draft(NamedTuple):
-    """An answer with a margin, of which it became known whether it was `right`. `expected` was
-    thought of its arm. Where it was asked for again with the arm `then`, of which `then_expected`
-    was thought, `then_right` is how good that answer was."""
+class AnswerSample(NamedTuple):
+    """One usable answer with a margin, to learn from."""
 
     agent: str
+    kind: str
     arm: str
+    features: Mapping[str, float]
     margin: float
-    expected: float
     right: float | None
+    """How good the answer was; None: not known."""
+
     weight: float = 1
     then: str = ""
-    then_expected: float = 0
+    """The stronger arm that was asked next, if any."""
+
     then_right: float | None = None
+    """How good that arm's answer was."""
+
+
+class MarginSample(NamedTuple):
+    """An answer, beside what was expected of its arm and of the arm that was asked next."""
+
+    answer: AnswerSample
+    expected: float
+    then_expected: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +101,21 @@ class Margins:
         return _read(levels.at(agent) if levels else RESCUED, margin, then_expected)
 
 
-def learn_margins(drafts: Iterable[Draft], half_life: float) -> Margins:
-    """`drafts` in order of time; `half_life` counts those of an agent and arm."""
-    rights: defaultdict[str, list[_Seen]] = defaultdict(list)
-    rescues: defaultdict[str, list[_Seen]] = defaultdict(list)
-    for draft in drafts:
-        if draft.right is not None:
-            x = features(draft.margin, draft.expected)
-            rights[draft.arm].append(_Seen(draft.agent, x, draft.right, draft.weight))
-        if draft.then_right is not None:
-            x = features(draft.margin, draft.then_expected)
-            seen = _Seen(draft.agent, x, draft.then_right, draft.weight)
-            rescues[f"{draft.arm}>{draft.then}"].append(seen)
+def learn_margins(samples: Iterable[MarginSample], half_life: float) -> Margins:
+    """`samples` are in order of time. `half_life` counts samples of one agent and arm."""
+    rights: defaultdict[str, list[_Observed]] = defaultdict(list)
+    rescues: defaultdict[str, list[_Observed]] = defaultdict(list)
+    for answer, expected, then_expected in samples:
+        if answer.right is not None:
+            x = features(answer.margin, expected)
+            rights[answer.arm].append(_Observed(answer.agent, x, answer.right, answer.weight))
+        if answer.then_right is not None:
+            x = features(answer.margin, then_expected)
+            observation = _Observed(answer.agent, x, answer.then_right, answer.weight)
+            rescues[f"{answer.arm}>{answer.then}"].append(observation)
     return Margins(
-        {arm: _levels(RIGHT, seen, half_life) for arm, seen in rights.items()},
-        {arms: _levels(RESCUED, seen, half_life) for arms, seen in rescues.items()},
+        {arm: _levels(RIGHT, rows, half_life) for arm, rows in rights.items()},
+        {arms: _levels(RESCUED, rows, half_life) for arms, rows in rescues.items()},
     )
 
 
@@ -112,29 +123,29 @@ def features(margin: float, expected: float) -> Array:
     return np.array([1.0, min(0.0, max(-1.0, margin / 2)), expected - USUAL])
 
 
-class _Seen(NamedTuple):
+class _Observed(NamedTuple):
     agent: str
     x: Array
     y: float
     weight: float
 
 
-def _levels(start: Posterior, seen: Sequence[_Seen], half_life: float) -> Levels:
-    by_agent: defaultdict[str, list[_Seen]] = defaultdict(list)
-    for one in seen:
-        by_agent[one.agent].append(one)
+def _levels(start: Posterior, rows: Sequence[_Observed], half_life: float) -> Levels:
+    by_agent: defaultdict[str, list[_Observed]] = defaultdict(list)
+    for row in rows:
+        by_agent[row.agent].append(row)
     agents = {}
-    for agent, some in by_agent.items():
-        weight = fading(len(some), half_life) * [one.weight for one in some]
-        x, y = np.array([one.x for one in some]), np.array([one.y for one in some])
+    for agent, own in by_agent.items():
+        weight = fading(len(own), half_life) * [row.weight for row in own]
+        x, y = np.array([row.x for row in own]), np.array([row.y for row in own])
         agents[agent] = observed(Observations(x, y, weight))
     everything = certain(start) + joined(agents.values(), AROUND)
     return Levels(
         through(everything, AROUND).posterior(),
-        {agent: shared(everything, told, AROUND).posterior() for agent, told in agents.items()},
+        {agent: shared(everything, own, AROUND).posterior() for agent, own in agents.items()},
     )
 
 
 def _read(posterior: Posterior, margin: float, expected: float) -> float:
-    found = float(features(margin, expected) @ posterior.mean)
-    return min(1.0, max(0.0, found))
+    chance = float(features(margin, expected) @ posterior.mean)
+    return min(1.0, max(0.0, chance))

@@ -65,18 +65,18 @@ def _is_last_answer(run: Run) -> bool:
 def _call(
     run: Run, event: e.ModelAnswered | e.ModelRejected | e.ModelDoubted, kind: Kind
 ) -> CallEntry:
-    version, call, decision = run.version + 1, event.call, event.call.decision
-    conversation = f"{run.channel}:{run.source}:{run.conversation}"
+    version = run.version + 1
     agrees = None
     if run.effort.draft and isinstance(event, e.ModelAnswered):
         agrees = _canonical(run.effort.draft) == _canonical(event.content)
     match event:
         case e.ModelAnswered():
-            verdict, why = "ok", ""
+            status, why = "ok", ""
         case e.ModelRejected(reason=why):
-            verdict = "rejected"
+            status = "rejected"
         case e.ModelDoubted(reason=why):
-            verdict = "doubted"
+            status = "doubted"
+    conversation = f"{run.channel}:{run.source}:{run.conversation}"
     return CallEntry(
         id=str(EventRef(run.id, version)),
         episode=str(EventRef(run.id, run.effort.episode or version)),
@@ -84,23 +84,9 @@ def _call(
         agent=run.agent,
         kind=kind,
         conversation=hashlib.sha256(conversation.encode()).hexdigest()[:12],
-        model=call.model,
         channel=run.channel,
-        arm=decision.arm,
-        mode=decision.mode,
-        budget=decision.budget,
-        reason=decision.reason,
-        probability=decision.probability,
-        policy=decision.policy,
-        allowed=decision.allowed,
-        features=decision.features,
-        prompt_tokens=call.prompt_tokens,
-        cached_tokens=call.cached_tokens,
-        completion_tokens=call.completion_tokens,
-        reasoning_tokens=call.reasoning_tokens,
-        seconds=call.seconds,
-        margin=call.margin,
-        verdict=verdict,
+        call=event.call,
+        status=status,
         why=why,
         agrees=agrees,
     )

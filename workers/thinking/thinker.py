@@ -107,9 +107,10 @@ class Thinker:
         model had been at it for `lost` seconds, that is what can be thought in them."""
         used = min(thought.decision.budget, int(lost / self._rate))
         if completion:
-            used = completion.reasoning_tokens
-            if completion.completion_tokens:
-                rate = completion.seconds / completion.completion_tokens
+            usage = completion.usage
+            used = usage.reasoning_tokens
+            if usage.completion_tokens:
+                rate = usage.seconds / usage.completion_tokens
                 self._rate += SLOWNESS * (rate - self._rate)
         for account in thought.accounts:
             self._owed[account.name] += used - thought.reserved

@@ -25,7 +25,7 @@ from ponderd.workers.evaluation.from_ledger.export import (
 from ponderd.workers.evaluation.from_ledger.report import arms_of, report
 from ponderd.workers.evaluation.from_ledger.tuning import LEAST, MISSED, choose, pairs_of
 from ponderd.workers.run import events as e
-from ponderd.workers.thinking.ledger import CallEntry, Ledger, OutcomeEntry, Told, encode
+from ponderd.workers.thinking.ledger import CallEntry, Episode, Ledger, OutcomeEntry, encode
 from ponderd.workers.thinking.rewards import (
     FORMAT,
     MISS,
@@ -56,7 +56,7 @@ def calls(run: int, *arms: str, hard=False, probability=0.5, agrees=None, **fiel
             "conversation": f"c{run // 2}",
             "reason": "score",
             "features": HARD if hard else EASY,
-            "verdict": "ok" if last else "doubted",
+            "status": "ok" if last else "doubted",
             "agrees": agrees if last and k else None,
             "budget": 0 if arm == "none" else 256,
             "completion_tokens": 10 if arm == "none" else 150,
@@ -77,13 +77,13 @@ def outcome(run: int, reward: float, version=3) -> OutcomeEntry:
     return OutcomeEntry(call=f"00-r{run}:{version}", at=2000.0, source="judge", reward=reward)
 
 
-def told(*entries) -> list[Told]:
+def told(*entries) -> list[Episode]:
     book = Ledger(10**6)
     book.read((f"{k}-0", encode(entry)) for k, entry in enumerate(entries))
-    return book.told(1e9)
+    return book.episodes(1e9)
 
 
-def world(count=600, share=0.3, seed=0) -> list[Told]:
+def world(count=600, share=0.3, seed=0) -> list[Episode]:
     """So many messages, half of them hard; a share is thought about, more of the hard ones."""
     luck = random.Random(seed)
     entries = []
@@ -103,7 +103,7 @@ def world(count=600, share=0.3, seed=0) -> list[Told]:
 def test_what_was_done_is_counted_and_not_estimated():
     evidence = gather(world(), arms_of(world())).free()
     found = observed(evidence)
-    rewards = [one.verdict.reward for one in evidence.decisions if one.verdict]
+    rewards = [one.reward.value for one in evidence.episodes if one.reward]
     assert found.reward == pytest.approx(sum(rewards) / len(rewards))
     assert found.low < found.reward < found.high
     assert found.think_rate == pytest.approx(0.3, abs=0.05)
@@ -178,10 +178,10 @@ def test_that_nobody_complained_says_less_than_what_somebody_said():
 def test_the_front_shows_what_workers_would_choose():
     """With their bonus for not thinking: where a thought hardly helps there is none."""
     free = gather(world(), arms_of(world())).free()
-    (i,) = [k for k, one in enumerate(free.decisions) if one.first.features == EASY][:1]
+    (i,) = [k for k, one in enumerate(free.episodes) if one.first.decision.features == EASY][:1]
     believed = {"none": (0.80, 10.0), "short": (0.82, 150.0)}
-    assert by_value(free.arms, 0.0)(free.known[i], believed) == {"none": 1.0}
-    assert best_believed(free.known[i], believed) == {"short": 1.0}
+    assert by_value(free.arms, 0.0)(free.samples[i], believed) == {"none": 1.0}
+    assert best_believed(free.samples[i], believed) == {"short": 1.0}
 
 
 # -- the report ----------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_overs_are_thoughts_that_easy_questions_did_not_need():
 def test_without_outcomes_there_is_no_front():
     book = Ledger()
     book.read((f"{k}-0", encode(entry)) for k, entry in enumerate(calls(1, "none")))
-    fresh = book.told(1001.0)
+    fresh = book.episodes(1001.0)
     found = report(fresh, arms_of(fresh), None)
     assert (found.calls, found.rewarded) == (1, 0)
     assert (found.reward, found.overs, found.front, found.references) == (None, None, [], [])
@@ -336,7 +336,7 @@ def answered(text="ok", thought="") -> e.ModelAnswered:
     )
 
 
-def exported(one: Told, form, thought="", references=None):
+def exported(one: Episode, form, thought="", references=None):
     last = one.calls[-1].id
     return list(
         rows(one, {last: answered(thought=thought)}, {last: PROMPT}, form, references or {})
@@ -356,11 +356,11 @@ def test_whether_a_thought_was_needed_is_read_from_the_calls():
     assert need("none", "short", reward=0.0, agrees=False) is None
     # What was good is the draft: with a thought came nothing usable.
     first, last = calls(1, "none", "short")
-    (stood,) = told(first, last.model_copy(update={"verdict": "rejected"}), outcome(1, 1.0))
+    (stood,) = told(first, last.model_copy(update={"status": "rejected"}), outcome(1, 1.0))
     assert needed(stood) is None
     assert reference_rewards([stood]) == {}
     # After a tool call that went well the loop was raised: that says nothing of the first one.
-    raised = [call.model_copy(update={"verdict": "ok"}) for call in calls(1, "none", "short")]
+    raised = [call.model_copy(update={"status": "ok"}) for call in calls(1, "none", "short")]
     (one,) = told(*raised, outcome(1, 1.0, version=4))
     assert needed(one) is None
     assert pairs_of([one, one], ARMS) == []
@@ -404,7 +404,7 @@ def test_rewarded_rows_have_what_their_reward_was_made_of():
 
 def test_an_unusable_answer_is_a_row_that_is_worth_nothing_and_less_for_its_form():
     first, last = calls(1, "none", "short", agrees=False)
-    first = first.model_copy(update={"verdict": "rejected"})
+    first = first.model_copy(update={"status": "rejected"})
     (one,) = told(first, last, outcome(1, 1.0, version=4))
 
     def exported_first(reason, form="rl"):
@@ -435,5 +435,5 @@ def test_the_reference_is_what_thinking_brings():
 def test_what_nobody_knows_the_outcome_of_is_left_out():
     book = Ledger()
     book.read((f"{k}-0", encode(entry)) for k, entry in enumerate(calls(1, "none")))
-    (one,) = book.told(1001.0)
+    (one,) = book.episodes(1001.0)
     assert exported(one, "rl") == []

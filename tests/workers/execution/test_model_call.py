@@ -12,7 +12,7 @@ from ponderd.workers.agents.policies import Budget, Budgets, Thinking, ThoughtBu
 from ponderd.workers.run import events as e
 from ponderd.workers.run.choices import Answer, ToolCall
 from ponderd.workers.run.state import Status
-from ponderd.workers.thinking.beliefs import Episode, learn
+from ponderd.workers.thinking.beliefs import EpisodeSample, learn
 from ponderd.workers.thinking.policy import Policy
 from tests.services.eventually import patiently
 from tests.workers.world import LAUNCH, LOOK, REPLY, RING
@@ -254,7 +254,7 @@ def close_call() -> Policy:
     """None and short are worth about the same."""
     usual = {"none": (10.0, 0.8), "short": (100.0, 0.84), "long": (500.0, 0.2)}
     episodes = [
-        Episode("tester", "act", arm, {"bias": 1.0}, tokens, reward)
+        EpisodeSample("tester", "act", arm, {"bias": 1.0}, tokens, reward)
         for arm, (tokens, reward) in usual.items()
         for _ in range(60)
     ]

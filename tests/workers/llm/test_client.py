@@ -41,9 +41,13 @@ async def test_an_answer_comes_with_its_cost_and_the_hash_of_its_request():
         answer = await ask(server)
     assert answer.content == ANSWER
     assert answer.model == "scripted"
-    assert (answer.prompt_tokens, answer.completion_tokens, answer.reasoning_tokens) == (3, 1, 0)
-    assert answer.attempts == 1
-    assert 0.05 <= answer.seconds < 2
+    assert (
+        answer.usage.prompt_tokens,
+        answer.usage.completion_tokens,
+        answer.usage.reasoning_tokens,
+    ) == (3, 1, 0)
+    assert answer.usage.attempts == 1
+    assert 0.05 <= answer.usage.seconds < 2
     assert len(answer.prompt_hash) == 64
 
 
@@ -75,7 +79,7 @@ async def test_a_thought_has_a_budget_that_comes_on_top_of_the_answer():
     assert request["max_completion_tokens"] == 116
     assert answer.content == ANSWER
     assert answer.reasoning.split() == ["let", "me", "see"]
-    assert answer.reasoning_tokens == 3
+    assert answer.usage.reasoning_tokens == 3
 
 
 async def test_a_thought_that_ignores_its_budget_is_cut_and_the_answer_asked_for_without():
@@ -83,18 +87,18 @@ async def test_a_thought_that_ignores_its_budget_is_cut_and_the_answer_asked_for
     async with ScriptedModel(endless) as server:
         answer = await ask(server, SHORT)
     assert answer.content == ANSWER
-    assert answer.attempts == server.count == 2
+    assert answer.usage.attempts == server.count == 2
     assert server.requests[1]["chat_template_kwargs"] == {"enable_thinking": False}
-    assert 16 < answer.reasoning_tokens < 100
-    assert answer.completion_tokens == answer.reasoning_tokens + 1
+    assert 16 < answer.usage.reasoning_tokens < 100
+    assert answer.usage.completion_tokens == answer.usage.reasoning_tokens + 1
 
 
 async def test_an_empty_answer_after_thinking_is_asked_for_again_without():
     async with ScriptedModel([Says(None, reasoning="a b"), ANSWER]) as server:
         answer = await ask(server, SHORT)
     assert answer.content == ANSWER
-    assert answer.attempts == 2
-    assert answer.reasoning_tokens == 2
+    assert answer.usage.attempts == 2
+    assert answer.usage.reasoning_tokens == 2
     assert server.requests[1]["chat_template_kwargs"] == {"enable_thinking": False}
 
 
@@ -132,7 +136,7 @@ async def test_a_passing_fault_is_tried_again(fault):
     async with ScriptedModel([fault, fault, ANSWER]) as server:
         answer = await ask(server)
     assert answer.content == ANSWER
-    assert answer.attempts == server.count == 3
+    assert answer.usage.attempts == server.count == 3
 
 
 @pytest.mark.parametrize("fault", [Fault.ERROR_500, Fault.BUSY_429, Fault.BREAK_OFF, Fault.GARBAGE])
@@ -148,7 +152,7 @@ async def test_a_lasting_fault_fails_after_four_attempts(fault):
 async def test_silence_times_out_and_is_tried_again_within_twice_the_time():
     async def attempts(seconds: float) -> int:
         async with ScriptedModel([Fault.HANG, ANSWER]) as server:
-            return (await ask(server, model_timeout=seconds)).attempts
+            return (await ask(server, model_timeout=seconds)).usage.attempts
 
     for seconds in (1, 5, 30):  # a busy machine needs more for the second attempt
         with contextlib.suppress(ModelError):
@@ -242,7 +246,7 @@ async def test_hundreds_of_calls_run_at_once_and_cheaply():
         answers = await answering
         await client.close()
     assert {answer.content for answer in answers} == {ANSWER}
-    assert {answer.attempts for answer in answers} == {1}
+    assert {answer.usage.attempts for answer in answers} == {1}
 
 
 def test_halves_of_a_character_that_came_apart_are_joined():

@@ -5,10 +5,10 @@ import pytest
 
 from ponderd.workers.agents.arms import own_arms
 from ponderd.workers.agents.policies import Thinking
-from ponderd.workers.thinking.beliefs import Answered, Beliefs, Episode, learn, price_of
+from ponderd.workers.thinking.beliefs import Beliefs, EpisodeSample, learn, price_of
 from ponderd.workers.thinking.case import Case
 from ponderd.workers.thinking.criteria import read
-from ponderd.workers.thinking.margins import Draft, Margins, learn_margins
+from ponderd.workers.thinking.margins import AnswerSample, Margins, MarginSample, learn_margins
 from ponderd.workers.thinking.posterior import (
     Observations,
     certain,
@@ -31,7 +31,7 @@ def case(agent="assistant", text="hello", kind="answer") -> Case:
 
 def episode(arm, reward, *, agent="assistant", text="hello", kind="answer", tokens=20.0, weight=1):
     features = case(agent, text, kind).features
-    return Episode(agent, kind, arm, features, tokens, reward, weight)
+    return EpisodeSample(agent, kind, arm, features, tokens, reward, weight)
 
 
 def reward(beliefs: Beliefs, arm, **fields) -> float:
@@ -198,7 +198,7 @@ def test_a_sure_answer_is_believed_and_an_unsure_one_asked_for_again():
 
 def test_what_margins_tell_is_learned():
     drafts = [
-        Draft("a", "none", -3.0, 0.8, 1.0) for _ in range(60)
+        MarginSample(AnswerSample("a", "act", "none", {}, -3.0, 1.0), 0.8) for _ in range(60)
     ]  # unsure, and right all the same
     margins = learn_margins(drafts, HALF_LIFE)
     assert margins.right("a", "none", -3.0, 0.8) > 0.85
@@ -208,7 +208,9 @@ def test_what_margins_tell_is_learned():
 
 def test_that_more_thought_does_not_help_the_unsure_is_learned():
     drafts = [
-        Draft("a", "none", -3.0, 0.3, 0.0, then="short", then_expected=0.6, then_right=0.0)
+        MarginSample(
+            AnswerSample("a", "act", "none", {}, -3.0, 0.0, then="short", then_right=0.0), 0.3, 0.6
+        )
         for _ in range(60)
     ]
     margins = learn_margins(drafts, HALF_LIFE)
@@ -218,12 +220,13 @@ def test_that_more_thought_does_not_help_the_unsure_is_learned():
 
 def test_answers_with_margins_are_taught_with_what_was_expected_of_them():
     answers = [
-        Answered(
+        AnswerSample(
             "assistant", "answer", "none", case().features, -3.0, 1.0, then="short", then_right=1.0
         )
         for _ in range(60)
     ]
-    answers.append(Answered("assistant", "answer", "gone", {}, -1.0, 1.0))  # not an arm any more
+    # not an arm any more
+    answers.append(AnswerSample("assistant", "answer", "gone", {}, -1.0, 1.0))
     beliefs = learn([], ARMS, answers)
     assert beliefs.right(case(), NONE, -3.0) > 0.85
     assert beliefs.rescued(case(), NONE, SHORT, -3.0).reward > 0.85

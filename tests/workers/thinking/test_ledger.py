@@ -9,17 +9,20 @@ from ponderd.channels.errors import Conflict, Unavailable
 from ponderd.workers.agents.arms import own_arms
 from ponderd.workers.execution.leases import Leases
 from ponderd.workers.run import events as e
+from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
 from ponderd.workers.store.memory_store import MemoryStore
 from ponderd.workers.thinking.learning import Learning, Tuned, forget, read_tuned, write_tuned
 from ponderd.workers.thinking.ledger import (
+    KEPT_OF_CALL,
+    KEPT_OF_DECISION,
     CallEntry,
     Ledger,
     OutcomeEntry,
     ResetEntry,
-    answers,
+    answer_samples,
     decode,
     encode,
-    episodes,
+    episode_samples,
 )
 from ponderd.workers.thinking.policy import Policy
 from ponderd.workers.thinking.rewards import QUIET_SECONDS
@@ -66,8 +69,69 @@ def test_an_entry_is_read_as_it_was_written():
     assert len(encode(call())) < 600
 
 
+OLD = (
+    b'{"id":"00-run:3","episode":"00-run:3","at":1000.5,"agent":"tester","kind":"act",'
+    b'"conversation":"c0ffee","model":"qwen","channel":"slack","arm":"short","mode":"short",'
+    b'"budget":256,"reason":"score","probability":0.25,"policy":"7-0","allowed":["none","short"],'
+    b'"features":{"bias":1.0,"steps":0.5},"prompt_tokens":40,"cached_tokens":32,'
+    b'"completion_tokens":90,"reasoning_tokens":80,"seconds":1.5,"margin":-0.25,'
+    b'"verdict":"doubted","why":"margin","agrees":false,"type":"call"}'
+)
+"""As it was stored while an entry still had all fields of its own."""
+
+
+def test_an_entry_of_an_older_version_is_read_and_what_is_stored_has_not_changed():
+    entry = decode(OLD)
+    assert isinstance(entry, CallEntry)
+    assert (entry.status, entry.why, entry.agrees, entry.channel) == (
+        "doubted",
+        "margin",
+        False,
+        "slack",
+    )
+    assert (entry.call.model, entry.call.seconds, entry.call.margin) == ("qwen", 1.5, -0.25)
+    assert entry.decision == ThinkingDecision(
+        mode="short",
+        arm="short",
+        reason="score",
+        budget=256,
+        probability=0.25,
+        features={"bias": 1.0, "steps": 0.5},
+        policy="7-0",
+        allowed=("none", "short"),
+    )
+    assert json.loads(encode(entry)) == json.loads(OLD)
+    least = (
+        b'{"id":"00-run:3","episode":"00-run:3","at":1.0,"agent":"tester","kind":"act",'
+        b'"conversation":"c0ffee","arm":"none","mode":"none","budget":0,"reason":"default",'
+        b'"probability":1.0,"model":"qwen","margin":0.0,"type":"call"}'
+    )
+    entry = decode(least)
+    assert entry is not None
+    assert json.loads(encode(entry)) == json.loads(least)
+
+
+def test_of_a_call_only_what_the_ledger_keeps_is_stored():
+    full = ModelCall(
+        model="qwen",
+        decision=ThinkingDecision(mode="short", frame="This needs care."),
+        prompt_hash="a" * 64,
+        cache_salt="b" * 43,
+        priority=10,
+        cost=1.0,
+        context_chars=9,
+    )
+    stored = json.loads(encode(call().model_copy(update={"call": full})))
+    assert not {"frame", "prompt_hash", "cache_salt", "priority", "cost", "attempts"} & set(stored)
+
+
 def test_nothing_of_it_is_what_somebody_wrote():
-    assert {name for name, field in CallEntry.model_fields.items() if field.annotation is str} == {
+    fields = {
+        **CallEntry.model_fields,
+        **{name: ModelCall.model_fields[name] for name in KEPT_OF_CALL},
+        **{name: ThinkingDecision.model_fields[name] for name in KEPT_OF_DECISION},
+    }
+    assert {name for name, field in fields.items() if field.annotation is str} == {
         "id",
         "episode",
         "agent",
@@ -84,8 +148,8 @@ def test_nothing_of_it_is_what_somebody_wrote():
 
 def test_an_episode_is_all_calls_for_one_message():
     told = ledger(
-        call(3, verdict="doubted"), call(4, episode=3, arm="short", mode="short"), call(7)
-    ).told(1000.0)
+        call(3, status="doubted"), call(4, episode=3, arm="short", mode="short"), call(7)
+    ).episodes(1000.0)
     assert [[found.id for found in one.calls] for one in told] == [
         ["00-run:3", "00-run:4"],
         ["00-run:7"],
@@ -96,48 +160,48 @@ def test_an_episode_is_all_calls_for_one_message():
 
 
 def test_an_outcome_finds_its_call_and_repeating_it_changes_nothing():
-    (one,) = ledger(call(), outcome(), outcome()).told(1000.0)
-    assert one.verdict is not None
-    assert (one.verdict.reward, one.verdict.source) == (1.0, "thumb")
+    (one,) = ledger(call(), outcome(), outcome()).episodes(1000.0)
+    assert one.reward is not None
+    assert (one.reward.value, one.reward.source) == (1.0, "thumb")
 
 
 def test_what_people_say_counts_more_than_what_happened():
     (one,) = ledger(
         call(), outcome(source="tool", reward=0.2), outcome(source="approval", reward=1.0)
-    ).told(LATER)
-    assert one.verdict is not None
-    assert one.verdict.reward == 1
+    ).episodes(LATER)
+    assert one.reward is not None
+    assert one.reward.value == 1
     (two,) = ledger(
         call(), outcome(source="approval", reward=1.0), outcome(source="thumb", reward=0.0)
-    ).told(LATER)
-    assert two.verdict is not None
-    assert two.verdict.reward == 0
+    ).episodes(LATER)
+    assert two.reward is not None
+    assert two.reward.value == 0
 
 
 def test_of_two_thumbs_the_later_one_counts():
-    (one,) = ledger(call(), outcome(reward=1.0, at=1), outcome(reward=0.0, at=2)).told(LATER)
-    assert one.verdict is not None
-    assert one.verdict.reward == 0
+    (one,) = ledger(call(), outcome(reward=1.0, at=1), outcome(reward=0.0, at=2)).episodes(LATER)
+    assert one.reward is not None
+    assert one.reward.value == 0
 
 
 def test_that_nobody_complained_is_known_after_a_while_and_counts_little():
     book = ledger(call(), outcome(source="quiet", reward=0.85, at=1000.0))
-    assert book.told(1000.0 + QUIET_SECONDS - 1)[0].verdict is None
-    (one,) = book.told(1000.0 + QUIET_SECONDS)
-    assert one.verdict is not None
-    assert one.verdict.source == "quiet"
-    assert one.verdict.weight < 0.5 < one.verdict.reward
+    assert book.episodes(1000.0 + QUIET_SECONDS - 1)[0].reward is None
+    (one,) = book.episodes(1000.0 + QUIET_SECONDS)
+    assert one.reward is not None
+    assert one.reward.source == "quiet"
+    assert one.reward.weight < 0.5 < one.reward.value
 
 
 def test_of_an_answer_that_nobody_got_nothing_is_known():
-    (one,) = ledger(call()).told(LATER)
-    assert one.verdict is None
+    (one,) = ledger(call()).episodes(LATER)
+    assert one.reward is None
 
 
 def test_an_episode_that_ended_unusable_was_no_good():
-    (one,) = ledger(call(verdict="rejected", why="prose")).told(LATER)
-    assert one.verdict is not None
-    assert (one.verdict.reward, one.verdict.source) == (0, "unusable")
+    (one,) = ledger(call(status="rejected", why="prose")).episodes(LATER)
+    assert one.reward is not None
+    assert (one.reward.value, one.reward.source) == (0, "unusable")
 
 
 def test_the_oldest_are_forgotten_and_half_an_episode_is_left_out():
@@ -145,28 +209,28 @@ def test_the_oldest_are_forgotten_and_half_an_episode_is_left_out():
     entries = [call(3), call(4, episode=3), call(7)]
     book.read((f"{k}-0", encode(entry)) for k, entry in enumerate(entries))
     assert len(book) == 2
-    assert [one.first.id for one in book.told(LATER)] == ["00-run:7"]
+    assert [one.first.id for one in book.episodes(LATER)] == ["00-run:7"]
 
 
 def test_two_workers_may_note_the_calls_of_an_episode_in_another_order():
-    calls = [call(4, episode=3, arm="short", mode="short"), call(3, verdict="doubted")]
-    (one,) = ledger(*calls, outcome(4)).told(LATER)
-    assert [found.arm for found in one.calls] == ["none", "short"]
-    assert one.verdict is not None
+    calls = [call(4, episode=3, arm="short", mode="short"), call(3, status="doubted")]
+    (one,) = ledger(*calls, outcome(4)).episodes(LATER)
+    assert [found.decision.arm for found in one.calls] == ["none", "short"]
+    assert one.reward is not None
 
 
 def test_what_was_forgotten_is_gone():
-    found = ledger(call(3), outcome(3), ResetEntry(at=5.0), call(7)).told(LATER)
+    found = ledger(call(3), outcome(3), ResetEntry(at=5.0), call(7)).episodes(LATER)
     assert [one.first.id for one in found] == ["00-run:7"]
 
 
 def test_what_the_learner_is_taught_about_arms():
-    (one,) = episodes(
+    (one,) = episode_samples(
         ledger(
-            call(3, verdict="doubted", features={"bias": 1.0}),
+            call(3, status="doubted", features={"bias": 1.0}),
             call(4, episode=3, arm="short", mode="short", completion_tokens=90),
             outcome(4, reward=1.0),
-        ).told(LATER)
+        ).episodes(LATER)
     )
     assert (one.arm, one.tokens, one.reward, one.features) == ("none", 100, 1.0, {"bias": 1.0})
 
@@ -175,12 +239,12 @@ def test_what_the_learner_is_taught_about_arms():
     ("agrees", "reward", "right"), [(True, 1.0, 1.0), (True, 0.0, 0.0), (False, 1.0, 0.0)]
 )
 def test_what_the_learner_is_taught_about_margins(agrees, reward, right):
-    first, *rest = answers(
+    first, *rest = answer_samples(
         ledger(
-            call(3, verdict="doubted", margin=-2.0),
+            call(3, status="doubted", margin=-2.0),
             call(4, episode=3, arm="short", mode="short", margin=-0.1, agrees=agrees),
             outcome(4, reward=reward),
-        ).told(LATER)
+        ).episodes(LATER)
     )
     assert (first.arm, first.right) == ("short", reward)
     (doubted,) = rest
@@ -189,12 +253,12 @@ def test_what_the_learner_is_taught_about_margins(agrees, reward, right):
 
 
 def test_of_two_answers_that_differ_and_are_no_good_the_first_may_have_been_right():
-    _, doubted = answers(
+    _, doubted = answer_samples(
         ledger(
-            call(3, verdict="doubted", margin=-2.0),
+            call(3, status="doubted", margin=-2.0),
             call(4, episode=3, arm="short", mode="short", margin=-0.1, agrees=False),
             outcome(4, reward=0.0),
-        ).told(LATER)
+        ).episodes(LATER)
     )
     assert doubted.right is None
 
@@ -239,10 +303,10 @@ async def test_every_model_call_is_noted_with_its_decision(world, worker):
     first, second = await worker.calls()
     assert first.id == f"{run_id}:3"
     assert first.episode == second.episode == f"{run_id}:3"
-    assert (first.agent, first.kind, first.arm) == ("tester", "act", "short")
-    assert second.reason == "held"
-    assert first.features["bias"] == 1
-    assert first.verdict == "ok"
+    assert (first.agent, first.kind, first.decision.arm) == ("tester", "act", "short")
+    assert second.decision.reason == "held"
+    assert first.decision.features["bias"] == 1
+    assert first.status == "ok"
     assert first.conversation not in (run_id, "c")
 
 
@@ -253,7 +317,7 @@ async def test_rejected_and_doubted_answers_are_noted_too(world, worker):
     world.model.margins = [None, -5.0, -0.1]
     await world.advance(await world.write())
     calls = await worker.calls()
-    assert [(found.arm, found.verdict, found.why) for found in calls] == [
+    assert [(found.decision.arm, found.status, found.why) for found in calls] == [
         ("none", "rejected", "prose"),
         ("short", "doubted", "margin"),
         ("long", "ok", ""),
@@ -364,8 +428,8 @@ async def test_what_comes_of_a_draft_that_stood_is_an_outcome_of_the_call_that_w
     await world.runs.feedback(run_id, 0.5, by="x", source="judge", answer=7)
     await world.advance(run_id)
     assert await worker.outcomes() == [("3", "thumb", 1.0), ("3", "judge", 0.5)]
-    (one,) = ledger(*await worker.entries()).told(LATER)
-    assert one.verdict.reward == 1.0
+    (one,) = ledger(*await worker.entries()).episodes(LATER)
+    assert one.reward.value == 1.0
 
 
 async def test_an_answer_that_arrived_is_noted_once_for_all_who_wait(world, worker):

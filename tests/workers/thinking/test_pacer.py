@@ -7,6 +7,7 @@ import pytest
 
 from ponderd.workers.agents.policies import Thinking, ThoughtBudget
 from ponderd.workers.llm.client import CallOptions
+from ponderd.workers.run.model_call import CallUsage
 from ponderd.workers.run.state import Run
 from ponderd.workers.thinking.pacer import Account, accounts, allowance, overdrawn, released
 from ponderd.workers.thinking.thinker import Thinker
@@ -164,8 +165,7 @@ async def test_a_deadline_is_measured_from_the_message_and_by_the_servers_speed(
     assert thought.decision.budget == 1024
     slow = replace(
         await world.model.complete([], schema={}, decision=thought.decision, max_tokens=9),
-        seconds=50.0,
-        completion_tokens=100,
+        usage=CallUsage(seconds=50.0, prompt_tokens=10, completion_tokens=100),
     )
     for _ in range(50):
         await thinker.settle(thought, slow)

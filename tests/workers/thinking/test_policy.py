@@ -9,7 +9,7 @@ from ponderd.workers.agents.policies import Thinking
 from ponderd.workers.run.chat_commands import switch_of, without_switch
 from ponderd.workers.run.events import ThinkingDecision
 from ponderd.workers.run.state import Effort
-from ponderd.workers.thinking.beliefs import Beliefs, Episode, learn
+from ponderd.workers.thinking.beliefs import Beliefs, EpisodeSample, learn
 from ponderd.workers.thinking.case import FEATURES, Allowance, Case
 from ponderd.workers.thinking.criteria import read
 from ponderd.workers.thinking.hold import CALM
@@ -207,7 +207,7 @@ def beliefs(**rewards: float) -> Beliefs:
     """After 100 episodes of each arm, each with this reward."""
     features = case().features
     taught = [
-        Episode("assistant", "answer", arm, features, 10 + 200 * (arm != "none"), reward)
+        EpisodeSample("assistant", "answer", arm, features, 10 + 200 * (arm != "none"), reward)
         for _ in range(100)
         for arm, reward in rewards.items()
     ]

@@ -130,8 +130,8 @@ async def test_the_canary_is_allowed_fewer_tokens_than_a_thought_takes():
 async def test_a_thought_is_cut_by_us_to_the_token_where_the_server_does_not(trap):
     answer, _, server = await after_examination(trap)
     assert answer.content == ANSWER
-    assert answer.reasoning_tokens == 16
-    assert answer.completion_tokens == 17
+    assert answer.usage.reasoning_tokens == 16
+    assert answer.usage.completion_tokens == 17
     thought, said = server.continued[-2:]
     assert thought["stop"] == ["</think>"]
     assert thought["max_tokens"] == 16
@@ -149,7 +149,7 @@ async def test_a_thought_that_must_not_be_is_closed_by_us():
     answer, able, server = await after_examination(Trap.IGNORES_SWITCH, NONE)
     assert not able.switch_off
     assert answer.content == ANSWER
-    assert answer.reasoning_tokens == 0
+    assert answer.usage.reasoning_tokens == 0
     (said,) = server.continued[-1:]
     assert said["prompt"].endswith("<think>\n\n</think>\n\n")
 
@@ -164,7 +164,7 @@ async def test_what_cannot_be_kept_from_thinking_is_refused_with_a_clear_line():
 async def test_without_a_tokenizer_an_overlong_thought_is_thrown_away():
     answer, _, server = await after_examination(Trap.IGNORES_BUDGET | Trap.NO_TOKENIZER)
     assert answer.content == ANSWER
-    assert answer.reasoning_tokens < 16 * 1.25 + 4
+    assert answer.usage.reasoning_tokens < 16 * 1.25 + 4
     assert server.requests[-1]["chat_template_kwargs"] == {"enable_thinking": False}
 
 
@@ -175,7 +175,7 @@ async def test_no_broken_json_reaches_the_agent_even_unexamined(traps):
         answer = await ask(client)
         await client.close()
     assert interpret(answer.content, agent) == Answer(text="ok")
-    assert answer.reasoning_tokens > 0
+    assert answer.usage.reasoning_tokens > 0
 
 
 async def test_both_names_of_the_thought_are_read():
@@ -193,7 +193,7 @@ async def test_thinking_tokens_are_estimated_where_nobody_counts_them():
         answer = await ask(client)
         await client.close()
     assert not answer.counted
-    assert 8 <= answer.reasoning_tokens <= 17
+    assert 8 <= answer.usage.reasoning_tokens <= 17
 
 
 # -- fields --------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ async def test_a_thought_is_cut_also_where_several_tokens_come_at_once(chars):
 async def test_a_thought_of_long_pieces_that_keeps_its_budget_is_not_cut():
     says = Says('{"action":"reply","text":"ok"}', reasoning="abcdefghi " * 2000)
     answer, _, _ = await after_examination(Trap.NO_TOKENIZER, says=says)
-    assert (answer.content, answer.reasoning_tokens) == (says.content, SHORT.budget)
+    assert (answer.content, answer.usage.reasoning_tokens) == (says.content, SHORT.budget)
 
 
 # -- asking the model itself ---------------------------------------------------------------------
@@ -274,8 +274,8 @@ async def test_which_way_it_leans_is_asked_with_one_token_after_the_real_message
             MESSAGES, "yes or no?", CallOptions(priority=10, cache_salt="s", margin=True)
         )
         assert leaning.odds == pytest.approx(2.0)
-        assert (leaning.cost.prompt_tokens, leaning.cost.completion_tokens) == (12, 1)
-        assert leaning.cost.seconds > 0
+        assert (leaning.cost.usage.prompt_tokens, leaning.cost.usage.completion_tokens) == (12, 1)
+        assert leaning.cost.usage.seconds > 0
         await client.close()
     (request,) = server.leans
     assert (request["priority"], request["cache_salt"]) == (10, "s")  # same queue, same cache

@@ -16,15 +16,15 @@ from typing import NamedTuple
 import numpy as np
 
 from ponderd.workers.agents.arms import Arm, Arms
-from ponderd.workers.thinking.beliefs import BONUS, Beliefs, Episode, learn
-from ponderd.workers.thinking.ledger import Told, episodes
+from ponderd.workers.thinking.beliefs import BONUS, Beliefs, EpisodeSample, learn
+from ponderd.workers.thinking.ledger import Episode, episode_samples
 from ponderd.workers.thinking.posterior import Array
 from ponderd.workers.thinking.rewards import importance_weight
 
 FOLDS = 5
 RESAMPLES = 1000
 
-TargetPolicy = Callable[[Episode, Mapping[str, tuple[float, float]]], Mapping[str, float]]
+TargetPolicy = Callable[[EpisodeSample, Mapping[str, tuple[float, float]]], Mapping[str, float]]
 """A policy: the probability of each arm, given an episode and what is expected of each arm that was
 allowed (chance of a good answer, and tokens)."""
 
@@ -45,55 +45,57 @@ class LoggedEpisodes:
     arm, from a model that did not see the conversation."""
 
     arms: Arms
-    decisions: tuple[Told, ...]
-    known: tuple[Episode, ...]
+    episodes: tuple[Episode, ...]
+    samples: tuple[EpisodeSample, ...]
     rewards: Array
     tokens: Array
 
     def __len__(self) -> int:
-        return len(self.decisions)
+        return len(self.episodes)
 
     @property
     def weights(self) -> Array:
         """(n): how much each outcome says."""
-        return np.array([episode.weight for episode in self.known], dtype=float)
+        return np.array([sample.weight for sample in self.samples], dtype=float)
 
     def free(self) -> LoggedEpisodes:
         """Of messages that were decided by scores, rules or trials, and could have been decided
         otherwise: not those that were pinned, held or raised."""
-        rows = [i for i, one in enumerate(self.decisions) if _was_free(one)]
+        rows = [i for i, episode in enumerate(self.episodes) if _was_free(episode)]
         return LoggedEpisodes(
             self.arms,
-            tuple(self.decisions[i] for i in rows),
-            tuple(self.known[i] for i in rows),
+            tuple(self.episodes[i] for i in rows),
+            tuple(self.samples[i] for i in rows),
             self.rewards[rows],
             self.tokens[rows],
         )
 
 
-def gather(told: Sequence[Told], arms: Arms) -> LoggedEpisodes:
-    rewarded = [one for one in told if one.verdict is not None]
-    groups = sorted({one.first.conversation for one in rewarded})
+def gather(episodes: Sequence[Episode], arms: Arms) -> LoggedEpisodes:
+    rewarded = [episode for episode in episodes if episode.reward is not None]
+    groups = sorted({episode.first.conversation for episode in rewarded})
     rewards = np.zeros((len(rewarded), len(arms)))
     tokens = np.zeros((len(rewarded), len(arms)))
-    found = episodes(rewarded)
+    samples = episode_samples(rewarded)
     for fold in range(FOLDS):
         held_out = set(groups[fold::FOLDS])
-        rest = [one for one in told if one.first.conversation not in held_out]
-        beliefs = learn(episodes(rest), arms)
-        for i, (one, episode) in enumerate(zip(rewarded, found, strict=True)):
-            if one.first.conversation in held_out:
-                rewards[i], tokens[i] = _believed(beliefs, episode, arms)
-    return LoggedEpisodes(arms, tuple(rewarded), tuple(found), rewards, tokens)
+        rest = [episode for episode in episodes if episode.first.conversation not in held_out]
+        beliefs = learn(episode_samples(rest), arms)
+        for i, (episode, sample) in enumerate(zip(rewarded, samples, strict=True)):
+            if episode.first.conversation in held_out:
+                rewards[i], tokens[i] = _believed(beliefs, sample, arms)
+    return LoggedEpisodes(arms, tuple(rewarded), tuple(samples), rewards, tokens)
 
 
-def _was_free(one: Told) -> bool:
-    reason = one.first.reason
+def _was_free(episode: Episode) -> bool:
+    reason = episode.first.decision.reason
     return reason == "score" or reason.startswith(("trial", "rule"))
 
 
-def _believed(beliefs: Beliefs, episode: Episode, arms: Arms) -> tuple[list[float], list[float]]:
-    scores = beliefs.expect(episode.kind, episode.agent, episode.features, arms)
+def _believed(
+    beliefs: Beliefs, sample: EpisodeSample, arms: Arms
+) -> tuple[list[float], list[float]]:
+    scores = beliefs.expect(sample.kind, sample.agent, sample.features, arms)
     return [min(1.0, max(0.0, score.reward)) for score in scores], [s.tokens for s in scores]
 
 
@@ -104,23 +106,24 @@ def estimate(evidence: LoggedEpisodes, choice: TargetPolicy, seed: int = 0) -> E
     names = [arm.name for arm in evidence.arms]
     thinks = np.array([float(arm.thinks) for arm in evidence.arms])
     reward, tokens, thought = np.zeros(len(evidence)), np.zeros(len(evidence)), 0.0
-    for i, (one, episode) in enumerate(zip(evidence.decisions, evidence.known, strict=True)):
-        possible = one.first.allowed or names
+    for i, (episode, sample) in enumerate(zip(evidence.episodes, evidence.samples, strict=True)):
+        decision = episode.first.decision
+        possible = decision.allowed or names
         believed = {
             name: (float(evidence.rewards[i, k]), float(evidence.tokens[i, k]))
             for k, name in enumerate(names)
             if name in possible
         }
-        chances = _among(names, list(believed), choice(episode, believed))
+        chances = _among(names, list(believed), choice(sample, believed))
         reward[i] = chances @ evidence.rewards[i]
         tokens[i] = chances @ evidence.tokens[i]
         thought += float(chances @ thinks)
-        if episode.arm in names:
-            k = names.index(episode.arm)
-            weight = chances[k] * importance_weight(one.first.probability)
-            assert episode.reward is not None
-            reward[i] += weight * (episode.reward - evidence.rewards[i, k])
-            tokens[i] += weight * (episode.tokens - evidence.tokens[i, k])
+        if sample.arm in names:
+            k = names.index(sample.arm)
+            weight = chances[k] * importance_weight(decision.probability)
+            assert sample.reward is not None
+            reward[i] += weight * (sample.reward - evidence.rewards[i, k])
+            tokens[i] += weight * (sample.tokens - evidence.tokens[i, k])
     return Estimate(
         *_mean(evidence, reward, seed),
         tokens=max(0.0, float(tokens.mean())),
@@ -140,18 +143,18 @@ def observed(evidence: LoggedEpisodes) -> Estimate:
     evidence."""
     if not len(evidence):
         raise ValueError("no call with a known outcome yet")
-    rewards = np.array([float(episode.reward or 0.0) for episode in evidence.known])
+    rewards = np.array([float(sample.reward or 0.0) for sample in evidence.samples])
     thinking = {arm.name for arm in evidence.arms if arm.thinks}
     return Estimate(
         *_mean(evidence, rewards, 0),
-        tokens=float(np.mean([episode.tokens for episode in evidence.known])),
-        think_rate=sum(episode.arm in thinking for episode in evidence.known) / len(evidence),
+        tokens=float(np.mean([sample.tokens for sample in evidence.samples])),
+        think_rate=sum(sample.arm in thinking for sample in evidence.samples) / len(evidence),
     )
 
 
 def _mean(evidence: LoggedEpisodes, values: Array, seed: int) -> tuple[float, float, float]:
     """The weighted mean, and 95 % of those of resampled conversations."""
-    groups = [one.first.conversation for one in evidence.decisions]
+    groups = [episode.first.conversation for episode in evidence.episodes]
     index = {group: k for k, group in enumerate(dict.fromkeys(groups))}
     sums, weights = np.zeros(len(index)), np.zeros(len(index))
     for value, weight, group in zip(values, evidence.weights, groups, strict=True):
@@ -164,11 +167,11 @@ def _mean(evidence: LoggedEpisodes, values: Array, seed: int) -> tuple[float, fl
 
 
 def always(arm: Arm) -> TargetPolicy:
-    return lambda episode, believed: {arm.name: 1.0}
+    return lambda sample, believed: {arm.name: 1.0}
 
 
 def at_random(shares: Mapping[str, float]) -> TargetPolicy:
-    return lambda episode, believed: shares
+    return lambda sample, believed: shares
 
 
 def by_value(arms: Arms, price: float) -> TargetPolicy:
@@ -176,7 +179,7 @@ def by_value(arms: Arms, price: float) -> TargetPolicy:
     bonus = {arm.name: 0.0 if arm.thinks else BONUS for arm in arms}
 
     def choice(
-        episode: Episode, believed: Mapping[str, tuple[float, float]]
+        sample: EpisodeSample, believed: Mapping[str, tuple[float, float]]
     ) -> Mapping[str, float]:
         def value(name: str) -> float:
             reward, tokens = believed[name]
@@ -188,7 +191,7 @@ def by_value(arms: Arms, price: float) -> TargetPolicy:
 
 
 def best_believed(
-    episode: Episode, believed: Mapping[str, tuple[float, float]]
+    sample: EpisodeSample, believed: Mapping[str, tuple[float, float]]
 ) -> dict[str, float]:
     """The arm with the greatest expected reward, whatever it takes."""
     return {max(believed, key=lambda name: believed[name][0]): 1.0}
@@ -197,10 +200,10 @@ def best_believed(
 def best_per_kind(evidence: LoggedEpisodes) -> TargetPolicy:
     """The arm that is believed best for each kind of call, on average."""
     kinds: dict[str, list[int]] = {}
-    for i, episode in enumerate(evidence.known):
-        kinds.setdefault(episode.kind, []).append(i)
+    for i, sample in enumerate(evidence.samples):
+        kinds.setdefault(sample.kind, []).append(i)
     best = {
         kind: evidence.arms[int(np.argmax(evidence.rewards[rows].mean(axis=0)))].name
         for kind, rows in kinds.items()
     }
-    return lambda episode, believed: {best[episode.kind]: 1.0}
+    return lambda sample, believed: {best[sample.kind]: 1.0}

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from ponderd.workers.run import events as e
-from ponderd.workers.thinking.ledger import CallEntry, Told
+from ponderd.workers.thinking.ledger import CallEntry, Episode, Reward
 from ponderd.workers.thinking.rewards import (
     REWARDS,
     adacot_reward,
@@ -24,7 +24,7 @@ from ponderd.workers.thinking.rewards import (
 
 Format = Literal["sft", "rl"]
 
-Said = e.ModelAnswered | e.ModelRejected
+Answered = e.ModelAnswered | e.ModelRejected
 
 GOOD = 0.75
 """A reward from which an answer is shown as an example."""
@@ -39,61 +39,60 @@ def completion_of(thought: str, content: str) -> str:
     )
 
 
-def needed(told: Told) -> bool | None:
+def needed(episode: Episode) -> bool | None:
     """Whether the question needs a thought, as far as its own calls show: an answer without one
     was good, or one was doubted or rejected and a thought then said something else that was good.
     None: they do not show it."""
-    if told.verdict is None:
+    if episode.reward is None:
         return None
-    last = told.calls[-1]
-    if last.verdict != "ok":  # the answer was a draft that stood, or there was none
+    last = episode.last
+    if last.status != "ok":  # a doubted draft was the answer, or there was none
         return None
-    good = told.verdict.reward >= GOOD
-    if last.mode == "none":
+    good = episode.reward.value >= GOOD
+    if last.decision.mode == "none":
         return False if good else None
-    silent = [call for call in told.calls[:-1] if call.mode == "none" and call.verdict != "ok"]
-    if silent and good:
+    if episode.failed_silently and good:
         return not last.agrees
     return None
 
 
-def reference_rewards(told: Iterable[Told]) -> dict[str, float]:
+def reference_rewards(episodes: Iterable[Episode]) -> dict[str, float]:
     """By kind of call: the mean reward where it was thought about, AdaptThink's reference."""
     sums: dict[str, list[float]] = {}
-    for one in told:
-        last = one.calls[-1]
-        if one.verdict is not None and last.mode != "none" and last.verdict == "ok":
-            sums.setdefault(one.first.kind, []).append(one.verdict.reward)
+    for episode in episodes:
+        last, reward = episode.last, episode.reward
+        if reward is not None and last.decision.mode != "none" and last.status == "ok":
+            sums.setdefault(episode.first.kind, []).append(reward.value)
     return {kind: sum(rewards) / len(rewards) for kind, rewards in sums.items()}
 
 
 def rows(
-    told: Told,
-    answers: Mapping[str, Said],
+    episode: Episode,
+    answers: Mapping[str, Answered],
     prompts: Mapping[str, list[dict[str, Any]]],
     form: Format,
     references: Mapping[str, float],
 ) -> Iterator[dict[str, Any]]:
     """Training rows of one episode. `answers` and `prompts` (messages) by the id of the call;
     calls of which either is missing are left out."""
-    if told.verdict is None:
+    if episode.reward is None:
         return
-    need = needed(told)
-    for call in told.calls:
-        answer, prompt = answers.get(call.id), prompts.get(call.id)
-        if answer is None or prompt is None or call.verdict == "doubted":
+    need = needed(episode)
+    for entry in episode.calls:
+        answer, prompt = answers.get(entry.id), prompts.get(entry.id)
+        if answer is None or prompt is None or entry.status == "doubted":
             continue
         shown_empty = form == "sft" and need is False
-        if call.mode != "none" and not answer.thought.strip() and not shown_empty:
+        if entry.decision.mode != "none" and not answer.thought.strip() and not shown_empty:
             continue  # it was not kept: an empty block would teach the wrong thing
         if form == "rl":
-            yield _rl(told, call, answer, prompt, need, references)
-        elif told.verdict.reward >= GOOD and isinstance(answer, e.ModelAnswered):
-            yield _sft(call, answer, prompt, need)
+            yield _rl(episode.reward, entry, answer, prompt, need, references)
+        elif episode.reward.value >= GOOD and isinstance(answer, e.ModelAnswered):
+            yield _sft(entry, answer, prompt, need)
 
 
 def _sft(
-    call: CallEntry, answer: e.ModelAnswered, prompt: list[dict[str, Any]], need: bool | None
+    entry: CallEntry, answer: e.ModelAnswered, prompt: list[dict[str, Any]], need: bool | None
 ) -> dict[str, Any]:
     thought = "" if need is False else answer.thought
     completion = completion_of(thought, answer.content)
@@ -101,25 +100,24 @@ def _sft(
         "messages": [*prompt, {"role": "assistant", "content": completion}],
         "thinking": bool(thought.strip()),
         "needed": need,
-        "agent": call.agent,
-        "kind": call.kind,
-        "call": call.id,
+        "agent": entry.agent,
+        "kind": entry.kind,
+        "call": entry.id,
     }
 
 
 def _rl(
-    told: Told,
-    call: CallEntry,
-    answer: Said,
+    reward: Reward,
+    entry: CallEntry,
+    answer: Answered,
     prompt: list[dict[str, Any]],
     need: bool | None,
     references: Mapping[str, float],
 ) -> dict[str, Any]:
-    assert told.verdict is not None
-    base, well_formed, thought = told.verdict.reward, True, call.mode != "none"
+    base, well_formed, thought = reward.value, True, entry.decision.mode != "none"
     if isinstance(answer, e.ModelRejected):
         base, well_formed = REWARDS["unusable"], answer.reason == "failed_check"
-    reference = references.get(call.kind, base)
+    reference = references.get(entry.kind, base)
     (advantage,) = adaptthink_advantages([base], [thought], reference)
     return {
         "prompt": prompt,
@@ -131,11 +129,11 @@ def _rl(
         "advantage": advantage,
         "reference_reward": reference,
         "thinking": thought,
-        "arm": call.arm,
-        "probability": call.probability,
-        "weight": importance_weight(call.probability),
-        "tokens": call.completion_tokens,
-        "agent": call.agent,
-        "kind": call.kind,
-        "call": call.id,
+        "arm": entry.decision.arm,
+        "probability": entry.decision.probability,
+        "weight": importance_weight(entry.decision.probability),
+        "tokens": entry.call.completion_tokens,
+        "agent": entry.agent,
+        "kind": entry.kind,
+        "call": entry.id,
     }

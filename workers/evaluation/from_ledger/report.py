@@ -23,7 +23,7 @@ from ponderd.workers.evaluation.from_ledger.estimate import (
     observed,
 )
 from ponderd.workers.thinking.beliefs import PRICE_OF_SHORT, price_of
-from ponderd.workers.thinking.ledger import CallEntry, Told
+from ponderd.workers.thinking.ledger import CallEntry, Episode
 
 GOOD = 0.5
 """A reward from which an answer counts as good."""
@@ -84,20 +84,20 @@ class Report(BaseModel):
     price: float
 
 
-def report(told: Sequence[Told], arms: Arms, price: float | None) -> Report:
+def report(episodes: Sequence[Episode], arms: Arms, price: float | None) -> Report:
     """`price` is the workers' lambda, in reward per 1,000 tokens; None: what suits these arms."""
-    calls = [call for one in told for call in one.calls]
-    evidence = gather(told, arms)
+    calls = [entry for episode in episodes for entry in episode.calls]
+    evidence = gather(episodes, arms)
     free = evidence.free()
     return Report(
         calls=len(calls),
-        messages=len(told),
-        rewarded=sum(one.verdict is not None for one in told),
-        conversations=len({call.conversation for call in calls}),
-        think_rate=_share(sum(call.mode != "none" for call in calls), len(calls)),
-        arms=[_arm(arm, told, calls) for arm in arms],
+        messages=len(episodes),
+        rewarded=sum(episode.reward is not None for episode in episodes),
+        conversations=len({entry.conversation for entry in calls}),
+        think_rate=_share(sum(entry.decision.mode != "none" for entry in calls), len(calls)),
+        arms=[_arm(arm, episodes, calls) for arm in arms],
         reward=point("as it was", observed(evidence)) if len(evidence) else None,
-        misses=_share(sum(map(_missed, told)), len(evidence)),
+        misses=_share(sum(map(_missed, episodes)), len(evidence)),
         overs=_overs(evidence),
         free=len(free),
         front=front(free) if len(free) else [],
@@ -106,14 +106,15 @@ def report(told: Sequence[Told], arms: Arms, price: float | None) -> Report:
     )
 
 
-def arms_of(told: Sequence[Told]) -> Arms:
+def arms_of(episodes: Sequence[Episode]) -> Arms:
     """Those that the ledger knows, from the least effort to the most."""
     seen: dict[str, Arm] = {}
-    for one in told:
-        for call in one.calls:
-            before = seen.get(call.arm)
-            budget = max(call.budget, before.budget if before else 0)
-            seen[call.arm] = Arm(call.arm, call.mode, budget)
+    for episode in episodes:
+        for entry in episode.calls:
+            decision = entry.decision
+            before = seen.get(decision.arm)
+            budget = max(decision.budget, before.budget if before else 0)
+            seen[decision.arm] = Arm(decision.arm, decision.mode, budget)
     named = [seen[name] for name in ORDER if name in seen]
     others = [arm for name, arm in seen.items() if name not in ORDER]
     return tuple(named + sorted(others, key=lambda arm: arm.budget))
@@ -132,7 +133,7 @@ def front(free: LoggedEpisodes) -> list[Point]:
 def _references(free: LoggedEpisodes) -> list[Point]:
     """`oracle` is no oracle that knows what would have come of each arm, as a table has it: nobody
     saw that. It takes the arm that is expected to be best, whatever it costs."""
-    shares = Counter(episode.arm for episode in free.known)
+    shares = Counter(episode.arm for episode in free.samples)
     rates = {arm: count / len(free) for arm, count in shares.items()}
     points = [point("as it was", observed(free))]
     policies: dict[str, TargetPolicy] = {f"always-{arm.name}": always(arm) for arm in free.arms}
@@ -154,10 +155,10 @@ def point(name: str, found: Estimate, price: float | None = None) -> Point:
     )
 
 
-def _arm(arm: Arm, told: Sequence[Told], calls: Sequence[CallEntry]) -> ArmReport:
-    own = [call for call in calls if call.arm == arm.name]
-    begun = [one for one in told if one.first.arm == arm.name]
-    rewards = [one.verdict.reward for one in begun if one.verdict]
+def _arm(arm: Arm, episodes: Sequence[Episode], calls: Sequence[CallEntry]) -> ArmReport:
+    own = [entry.call for entry in calls if entry.decision.arm == arm.name]
+    begun = [episode for episode in episodes if episode.first.decision.arm == arm.name]
+    rewards = [episode.reward.value for episode in begun if episode.reward]
     return ArmReport(
         arm=arm.name,
         calls=len(own),
@@ -171,16 +172,16 @@ def _arm(arm: Arm, told: Sequence[Told], calls: Sequence[CallEntry]) -> ArmRepor
     )
 
 
-def _missed(one: Told) -> bool:
-    last = one.calls[-1]
+def _missed(episode: Episode) -> bool:
+    first, last, reward = episode.first, episode.last, episode.reward
     return (
-        one.first.mode == "none"
-        and one.first.verdict != "ok"
-        and last.mode != "none"
-        and last.verdict == "ok"
+        first.decision.mode == "none"
+        and first.status != "ok"
+        and last.decision.mode != "none"
+        and last.status == "ok"
         and last.agrees is not True
-        and one.verdict is not None
-        and one.verdict.reward >= GOOD
+        and reward is not None
+        and reward.value >= GOOD
     )
 
 
@@ -190,8 +191,8 @@ def _overs(evidence: LoggedEpisodes) -> float | None:
         return None
     thought = [
         float(evidence.rewards[i, silent[0]])
-        for i, one in enumerate(evidence.decisions)
-        if one.first.mode != "none" and one.verdict and one.verdict.reward >= GOOD
+        for i, episode in enumerate(evidence.episodes)
+        if episode.first.decision.mode != "none" and episode.reward and episode.reward.value >= GOOD
     ]
     return sum(thought) / len(evidence)
 

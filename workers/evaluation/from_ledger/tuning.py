@@ -13,7 +13,7 @@ from ponderd.workers.evaluation.from_ledger.conformal import Pair, control
 from ponderd.workers.evaluation.from_ledger.estimate import by_value, estimate, gather
 from ponderd.workers.evaluation.from_ledger.report import Point, front, point
 from ponderd.workers.thinking.beliefs import Score, learn, price_of
-from ponderd.workers.thinking.ledger import Told, episodes
+from ponderd.workers.thinking.ledger import Episode, episode_samples
 
 LEAST = 30
 """Messages with a known outcome below which nothing is chosen: the intervals would be wider than
@@ -45,13 +45,18 @@ class Change(BaseModel):
 
 
 def choose(
-    told: Sequence[Told], arms: Arms, price: float | None, *, budget: float | None, keep: float
+    episodes: Sequence[Episode],
+    arms: Arms,
+    price: float | None,
+    *,
+    budget: float | None,
+    keep: float,
 ) -> Change:
     """The point of the front with the best reward within `budget` (tokens of one message); or, if
     that is None, with the fewest tokens within `keep` of the best reward. `price` is the workers'
     lambda (None: what suits these arms). Raises `PonderdError` if there is too little to choose
     by."""
-    free = gather(told, arms).free()
+    free = gather(episodes, arms).free()
     if len(free) < LEAST:
         raise PonderdError(
             f"only {len(free)} messages with a known outcome that could have been decided "
@@ -73,7 +78,7 @@ def choose(
     assert after.price is not None
     now = price_of(arms, price)
     before = point("now", estimate(free, by_value(arms, now)), now)
-    pairs = pairs_of(told, arms)
+    pairs = pairs_of(episodes, arms)
     return Change(before=before, after=after, bound=_bounded(pairs, after.price), pairs=len(pairs))
 
 
@@ -85,19 +90,19 @@ def _bounded(pairs: Sequence[Pair], price: float) -> Bounded | None:
     return Bounded(missed=bound.most, price=limit, kept=price < bound.price, pairs=bound.pairs)
 
 
-def pairs_of(told: Sequence[Told], arms: Arms) -> list[Pair]:
+def pairs_of(episodes: Sequence[Episode], arms: Arms) -> list[Pair]:
     """Messages that were answered without a thought and with one. When each would have been
     thought about at once, what the other half of all messages taught is asked."""
-    found = []
-    halves = (list(told[0::2]), list(told[1::2]))
+    pairs = []
+    halves = (list(episodes[0::2]), list(episodes[1::2]))
     for own, other in (halves, halves[::-1]):
-        beliefs = learn(episodes(other), arms)
-        for one in own:
-            outcomes, first = _outcomes(one), one.first
+        beliefs = learn(episode_samples(other), arms)
+        for episode in own:
+            outcomes, first = _outcomes(episode), episode.first
             if outcomes is not None:
-                scores = beliefs.expect(first.kind, first.agent, first.features, arms)
-                found.append(Pair(_worth(scores), *outcomes))
-    return found
+                scores = beliefs.expect(first.kind, first.agent, first.decision.features, arms)
+                pairs.append(Pair(_worth(scores), *outcomes))
+    return pairs
 
 
 def _worth(scores: Sequence[Score]) -> float:
@@ -114,12 +119,13 @@ def _worth(scores: Sequence[Score]) -> float:
     )
 
 
-def _outcomes(one: Told) -> tuple[bool, bool] | None:
+def _outcomes(episode: Episode) -> tuple[bool, bool] | None:
     """Whether the answer without a thought, and that with one, was good; None if there are not
     both, or nobody knows."""
-    last = one.calls[-1]
-    silent = [call for call in one.calls[:-1] if call.mode == "none" and call.verdict != "ok"]
-    if not silent or last.mode == "none" or last.verdict != "ok" or one.verdict is None:
+    last = episode.last
+    if not episode.failed_silently or last.decision.mode == "none" or last.status != "ok":
         return None
-    good = one.verdict.reward >= 0.5
+    if episode.reward is None:
+        return None
+    good = episode.reward.value >= 0.5
     return (good if last.agrees else False), good

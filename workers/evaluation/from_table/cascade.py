@@ -16,7 +16,7 @@ from ponderd.channels.errors import Malformed
 from ponderd.workers.evaluation.from_table.chooser import Chooser
 from ponderd.workers.evaluation.from_table.table import Table
 from ponderd.workers.thinking.beliefs import UNFADING
-from ponderd.workers.thinking.margins import Draft, Margins, learn_margins
+from ponderd.workers.thinking.margins import AnswerSample, Margins, MarginSample, learn_margins
 from ponderd.workers.thinking.posterior import Array
 
 Verifier = Literal["none", "margin", "oracle"]
@@ -62,21 +62,25 @@ def learn_judge(table: Table, chooser: Chooser, verifier: Verifier) -> Judge | N
     first, *stronger = table.arms
     margins = table.after[MARGIN][:, 0]
     rewards, _ = chooser.predict(table)
-    drafts = [
-        Draft(
-            agent=ALL,
-            arm=first,
-            margin=float(margins[i]),
+    samples = [
+        MarginSample(
+            AnswerSample(
+                agent=ALL,
+                kind="",
+                arm=first,
+                features={},
+                margin=float(margins[i]),
+                right=float(table.passed[i, 0]) if k == 1 else None,
+                then=arm,
+                then_right=float(table.passed[i, k]),
+            ),
             expected=float(rewards[i, 0]),
-            right=float(table.passed[i, 0]) if k == 1 else None,
-            then=arm,
             then_expected=float(rewards[i, k]),
-            then_right=float(table.passed[i, k]),
         )
         for i in np.flatnonzero(~np.isnan(margins))
         for k, arm in enumerate(stronger, 1)
     ]
-    return Judge("margin", learn_margins(drafts, UNFADING.now))
+    return Judge("margin", learn_margins(samples, UNFADING.now))
 
 
 def with_cascades(table: Table, chooser: Chooser, judge: Judge | None, price: float) -> Table:

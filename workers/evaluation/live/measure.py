@@ -282,7 +282,9 @@ async def _under(
         asked = await ask(client, question, decision)
         answers.append((decision.arm, asked))
         found = asked.completion
-        outcome = ArmOutcome(float(asked.passed), found.completion_tokens, found.margin, found.cut)
+        outcome = ArmOutcome(
+            float(asked.passed), found.usage.completion_tokens, found.margin, found.cut
+        )
         try:
             decision = walking.send(outcome)
         except StopIteration:
@@ -292,9 +294,9 @@ async def _under(
         "task": question.task,
         "set": question.set,
         "passed": int(asked.passed),
-        "tokens": sum(cost.completion_tokens for cost in costs),
-        "thinking_tokens": sum(cost.reasoning_tokens for cost in costs),
-        "seconds": f"{sum(cost.seconds for cost in costs):.3f}",
+        "tokens": sum(cost.usage.completion_tokens for cost in costs),
+        "thinking_tokens": sum(cost.usage.reasoning_tokens for cost in costs),
+        "seconds": f"{sum(cost.usage.seconds for cost in costs):.3f}",
         "arms": "+".join(arm for arm, _ in answers),
         "price": policy.price,
     }
@@ -308,9 +310,9 @@ def _row(question: TestQuestion, arm: str, sample: int, answer: Graded, key: str
         "arm": arm,
         "sample": sample,
         "passed": int(answer.passed),
-        "tokens": completion.completion_tokens,
-        "thinking_tokens": completion.reasoning_tokens,
-        "seconds": f"{completion.seconds:.3f}",
+        "tokens": completion.usage.completion_tokens,
+        "thinking_tokens": completion.usage.reasoning_tokens,
+        "seconds": f"{completion.usage.seconds:.3f}",
         "margin": "" if completion.margin is None else f"{completion.margin:.4f}",
         "cut": int(completion.cut),
         "key": key,

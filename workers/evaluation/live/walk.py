@@ -12,9 +12,10 @@ from typing import NamedTuple
 from ponderd.workers.agents.arms import Arms, find
 from ponderd.workers.agents.policies import Thinking
 from ponderd.workers.run.model_call import ThinkingDecision
-from ponderd.workers.thinking.beliefs import UNFADING, Answered, Beliefs, Episode, learn
+from ponderd.workers.thinking.beliefs import UNFADING, Beliefs, EpisodeSample, learn
 from ponderd.workers.thinking.case import Case, Kind
 from ponderd.workers.thinking.criteria import Criteria
+from ponderd.workers.thinking.margins import AnswerSample
 from ponderd.workers.thinking.policy import AskTheModel, Policy, decide
 from ponderd.workers.thinking.verify import doubt
 
@@ -121,7 +122,7 @@ class Lesson:
     def of(cls, tasks: Sequence[Task], arms: Arms) -> Lesson:
         cases = [case_of(task.criteria, arms) for task in tasks]
         answers = [
-            Answered(
+            AnswerSample(
                 AGENT,
                 "answer",
                 arm.name,
@@ -154,8 +155,8 @@ class Lesson:
         return replace(whole, margins=self.alone.margins)
 
 
-def _episode(case: Case, arm: str, passed: float, tokens: float) -> Episode:
-    return Episode(AGENT, "answer", arm, case.features, tokens, passed)
+def _episode(case: Case, arm: str, passed: float, tokens: float) -> EpisodeSample:
+    return EpisodeSample(AGENT, "answer", arm, case.features, tokens, passed)
 
 
 def taught(tasks: Sequence[Task], arms: Arms, price: float | None = None) -> Beliefs:
