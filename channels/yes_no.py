@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ponderd.channels.text import without_signature
+
 _YES = frozenset(
     "yes|y|yes please|yep|yeah|ok|okay|sure|approve|approved|i approve|go|go ahead|do it|confirm"
     "|confirmed|lgtm|👍|ja|ja bitte|oui|si|sí".split("|")
@@ -19,7 +21,7 @@ _POLITE = frozenset("please|thanks|thank you|bitte|danke|merci|gracias".split("|
 
 def read_yes_no(text: str) -> bool | None:
     """True for a clear yes, False for a clear no, otherwise None. A signature is ignored."""
-    said = _said(_without_signature(text))
+    said = _said(without_signature(text))
     if said and all(part in _YES for part in said):
         return True
     return False if said and all(part in _NO for part in said) else None
@@ -33,17 +35,13 @@ def read_first_line(text: str) -> tuple[bool | None, str]:
     If this finds no verdict, `read_yes_no` must find none either: the mail then goes to the run as
     a message, and a message must not decide another approval than the one it answers.
     """
-    first, _, rest = _without_signature(text).strip().partition("\n")
+    first, _, rest = without_signature(text).strip().partition("\n")
     while rest and not _said(first):
         first, _, rest = rest.strip().partition("\n")
     verdict = read_yes_no(first)
     if verdict and any(part.split()[0] in _NO or part in _NO for part in _said(rest)):
         verdict = None
     return verdict, rest.strip()
-
-
-def _without_signature(text: str) -> str:
-    return re.split(r"(?m)^--\s*$", text, maxsplit=1)[0]
 
 
 def _said(text: str) -> list[str]:

@@ -175,10 +175,11 @@ def evaluate(
     plot: Plot = None,
     as_json: Json = False,
 ) -> None:
-    """Compare the policy with fixed arms, chance, the best arm per kind of task, and an oracle.
+    """Compare a policy with fixed arms, chance, the best arm per kind of task, and an oracle.
 
-    Works offline on a table of outcomes, cross-validated by task. With --live, it first writes such
-    a table with a running model. --json: policy name -> accuracy, tokens, think_rate, ci.
+    With a TABLE.csv of outcomes, the row `policy` is an offline learner, cross-validated by task.
+    It is not the workers' policy: --live measures that one, on a running model, and writes such
+    a table. --json: policy name -> accuracy, tokens, think_rate, ci.
     """
     from ponderd.daemon.commands import thinking_evaluate as commands
     from ponderd.workers.evaluation.from_table.evaluate import Goal

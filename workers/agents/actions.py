@@ -129,26 +129,26 @@ def _schema(arguments: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
         reference = references[model, "validation"]
         described = definitions[reference["$ref"].rpartition("/")[2]]
         properties = {"action": {"const": name}, **described.get("properties", {})}
-        options.append(_closed({"type": "object", "properties": properties}))
+        options.append(strict({"type": "object", "properties": properties}))
     # What only the options themselves were made of is not referred to any more.
     text = json.dumps([options, definitions])
-    used = {name: _closed(d) for name, d in definitions.items() if f'"#/$defs/{name}"' in text}
+    used = {name: strict(d) for name, d in definitions.items() if f'"#/$defs/{name}"' in text}
     return {"anyOf": options} | ({"$defs": used} if used else {})
 
 
-def _closed(schema: Any) -> Any:
+def strict(schema: Any) -> Any:
     """`schema` as the strict modes want it: every property required, no others, no prose."""
     if isinstance(schema, list):
-        return [_closed(item) for item in schema]
+        return [strict(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
     closed = {
-        key: _closed(value) if key not in ("properties", "enum", "const") else value
+        key: strict(value) if key not in ("properties", "enum", "const") else value
         for key, value in schema.items()
         if key not in ("title", "description", "default", "examples")
     }
     if "properties" in schema:
-        properties = {name: _closed(value) for name, value in schema["properties"].items()}
+        properties = {name: strict(value) for name, value in schema["properties"].items()}
         closed |= {
             "properties": properties,
             "required": list(properties),

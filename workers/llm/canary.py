@@ -7,6 +7,7 @@ nothing is believed that was not seen. `judge` and `problems` are pure.
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -53,6 +54,14 @@ def judge(without: Completion, thought: Completion, *, continues: bool) -> Capab
         usage=thought.counted,
         continues=continues,
     )
+
+
+async def examined(
+    ask: Callable[[ThinkingDecision, int], Awaitable[Completion]], *, continues: bool
+) -> Capabilities:
+    """`ask` puts `QUESTION` with a decision and that many tokens for the answer."""
+    without, thought = [await ask(each, ROOM - each.budget) for each in (WITHOUT, WITH)]
+    return judge(without, thought, continues=continues)
 
 
 async def can_continue(server: Continues) -> bool:

@@ -7,11 +7,12 @@ small requests here, and a thought is ended by us: continuing costs a few tokens
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 from ponderd.channels.errors import ModelError
 from ponderd.workers.context.render import Message
-from ponderd.workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, judge
+from ponderd.workers.llm.canary import QUESTION, SCHEMA, examined
 from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Leaning
 from ponderd.workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
 from ponderd.workers.llm.http import Http, encoded, joined
@@ -84,11 +85,11 @@ class LlamaCpp:
         seen. Nothing here could be done about that, and on a CPU it takes seconds."""
         if not thoroughly:
             return self.capabilities
-        without_thought, thought = [
-            await self.attempt(QUESTION, SCHEMA, decision, ROOM - decision.budget, CallOptions())
-            for decision in (WITHOUT, WITH)
-        ]
-        self.capabilities = judge(without_thought, thought, continues=True)
+
+        def ask(decision: ThinkingDecision, tokens: int) -> Awaitable[Completion]:
+            return self.attempt(QUESTION, SCHEMA, decision, tokens, CallOptions())
+
+        self.capabilities = await examined(ask, continues=True)
         return self.capabilities
 
     async def render(self, messages: list[Message], *, thinking: bool) -> tuple[str, bytes]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from ponderd.channels.errors import ModelError
 from ponderd.workers.context.render import Message
-from ponderd.workers.llm.canary import QUESTION, ROOM, SCHEMA, WITH, WITHOUT, can_continue, judge
+from ponderd.workers.llm.canary import QUESTION, SCHEMA, can_continue, examined
 from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Leaning
 from ponderd.workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
 from ponderd.workers.llm.http import BadRequest, Http, encoded
@@ -162,18 +162,11 @@ class VLLM:
         return Leaning(leaning(tops), cost_of(data, self.model))
 
     async def examine(self, *, thoroughly: bool) -> Capabilities:
-        continues = await can_continue(self)
-        without_thought, thought = [
-            # Not bounded by us: it is to be seen what the server does.
-            await self._ask(
-                request(
-                    self.model, QUESTION, SCHEMA, decision, ROOM - decision.budget, CallOptions()
-                ),
-                budget=None,
-            )
-            for decision in (WITHOUT, WITH)
-        ]
-        self.capabilities = judge(without_thought, thought, continues=continues)
+        async def ask(decision: ThinkingDecision, tokens: int) -> Completion:
+            body = request(self.model, QUESTION, SCHEMA, decision, tokens, CallOptions())
+            return await self._ask(body, budget=None)  # the server, not we, must end the thought
+
+        self.capabilities = await examined(ask, continues=await can_continue(self))
         return self.capabilities
 
     async def render(self, messages: list[Message], *, thinking: bool) -> tuple[str, bytes]:

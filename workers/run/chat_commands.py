@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from ponderd.channels.text import without_signature
+
 Switch = Literal["off", "on", "hard"]
 
 _ONE = r"[/!](?:(?:no_?think)|think(?:[^\S\n]+hard(?![^\s.!?,:;]))?)[.!,:;]*(?=\s|$)"
@@ -43,13 +45,10 @@ Command = Literal["pause", "resume", "cancel"]
 _COMMAND = re.compile(r"[/!](pause|resume|cancel)[.!]?", re.IGNORECASE)
 
 
-_SIGNATURE = re.compile(r"(?m)^--\s*$")
-
-
 def command_of(text: str) -> Command | None:
     """`/pause`, `/resume` or `/cancel`, alone in a message but for a signature; `!` serves where
     a program takes the slash for itself, as Slack does."""
-    found = _COMMAND.fullmatch(_SIGNATURE.split(text, maxsplit=1)[0].strip())
+    found = _COMMAND.fullmatch(without_signature(text).strip())
     match found[1].lower() if found else None:
         case "pause":
             return "pause"

@@ -24,14 +24,24 @@ _OF = {
 _UNIT = {"steps": "steps", "tokens": "tokens", "seconds": "seconds", "money": "of the money"}
 
 
-def accounts(run: Run, agent: Agent, now: float) -> dict[Scope, str]:
-    """The accounts that this run's spending goes to: those that the agent has limits for."""
+def account_names(run: Run, agent: Agent, now: float) -> dict[Scope, str]:
+    """The accounts of all scopes that reach beyond one run. `now` in Unix seconds."""
     day = datetime.fromtimestamp(now, UTC).date().isoformat()
-    names: dict[Scope, str] = {
-        "conversation": f"conversation:{run.channel}:{run.source}:{run.conversation}",
+    return {
+        "conversation": f"conversation:{conversation_name(run)}",
         "sender": f"sender:{agent.name}:{run.sender}:{day}",
         "day": f"day:{agent.name}:{day}",
     }
+
+
+def conversation_name(run: Run) -> str:
+    """The same for all agents that take part in the conversation."""
+    return f"{run.channel}:{run.source}:{run.conversation}"
+
+
+def accounts(run: Run, agent: Agent, now: float) -> dict[Scope, str]:
+    """The accounts that pay for this run: those that the agent has limits for."""
+    names = account_names(run, agent, now)
     return {scope: name for scope, name in names.items() if _budget(agent, scope) != Budget()}
 
 

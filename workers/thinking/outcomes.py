@@ -8,6 +8,7 @@ import json
 from ponderd.channels.event_ref import EventRef
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run
+from ponderd.workers.steps.limits import conversation_name
 from ponderd.workers.thinking.case import Kind
 from ponderd.workers.thinking.ledger import CallEntry, Entry, OutcomeEntry
 from ponderd.workers.thinking.rewards import REWARDS, RewardSource
@@ -76,14 +77,13 @@ def _call(
             status = "rejected"
         case e.ModelDoubted(reason=why):
             status = "doubted"
-    conversation = f"{run.channel}:{run.source}:{run.conversation}"
     return CallEntry(
         id=str(EventRef(run.id, version)),
         episode=str(EventRef(run.id, run.effort.episode or version)),
         at=event.at,
         agent=run.agent,
         kind=kind,
-        conversation=hashlib.sha256(conversation.encode()).hexdigest()[:12],
+        conversation=hashlib.sha256(conversation_name(run).encode()).hexdigest()[:12],
         channel=run.channel,
         call=event.call,
         status=status,

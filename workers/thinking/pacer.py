@@ -8,11 +8,12 @@ given back, so that no number of workers together thinks more than was released.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from ponderd.workers.agents.agent import Agent
+from ponderd.workers.run.events import Scope
 from ponderd.workers.run.state import Run
+from ponderd.workers.steps.limits import account_names
 
 THOUGHT = "thought"
 """The measure of the accounts: tokens."""
@@ -29,19 +30,18 @@ class Account(NamedTuple):
 
 
 def accounts(run: Run, agent: Agent, now: float) -> list[Account]:
-    """Those that the agent has budgets for. `now` in Unix seconds."""
+    """The accounts that the agent has budgets for. `now` in Unix seconds."""
     budgets = agent.thinks.tokens
-    day = datetime.fromtimestamp(now, UTC).date().isoformat()
-    found = []
-    if budgets.conversation is not None:
-        name = f"thought:conversation:{run.channel}:{run.source}:{run.conversation}"
-        found.append(Account(name, budgets.conversation))
-    if budgets.sender is not None:
-        name = f"thought:sender:{agent.name}:{run.sender}:{day}"
-        found.append(Account(name, budgets.sender))
-    if budgets.day is not None:
-        found.append(Account(f"thought:day:{agent.name}:{day}", released(budgets.day, now)))
-    return found
+    released_now: dict[Scope, float | None] = {
+        "conversation": budgets.conversation,
+        "sender": budgets.sender,
+        "day": None if budgets.day is None else released(budgets.day, now),
+    }
+    return [
+        Account(f"{THOUGHT}:{name}", tokens)
+        for scope, name in account_names(run, agent, now).items()
+        if (tokens := released_now[scope]) is not None
+    ]
 
 
 def released(budget: float, now: float) -> float:

@@ -1,2 +1,2 @@
-"""Only `ponderd thinking evaluate TABLE.csv` uses this offline learner. The workers' own policy
-is thinking/policy.py."""
+"""The offline learner of `ponderd thinking evaluate TABLE.csv`; nothing else uses it.
+Its row `policy` is not the workers' policy (thinking/policy.py), which `--live` measures."""

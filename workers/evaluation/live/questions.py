@@ -18,6 +18,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from ponderd.channels.errors import Malformed
 from ponderd.channels.message import Frozen
+from ponderd.workers.agents.actions import strict
 from ponderd.workers.agents.agent import Example
 from ponderd.workers.context.render import Message
 
@@ -98,7 +99,7 @@ def schema(question: TestQuestion) -> dict[str, Any]:
             answer = {"enum": list(question.choices)}
         case _:
             answer = {"type": "string"}
-    return _closed({"answer": answer})
+    return _object({"answer": answer})
 
 
 def passes(question: TestQuestion, content: str) -> bool:
@@ -124,7 +125,7 @@ def passes(question: TestQuestion, content: str) -> bool:
 def _shape(value: Any) -> dict[str, Any]:
     match value:
         case dict():
-            return _closed({name: _shape(inner) for name, inner in value.items()})
+            return _object({name: _shape(inner) for name, inner in value.items()})
         case bool():
             return {"type": "boolean"}
         case int() | float():
@@ -137,13 +138,9 @@ def _shape(value: Any) -> dict[str, Any]:
             return {"type": "string"}
 
 
-def _closed(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = strict({"type": "object", "properties": properties})
+    return found
 
 
 def _same(said: Any, right: Any) -> bool:
