@@ -121,17 +121,17 @@ async def test_how_sure_it_is_tells_easy_from_hard(client):
 @MODEL
 @TIMEOUT
 async def test_it_says_itself_whether_it_has_to_think(client):
-    async def lean(text: str) -> float:
-        found = await client.lean([{"role": "user", "content": text}], NEEDS_THOUGHT)
+    async def probe(text: str) -> float:
+        found = await client.probe([{"role": "user", "content": text}], NEEDS_THOUGHT)
         assert found.cost.usage.prompt_tokens > 0
         assert found.cost.usage.completion_tokens == 1
         return found.odds
 
-    hard = await lean(
+    hard = await probe(
         "A shop sells pens at 3 for 2 euros. Ann buys 18 pens and pays with a 50 euro note. She "
         "splits the change among her 4 children. How much does each get?"
     )
-    assert hard > await lean("Hello!")
+    assert hard > await probe("Hello!")
 
 
 @MODEL

@@ -165,7 +165,7 @@ async def test_the_margin_of_an_answer_is_told(client):
 
 async def test_which_way_the_model_leans_is_told_with_one_token(client, server):
     before = server.metrics()["vllm:generation_tokens_total"]
-    found = await client.lean(QUESTION, NEEDS_THOUGHT)
+    found = await client.probe(QUESTION, NEEDS_THOUGHT)
     assert -30 < found.odds < 30
     assert found.cost.usage.prompt_tokens > 0
     assert found.cost.usage.completion_tokens == 1

@@ -13,7 +13,7 @@ from ponderd.channels.errors import DeliveryError, ModelError
 from ponderd.channels.message import Reply
 from ponderd.workers.agents.arms import Arms, own_arms
 from ponderd.workers.context.render import Message
-from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Leaning
+from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, ProbeResult
 from ponderd.workers.run.model_call import CallUsage, ThinkingDecision
 
 Line = Mapping[str, Any] | str | ModelError
@@ -35,9 +35,9 @@ class FakeModel:
     reasoning: str = ""
     margins: Sequence[float | None] = (None,)
     """By answer, in turn; the last one repeats."""
-    leaning: float | None = None
+    odds: float | None = None
     """What it says when it is asked whether to think; None: it does not answer."""
-    leans: int = 0
+    probes: int = 0
 
     async def complete(
         self,
@@ -77,18 +77,18 @@ class FakeModel:
             margin=self.margins[min(len(self.prompts), len(self.margins)) - 1],
         )
 
-    async def lean(
+    async def probe(
         self,
         messages: list[Message],
         question: str,
         options: CallOptions = CallOptions(),  # noqa: B008
-    ) -> Leaning:
-        self.leans += 1
-        if self.leaning is None:
+    ) -> ProbeResult:
+        self.probes += 1
+        if self.odds is None:
             raise ModelError("no answer")
         usage = CallUsage(seconds=0.5, prompt_tokens=12, completion_tokens=1)
         cost = Completion("", "fake", "", usage=usage)
-        return Leaning(self.leaning, cost)
+        return ProbeResult(self.odds, cost)
 
     async def model(self) -> str:
         return "fake"

@@ -116,9 +116,9 @@ class ScriptedModel:
     in_flight: int = 0
     peak_in_flight: int = 0
     disconnects: int = 0
-    leaning: tuple[float, float] = (-1.0, -1.0)
+    yes_no: tuple[float, float] = (-1.0, -1.0)
     """Log-probabilities of yes and no, for whoever asks with one token."""
-    leans: list[dict[str, Any]] = field(default_factory=list)
+    probes: list[dict[str, Any]] = field(default_factory=list)
     continued: list[dict[str, Any]] = field(default_factory=list)
     """Requests to go on with a prompt."""
     keys: set[str | None] = field(default_factory=set)
@@ -187,9 +187,9 @@ class ScriptedModel:
         if is_canary(body):  # no test's script has a line for it
             return await self._answer(request, body, _CANARY)
         if "top_logprobs" in body:
-            self.leans.append(body)
+            self.probes.append(body)
             silent = Trap.NO_LOGPROBS in self.traps
-            return web.json_response({"choices": [{}]} if silent else _leaning(self.leaning))
+            return web.json_response({"choices": [{}]} if silent else _yes_no(self.yes_no))
         self.count += 1
         if self.keep_requests:
             self.requests.append(body)
@@ -336,7 +336,7 @@ def is_canary(body: Mapping[str, Any]) -> bool:
     return "canary" in schema.get("properties", {})
 
 
-def _leaning(logprobs: tuple[float, float]) -> dict[str, Any]:
+def _yes_no(logprobs: tuple[float, float]) -> dict[str, Any]:
     top = [{"token": word, "logprob": p} for word, p in zip(("yes", "no"), logprobs, strict=True)]
     content = [{"token": "yes", "top_logprobs": top}]
     usage = {"prompt_tokens": 12, "completion_tokens": 1}

@@ -53,7 +53,7 @@ class Completion:
         return replace(self, usage=self.usage + other.usage)
 
 
-class Leaning(NamedTuple):
+class ProbeResult(NamedTuple):
     """`odds`: the log-odds with which the model's next token is yes. `cost`: what asking took; it
     says nothing."""
 
@@ -97,12 +97,12 @@ class ModelClient(Protocol):
         """
         ...
 
-    async def lean(
+    async def probe(
         self,
         messages: list[Message],
         question: str,
         options: CallOptions = CallOptions(),
-    ) -> Leaning:
+    ) -> ProbeResult:
         """How much the model leans to yes, asked `question` after the real messages, about -10 to
         10. It is asked once, and not for long. `options` are
         those of the call that it is about. Raises `ModelError`."""

@@ -15,17 +15,23 @@ from urllib.parse import urlsplit
 from ponderd.channels.errors import ModelError, StartupError
 from ponderd.workers.agents.arms import Arm, Arms, find, own_arms, with_family
 from ponderd.workers.context.render import Message
-from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Leaning, ModelClient
+from ponderd.workers.llm.client import (
+    CallOptions,
+    Capabilities,
+    Completion,
+    ModelClient,
+    ProbeResult,
+)
 from ponderd.workers.llm.http import Http, retried
 from ponderd.workers.llm.llamacpp import LlamaCpp
-from ponderd.workers.llm.probe import asked
+from ponderd.workers.llm.probe import with_question
 from ponderd.workers.llm.vllm import VLLM
 from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.settings import WorkerSettings
 
 T = TypeVar("T")
 
-LEAN_SECONDS = 5.0
+PROBE_SECONDS = 5.0
 """A model that takes longer for one token has better things to do."""
 
 
@@ -47,7 +53,7 @@ class Dialect(Protocol):
         """One try at an answer; `attempts` of it counts further requests that it needed."""
         ...
 
-    async def lean(self, messages: list[Message], options: CallOptions) -> Leaning:
+    async def probe(self, messages: list[Message], options: CallOptions) -> ProbeResult:
         """How much the model's next token leans to yes; its `seconds` are the caller's to add."""
         ...
 
@@ -132,19 +138,21 @@ class _Client:
         answer, number = await self._retried(attempt)
         return _timed(answer, started, retries=number - 1)
 
-    async def lean(
+    async def probe(
         self,
         messages: list[Message],
         question: str,
         options: CallOptions = CallOptions(),  # noqa: B008
-    ) -> Leaning:
+    ) -> ProbeResult:
         started = time.perf_counter()
 
-        async def attempt() -> Leaning:
-            return await (await self._own.dialect()).lean(asked(messages, question), options)
+        async def attempt() -> ProbeResult:
+            return await (await self._own.dialect()).probe(
+                with_question(messages, question), options
+            )
 
-        found, _ = await retried(attempt, timeout=LEAN_SECONDS, attempts=1)
-        return Leaning(found.odds, _timed(found.cost, started))
+        result, _ = await retried(attempt, timeout=PROBE_SECONDS, attempts=1)
+        return ProbeResult(result.odds, _timed(result.cost, started))
 
     async def model(self) -> str:
         dialect, _ = await self._retried(self._own.dialect)

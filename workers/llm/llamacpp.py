@@ -13,10 +13,10 @@ from typing import Any
 from ponderd.channels.errors import ModelError
 from ponderd.workers.context.render import Message
 from ponderd.workers.llm.canary import QUESTION, SCHEMA, examined
-from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Leaning
+from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, ProbeResult
 from ponderd.workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
 from ponderd.workers.llm.http import Http, encoded, joined
-from ponderd.workers.llm.probe import YES_OR_NO, leaning
+from ponderd.workers.llm.probe import YES_OR_NO, log_odds
 from ponderd.workers.run.model_call import CallUsage, ThinkingDecision
 
 
@@ -53,7 +53,7 @@ class LlamaCpp:
             self, self.model, messages, schema, decision, max_tokens, options
         )
 
-    async def lean(self, messages: list[Message], options: CallOptions) -> Leaning:
+    async def probe(self, messages: list[Message], options: CallOptions) -> ProbeResult:
         prompt, _ = await self.render(messages, thinking=False)
         body = {
             "prompt": prompt,
@@ -63,11 +63,11 @@ class LlamaCpp:
             "cache_prompt": True,
             "grammar": "root ::= " + " | ".join(f'"{word}"' for word in YES_OR_NO),
         }
-        return await self._http.post("/completion", encoded(body), self._leaning)
+        return await self._http.post("/completion", encoded(body), self._probe_result)
 
-    def _leaning(self, data: dict[str, Any]) -> Leaning:
+    def _probe_result(self, data: dict[str, Any]) -> ProbeResult:
         (first, *_) = data["completion_probabilities"]
-        odds = leaning((top["token"], top["logprob"]) for top in first["top_logprobs"])
+        odds = log_odds((top["token"], top["logprob"]) for top in first["top_logprobs"])
         cost = Completion(
             content="",
             model=self.model,
@@ -78,7 +78,7 @@ class LlamaCpp:
                 completion_tokens=data["tokens_predicted"],
             ),
         )
-        return Leaning(odds, cost)
+        return ProbeResult(odds, cost)
 
     async def examine(self, *, thoroughly: bool) -> Capabilities:
         """The budget and the JSON are ours, so only whether the template knows the switch is to be

@@ -15,7 +15,7 @@ NEEDS_THOUGHT = (
 )
 
 
-def asked(messages: list[Message], question: str) -> list[Message]:
+def with_question(messages: list[Message], question: str) -> list[Message]:
     """The real messages with a question after them: what is cached of them stays of use. It goes
     into the last message where that is a person's: some templates refuse two in a row."""
     *before, last = messages
@@ -24,7 +24,7 @@ def asked(messages: list[Message], question: str) -> list[Message]:
     return [*before, {"role": "user", "content": f"{last['content']}\n\n{question}"}]
 
 
-def leaning(top: Iterable[Token]) -> float:
+def log_odds(top: Iterable[Token]) -> float:
     """Log-odds of yes, from the most probable first tokens; 0 if neither word is among them."""
     yes, no, least = [], [], 0.0
     for token, logprob in top:

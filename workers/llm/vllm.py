@@ -17,11 +17,11 @@ from typing import Any, TypeVar
 from ponderd.channels.errors import ModelError
 from ponderd.workers.context.render import Message
 from ponderd.workers.llm.canary import QUESTION, SCHEMA, can_continue, examined
-from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, Leaning
+from ponderd.workers.llm.client import CallOptions, Capabilities, Completion, ProbeResult
 from ponderd.workers.llm.continuing import DRAFT_TEMPERATURE, Part, think_and_answer
 from ponderd.workers.llm.http import BadRequest, Http, encoded
 from ponderd.workers.llm.margin import token_of
-from ponderd.workers.llm.probe import YES_OR_NO, leaning
+from ponderd.workers.llm.probe import YES_OR_NO, log_odds
 from ponderd.workers.llm.vllm_stream import ChatStream, Continuation, cost_of
 from ponderd.workers.run.model_call import ThinkingDecision
 
@@ -137,7 +137,7 @@ class VLLM:
         second = await self.attempt(messages, schema, without_thought, max_tokens, options)
         return replace(second, reasoning=first.reasoning).with_cost_of(first)
 
-    async def lean(self, messages: list[Message], options: CallOptions) -> Leaning:
+    async def probe(self, messages: list[Message], options: CallOptions) -> ProbeResult:
         body = {
             "model": self.model,
             "messages": messages,
@@ -151,15 +151,15 @@ class VLLM:
         # In the same cache and queue as the call that it is about.
         body |= _extras(replace(options, margin=False, draft=0), chat=True)
 
-        async def post(data: bytes) -> Leaning:
-            return await self._http.post("/v1/chat/completions", data, self._leaning)
+        async def post(data: bytes) -> ProbeResult:
+            return await self._http.post("/v1/chat/completions", data, self._probe_result)
 
         return await self._accepted(body, post, needed=("logprobs", "structured_outputs"))
 
-    def _leaning(self, data: dict[str, Any]) -> Leaning:
+    def _probe_result(self, data: dict[str, Any]) -> ProbeResult:
         (first, *_) = data["choices"][0]["logprobs"]["content"]
         tops = (token_of(top["token"], top["logprob"]) for top in first["top_logprobs"])
-        return Leaning(leaning(tops), cost_of(data, self.model))
+        return ProbeResult(log_odds(tops), cost_of(data, self.model))
 
     async def examine(self, *, thoroughly: bool) -> Capabilities:
         async def ask(decision: ThinkingDecision, tokens: int) -> Completion:

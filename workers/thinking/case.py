@@ -85,7 +85,7 @@ class Case:
     asked_again: bool = False
     trouble: Trouble | None = None
     last_rejection: RejectionReason | None = None
-    calm: int = 0
+    untroubled: int = 0
     retries: int = 0
     may_repeat: bool = True
     destructive: bool = False
@@ -152,7 +152,7 @@ def case_of(
         asked_again=run.asked_again,
         trouble=effort.trouble,
         last_rejection=effort.last_rejection,
-        calm=effort.calm,
+        untroubled=effort.calm,
         retries=effort.rejections + effort.doubts,
         destructive=any(tool.destructive for tool in agent.tools),
         tools=len(agent.tools),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ponderd.workers.agents.arms import Arm, Arms, above, below, find
 from ponderd.workers.thinking.case import Case
 
-CALM = 3
+LOWER_AFTER = 3
 """Calls in a row without trouble after which a raised arm goes one down."""
 
 BROKEN = ("empty", "invalid_json", "prose")
@@ -34,8 +34,8 @@ def held(case: Case, arms: Arms) -> Held | None:
         return Held(_without(case, arms), "the thought broke the answer")
     if case.trouble:
         return Held(_stronger(case, case.arm, arms), f"raised: {case.trouble}")
-    calm = case.calm and case.calm % CALM == 0
-    if calm and _raised(case) and (weaker := below(case.arms, case.arm)):
+    settled = case.untroubled and case.untroubled % LOWER_AFTER == 0
+    if settled and _raised(case) and (weaker := below(case.arms, case.arm)):
         return Held(_nearest(case, weaker.name, arms), "lowered")
     return Held(_nearest(case, case.arm, arms), "held")
 
@@ -58,8 +58,8 @@ def _stronger(case: Case, name: str, arms: Arms) -> Arm:
     """The next one above that is allowed; the same where there is none."""
     up = above(case.arms, name)
     while up is not None:
-        if found := find(arms, up.name):
-            return found
+        if arm := find(arms, up.name):
+            return arm
         up = above(case.arms, up.name)
     return _nearest(case, name, arms)
 

@@ -1,5 +1,5 @@
 """Deciding how much a call may think, with all that this takes from outside: the budgets' accounts,
-and the model's own leaning where the scores are close. The decision itself is `policy.decide`.
+and the model's own result where the scores are close. The decision itself is `policy.decide`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import structlog
 from ponderd.channels.errors import ModelError, Unavailable
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.context.render import Message
-from ponderd.workers.llm.client import CallOptions, Completion, Leaning, ModelClient
+from ponderd.workers.llm.client import CallOptions, Completion, ModelClient, ProbeResult
 from ponderd.workers.llm.probe import NEEDS_THOUGHT
 from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.run.state import Run
@@ -83,10 +83,10 @@ class Thinker:
         probe: Completion | None = None
         decision = decide(case, self.policy, chance)
         if isinstance(decision, AskTheModel):
-            leaning = await self._lean(messages(), options)
+            result = await self._probe(messages(), options)
             case = replace(case, may_probe=False)
-            if leaning is not None:
-                case, probe = replace(case, probe=leaning.odds), leaning.cost
+            if result is not None:
+                case, probe = replace(case, probe=result.odds), result.cost
             decision = decide(case, self.policy, chance)
         assert isinstance(decision, ThinkingDecision)
         if not decision.budget or not found:
@@ -156,9 +156,9 @@ class Thinker:
                 raise
             log.warning("thinking not added up yet", error=str(error))
 
-    async def _lean(self, messages: list[Message], options: CallOptions) -> Leaning | None:
+    async def _probe(self, messages: list[Message], options: CallOptions) -> ProbeResult | None:
         try:
-            return await self._client.lean(messages, NEEDS_THOUGHT, options)
+            return await self._client.probe(messages, NEEDS_THOUGHT, options)
         except ModelError as error:  # the call itself will tell if the server is away
             log.info("the model was not asked", error=str(error))
             return None

@@ -230,7 +230,7 @@ async def test_a_store_that_is_away_is_no_failure_of_the_model(harmless, monkeyp
 
 async def test_asking_the_model_itself_is_paid_for(harmless):
     harmless.executor.model.thinker.policy = close_call()
-    harmless.model.leaning = -5.0
+    harmless.model.odds = -5.0
     run_id = await harmless.write("hello")
     await harmless.advance(run_id)
     (answered,) = await harmless.of_type(run_id, e.ModelAnswered)
@@ -242,10 +242,10 @@ async def test_asking_the_model_itself_is_paid_for(harmless):
 
 async def test_where_the_model_does_not_say_it_is_decided_without(harmless):
     harmless.executor.model.thinker.policy = close_call()
-    harmless.model.leaning = None
+    harmless.model.odds = None
     run_id = await harmless.write("hello")
     await harmless.advance(run_id)
-    assert harmless.model.leans == 1
+    assert harmless.model.probes == 1
     (answered,) = await harmless.of_type(run_id, e.ModelAnswered)
     assert "probed" not in answered.call.decision.features
 

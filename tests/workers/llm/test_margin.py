@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ponderd.workers.llm.margin import comparable, margin
-from ponderd.workers.llm.probe import NEEDS_THOUGHT, asked, leaning
+from ponderd.workers.llm.probe import NEEDS_THOUGHT, log_odds, with_question
 
 
 def values(text: str) -> list[str]:
@@ -45,19 +45,19 @@ def test_where_nothing_can_be_compared_there_is_no_margin():
     assert margin([('{"text":"', -1.0), ("a b c d e f", -2.0), ('"}', -1.0)]) is None
 
 
-# -- leaning -------------------------------------------------------------------------------------
+# -- log_odds -------------------------------------------------------------------------------------
 
 
 def test_which_way_a_model_leans_is_read_from_its_first_token():
     sure = [("yes", math.log(0.6)), ("Yes", math.log(0.2)), (" no", math.log(0.1))]
-    assert leaning(sure) == pytest.approx(math.log(0.8 / 0.1))
-    assert leaning([("No", -0.1), ("the", -3.0)]) < 0
-    assert leaning([("the", -0.1)]) == 0
+    assert log_odds(sure) == pytest.approx(math.log(0.8 / 0.1))
+    assert log_odds([("No", -0.1), ("the", -3.0)]) < 0
+    assert log_odds([("the", -0.1)]) == 0
 
 
 def test_the_question_comes_after_the_real_messages():
     system = {"role": "system", "content": "s"}
-    said = asked([system, {"role": "user", "content": "why?"}], NEEDS_THOUGHT)
+    said = with_question([system, {"role": "user", "content": "why?"}], NEEDS_THOUGHT)
     assert said == [system, {"role": "user", "content": f"why?\n\n{NEEDS_THOUGHT}"}]
-    after = asked([{"role": "assistant", "content": "a"}], "q?")
+    after = with_question([{"role": "assistant", "content": "a"}], "q?")
     assert after[-1] == {"role": "user", "content": "q?"}

@@ -12,7 +12,7 @@ from ponderd.workers.run.state import Effort
 from ponderd.workers.thinking.beliefs import Beliefs, EpisodeSample, learn
 from ponderd.workers.thinking.case import FEATURES, Allowance, Case
 from ponderd.workers.thinking.criteria import read
-from ponderd.workers.thinking.hold import CALM
+from ponderd.workers.thinking.hold import LOWER_AFTER
 from ponderd.workers.thinking.policy import (
     COLD,
     TRIALS,
@@ -148,12 +148,12 @@ def test_a_thought_that_broke_the_answer_is_not_repeated(reason):
 
 def test_a_raised_arm_comes_down_slowly():
     raised = {"arm": "long", "first_arm": "none"}
-    assert chosen(**raised, calm=1) == ("long", 1024)
-    assert chosen(**raised, calm=CALM) == ("short", 256)
-    assert chosen(arm="short", first_arm="none", calm=CALM) == ("none", 0)
-    assert chosen(arm="long", first_arm="long", calm=CALM) == ("long", 1024)
+    assert chosen(**raised, untroubled=1) == ("long", 1024)
+    assert chosen(**raised, untroubled=LOWER_AFTER) == ("short", 256)
+    assert chosen(arm="short", first_arm="none", untroubled=LOWER_AFTER) == ("none", 0)
+    assert chosen(arm="long", first_arm="long", untroubled=LOWER_AFTER) == ("long", 1024)
     # one that fell below for want of tokens was not raised
-    assert chosen(arm="short", first_arm="long", calm=CALM) == ("short", 256)
+    assert chosen(arm="short", first_arm="long", untroubled=LOWER_AFTER) == ("short", 256)
 
 
 def test_who_asks_again_gets_more_than_before():

@@ -268,16 +268,16 @@ async def test_a_thought_of_long_pieces_that_keeps_its_budget_is_not_cut():
 
 
 async def test_which_way_it_leans_is_asked_with_one_token_after_the_real_messages():
-    async with ScriptedModel(SAYS, leaning=(-0.1, -2.1)) as server:
+    async with ScriptedModel(SAYS, yes_no=(-0.1, -2.1)) as server:
         client = connect(WorkerSettings(model_url=server.url))
-        leaning = await client.lean(
+        probed = await client.probe(
             MESSAGES, "yes or no?", CallOptions(priority=10, cache_salt="s", margin=True)
         )
-        assert leaning.odds == pytest.approx(2.0)
-        assert (leaning.cost.usage.prompt_tokens, leaning.cost.usage.completion_tokens) == (12, 1)
-        assert leaning.cost.usage.seconds > 0
+        assert probed.odds == pytest.approx(2.0)
+        assert (probed.cost.usage.prompt_tokens, probed.cost.usage.completion_tokens) == (12, 1)
+        assert probed.cost.usage.seconds > 0
         await client.close()
-    (request,) = server.leans
+    (request,) = server.probes
     assert (request["priority"], request["cache_salt"]) == (10, "s")  # same queue, same cache
     assert request["messages"] == [{"role": "user", "content": "why?\n\nyes or no?"}]
     assert request["max_completion_tokens"] == 1
@@ -289,9 +289,9 @@ async def test_a_model_that_does_not_say_is_asked_only_once():
     async with ScriptedModel(SAYS, traps=Trap.NO_LOGPROBS) as server:
         client = connect(WorkerSettings(model_url=server.url))
         with pytest.raises(ModelError):
-            await client.lean(MESSAGES, "yes or no?")
+            await client.probe(MESSAGES, "yes or no?")
         await client.close()
-    assert len(server.leans) == 1
+    assert len(server.probes) == 1
 
 
 # -- frame ---------------------------------------------------------------------------------------
