@@ -1,7 +1,7 @@
-"""What a model server really does with the thinking fields, seen by three small calls.
+"""Three small calls that show what a model server really does with the thinking fields.
 
-Some versions and engine modes take a field and ignore it (vllm#54906, #39573, sglang#25536), so
-nothing is believed that was not seen. `judge` and `problems` are pure.
+Some versions and engine modes accept a field and ignore it (vllm#54906, #39573, sglang#25536), so
+nothing is believed until it was seen. `judge` and `problems` are pure.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from ponderd.workers.run.model_call import ThinkingDecision
 log = structlog.get_logger(__name__)
 
 BUDGET = 8
-"""Tokens: so few that hardly any thought ends by itself within them."""
+"""Tokens of thought. Hardly any thought ends by itself within so few."""
 
 ROOM = 64
-"""Tokens of thought and answer together, so that it is the server that ends the thought."""
+"""Tokens of thought and answer together. They leave room for the answer, so the server must end the
+thought."""
 
 NAME = "canary"
 SCHEMA: dict[str, Any] = {
@@ -43,8 +44,8 @@ WITH = ThinkingDecision(mode="short", budget=BUDGET)
 
 
 def judge(without: Completion, thought: Completion, *, continues: bool) -> Capabilities:
-    """From an answer that was to come without thinking, and one that was allowed `BUDGET` tokens
-    of it (one more is the tag that ends it)."""
+    """Compare an answer that should come without a thought with one that was allowed `BUDGET`
+    tokens of it, and one more for the closing tag."""
     silent = not without.reasoning and BEGIN not in without.content
     return Capabilities(
         switch_off=silent and without.usage.reasoning_tokens == 0,
@@ -59,14 +60,14 @@ def judge(without: Completion, thought: Completion, *, continues: bool) -> Capab
 async def examined(
     ask: Callable[[ThinkingDecision, int], Awaitable[Completion]], *, continues: bool
 ) -> Capabilities:
-    """`ask` puts `QUESTION` with a decision and that many tokens for the answer."""
+    """`ask` sends `QUESTION` with a decision and a limit of tokens for the answer."""
     without, thought = [await ask(each, ROOM - each.budget) for each in (WITHOUT, WITH)]
     return judge(without, thought, continues=continues)
 
 
 async def can_continue(server: Continues) -> bool:
-    """Whether a prompt can be rendered and gone on with. Raises `ModelError` if that cannot be
-    told now."""
+    """Whether the server can render a prompt and continue it. Raises `ModelError` if it cannot
+    answer now."""
     try:
         prompt, _ = await server.render(QUESTION, thinking=False)
         await server.go_on(prompt, max_tokens=1, options=CallOptions())
@@ -79,7 +80,7 @@ async def can_continue(server: Continues) -> bool:
 
 
 def problems(able: Capabilities) -> list[str]:
-    """What an operator should know, a line each; empty where all is well."""
+    """What an operator should know, one line each. Empty if all is well."""
     found = []
     if not able.switch_off:
         instead = "ponderd closes the thought itself" if able.continues else "such calls fail"

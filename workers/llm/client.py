@@ -1,4 +1,4 @@
-"""The interface of the model client."""
+"""What every client of a model server can do, and the values that go in and out."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from ponderd.workers.run.model_call import CallUsage, ThinkingDecision
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """What a call asks for besides its answer.
-
-    `priority`: lower is served earlier, where the server schedules so. `cache_salt` keeps tenants
-    from seeing in the prefix cache what others asked. `margin`: tell how sure the model was.
-    `draft`: above 0, one of several tries, each of which may turn out differently.
-    """
+    """What a call asks for, besides its answer."""
 
     priority: int = 0
+    """The server may serve lower numbers earlier."""
+
     cache_salt: str = ""
+    """Keeps tenants from learning, through the prefix cache, what others asked."""
+
     margin: bool = False
+    """Report how sure the model was."""
+
     draft: int = 0
+    """Above 0: ask for one more draft, which may differ from the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +51,42 @@ class Completion:
     """The server reported its thinking tokens; otherwise they are an estimate."""
 
     def with_cost_of(self, other: Completion) -> Completion:
-        """The same answer, which also pays for the other one."""
+        """The same answer, which now includes the cost of `other`."""
         return replace(self, usage=self.usage + other.usage)
 
 
 class ProbeResult(NamedTuple):
-    """`odds`: the log-odds with which the model's next token is yes. `cost`: what asking took; it
-    says nothing."""
+    """What the model said to a yes-or-no question."""
 
     odds: float
+    """Log-odds that the model's next token is yes."""
+
     cost: Completion
+    """What asking took. Its content is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a server was seen to do (`llm.canary`); until then it is believed to do it.
-
-    `switch_off`: without thinking there is no thought. `switch_on`: with it there is one. `budget`:
-    a thought ends where its budget does. `json`: an answer after a thought is JSON. `usage`: tokens
-    of thought are counted apart. `continues`: a prompt can be rendered and continued by us, which
-    replaces all of these.
-    """
+    """What a server was seen to do (`llm.canary`). Until it was examined, everything is assumed to
+    work."""
 
     switch_off: bool = True
+    """Without thinking, the model does not think."""
+
     switch_on: bool = True
+    """With thinking, it does."""
+
     budget: bool = True
+    """A thought ends where its budget does."""
+
     json: bool = True
+    """The answer after a thought is JSON."""
+
     usage: bool = True
+    """Thinking tokens are counted apart."""
+
     continues: bool = False
+    """The server can render a prompt for us and continue it. That replaces all of the above."""
 
 
 class ModelClient(Protocol):
@@ -89,10 +99,10 @@ class ModelClient(Protocol):
         max_tokens: int,
         options: CallOptions = CallOptions(),
     ) -> Completion:
-        """Ask for one JSON object that fits `schema`, thinking as `decision` allows.
+        """Ask for one JSON object that fits `schema`, and let the model think as `decision` allows.
 
-        `max_tokens` bounds the answer, the thinking budget comes on top. Time-outs, 429, 5xx and
-        disconnects are retried with backoff; then `ponderd.channels.errors.ModelError` is raised.
+        `max_tokens` bounds the answer; the thinking budget comes on top. Time-outs, 429, 5xx and
+        disconnects are retried with backoff, then `ponderd.channels.errors.ModelError` is raised.
         Cancelling the call closes the connection, which frees the server's slot.
         """
         ...
@@ -103,23 +113,27 @@ class ModelClient(Protocol):
         question: str,
         options: CallOptions = CallOptions(),
     ) -> ProbeResult:
-        """How much the model leans to yes, asked `question` after the real messages, about -10 to
-        10. It is asked once, and not for long. `options` are
-        those of the call that it is about. Raises `ModelError`."""
+        """Ask the model a yes-or-no question after the real messages, once and briefly.
+
+        The odds range from about -10 to 10. `options` are those of the call that the question is
+        about. Raises `ModelError`.
+        """
         ...
 
     async def model(self) -> str:
-        """The name of the own model. Raises `ModelError`."""
+        """The name of our own model. Raises `ModelError`."""
         ...
 
     async def arms(self) -> Arms:
-        """What a call can be given on this server. Raises `ModelError`."""
+        """The arms that a call can use on this server. Raises `ModelError`."""
         ...
 
     async def examine(self, *, thoroughly: bool = False) -> dict[str, Capabilities | ModelError]:
-        """See what each server does, by a few small calls; what it does not is worked around from
-        then on. `thoroughly`: also where nothing depends on it. "" is the own model, the others
-        are members of the family, by their arm. One that was seen is not examined again."""
+        """Examine each server once, with a few small calls, and work around what it does not do.
+
+        `thoroughly`: examine also what nothing depends on. The result is by arm; "" stands for our
+        own model.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -1,5 +1,5 @@
-"""Make a model client: finds out which dialect a server speaks, at the first call, and which
-server a call of the model family goes to."""
+"""Make a model client. At the first call it finds out which dialect the server speaks, and each
+call goes to the server of its arm."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ from ponderd.workers.settings import WorkerSettings
 T = TypeVar("T")
 
 PROBE_SECONDS = 5.0
-"""A model that takes longer for one token has better things to do."""
+"""Longest that a probe may take. A model that needs longer for one token is too busy to be asked.
+"""
 
 
 class Dialect(Protocol):
@@ -50,20 +51,21 @@ class Dialect(Protocol):
         max_tokens: int,
         options: CallOptions,
     ) -> Completion:
-        """One try at an answer; `attempts` of it counts further requests that it needed."""
+        """Try once. The `attempts` of the answer include further requests that this try needed."""
         ...
 
     async def probe(self, messages: list[Message], options: CallOptions) -> ProbeResult:
-        """How much the model's next token leans to yes; its `seconds` are the caller's to add."""
+        """Ask the model to continue with yes or no. The caller adds the `seconds`."""
         ...
 
     async def examine(self, *, thoroughly: bool) -> Capabilities:
-        """See by a few small calls what the server does, and work around the rest from now on."""
+        """Find out with a few small calls what the server does, and work around the rest from now
+        on."""
         ...
 
 
 def connect(settings: WorkerSettings, family: Arms = ()) -> ModelClient:
-    """No input or output happens before the first call. `family` are further members."""
+    """Make the client, without any I/O before its first call. `family` are further models."""
     if settings.model_url is None:
         raise StartupError("no model server: set PONDERD_MODEL_URL", exit_code=2)
     key = settings.model_api_key
@@ -71,7 +73,7 @@ def connect(settings: WorkerSettings, family: Arms = ()) -> ModelClient:
 
 
 async def detect(http: Http, model: str | None) -> Dialect:
-    """`GET /v1/models` tells both the dialect and, unless `model` is set, the model's name."""
+    """Read the dialect from `GET /v1/models`, and the model's name unless `model` is given."""
     first, owner = await http.get("/v1/models", _first_model)
     name = model or first
     if name is None:
@@ -96,7 +98,7 @@ class _Server:
         self.examined: Capabilities | None = None
 
     async def dialect(self) -> Dialect:
-        async with self._detecting:  # hundreds of first calls ask once
+        async with self._detecting:  # hundreds of first calls send one request
             if self._detected is None:
                 self._detected = await detect(self._http, self._model)
             return self._detected
@@ -189,7 +191,7 @@ class _Client:
 
 
 def _member(arm: Arm, settings: WorkerSettings, key: str) -> _Server:
-    """The key of the own server is not for others to see."""
+    """A server of the model family. It never gets the key of our own server."""
     assert settings.model_url is not None
     url = arm.url or settings.model_url
     if arm.api_key_env:
@@ -208,6 +210,6 @@ def _timed(answer: Completion, started: float, retries: int = 0) -> Completion:
 
 
 def _filled(arm: Arm, own: Arms) -> Arm:
-    """A member without a budget of its own has that of its mode."""
+    """Give a member without a budget of its own the budget of its mode."""
     usual = find(own, arm.mode)
     return replace(arm, budget=usual.budget) if usual and arm.thinks and not arm.budget else arm

@@ -1,7 +1,7 @@
-"""Thinking, kept to its budget by us: a prompt is rendered by the server and continued in two
-parts, first the thought, cut where the budget ends, then the answer.
+"""Keep a thought to its budget without the server's help: it renders the prompt, and continues it
+in two parts. The first part is the thought, cut where the budget ends; the second is the answer.
 
-The way for llama.cpp, whose chat endpoint cuts thoughts badly, and for any server that was seen to
+Used for llama.cpp, whose chat endpoint cuts thoughts badly, and for servers that were seen to
 ignore a budget or to break JSON after a thought. It costs one more request, and a few tokens of
 prefill where the server keeps prefixes.
 """
@@ -20,25 +20,28 @@ from ponderd.workers.run.model_call import CallUsage, ThinkingDecision
 BEGIN, END = "<think>", "</think>"
 
 DRAFT_TEMPERATURE = 0.7
-"""So that two drafts of one answer can differ."""
+"""Above 0, so that two drafts of one answer can differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One continuation. `cut`: it ended because its tokens did. `pieces` are its tokens with their
-    log-probabilities, if they were asked for."""
+    """One continuation of a prompt."""
 
     text: str = ""
     tokens: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     cut: bool = False
+    """It ended because it ran out of tokens."""
+
     pieces: tuple[Token, ...] = ()
+    """Its tokens with their log-probabilities, if they were asked for."""
 
 
 class Continues(Protocol):
     async def render(self, messages: list[Message], *, thinking: bool) -> tuple[str, bytes]:
-        """The prompt as the model's template writes it, and the request body that asked for it."""
+        """Render the prompt with the model's template. Returns it with the request body that asked
+        for it."""
         ...
 
     async def go_on(
@@ -50,7 +53,7 @@ class Continues(Protocol):
         schema: dict[str, Any] | None = None,
         options: CallOptions,
     ) -> Part:
-        """At most `max_tokens` more: until `stop`, or one JSON object of `schema`."""
+        """Write at most `max_tokens` more, until `stop`, or as one JSON object of `schema`."""
         ...
 
 
@@ -93,14 +96,14 @@ async def think_and_answer(
 
 
 def opened(prompt: str, frame: str = "") -> str:
-    """With an open thought, which begins with `frame`. Some templates open it, others leave that
-    to the model (Qwen3's)."""
+    """Open a thought at the end of the prompt, beginning with `frame`. Some templates open it
+    themselves, others leave that to the model (Qwen3's)."""
     if not prompt.rstrip().endswith(BEGIN):
         prompt += f"{BEGIN}\n"
-    # Without a frame nothing is added: llama.cpp's own templates end in `<think>` for a reason.
+    # Do not touch the end without a frame: llama.cpp's templates end in `<think>` for a reason.
     return f"{prompt.rstrip()}\n{frame} " if frame else prompt
 
 
 def closed(prompt: str) -> str:
-    """Without an open thought, although the template may have opened one all the same."""
+    """Close the thought if the template has opened one."""
     return f"{prompt.rstrip()}\n\n{END}\n\n" if prompt.rstrip().endswith(BEGIN) else prompt

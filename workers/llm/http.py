@@ -1,4 +1,4 @@
-"""HTTP to the model server: streaming, errors, retries. Knows nothing of any dialect."""
+"""HTTP to the model server: streaming, errors and retries. Independent of any dialect."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from ponderd.channels.errors import ModelError
 
 ATTEMPTS = 4
 FIRST_DELAY = 0.5
-"""Seconds before the second attempt; doubles with each further one, and is jittered by half."""
+"""Seconds before the second attempt. The delay doubles with each further one, with a jitter of
+half."""
 
 BODY_LIMIT = 16 * 2**20
-"""Bytes of one answer. No honest one comes near; an endless one must not take all memory."""
+"""Most bytes of one answer. No honest answer comes near; an endless one must not fill the memory.
+"""
 
 _TOO_LONG = re.compile(
     r"exceed_context_size|context (length|size|window)|prompt.{0,40}too long|max_model_len", re.I
@@ -28,11 +30,11 @@ T = TypeVar("T")
 
 
 class BadRequest(ModelError):
-    """HTTP 400 or 422, and not because the prompt is too long."""
+    """HTTP 400 or 422, for another reason than a prompt that is too long."""
 
 
 class Http:
-    """One connection pool. `root` is the server's base URL without the /v1."""
+    """One connection pool. `root` is the server's base URL without /v1."""
 
     def __init__(self, root: str, api_key: str | None) -> None:
         self._root = root
@@ -40,7 +42,8 @@ class Http:
         self._lazy_session: aiohttp.ClientSession | None = None
 
     async def get(self, path: str, pick: Callable[[Any], T]) -> T:
-        """What `pick` takes out of the JSON answer; its errors count as broken data."""
+        """GET a JSON answer and return what `pick` takes out of it. Errors of `pick` count as
+        broken data."""
         return await self._exchange("GET", path, None, _json(pick))
 
     async def post(self, path: str, body: bytes, pick: Callable[[Any], T]) -> T:
@@ -49,9 +52,9 @@ class Http:
     async def stream(
         self, path: str, body: bytes, take: Callable[[Any], bool], *, reuse: bool = True
     ) -> None:
-        """POST `body` and hand each server-sent event to `take` as JSON.
+        """POST `body` and hand each server-sent event to `take`, as JSON.
 
-        Returns at the end of the stream, or, closing the connection, when `take` returns True.
+        Returns at the end of the stream. If `take` returns True, closes the connection and returns.
         Without `reuse` the connection serves no further request.
         """
 
@@ -81,9 +84,9 @@ class Http:
     def _session(self) -> aiohttp.ClientSession:
         if self._lazy_session is None:
             self._lazy_session = aiohttp.ClientSession(
-                # vLLM (uvicorn) closes connections that were idle for 5 s; be earlier.
+                # vLLM (uvicorn) closes connections that were idle for 5 s. Close them earlier.
                 connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300, keepalive_timeout=4),
-                # How long an answer may take is the business of `retried`.
+                # `retried` decides how long an answer may take.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
                 headers={"Content-Type": "application/json", **self._headers},
             )
@@ -121,7 +124,8 @@ async def retried(
 ) -> tuple[T, int]:
     """The result of the first attempt that works, and its number.
 
-    One attempt may take `timeout` seconds, all together twice that. Raises the last `ModelError`.
+    One attempt may take `timeout` seconds, all attempts together twice that. Raises the last
+    `ModelError`.
     """
     now = asyncio.get_running_loop().time
     end = now() + 2 * timeout
@@ -149,7 +153,7 @@ def encoded(body: dict[str, Any]) -> bytes:
 
 
 def joined(pieces: list[str]) -> str:
-    """One text; halves of a surrogate pair that came apart are put together, lone ones replaced."""
+    """Join the pieces. Surrogate pairs cut in two are restored, lone halves replaced."""
     return "".join(pieces).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
@@ -175,8 +179,8 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _broke_off(error: Any) -> ModelError:
-    """An error among the events of a stream. vLLM refuses some requests so, after HTTP 200, and
-    says there what the status would have been (seen on 0.32: thinking_token_budget)."""
+    """An error among the events of a stream. vLLM refuses some requests that way, after HTTP 200,
+    and puts the real status into the event (seen on 0.32: thinking_token_budget)."""
     status = error.get("code") if isinstance(error, dict) else None
     if isinstance(status, int) and 400 <= status < 500:
         return _refusal(status, str(error.get("message")))

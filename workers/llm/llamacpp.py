@@ -1,8 +1,8 @@
-"""llama.cpp's own API: the prompt is rendered by /apply-template and continued by /completion.
+"""llama.cpp's own API: /apply-template renders the prompt, /completion continues it.
 
-Its /v1/chat/completions ignores the schema's `x-guidance` (measured: 26 instead of 15 tokens for
+Its /v1/chat/completions ignores the schema's `x-guidance` (measured: 26 tokens instead of 15 for
 the same action, the rest white space) and cuts thoughts badly. So an answer takes two or three
-small requests here, and a thought is ended by us: continuing costs a few tokens of prefill.
+small requests here, and we end the thought. Each continuation costs a few tokens of prefill.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from ponderd.workers.run.model_call import CallUsage, ThinkingDecision
 
 
 def template_request(messages: list[Message], *, thinking: bool) -> dict[str, Any]:
-    """The request that carries the conversation, in a fixed order: its SHA-256 is recorded. The
-    prompt that is then continued is the server's own rendering of it."""
+    """The request that carries the conversation, in a fixed order, because its SHA-256 is recorded.
+    The server's rendering of it is then continued."""
     return {
         "messages": messages,
         "chat_template_kwargs": {"enable_thinking": thinking},
@@ -38,7 +38,7 @@ class LlamaCpp:
     def __init__(self, http: Http, model: str) -> None:
         self._http = http
         self.model = model
-        # Thoughts are cut and counted here, whatever the server can do.
+        # We cut and count thoughts ourselves, whatever the server can do.
         self.capabilities = Capabilities(continues=True)
 
     async def attempt(
@@ -81,8 +81,9 @@ class LlamaCpp:
         return ProbeResult(odds, cost)
 
     async def examine(self, *, thoroughly: bool) -> Capabilities:
-        """The budget and the JSON are ours, so only whether the template knows the switch is to be
-        seen. Nothing here could be done about that, and on a CPU it takes seconds."""
+        """See only whether the template knows the switch: budget and JSON are our own work. Nothing
+        could be done about a template that does not, and looking takes seconds on a CPU, so it is
+        skipped unless `thoroughly`."""
         if not thoroughly:
             return self.capabilities
 
@@ -118,7 +119,7 @@ class LlamaCpp:
             body["seed"] = options.draft
         gathered = _Gathered()
         data = encoded(body | {"stream": True, "cache_prompt": True})
-        # llama.cpp's HTTP server closes a connection after a stream, without saying so before.
+        # llama.cpp's server closes a connection after a stream, and does not announce it.
         await self._http.stream("/completion", data, gathered.take, reuse=False)
         return gathered.part()
 

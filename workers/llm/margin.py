@@ -1,8 +1,8 @@
-"""How sure a model was of what it wrote: the least log-probability that matters. Pure.
+"""How sure a model was of its answer: the least log-probability of a token that matters. Pure.
 
-What matters are the tokens of values that one can be wrong about: the name of an action, numbers,
-short words. Long texts can be put in many ways, so an improbable word there means nothing, and
-neither does punctuation, which a grammar may force on the model.
+The tokens that matter belong to values that can be wrong: the name of an action, numbers, short
+words. A long text can be put in many ways, so an improbable word in it means nothing. Neither does
+punctuation, which a grammar may force on the model.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import re
 from collections.abc import Iterator, Sequence
 
 Token = tuple[str, float]
-"""Text, and the natural logarithm of its probability."""
+"""A text, and the natural logarithm of its probability."""
 
 
 def token_of(text: object, logprob: object) -> Token:
-    """What a server says of one token; a log-probability that is none is NaN, and says nothing."""
+    """What a server says of one token. A log-probability that is not a number becomes NaN."""
     known = isinstance(logprob, int | float)
     return text if isinstance(text, str) else "", float(logprob) if known else math.nan  # type: ignore[arg-type]
 
 
 SHORT_WORDS = 4
-"""A string of more words than this is a text."""
+"""A string of more words is a text, not a value."""
 
 _LEAF = re.compile(
     r'"((?:[^"\\]|\\.)*)"(?P<key>\s*:)?|(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false'
@@ -30,14 +30,14 @@ _LEAF = re.compile(
 
 
 def margin(tokens: Sequence[Token]) -> float | None:
-    """None if nothing in it can be compared, or its log-probabilities are none."""
+    """None if the answer holds no value that matters, or has no log-probabilities."""
     text = "".join(token for token, _ in tokens)
     spans = list(comparable(text))
     least: float | None = None
     position = 0
     for token, logprob in tokens:
         begin, position = position, position + len(token)
-        # A token that ends a value ('"}') or begins it ('":"') belongs to the punctuation, too.
+        # A token that ends a value ('"}') or begins it ('":"') also counts as punctuation.
         if any(begin < end and start < position for start, end in spans):
             if math.isnan(logprob):
                 return None
@@ -46,7 +46,7 @@ def margin(tokens: Sequence[Token]) -> float | None:
 
 
 def comparable(text: str) -> Iterator[tuple[int, int]]:
-    """Where in a JSON text the values are that one can be wrong about: beginning and end."""
+    """Begin and end of each value in a JSON text that can be wrong."""
     for found in _LEAF.finditer(text):
         if found["key"]:
             continue

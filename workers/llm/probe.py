@@ -1,4 +1,4 @@
-"""Asking a model yes or no, with one token: which way it leans. Pure."""
+"""Probing a model: a yes-or-no question that it answers with one token. Pure."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ NEEDS_THOUGHT = (
 
 
 def with_question(messages: list[Message], question: str) -> list[Message]:
-    """The real messages with a question after them: what is cached of them stays of use. It goes
-    into the last message where that is a person's: some templates refuse two in a row."""
+    """The real messages, with a question after them, so that the prefix cache serves the rest. The
+    question joins the last message if a person wrote that: some templates refuse two in a row."""
     *before, last = messages
     if last["role"] != "user":
         return [*messages, {"role": "user", "content": question}]
@@ -25,7 +25,7 @@ def with_question(messages: list[Message], question: str) -> list[Message]:
 
 
 def log_odds(top: Iterable[Token]) -> float:
-    """Log-odds of yes, from the most probable first tokens; 0 if neither word is among them."""
+    """Log-odds of yes, from the most probable first tokens. 0 if neither word is among them."""
     yes, no, least = [], [], 0.0
     for token, logprob in top:
         if not math.isfinite(logprob):  # as good as impossible

@@ -1,10 +1,10 @@
-"""vLLM's dialect of the OpenAI API; also spoken to servers that are unknown.
+"""vLLM's dialect of the OpenAI API. Unknown servers are spoken to in it, too.
 
-Field names and traps were measured on vLLM 0.32: `enable_thinking` must be sent both ways;
-`thinking_token_budget` is refused without a reasoning parser and ignored by some versions
-(vllm#54906, #39573), so the canary looks whether it binds, and thoughts that outgrow it all the
-same are cut here; a JSON answer after thinking may come back empty, and is asked for again without.
-What the canary saw the server not do is done in the way of `continuing`.
+Field names and traps were measured on vLLM 0.32. `enable_thinking` must be sent both ways.
+`thinking_token_budget` is refused without a reasoning parser, and some versions ignore it
+(vllm#54906, #39573): the canary tries whether it binds, and thoughts that outgrow it are cut here.
+A JSON answer after a thought may come back empty; it is then asked for again without thinking. What
+the canary saw the server not do is done as in `continuing`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ OPTIONAL = (
     "thinking_token_budget",
     "chat_template_kwargs",
 )
-"""Fields that are left out when a server refuses them, in this order if it does not say which."""
+"""Fields to leave out when a server refuses them. If it does not say which one, they go in this
+order."""
 
 
 def request(
@@ -46,7 +47,7 @@ def request(
     max_tokens: int,
     options: CallOptions,
 ) -> dict[str, Any]:
-    """The body of the request, in a fixed order: its SHA-256 is recorded."""
+    """The body of the request, in a fixed order, because its SHA-256 is recorded."""
     thinking = decision.mode != "none"
     body: dict[str, Any] = {
         "model": model,
@@ -69,7 +70,7 @@ def request(
 
 
 def render_request(model: str, messages: list[Message], *, thinking: bool) -> dict[str, Any]:
-    """What asks for the prompt as tokens, where a thought is kept to its budget by us."""
+    """Ask for the prompt as tokens, to keep a thought to its budget ourselves."""
     return {
         "model": model,
         "messages": messages,
@@ -129,8 +130,8 @@ class VLLM:
         if decision.mode == "none":
             return await self._ask(body, budget=None)
         first = await self._ask(body, budget=decision.budget)
-        # A thought that a budget cut short can close itself inside the answer (seen on vLLM 0.32),
-        # or take all the tokens there were (vllm#30599).
+        # A thought cut by its budget can close itself inside the answer (seen on vLLM 0.32),
+        # or take all the tokens (vllm#30599).
         if first.content.strip() and "</think>" not in first.content and not first.cut:
             return first
         without_thought = ThinkingDecision(mode="none")
@@ -148,7 +149,7 @@ class VLLM:
             "top_logprobs": 20,
             "structured_outputs": {"choice": list(YES_OR_NO)},
         }
-        # In the same cache and queue as the call that it is about.
+        # Use the cache and the queue of the call that the question is about.
         body |= _extras(replace(options, margin=False, draft=0), chat=True)
 
         async def post(data: bytes) -> ProbeResult:
@@ -164,7 +165,7 @@ class VLLM:
     async def examine(self, *, thoroughly: bool) -> Capabilities:
         async def ask(decision: ThinkingDecision, tokens: int) -> Completion:
             body = request(self.model, QUESTION, SCHEMA, decision, tokens, CallOptions())
-            return await self._ask(body, budget=None)  # the server, not we, must end the thought
+            return await self._ask(body, budget=None)  # here the server must end the thought
 
         self.capabilities = await examined(ask, continues=await can_continue(self))
         return self.capabilities
@@ -222,8 +223,8 @@ class VLLM:
         send: Callable[[bytes], Awaitable[T]],
         needed: Collection[str] = (),
     ) -> T:
-        """What `send` gets for `body`, without the optional fields that the server refuses; of
-        `needed` ones the refusal is raised."""
+        """Send `body` without the optional fields that the server refuses. A refusal of a `needed`
+        field is raised."""
         left_out = self._left_out
         while True:
             sent = without(body, left_out - set(needed))
@@ -241,7 +242,7 @@ class VLLM:
 
 
 def _by_us(decision: ThinkingDecision, able: Capabilities) -> bool:
-    """Whether the server is only to continue what we render."""
+    """Whether the server should only continue what we render."""
     if not able.continues:
         return False
     if decision.mode == "none":

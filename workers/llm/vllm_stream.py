@@ -1,4 +1,4 @@
-"""Gathering what vLLM streams: a chat answer with its thought, or a continued prompt."""
+"""Gather what vLLM streams: a chat answer with its thought, or the continuation of a prompt."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from ponderd.workers.run.model_call import CallUsage
 _BROKEN_OFF = "the model server closed the connection in the middle of an answer"
 
 
-CHARS_OF_TOKEN, LONG_PIECE = 6, 12
-"""Characters that tokens seldom have more of in the mean, and that pieces of one token never have:
-rather a thought that is too long is let through than one cut that kept its budget."""
+CHARS_OF_TOKEN = 6
+"""Mean characters of a token, estimated high: a thought that kept its budget is never cut."""
+
+LONG_PIECE = 12
+"""Mean characters of a piece above which it must hold several tokens."""
 
 
 class ChatStream:
-    """One streamed chat answer. A `budget` in tokens stops a thought that ignores it."""
+    """One streamed chat answer. If `budget` is set, a thought that outgrows it is stopped."""
 
     def __init__(self, budget: int | None) -> None:
         self._budget = budget
@@ -40,7 +42,7 @@ class ChatStream:
                 self._content.append(content)
                 for token in (choice.get("logprobs") or {}).get("content") or ():
                     self._tokens.append(token_of(token["token"], token["logprob"]))
-            # vLLM's name, and the older one that llama.cpp has, too.
+            # vLLM's name, and the older one that llama.cpp uses.
             if thought := delta.get("reasoning") or delta.get("reasoning_content"):
                 self._reasoning.append(thought)
                 self._reasoning_chars += len(thought)
@@ -54,7 +56,7 @@ class ChatStream:
         return self._thought_tokens() > 1.05 * self._budget + 2
 
     def _thought_tokens(self) -> int:
-        """At least so many: a piece is a token, unless the server sends several at a time."""
+        """A lower bound. A piece is one token, unless the server sends several at a time."""
         pieces = len(self._reasoning)
         several = self._reasoning_chars > LONG_PIECE * pieces
         return max(pieces, self._reasoning_chars // CHARS_OF_TOKEN) if several else pieces
@@ -117,12 +119,15 @@ class Continuation:
 
 
 MOST = 10_000_000
-"""Tokens: no call has more; a count beyond is a fault of the server."""
+"""Most tokens that a server can report. A greater count is a fault of the server."""
 
 
 def _counts(data: dict[str, Any]) -> dict[str, Any]:
-    """`usage`, of which every count is a number from 0 to `MOST`: they are added up for good.
-    Raises TypeError or ValueError, as broken data, for what is none."""
+    """Return `usage` after checking that each count is from 0 to `MOST`: they are summed up for
+    good.
+
+    Raises TypeError or ValueError, which count as broken data.
+    """
     usage = data.get("usage") or {}
     for counts in (usage, *(part for part in usage.values() if isinstance(part, dict))):
         for name, count in counts.items():
@@ -132,7 +137,7 @@ def _counts(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def cost_of(data: dict[str, Any], model: str) -> Completion:
-    """What an answer that was not streamed took; without what it says."""
+    """The cost of an answer that was not streamed. It has no content."""
     usage = _counts(data)
     return Completion(
         content="",
