@@ -44,6 +44,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "examples" / "README.md",
 ]
+README = ROOT / "README.md"
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 AGENTS = ROOT / "docs" / "agents.md"
 API = ROOT / "docs" / "api.md"
@@ -171,6 +172,16 @@ def walk() -> list[Path]:
     first = HOW_IT_WORKS.read_text().partition("\n## ")[0]
     listed = re.findall(r"^\| \[.*?\]\((.*?)\)", first, re.M)
     return [HOW_IT_WORKS, *((HOW_IT_WORKS.parent / name).resolve() for name in listed)]
+
+
+def test_the_figures_of_the_comparison_were_measured() -> None:
+    measured = (ROOT / "docs" / "benchmarks.md").read_text()
+    rows = re.findall(r"^\| (?:steps a second|trigger to|bytes kept).*$", README.read_text(), re.M)
+    figures = [
+        figure for row in rows for figure in re.findall(r"\d[\d.,]*\d", row.partition(" | ")[2])
+    ]
+    assert (len(rows), len(figures)) == (3, 10)
+    assert [figure for figure in figures if f" {figure} |" not in measured] == []
 
 
 def test_the_walk_is_not_longer_than_it_says() -> None:
