@@ -79,6 +79,17 @@ def test_settings_exist(page: Path) -> None:
 
 
 @each_page
+def test_classes_exist(page: Path) -> None:
+    code = "".join(
+        file.read_text()
+        for folder in ("channels", "workers", "daemon", "tests")
+        for file in (ROOT / folder).rglob("*.py")
+    )
+    named = set(re.findall(r"`((?:[A-Z][a-z]+){2,})`", page.read_text()))
+    assert [name for name in named if not re.search(rf"\b{name}\b", code)] == []
+
+
+@each_page
 def test_commands_exist_and_take_these_arguments(page: Path) -> None:
     for arguments in commands(page):
         check_command(arguments)
