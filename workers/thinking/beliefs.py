@@ -1,8 +1,8 @@
-"""What was learned about the arms: how good their answers are, and how many tokens they take, by
+"""What was learned about each arm: how good its answers are and how many tokens they take, given
 what is known of a call. Pure.
 
-A `Beliefs` is made of the ledger's episodes (`learn`), is the same in every worker that has read
-the same ledger, and never changes: a newer one takes its place.
+`learn` makes `Beliefs` from the ledger's episodes. They are the same in every worker that has
+read the same ledger, and never change: newer beliefs replace them.
 """
 
 from __future__ import annotations
@@ -34,40 +34,50 @@ from ponderd.workers.thinking.rules import prior as ruled_prior
 
 BONUS = 0.02
 """Value of not thinking as such: AdaptThink's delta (arXiv 2505.13417). Theirs is 0.05, for a
-training that has no price of tokens; here lambda prices them already, and with 0.05 the learner
-kept to not thinking where a thought was worth 0.15 (docs/adaptive-thinking.md)."""
+training without a price of tokens. Here lambda already prices tokens, and with 0.05 the learner
+avoided thinking even where a thought was worth 0.15 (docs/adaptive-thinking.md)."""
 
 PRICE_OF_SHORT = 0.05
-"""What a short thought costs, in chance of a good answer, unless lambda was tuned."""
+"""Price of a short thought, in chance of a good answer, unless lambda was tuned."""
 
 
 class Spreads(NamedTuple):
-    """How much the bias, and any other weight, may differ: of all work from the rules, of a kind
-    of work from all, of an agent from its kind, and of what it does now from what it always did."""
+    """How much weights may differ, as a standard deviation: of the bias, and of any other
+    weight."""
 
     everything: tuple[float, float]
+    """Of all work, from the rules."""
+
     kind: tuple[float, float]
+    """Of a kind of work, from all work."""
+
     agent: tuple[float, float]
+    """Of an agent, from its kind."""
+
     now: tuple[float, float]
+    """Of what an agent does now, from what it always did."""
 
 
 class HalfLife(NamedTuple):
-    """Rewarded messages of an agent that began with an arm, after which what was seen of that arm
-    counts half: for what the agent always did, and for what it does now."""
+    """How fast an observation of an arm fades. Both are counted in rewarded messages of that
+    agent that began with that arm; after so many, the observation counts half."""
 
     always: float
+    """For what the agent always did."""
+
     now: float
+    """For what it does now."""
 
 
 REWARD_SPREADS = Spreads((0.20, 0.10), (0.15, 0.05), (0.20, 0.05), (0.20, 0.05))
 
 TOKEN_SPREADS = Spreads(*((0.5, 0.5),) * 4)
-"""In thousands of tokens."""
+"""Standard deviations, in thousands of tokens."""
 
 HALF_LIFE = HalfLife(always=1500.0, now=20.0)
 
 UNFADING = HalfLife(1e12, 1e12)
-"""For work that does not change: a set of questions."""
+"""For work that does not change, such as a set of questions."""
 
 
 _PLACES = {name: place for place, name in enumerate(FEATURES)}
@@ -92,11 +102,15 @@ class EpisodeSample(NamedTuple):
 
 
 class Score(NamedTuple):
-    """What is expected of an arm: chance of a good answer, its standard deviation, and tokens."""
+    """What is expected of an arm."""
 
     arm: Arm
     reward: float
+    """Chance of a good answer."""
+
     spread: float
+    """Standard deviation of `reward`."""
+
     tokens: float
 
     def value(self, price: float) -> float:
@@ -107,12 +121,16 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """One quantity of one arm, as it is now: of agents by kind and name; of those that were not
-    seen yet, by their kind, and of a kind that was not seen either."""
+    """One quantity of one arm, as it is now."""
 
     new_kind: Posterior
+    """For a kind of work that was not seen yet."""
+
     new_agents: Mapping[str, Posterior] = field(default_factory=dict)
+    """By kind: for an agent that was not seen yet."""
+
     agents: Mapping[tuple[str, str], Posterior] = field(default_factory=dict)
+    """By kind and name of the agent."""
 
     def at(self, kind: str, agent: str) -> Posterior:
         return self.agents.get((kind, agent)) or self.new_agents.get(kind) or self.new_kind
@@ -120,14 +138,16 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Beliefs:
-    """`version` names the last entry of the ledger that it was made of. `rewarded` counts an
-    agent's rewarded episodes."""
+    """All that was learned, by arm."""
 
     version: str = ""
+    """The last entry of the ledgers that was read."""
+
     rewards: Mapping[str, Level] = field(default_factory=dict)
     tokens: Mapping[str, Level] = field(default_factory=dict)
     margins: Margins = field(default_factory=Margins)
     rewarded: Mapping[str, int] = field(default_factory=dict)
+    """Rewarded episodes, by agent."""
 
     def score(self, case: Case, arms: Iterable[Arm]) -> list[Score]:
         return self.expect(case.kind, case.agent, case.features, arms)
@@ -135,17 +155,17 @@ class Beliefs:
     def expect(
         self, kind: str, agent: str, features: Mapping[str, float], arms: Iterable[Arm]
     ) -> list[Score]:
-        """What is expected of each arm where this much is known."""
+        """What is expected of each arm for a call with these features."""
         x = vector(features)
         return [self._score(x, kind, agent, arm) for arm in arms]
 
     def right(self, case: Case, arm: Arm, margin: float) -> float:
-        """Chance that an answer of this arm is right; `margin` is how sure the model was of it."""
+        """Chance that an answer of this arm is right. `margin` is how sure the model was of it."""
         (score,) = self.score(case, [arm])
         return self.margins.right(case.agent, arm.name, margin, score.reward)
 
     def rescued(self, case: Case, arm: Arm, then: Arm, margin: float) -> Score:
-        """What is to be expected of asking again with the stronger arm `then`."""
+        """What to expect of asking again with the stronger arm `then`."""
         (score,) = self.score(case, [then])
         reward = self.margins.rescued(case.agent, arm.name, then.name, margin, score.reward)
         return score._replace(reward=reward)
@@ -160,13 +180,14 @@ class Beliefs:
 def vector(features: Mapping[str, float]) -> Array:
     found = np.zeros(len(FEATURES))
     for name, value in features.items():
-        if (place := _PLACES.get(name)) is not None:  # a newer version may know more of them
+        if (place := _PLACES.get(name)) is not None:  # a newer version may know more features
             found[place] = value
     return found
 
 
 def price_of(arms: Iterable[Arm], tuned: float | None) -> float:
-    """Lambda, in reward per 1,000 tokens."""
+    """Lambda, in reward per 1,000 tokens: the tuned one, or what suits the budgets of these
+    arms."""
     if tuned is not None:
         return tuned
     budget = next((arm.budget for arm in arms if arm.thinks), 1000)
@@ -222,7 +243,8 @@ def _margin_sample(beliefs: Beliefs, answer: AnswerSample, arms: Mapping[str, Ar
 
 
 class _Rows(NamedTuple):
-    """Episodes (m) in order of time, their features `x` (m, n), and what is learned of them `y`."""
+    """Episodes in order of time (m), with their features `x` (m, n) and the quantity to learn
+    `y` (m)."""
 
     episodes: Sequence[EpisodeSample]
     x: Array
@@ -279,7 +301,7 @@ def _usual_tokens(arm: Arm) -> Posterior:
 
 
 def _usual(arm: Arm) -> float:
-    """Thousands of tokens, before any were counted: half of the budget, and the answer."""
+    """Thousands of tokens to expect before any were counted: half of the budget, and the answer."""
     return (arm.budget / 2 + 40) / 1000
 
 

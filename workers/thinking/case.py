@@ -1,7 +1,5 @@
-"""All that is known of one model call before it is made: what a decision is made from. Pure data.
-
-`features` is what the learner sees of it: numbers between about 0 and 1, by name.
-"""
+"""All that is known of one model call before it is made, and that a decision is made from. Pure
+data."""
 
 from __future__ import annotations
 
@@ -20,13 +18,13 @@ from ponderd.workers.run.state import Effort, Run, Trouble
 from ponderd.workers.thinking.criteria import Criteria, read
 
 Kind = Literal["answer", "act", "extract", "format"]
-"""What a call is for: answering from what is known; choosing what to do, with tools; taking a
-typed result out of a text; putting something into another form."""
+"""The purpose of a call. "answer": answer from what is known. "act": choose what to do, with
+tools. "extract": take a typed result out of a text. "format": put something into another form."""
 
 SIMPLE: frozenset[Kind] = frozenset({"extract", "format"})
 
 CHANNELS = ("slack", "email", "webhook")
-"""Those that have a feature each; the API and the terminal are the rest."""
+"""Channels with a feature of their own. The API and the terminal have none."""
 
 FEATURES = (
     "bias",
@@ -49,28 +47,31 @@ FEATURES = (
     "probed",
     "probe",
 )
-"""Their order is that of the learner's vectors. Those of the message before tell what a follow-up
-is about; within a message there is nothing to score, see `hold`."""
+"""The features, in the order of the learner's vectors. Those named `…_before` describe the
+message before, which tells what a follow-up is about. There are none for steps within a message:
+nothing is scored there, see `hold`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What budgets and clocks leave for this call. `tokens` of thinking (None: no limit);
-    `pressure` from 0 to 1: how much of what was released is spent; `seconds` until the agent's
-    deadline (None: it has none); `rate`: seconds that one token takes."""
+    """What budgets and clocks leave for this call."""
 
     tokens: int | None = None
+    """Tokens of thought that are left; None: no limit."""
+
     pressure: float = 0
+    """The share of the released budget that is used, from 0 to 1."""
+
     seconds: float | None = None
+    """Time until the agent's deadline; None: it has none."""
+
     rate: float = 0.03
+    """Seconds that one token takes."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """`arm` is that of the call before this one, None for the first after a message; `first_arm`
-    the one that was chosen first; `before` what the message before took. `may_repeat`: there is a
-    call left to ask for the same again. `probe`: what the model said when asked whether it has to
-    think; `may_probe`: it can still be asked."""
+    """One model call, before it is made."""
 
     agent: str
     kind: Kind
@@ -80,25 +81,42 @@ class Case:
     channel: str = "api"
     switch: Switch | None = None
     arm: str | None = None
+    """The arm of the call before this one; None for the first call for a message."""
+
     first_arm: str | None = None
+    """The arm of the first call for this message."""
+
     before: Effort = field(default_factory=Effort)
+    """What the message before this one took."""
+
     asked_again: bool = False
     trouble: Trouble | None = None
     last_rejection: RejectionReason | None = None
     untroubled: int = 0
+    """Calls in a row without trouble."""
+
     retries: int = 0
+    """Answers for this step that were rejected or doubted."""
+
     may_repeat: bool = True
+    """The run may spend one more call to ask for the same again."""
+
     destructive: bool = False
     tools: int = 0
     prompt_chars: int = 0
     cap: int | None = None
+    """Most tokens of thought that the operator allows any call."""
+
     allowance: Allowance = field(default_factory=Allowance)
     probe: float | None = None
+    """Log-odds of yes when the model was asked whether it has to think; None: it was not asked."""
+
     may_probe: bool = True
+    """The model can still be asked."""
 
     @functools.cached_property
     def features(self) -> dict[str, float]:
-        """Those that are not 0, rounded: they are kept with the call."""
+        """The features that are not 0, rounded. They are recorded with the call."""
         criteria = self.criteria
         values: dict[str, float] = {
             "bias": 1.0,
@@ -163,7 +181,9 @@ def case_of(
     )
 
 
-@functools.lru_cache(maxsize=16)  # each call for a message asks for the same, which may be long
+@functools.lru_cache(
+    maxsize=16
+)  # every call for one message parses the same text, which may be long
 def _said(text: str) -> tuple[Switch | None, str]:
     seen = readable(text)
     return switch_of(seen), without_switch(seen)

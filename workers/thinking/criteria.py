@@ -1,8 +1,10 @@
-"""What the text of a question tells about the need to think. Pure, and cheap: some words.
+"""What the text of a question tells about the need to think. Pure, and cheap: it looks for
+words.
 
-The four criteria are AdaCoT's (arXiv 2505.11896), by which it has a model label its questions:
-complexity of the reasoning, depth of the knowledge, nature of the solution, hidden intent. Here
-they are rough scores from 0 to 1; what they are worth, the learner finds out per kind of work.
+The four criteria are AdaCoT's (arXiv 2505.11896): complexity of the reasoning, depth of the
+knowledge, nature of the solution, hidden intent. AdaCoT has a model label its questions; here
+they are rough scores from 0 to 1. The learner finds out what they are worth for each kind of
+work.
 """
 
 from __future__ import annotations
@@ -12,14 +14,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 STORY = 80, 2000
-"""Characters that a question with several steps has, at least and at most."""
+"""Fewest and most characters of a question that may count as having several steps."""
 
 SEEN = 4000
-"""Characters of a text that are looked at: its beginning and end say what is wanted."""
+"""Most characters of a text to look at. Its beginning and end tell what is wanted."""
 
 
 def _words(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
-    """Single words, and phrases (with an underscore)."""
+    """Split a list into single words and phrases. In the list, phrases have underscores."""
     found = text.split()
     phrases = tuple(f" {word.replace('_', ' ')} " for word in found if "_" in word)
     return frozenset(word for word in found if "_" not in word), phrases
@@ -66,7 +68,7 @@ _WORD = re.compile(r"\d[\d,.]*|\w+")
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """AdaCoT's four, from 0 to 1, and what they were read from."""
+    """AdaCoT's four scores, from 0 to 1, and what they were read from."""
 
     reasoning: float
     knowledge: float
@@ -103,8 +105,8 @@ def read(text: str) -> Criteria:
 
 
 def frame(criteria: Criteria) -> str:
-    """One sentence on what makes the question hard, for a thought to begin with: AdaCoT's
-    meta-reasoning. Empty where nothing does."""
+    """One sentence on what makes the question hard, for a thought to begin with (AdaCoT's
+    meta-reasoning). Empty if nothing does."""
     found = [
         (criteria.reasoning, "it takes several steps that build on each other"),
         (criteria.knowledge, "it needs special knowledge"),

@@ -1,8 +1,8 @@
-"""Keeping to what was chosen: through a tool loop, up when something goes wrong, slowly down again.
-Pure.
+"""Keep the chosen arm through a tool loop; raise it when something goes wrong, and lower it
+slowly. Pure.
 
-A change of mode in the middle of a loop changes how the model reads what it has done so far, and
-costs the prefix cache its end.
+Changing the mode within a loop changes how the model reads what it has done so far, and loses
+the end of the prefix cache.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from ponderd.workers.agents.arms import Arm, Arms, above, below, find
 from ponderd.workers.thinking.case import Case
 
 LOWER_AFTER = 3
-"""Calls in a row without trouble after which a raised arm goes one down."""
+"""Calls in a row without trouble after which a raised arm is lowered by one."""
 
 BROKEN = ("empty", "invalid_json", "prose")
-"""What a thought can do to an answer that was to be JSON (vllm#18819, #42021): no more of it."""
+"""Ways in which a thought can break a JSON answer (vllm#18819, #42021). Thinking more would not
+help."""
 
 
 class Held(NamedTuple):
@@ -25,7 +26,8 @@ class Held(NamedTuple):
 
 
 def held(case: Case, arms: Arms) -> Held | None:
-    """None: nothing to hold to, this is the first call for a message. `arms` are those allowed."""
+    """The arm to use, and why. None for the first call for a message: nothing is held yet.
+    `arms` are those allowed."""
     if case.arm is None:
         return _asked_again(case, arms)
     before = find(case.arms, case.arm)
@@ -47,7 +49,7 @@ def _asked_again(case: Case, arms: Arms) -> Held | None:
 
 
 def _raised(case: Case) -> bool:
-    """Above what was chosen first, and not below it for want of tokens."""
+    """Whether the arm is above the one chosen first. It may be below it when tokens are short."""
     order = [arm.name for arm in case.arms]
     if case.arm not in order or case.first_arm not in order:
         return False
@@ -55,7 +57,7 @@ def _raised(case: Case) -> bool:
 
 
 def _stronger(case: Case, name: str, arms: Arms) -> Arm:
-    """The next one above that is allowed; the same where there is none."""
+    """The next allowed arm above this one, or the same where there is none."""
     up = above(case.arms, name)
     while up is not None:
         if arm := find(arms, up.name):
@@ -65,7 +67,7 @@ def _stronger(case: Case, name: str, arms: Arms) -> Arm:
 
 
 def _nearest(case: Case, name: str, arms: Arms) -> Arm:
-    """The arm of that name or, where it is not allowed any more, what comes next below it."""
+    """The arm of that name. If it is no longer allowed, the next one below it."""
     order = [arm.name for arm in case.arms]
     place = order.index(name) if name in order else 0
     weaker = [arm for arm in arms if arm.name in order and order.index(arm.name) <= place]
@@ -73,5 +75,5 @@ def _nearest(case: Case, name: str, arms: Arms) -> Arm:
 
 
 def _without(case: Case, arms: Arms) -> Arm:
-    """Even where one must think: an answer that is no answer helps nobody."""
+    """An arm that does not think, even where thinking is required: a broken answer helps nobody."""
     return next((a for a in (*arms, *case.arms) if not a.thinks), arms[0])

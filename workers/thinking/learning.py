@@ -1,8 +1,7 @@
-"""The workers' common memory of thinking: what they note, and what they believe after reading it.
+"""What the workers learn together: they note their calls, and form beliefs from all notes.
 
-Every worker appends to the agents' ledgers in the store and reads all of them, so all believe the
-same. It is a memory, no promise: what a crash keeps from being noted is missing, and nothing is
-counted twice.
+Every worker appends to the agents' ledgers in the store and reads all of them, so all workers
+believe the same. Nothing is counted twice, but a note may get lost in a crash.
 """
 
 from __future__ import annotations
@@ -38,19 +37,22 @@ log = structlog.get_logger(__name__)
 KEY = "thinking:tuned"
 USUAL = "thinking:usual"
 PAGE = 2000
-UNNOTICED, REST = 0.05, 20.0
-"""Seconds of learning that are no burden, and how many times as long a worker rests as it took
-more: it has runs to look after."""
+UNNOTICED = 0.05
+"""Seconds of learning that a worker can spare without a rest."""
+
+REST = 20.0
+"""After learning for longer, a worker rests this many times the excess: runs come first."""
 
 RELEARN = 60.0
-"""Seconds after which it is learned anew even if nothing was noted: answers that nobody complained
-of begin to count."""
+"""Seconds after which beliefs are formed again even without news: answers that nobody complained
+about begin to count."""
 
 
 class Tuned(Frozen):
-    """What an operator chose: lambda (reward per 1,000 tokens; None: what suits the model)."""
+    """What an operator chose."""
 
     price: float | None = Field(None, ge=0)
+    """Lambda, in reward per 1,000 tokens; None: what suits the model."""
 
 
 async def read_tuned(store: RunStore) -> Tuned:
@@ -68,20 +70,20 @@ async def write_tuned(store: RunStore, tuned: Tuned) -> None:
 
 
 async def read_usual(store: RunStore) -> float | None:
-    """Lambda where nobody chose one: what suits the model, as a worker last saw it. Raises
+    """Lambda where nobody chose one, as a worker last computed it for the model. Raises
     `Unavailable`."""
     kept = await store.recall(USUAL)
     return float(kept) if kept else None
 
 
 async def forget(store: RunStore, agent: str, now: float) -> None:
-    """All that was learned of an agent. `now` in Unix seconds. Raises `Unavailable`."""
+    """Forget all that was learned about an agent. `now` in Unix seconds. Raises `Unavailable`."""
     await store.note(agent, [encode(ResetEntry(at=now))], keep=1)
 
 
 class Learning:
-    """`observe` is called for every event of every run; `flush` and `refresh` now and then. `keep`
-    is the length of each agent's ledger."""
+    """Notes what happens, and learns from it. Call `observe` for every event of every run,
+    `flush` and `refresh` now and then. `keep` is the length of each agent's ledger."""
 
     def __init__(
         self,
@@ -104,7 +106,7 @@ class Learning:
         self._rest_until = 0.0
 
     def observe(self, run: Run, event: e.Event) -> None:
-        """`run` as it was before `event`."""
+        """Note what `event` means. `run` is as it was before it."""
         agent = self._agents.get(run.agent)
         if agent is None:
             return
@@ -115,7 +117,8 @@ class Learning:
             del pending[: -self._keep]  # the store may be away for long
 
     async def flush(self) -> None:
-        """Raises `Unavailable`; what was not noted then is tried again."""
+        """Write the notes to the store. Notes that could not be written are kept for the next
+        try. Raises `Unavailable`."""
         for agent in list(self._pending):
             entries = self._pending.pop(agent)
             try:
@@ -125,14 +128,16 @@ class Learning:
                 raise
 
     async def tell_usual(self, arms: Arms) -> None:
-        """Lambda with these arms where nobody chose one, for whoever asks. Raises `Unavailable`."""
+        """Publish the lambda that suits these arms, for commands that need it. Raises
+        `Unavailable`."""
         usual = price_of(arms, None)
         if usual != self._usual:
             await self._store.overwrite(USUAL, repr(usual))
             self._usual = usual
 
     async def refresh(self, policy: Policy, arms: Arms) -> Policy:
-        """`policy`, or a newer one if there was something to learn from. Raises `Unavailable`."""
+        """Return a newer policy if there was something to learn, otherwise `policy`. Raises
+        `Unavailable`."""
         tuned = await read_tuned(self._store)
         changed = tuned != self._tuned
         self._tuned = tuned
@@ -150,7 +155,7 @@ class Learning:
         return Policy(beliefs, price=tuned.price)
 
     async def _read(self, agent: str, ledger: Ledger) -> bool:
-        """Whether there was anything new."""
+        """Read the rest of a ledger. Returns whether there was anything new."""
         changed = False
         while True:
             entries = await self._store.notes(agent, ledger.position, PAGE)
@@ -160,7 +165,7 @@ class Learning:
 
 
 def beliefs_of(ledgers: Collection[Ledger], arms: Arms, now: float) -> Beliefs:
-    """Named after the newest entry that it was made of."""
+    """Form beliefs. Their version is the newest entry that was read."""
     in_order = (ledger.episodes(now) for ledger in ledgers)
     episodes = list(heapq.merge(*in_order, key=lambda episode: episode.first.at))
     newest = max((ledger.position for ledger in ledgers), key=_age, default="")

@@ -1,9 +1,9 @@
 """The ledger of model calls: what was decided, what it cost, what came of it. Pure.
 
-Each agent has one, an append-only stream in the store, of bounded length, shared by all workers;
-whoever reads all of it believes the same. No entry holds anything that somebody wrote. An outcome
-comes later than its call, perhaps twice: it is known by its call and source, so that repeating it
-changes nothing.
+Each agent has one: an append-only stream in the store, of bounded length. All workers share it,
+so whoever has read all of it believes the same. No entry holds anything that somebody wrote. An
+outcome is noted later than its call, and perhaps twice: it is identified by its call and source,
+so repeating it changes nothing.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class CallEntry(Frozen):
     agent: str
     kind: str
     conversation: str
-    """A digest: which conversation it was cannot be read from it."""
+    """A digest, from which the conversation cannot be read."""
 
     channel: str = ""
     call: ModelCall
@@ -98,7 +98,8 @@ class OutcomeEntry(Frozen):
 
 
 class ResetEntry(Frozen):
-    """What came before is forgotten. An entry like others, so that all forget the same."""
+    """Everything before is forgotten. It is an entry like others, so that all workers forget the
+    same."""
 
     type: Literal["reset"] = "reset"
     at: float
@@ -124,7 +125,7 @@ def encode(entry: Entry) -> bytes:
 
 
 def decode(data: bytes | str) -> Entry | None:
-    """None for what only a newer version of ponderd knows."""
+    """None for an entry that only a newer version of ponderd knows."""
     try:
         return _codec.validate_json(data)
     except ValidationError:

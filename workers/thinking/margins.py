@@ -1,9 +1,10 @@
 """What the margin of an answer tells: whether it is right, and whether more thought would help.
 Pure.
 
-The margin is the least log-probability among the tokens that an answer hangs on (`llm.margin`). It
-says little by itself: on hard work a sure answer may be wrong, and where the model does not know,
-thinking does not help either. So it is read together with what is expected of the arm.
+The margin is the least log-probability among the tokens that an answer depends on
+(`llm.margin`). It says little by itself: on hard work a sure answer may be wrong, and where the
+model does not know, thinking does not help either. So it is read together with what is expected
+of the arm.
 """
 
 from __future__ import annotations
@@ -29,18 +30,19 @@ from ponderd.workers.thinking.posterior import (
 )
 
 USUAL = 0.8
-"""The reward around which expectations are measured."""
+"""Expected rewards are measured from here."""
 
 RIGHT = prior([0.92, 0.55, 0.4], [0.1, 0.2, 0.3])
-"""Before anything was learned: an answer all of whose tokens are sure is mostly right, one that has
-a token with a log-probability of -2 or less mostly is not. (Weights of 1, the margin, and what was
-expected of the arm.)"""
+"""Prior weights (of 1, the margin, and what was expected of the arm) for the chance that an
+answer is right. If the model is sure of all its tokens, it mostly is; with a log-probability of
+-2 or less it mostly is not."""
 
 RESCUED = prior([0.80, 0.25, 0.9], [0.1, 0.2, 0.3])
-"""The same of an answer with more thought, by the margin of the one before."""
+"""Prior weights for the chance that an answer with more thought is right, by the margin of the
+answer before it."""
 
 AROUND = np.array([0.1, 0.1, 0.1])
-"""How much agents differ in this."""
+"""How much agents differ in these weights."""
 
 
 class AnswerSample(NamedTuple):
@@ -72,7 +74,7 @@ class MarginSample(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Of one that was not seen yet, and of each agent."""
+    """What was learned for each agent, and for an agent not seen yet."""
 
     new_agent: Posterior
     agents: Mapping[str, Posterior] = field(default_factory=dict)
@@ -96,7 +98,7 @@ class Margins:
     def rescued(
         self, agent: str, arm: str, then: str, margin: float, then_expected: float
     ) -> float:
-        """Chance that it would be right with more thought."""
+        """Chance that the answer would be right with the stronger arm `then`."""
         levels = self.rescues.get(f"{arm}>{then}")
         return _read(levels.at(agent) if levels else RESCUED, margin, then_expected)
 

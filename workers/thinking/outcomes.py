@@ -23,16 +23,17 @@ FROM_OUTSIDE = (
     e.RunCancelled,
     e.VersionAdopted,
 )
-"""Appended by others than the worker that advances a run."""
+"""Events that others append than the worker that advances a run."""
 
 
 def entries_of(run: Run, event: e.Event, kind: Kind) -> list[Entry]:
-    """`run` as it was before `event`. A fork teaches nothing: it repeats what another run did."""
+    """The entries to note for `event`. `run` is as it was before it. A fork teaches nothing: it
+    repeats what another run did."""
     if run.detached:
         return []
     match event:
         case e.ModelAnswered() | e.ModelRejected() | e.ModelDoubted():
-            if not event.call.model:  # no call: a draft stands, for want of a better answer
+            if not event.call.model:  # no call was made: the doubted draft is used
                 return []
             call = _call(run, event, kind)
             found: list[Entry] = [call]
@@ -58,7 +59,7 @@ def entries_of(run: Run, event: e.Event, kind: Kind) -> list[Entry]:
 
 
 def _is_last_answer(run: Run) -> bool:
-    """Everybody who is to be told it has been, but for this one."""
+    """Whether this was the last delivery of the answer."""
     answers = [out for out in run.outgoing if out.kind == "answer" and not out.beside]
     return bool(run.chosen_by) and answers == list(run.outgoing[:1])
 
@@ -96,7 +97,7 @@ def _approval(run: Run, event: e.ApprovalAnswered) -> list[Entry]:
     approval = run.approval
     if approval is None or approval.subject != "tool" or event.approval not in ("", approval.id):
         return []
-    if event.withdrawn:  # they wrote something else; what that means, the next answer tells
+    if event.withdrawn:  # they wrote something else; the next answer will tell what that means
         return []
     outcome = "denied" if not event.approved else "edited" if event.arguments else "approved"
     return [_outcome(run, run.chosen_by, event.at, "approval", outcome)]

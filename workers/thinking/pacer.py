@@ -1,8 +1,8 @@
-"""Budgets of thinking: what is left of them now, and how urgent it is to save. Pure.
+"""Budgets of thinking: how much is left now, and how urgent it is to save. Pure.
 
-A day's budget is released evenly, an hour ahead: who thinks it all through in the morning leaves
-nothing for the evening. What a call may think is taken off before it begins and what it left is
-given back, so that no number of workers together thinks more than was released.
+A day's budget is released evenly, an hour ahead, so that a busy morning leaves something for the
+evening. What a call may think is taken off before it begins, and what it did not use is given
+back. So all workers together never think more than was released.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from ponderd.workers.run.state import Run
 from ponderd.workers.steps.limits import account_names
 
 THOUGHT = "thought"
-"""The measure of the accounts: tokens."""
+"""The measure of these accounts, in tokens."""
 
 DAY = 86_400.0
 AHEAD = 3600.0
 
 
 class Account(NamedTuple):
-    """`released` is what may have been thought until now, in tokens."""
+    """`released` is how many tokens may have been thought until now."""
 
     name: str
     released: float
@@ -45,14 +45,14 @@ def accounts(run: Run, agent: Agent, now: float) -> list[Account]:
 
 
 def released(budget: float, now: float) -> float:
-    """How much of a day's budget may have been spent at this time of the day (UTC)."""
+    """How much of a day's budget may have been used at this time of the day (UTC)."""
     return budget * min(1.0, (now % DAY + AHEAD) / DAY)
 
 
 def allowance(
     found: Sequence[Account], spent: Sequence[Mapping[str, float]]
 ) -> tuple[int | None, float]:
-    """Tokens that are left (None: no limit), and the pressure: the share that is spent, 0 to 1."""
+    """The tokens left (None: no limit), and the pressure: the share already used, from 0 to 1."""
     left: float | None = None
     pressure = 0.0
     for account, sums in zip(found, spent, strict=True):
@@ -64,5 +64,5 @@ def allowance(
 
 
 def overdrawn(found: Sequence[Account], sums: Mapping[str, Mapping[str, float]]) -> bool:
-    """Whether somebody else was faster: what was taken off is more than there was."""
+    """Whether more was taken off than there was, because another worker was faster."""
     return any(sums[account.name][THOUGHT] > account.released for account in found)

@@ -1,8 +1,9 @@
-"""Which arms a call may use at all, and why: what agents, operators, clocks, budgets and people
-have said. Pure. In this order, and what comes later only chooses among what is left:
+"""Which arms a call may use, and why: the word of agents, operators, clocks, budgets and people.
+Pure.
 
-the agent's policy, the operator's cap, the deadline, token budgets, the danger of a tool, the
-person's own switch, the habits of a kind of call.
+In this order, and each choice only narrows what the ones before have left: the agent's policy,
+the operator's cap, the deadline, token budgets, the danger of a tool, the person's own switch,
+the habits of a kind of call.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from ponderd.workers.thinking.case import SIMPLE, Case
 NO_LIMIT = 2**31
 
 ANSWER_TOKENS = 100
-"""What an answer takes besides its thought, where a deadline leaves time for both."""
+"""Tokens that an answer takes besides its thought, to see whether a deadline leaves time for
+both."""
 
 
 class Allowed(NamedTuple):
-    """At least one arm. `reason` is the last thing that took some away; "" if nothing did."""
+    """The arms that are left, at least one. `reason` is the last thing that took some away; ""
+    if nothing did."""
 
     arms: Arms
     reason: str
@@ -70,7 +73,7 @@ def _limits(case: Case) -> list[tuple[int, str]]:
 
 
 def _destructive(case: Case, arms: Arms) -> Arms:
-    """Nobody who writes can switch this off; an agent's `never` does."""
+    """Writing `/no_think` cannot switch this off; an agent's `never` can."""
     return _thinking(arms) if case.destructive else arms
 
 
@@ -88,7 +91,7 @@ def _switch(case: Case, arms: Arms) -> Arms:
 
 
 def _simple(case: Case, arms: Arms) -> Arms:
-    """Extraction and formatting begin without a thought; what goes wrong may still raise it."""
+    """Extraction and formatting begin without a thought. Trouble may raise the arm later."""
     pinned = case.switch or case.thinking.mode == "always" or case.thinking.least
     untroubled = case.arm is None and not case.asked_again
     simple = case.kind in SIMPLE and untroubled and not pinned

@@ -1,9 +1,9 @@
 """How much the next model call may think: pins, hold, score, probe. Pure; a decision is data.
 
-In this order: what is pinned (`pins`) decides what is allowed at all; through a tool loop the arm
-is held (`hold`); else the arms are scored by what was learned (`beliefs`), or by the table of rules
-while nothing was; where the scores are close, the model itself may be asked with one token. What
-comes of a call is looked at by `verify`, which may send it one arm up.
+In this order. `pins` decide which arms are allowed. `hold` keeps the arm through a tool loop.
+Otherwise the arms are scored by what was learned (`beliefs`), or by a table of rules until
+something was. If the scores are close, the model itself may be asked, with one token. After the
+call, `verify` may ask again with the next stronger arm.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from ponderd.workers.thinking.posterior import Array
 from ponderd.workers.thinking.rules import ruled
 
 COLD = 30
-"""Rewarded episodes of an agent before what was learned is used: until then the rules choose, and
-an answer is doubted only as the rules would."""
+"""Rewarded episodes of an agent from which on its learned beliefs are used. Until then the rules
+choose, and doubt."""
 
 TRIALS = 0.02, 0.5
-"""Share of calls that are made without thinking whatever the scores say, once warm and while cold
-(AdaptThink samples half of its cases so): who never tries does not see what thinking bought."""
+"""Share of calls to make without thinking whatever the scores say: once warm, and while cold.
+AdaptThink samples half of its cases that way. Without trials nobody sees what thinking brings."""
 
 CLOSE = 0.05
-"""Difference of two values below which the model is asked itself, if the agent wants that."""
+"""Difference of two values below which the model itself is asked, if the agent wants that."""
 
 URGENT = 9.0
-"""How many times dearer tokens get when a budget runs dry."""
+"""How many times dearer tokens become when a budget runs dry."""
 
 RULES = "rules"
 
@@ -47,14 +47,17 @@ DRAWS = 512
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What all workers share. `price` is lambda, tuned: reward per 1,000 tokens; None: what suits
-    the model. `learning` False: the rules alone. `trying` False: nothing is tried for the sake of
-    learning, the best arm is taken."""
+    """What all workers share, and decide by."""
 
     beliefs: Beliefs = field(default_factory=Beliefs)
     price: float | None = None
+    """Tuned lambda, in reward per 1,000 tokens; None: what suits the model."""
+
     learning: bool = True
+    """False: only the rules decide."""
+
     trying: bool = True
+    """False: always take the best arm, and try nothing for the sake of learning."""
 
     @property
     def version(self) -> str:
@@ -64,7 +67,8 @@ class Policy:
         return self.beliefs.rewarded.get(agent, 0) < COLD
 
     def beliefs_for(self, agent: str) -> Beliefs:
-        """What others taught is no reason to doubt an agent that nobody complained of."""
+        """Beliefs to doubt an answer by. What other agents taught is no reason to doubt a new
+        agent."""
         return NOTHING_LEARNED if self.cold(agent) else self.beliefs
 
 
@@ -72,18 +76,19 @@ NOTHING_LEARNED = Beliefs()
 
 
 RULES_ONLY = Policy(learning=False)
-"""Of a worker that knows nothing of what was learned, or must not."""
+"""The policy of a worker that has learned nothing yet, or must not learn."""
 
 
 class AskTheModel:
-    """The scores are too close: decide again, with what the model says of the question."""
+    """The scores are too close. Ask the model, then decide again."""
 
 
 ASK_THE_MODEL = AskTheModel()
 
 
 def decide(case: Case, policy: Policy, chance: float) -> ThinkingDecision | AskTheModel:
-    """`chance` is a random number from 0 up to 1. Asks the model only where `case.may_probe`."""
+    """Choose an arm. `chance` is a random number from 0 up to 1. Asks the model only if
+    `case.may_probe`."""
     arms, pinned = allowed(case)
     if found := held(case, arms):
         return _decision(case, policy, arms, found.arm, found.reason)
@@ -106,19 +111,20 @@ def decide(case: Case, policy: Policy, chance: float) -> ThinkingDecision | AskT
 
 
 def chance_of(run_id: str, version: int) -> float:
-    """The random number of one call: the same one if it is decided again after a crash."""
+    """The random number of one call. It is the same when the call is decided again after a
+    crash."""
     digest = hashlib.sha256(str(EventRef(run_id, version)).encode()).digest()
     return int.from_bytes(digest[:7], "big") / 2**56
 
 
 def price_for(case: Case, policy: Policy) -> float:
-    """Lambda of this call: from half of a budget on, tokens get dearer."""
+    """Lambda of this call. Once half of a budget is used, tokens become dearer."""
     urgency = max(0.0, case.allowance.pressure - 0.5) * 2
     return price_of(case.arms, policy.price) * (1 + URGENT * urgency)
 
 
 def wins(scores: Sequence[Score], price: float) -> dict[str, float]:
-    """Thompson sampling: the probability, by name, that an arm has the greatest value."""
+    """Thompson sampling: the probability that an arm has the greatest value, by its name."""
     means = np.array([score.value(price) for score in scores])
     spreads = np.array([score.spread for score in scores])
     best = np.argmax(means + spreads * _normals(len(scores)), axis=1)
@@ -128,12 +134,12 @@ def wins(scores: Sequence[Score], price: float) -> dict[str, float]:
 
 @functools.cache
 def _normals(count: int) -> Array:
-    """The same draws for every decision: so a probability is a fact and no estimate."""
+    """The same draws for every decision, so that a recorded probability is exact."""
     return np.random.default_rng(0).standard_normal((DRAWS, count))
 
 
 def trials(rewarded: int) -> float:
-    """Share of calls that are made without thinking, after so many rewarded episodes."""
+    """Share of calls to make without thinking, after so many rewarded episodes."""
     warm, cold = TRIALS
     return warm + (cold - warm) * max(0.0, 1 - rewarded / COLD)
 
@@ -180,7 +186,7 @@ def _decision(
 
 
 def _close(scores: Sequence[Score], price: float) -> bool:
-    """Whether to think at all is in question; how long, the model could not say."""
+    """Whether it is open if the model should think at all. How long, it could not say."""
     silent = [score.value(price) for score in scores if not score.arm.thinks]
     thinking = [score.value(price) for score in scores if score.arm.thinks]
     return bool(silent and thinking) and abs(max(silent) - max(thinking)) < CLOSE

@@ -1,11 +1,11 @@
-"""A small Bayesian linear model, and a hierarchy of them. Pure (numpy).
+"""A small Bayesian linear model, and a hierarchy of such models. Pure (numpy).
 
-Mean and covariance of the weights of a regression with known noise and a Gaussian prior (Bishop,
-Pattern Recognition and Machine Learning, 3.3). In a hierarchy the weights of a child are those of
-its parent, but for a Gaussian difference: who has few observations is believed to be like the
-others, and many observations of one child say only so much of its parent. `Evidence` of several
-independent sources is added; `through` carries it from child to parent and back, which makes the
-posteriors exact (belief propagation on a tree; the same book, 8.4).
+`Posterior` holds the mean and covariance of the weights of a regression with known noise and a
+Gaussian prior (Bishop, Pattern Recognition and Machine Learning, 3.3). In a hierarchy, a child's
+weights differ from its parent's by a Gaussian. A child with few observations is therefore
+assumed to be like the others, and many observations of one child say only so much about its
+parent. `Evidence` of independent sources is added. `through` carries it from child to parent and
+back, which makes the posteriors exact (belief propagation on a tree; the same book, 8.4).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 NOISE = 0.15
-"""Variance of a reward around its mean. A coin that is right 4 times of 5 has 0.16."""
+"""Variance of a reward around its mean. A coin that is right 4 times out of 5 has 0.16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +31,22 @@ class Posterior:
     covariance: Array
 
     def predict(self, x: Array) -> tuple[float, float]:
-        """Mean and standard deviation of what is expected at `x` (n)."""
+        """Mean and standard deviation of the expectation at `x` (n)."""
         variance = float(x @ self.covariance @ x)
         return float(x @ self.mean), max(variance, 0.0) ** 0.5
 
 
 class Observations(NamedTuple):
-    """One row an observation: features `x` (m, n), what came of it `y` (m), and how much it counts
-    `weight` (m)."""
+    """Observations, one a row."""
 
     x: Array
+    """(m, n): features."""
+
     y: Array
+    """(m): results."""
+
     weight: Array
+    """(m): how much each counts."""
 
 
 def prior(weights: Sequence[float], spread: Sequence[float]) -> Posterior:
@@ -52,11 +56,13 @@ def prior(weights: Sequence[float], spread: Sequence[float]) -> Posterior:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of some weights, so that it can be added: `precision` (n, n), the inverse of a
-    covariance, or 0 where nothing is known; and `pull` (n), precision times mean."""
+    """What is known about some weights, in a form that can be added."""
 
     precision: Array
+    """(n, n): the inverse of a covariance, or 0 where nothing is known."""
+
     pull: Array
+    """(n): precision times mean."""
 
     def __add__(self, other: Evidence) -> Evidence:
         return Evidence(self.precision + other.precision, self.pull + other.pull)
@@ -65,7 +71,7 @@ class Evidence:
         return Evidence(self.precision - other.precision, self.pull - other.pull)
 
     def posterior(self) -> Posterior:
-        """There must be a prior in it."""
+        """The distribution it describes. It must include a prior."""
         covariance = np.asarray(np.linalg.inv(self.precision))
         return Posterior(np.asarray(covariance @ self.pull), covariance)
 
@@ -81,8 +87,8 @@ def observed(seen: Observations, noise: float = NOISE) -> Evidence:
 
 
 def through(known: Evidence, spread: Array) -> Evidence:
-    """What evidence on some weights says of others, from which they differ by about `spread` (n):
-    (precision^-1 + spread^2)^-1, also where the precision has no inverse."""
+    """What evidence about some weights says about other weights that differ from them by about
+    `spread` (n): (precision^-1 + spread^2)^-1, also if the precision has no inverse."""
     away = np.eye(len(known.pull)) + known.precision * np.square(spread)
     both = np.column_stack([known.precision, known.pull])
     found = np.linalg.solve(away, both)
@@ -90,18 +96,18 @@ def through(known: Evidence, spread: Array) -> Evidence:
 
 
 def joined(children: Iterable[Evidence], spread: Array) -> Evidence:
-    """What all the children say of their parent."""
+    """What all children together say about their parent."""
     zero = np.zeros(len(spread))
     return sum((through(child, spread) for child in children), Evidence(np.diag(zero), zero))
 
 
 def shared(whole: Evidence, child: Evidence, spread: Array) -> Evidence:
-    """Of a child what is known after all: what it says itself, and what its parent knows of others.
-    `whole` is what is known of the parent, from this child, too."""
+    """All that is known about one child: its own evidence, and what its siblings tell through
+    the parent. `whole` is the evidence about the parent, which includes this child's."""
     return through(whole - through(child, spread), spread) + child
 
 
 def fading(count: int, half_life: float) -> Array:
-    """Weights (count) of observations in order of time: the newest is 1, and half of that is left
-    `half_life` observations before it."""
+    """Weights (count) of observations in order of time. The newest has 1; `half_life`
+    observations earlier it is half of that."""
     return np.asarray(0.5 ** (np.arange(count)[::-1] / half_life), dtype=float)

@@ -1,8 +1,8 @@
 """What an outcome says of the call that led to it, and the rewards that a model is trained with.
-Pure, and free of everything else here, so that a trainer can import it.
+Pure. A trainer can import this module: it imports nothing else of ponderd.
 
-`adacot_reward` and `adaptthink_advantages` are the papers' formulas; `trl_reward` and
-`compute_score` put them into the shapes that TRL's GRPOTrainer and verl call.
+`adacot_reward` and `adaptthink_advantages` are the papers' formulas. `trl_reward` and
+`compute_score` give them the form that TRL's GRPOTrainer and verl call.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ REWARDS = {
     "unusable": 0.0,
     "quiet": 0.85,
 }
-"""A failed tool, or somebody who asks once more, says that the choice was bad, but not surely so;
-that nobody complained, that it was good, just as surely."""
+"""The reward of each outcome. A failed tool or a repeated question is a sign of a bad choice,
+but no proof; silence is as weak a sign of a good one."""
 
 
 class Weight(NamedTuple):
-    """Of several outcomes of one episode that with the lowest rank counts, with this weight."""
+    """If an episode has several outcomes, only the one with the lowest rank counts, with this
+    weight."""
 
     rank: int
     weight: float
@@ -47,24 +48,29 @@ SAID: frozenset[RewardSource] = frozenset({"thumb", "judge", "approval"})
 """Outcomes that somebody told us. They count at once; all others are signs, and wait."""
 
 QUIET_SECONDS = 600.0
-"""After so long without a complaint an answer counts as good, a little. Complaints wait as long:
-otherwise the newest messages would be known by their complaints alone, and what is newest counts
-most."""
+"""After so long without a complaint, an answer counts as good, a little. Complaints wait as
+long. Otherwise the newest messages would be known by complaints only, and the newest count most."""
 
-MISS, OVER, FORMAT = 0.3, 0.3, 0.5
-"""Penalties of `adacot_reward`: AdaCoT varies the first two to walk along the Pareto front."""
+MISS = 0.3
+"""Penalty of `adacot_reward` for a thought that was needed and left out. AdaCoT varies it."""
+
+OVER = 0.3
+"""Penalty for a thought that was not needed. AdaCoT varies it, to walk along the Pareto front."""
+
+FORMAT = 0.5
+"""Penalty for a completion that is not well formed."""
 
 DELTA = 0.05
 """AdaptThink's bonus for not thinking (arXiv 2505.13417): how much worse an answer without a
-thought may be, on average, and still be preferred. For training; workers decide with a smaller one,
-`beliefs.BONUS`."""
+thought may be, on average, and still be preferred. It is for training; workers decide with the
+smaller `beliefs.BONUS`."""
 
 _THOUGHT = re.compile(r"\s*<think>(.*?)</think>\s*(.*)", re.DOTALL)
 
 
 class Parsed(NamedTuple):
-    """`thought` is empty for an empty think block; `well_formed` says that there was one at all,
-    closed, and an answer after it."""
+    """`thought` is empty for an empty think block. `well_formed`: there was a think block, it
+    was closed, and an answer followed."""
 
     thought: str
     answer: str
@@ -117,8 +123,8 @@ def adaptthink_advantages(
 
 
 def importance_weight(probability: float, greatest: float = 50.0) -> float:
-    """What an observation counts that had this probability of being made. Bounded, a rare one must
-    not outshout all others; but the trials without thinking (2 %) count in full."""
+    """How much an observation counts that had this probability. It is bounded so that no rare
+    one outweighs all others, yet the trials without thinking (2 %) count in full."""
     return min(greatest, 1 / max(probability, 1e-9))
 
 

@@ -1,6 +1,5 @@
-"""Deciding how much a call may think, with all that this takes from outside: the budgets' accounts,
-and the model's own result where the scores are close. The decision itself is `policy.decide`.
-"""
+"""Decide how much a call may think, with all I/O that this takes: the accounts of budgets, and
+the model's own opinion where scores are close. The decision itself is made by `policy.decide`."""
 
 from __future__ import annotations
 
@@ -27,27 +26,28 @@ from ponderd.workers.thinking.policy import RULES_ONLY, AskTheModel, Policy, cha
 log = structlog.get_logger(__name__)
 
 SLOWNESS = 0.1
-"""How much one call changes what is known of the server's speed."""
+"""How much one call changes the estimate of the server's speed."""
 
 
 class Thought(NamedTuple):
-    """A decision, what it was made from, and the accounts that pay for it. `reserved` tokens were
-    taken off them before the call; what is not used is given back. `probe` is what it took to ask
-    the model itself."""
+    """A decision, what it was made from, and who pays for it."""
 
     case: Case
     decision: ThinkingDecision
     accounts: Sequence[Account] = ()
     reserved: int = 0
+    """Tokens taken off the accounts before the call. What is not used is given back."""
+
     probe: Completion | None = None
+    """What it cost to ask the model itself, if it was asked."""
 
 
 class Thinker:
-    """`policy` is replaced whenever something new was learned; until then the rules decide. `cap`
-    is the operator's: tokens that any call may think at most.
+    """`policy` is replaced whenever something new was learned; until then the rules decide.
+    `cap` is the operator's: most tokens that any call may think.
 
-    What a worker had reserved that was killed, or cut off while it reserved, counts as thought:
-    nobody knows how much of it was.
+    If a worker is killed, or cut off while it reserves, its reserved tokens count as thought:
+    nobody knows how many were used.
     """
 
     def __init__(self, client: ModelClient, store: RunStore, *, cap: int | None = None) -> None:
@@ -66,9 +66,11 @@ class Thinker:
         options: CallOptions,
         now: float,
     ) -> Thought:
-        """`messages` makes what the model is to see, if it must be asked itself, `options` are
-        those of the call. Raises `ModelError` if the model server cannot be reached at all,
-        `Unavailable`."""
+        """Decide about one call. `messages` renders what the model would see, in case it is
+        asked; `options` are those of the call.
+
+        Raises `ModelError` if no model server can be reached, `Unavailable` if the store cannot.
+        """
         arms = await self._client.arms()
         found = accounts(run, agent, now)
         case = case_of(
@@ -103,8 +105,8 @@ class Thinker:
     async def settle(
         self, thought: Thought, completion: Completion | None, *, lost: float = 0
     ) -> None:
-        """Books what was thought. Without a completion, as the call failed or was dropped when the
-        model had been at it for `lost` seconds, that is what can be thought in them."""
+        """Account for what was thought. `lost`: seconds that a failed or dropped call had kept
+        the model busy; without a completion, it is charged what can be thought in that time."""
         used = min(thought.decision.budget, int(lost / self._rate))
         if completion:
             usage = completion.usage
@@ -129,11 +131,12 @@ class Thinker:
         return Allowance(left, pressure, seconds, self._rate)
 
     async def _reserve(self, found: Sequence[Account], budget: int) -> int | None:
-        """The tokens that were taken off the accounts; None if others were faster."""
+        """Take the tokens off the accounts. Returns how many, or None if other workers were
+        faster."""
         amounts = {account.name: {THOUGHT: float(budget)} for account in found}
         try:
             sums = await self._store.spend(amounts, ACCOUNT_TTL)
-        except Unavailable as error:  # a budget is a brake, no reason to stop
+        except Unavailable as error:  # a budget slows thinking down; it never stops a run
             log.warning("thinking not reserved", error=str(error))
             return 0
         if not overdrawn(found, sums):
@@ -143,7 +146,7 @@ class Thinker:
         return None
 
     async def _pay(self) -> None:
-        """Write down what is owed; what cannot be is tried again with the next call."""
+        """Write down what is owed. If that fails, the next call tries again."""
         owed, self._owed = self._owed, Counter()
         amounts = {name: {THOUGHT: float(tokens)} for name, tokens in owed.items() if tokens}
         if not amounts:
@@ -159,6 +162,6 @@ class Thinker:
     async def _probe(self, messages: list[Message], options: CallOptions) -> ProbeResult | None:
         try:
             return await self._client.probe(messages, NEEDS_THOUGHT, options)
-        except ModelError as error:  # the call itself will tell if the server is away
+        except ModelError as error:  # if the server is away, the call itself will tell
             log.info("the model was not asked", error=str(error))
             return None

@@ -1,9 +1,9 @@
-"""Whether a usable answer should be used, or asked for again with more thought. Pure.
+"""Whether to use a usable answer, or to ask again with more thought. Pure.
 
-A cheap answer that is doubted costs one more call; one that is wrong costs a person. So the chance
-that it is right, as its margin tells, is weighed against what the next stronger arm is worth at its
-price. What is plainly wrong (no JSON, no such tool, the agent's own check) never comes this far: it
-is rejected, and the model is told why.
+Doubting a cheap answer costs one more call; using a wrong one costs a person. So the chance that
+the answer is right, judged by its margin, is weighed against the value of the next stronger arm
+at its price. Answers that are plainly wrong (not JSON, no such tool, failed the agent's own
+check) do not come here: they are rejected, and the model is told why.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ponderd.workers.thinking.pins import allowed
 from ponderd.workers.thinking.policy import Policy, price_for
 
 DOUBTS = 2
-"""How often one step is asked for again: none -> short -> long."""
+"""How often one step may be asked for again: none -> short -> long."""
 
 
 def escalation(case: Case, decision: ThinkingDecision) -> Arm | None:
@@ -54,7 +54,8 @@ def doubt(
 
 
 def wants_second_draft(case: Case, decision: ThinkingDecision, choice: Choice) -> bool:
-    """Only cheap answers that can be compared, and only if something could follow from it."""
+    """Only for cheap answers that can be compared, and only if a disagreement could change
+    anything."""
     return (
         case.thinking.drafts
         and decision.mode == "none"
@@ -68,7 +69,7 @@ def _second_chance(case: Case, decision: ThinkingDecision) -> Arm | None:
 
 
 def gist(choice: Choice) -> str | None:
-    """What must be the same in two drafts of an answer; None if that cannot be told."""
+    """The part that must agree in two drafts of an answer. None if drafts cannot be compared."""
     match choice:
         case ToolCall(tool=tool, arguments=arguments):
             return json.dumps([tool, arguments], sort_keys=True)
