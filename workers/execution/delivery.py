@@ -1,4 +1,4 @@
-"""Bring one reply to where it goes, and say what became of it."""
+"""Deliver one reply, and say what became of it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ponderd.workers.run.state import Outgoing, Run
 log = structlog.get_logger(__name__)
 
 REPLY_BACKOFF = (2.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 18000.0)
-"""Seconds until a reply is sent again, by attempt; after the last one it is given up."""
+"""Seconds until a reply is sent again, one for each attempt. After the last one it is given up."""
 
 BESIDE_ATTEMPTS = 3
-"""Attempts for what is said beside the conversation: the run must not wait for it."""
+"""Attempts for a reply beside the conversation: the run must not wait long for it."""
 
 
 async def deliver(
@@ -32,7 +32,7 @@ async def deliver(
     *,
     resend: bool,
 ) -> e.ReplySent | e.ReplyFailed:
-    """`resend`: an earlier attempt may have arrived. Raises `LeaseLost`."""
+    """Send one reply. `resend`: an earlier attempt may have arrived. Raises `LeaseLost`."""
     assert outgoing.to is not None
     reply = Reply(
         key=key,
@@ -70,6 +70,6 @@ async def _carry(channel: Channel, reply: Reply, resend: bool) -> str:
     except (DeliveryError, LeaseLost):
         raise
     except Exception as error:
-        # Left to the sweeper, it would be sent for ever.
+        # An unexpected error counts as a failed delivery. The sweeper would send it again for ever.
         log.exception("reply failed unexpectedly")
         raise DeliveryError(f"{channel.name}: {error!r}") from error

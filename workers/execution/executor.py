@@ -1,12 +1,13 @@
 """Advance one run: claim -> next_step -> perform -> commit, until there is nothing to do.
 
 Why nothing gets lost or done twice:
-- The log in the store is the truth. A worker that dies leaves a lease behind; when it expires the
-  sweeper pokes the run and the next worker folds the same log.
-- Every commit is compare-and-append. If somebody wrote meanwhile (a message, a pause), nothing is
-  written and the missed events come back: a fact is then committed on top of them, an intent is
-  thought over again. So a pause between choosing a tool and using it always wins.
-- An effect is framed by two events: `ToolStarted`/`ReplyStarted` before it, the outcome after.
+
+- The log in the store is the truth. A worker that dies leaves a lease behind. When it expires, the
+  sweeper pokes the run, and the next worker folds the same log.
+- Every commit is compare-and-append. If somebody else has written (a message, a pause), nothing is
+  written, and the missed events come back. A fact is then committed on top of them; an intent is
+  decided again. So a pause between choosing a tool and using it always wins.
+- Two events frame each effect: `ToolStarted` or `ReplyStarted` before it, the outcome after it.
 """
 
 from __future__ import annotations
@@ -52,16 +53,16 @@ from ponderd.workers.thinking.outcomes import FROM_OUTSIDE
 log = structlog.get_logger(__name__)
 
 UNKNOWN_RETRY = 5.0
-"""Seconds until a run is looked at again whose agent or events this worker does not know."""
+"""Seconds until a run is tried again if this worker does not know its agent or its events."""
 
 VERSION_RETRY = 10.0
-"""Seconds until a run is looked at again whose version of the agent this worker does not have."""
+"""Seconds until a run is tried again if this worker does not have its version of the agent."""
 
 RECORD_SECONDS = 60.0
-"""For how long a worker tries to write down what has happened while the store is away."""
+"""How long a worker tries to record what has happened while the store is away."""
 
 RECORD_RETRY = 0.2
-"""Seconds between two tries of that."""
+"""Seconds between two such tries."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,11 @@ class Executor:
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def advance(self, run_id: str) -> None:
-        """Do all that can be done for a run now. Never raises for what the outside did wrong:
-        what is left undone is still due, and the sweeper finds it."""
+        """Do all that can be done for a run now.
+
+        Never raises because of the outside world. What is left undone stays due, and the sweeper
+        finds it.
+        """
         structlog.contextvars.bind_contextvars(run=run_id)
         try:
             asked_at = time.monotonic()
@@ -96,7 +100,8 @@ class Executor:
         try:
             run = self._met(e.decode_all(raw))
         except (ValidationError, ValueError) as error:
-            # Written by a newer version of ponderd: left to a worker that knows what it means.
+            # A newer version of ponderd wrote them. Leave the run to a worker that understands
+            # them.
             log.warning("unknown events, leaving the run alone", error=str(error)[:200])
             return await held.give_back(held.now() + UNKNOWN_RETRY)
         agent = self.agents.get(run.agent)
@@ -138,7 +143,7 @@ class Executor:
         return await held.give_back(held.now())
 
     def _met(self, events: tuple[e.Event, ...]) -> Run:
-        """The run, after whoever observes has seen what others appended since a worker had it."""
+        """Fold the run, and show the observer what others appended since a worker last had it."""
         known = len(events)
         while known and isinstance(events[known - 1], FROM_OUTSIDE):
             known -= 1
@@ -151,8 +156,8 @@ class Executor:
     async def _pin(
         self, held: LeasedRun, run: Run
     ) -> Agent | e.VersionAdopted | e.VersionChanged | e.ToolOutcomeUnknown | None:
-        """The agent as the run began with it, or what to write down instead; None: another
-        worker may have it."""
+        """The version of the agent that the run began with, or the event to record instead.
+        None: leave the run to a worker that has that version."""
         agent = self.agents[run.agent]
         if agent.version == run.agent_version:
             return agent
@@ -180,7 +185,7 @@ class Executor:
     async def _ask_approval(
         self, held: LeasedRun, run: Run, agent: Agent, request: e.ApprovalRequested
     ) -> Run:
-        """Nobody is asked for what could not be done anyway."""
+        """Ask for approval, unless the tool's own check already refuses the call."""
         assert run.call is not None
         refused = await self._objection(held, run, agent, run.call)
         run, _ = await held.commit(run, [refused or request])
@@ -197,7 +202,7 @@ class Executor:
         self, held: LeasedRun, run: Run, agent: Agent, call: e.ToolCall, key: str | None
     ) -> Run:
         if key is None:
-            # What was approved may be other arguments than were asked for, and some time ago.
+            # The approved arguments may be other ones than were asked for, and time has passed.
             if run.approved and (refused := await self._objection(held, run, agent, call)):
                 run, _ = await held.commit(run, [refused])
                 return run
@@ -222,7 +227,9 @@ class Executor:
                 to=outgoing.to,
                 inquiry=outgoing.inquiry,
             )
-            if outgoing.to is None:  # it waits in the run: to begin is to have done it
+            if (
+                outgoing.to is None
+            ):  # the reply waits in the run: beginning it is all there is to do
                 run, _ = await held.commit(run, [begin, e.ReplySent(at=begin.at, receipt="held")])
                 return run
             run, begun = await held.commit(run, [begin])
@@ -237,7 +244,7 @@ class Executor:
         return run
 
     async def _remember(self, to: Address, receipt: str, answer: str) -> None:
-        """So that a reaction to the message is known to be about this answer."""
+        """Remember which answer this message is, so that a reaction to it finds the run."""
         if to.channel != "slack":
             return
         try:
@@ -253,7 +260,7 @@ class Executor:
         if scopes and amounts:
             try:
                 await self.store.spend(dict.fromkeys(scopes.values(), amounts), ACCOUNT_TTL)
-            except Unavailable as error:  # the run's own log has it; the sums are a brake only
+            except Unavailable as error:  # the log has the spending; the sums only slow runs down
                 log.warning("spending not added up", error=str(error))
         return run
 
@@ -262,10 +269,10 @@ class Executor:
 
 
 async def record(held: LeasedRun, run: Run, fact: e.Event) -> Run:
-    """Write down what has happened, on top of whatever else happened meanwhile.
+    """Record what has happened, on top of whatever else happened meanwhile.
 
-    A store that is away is waited for: what a tool did, or that a reply went out, is known only
-    here. If somebody else took over by then, the token says so (`LeaseLost`).
+    Waits for a store that is away: only this worker knows what a tool did, or that a reply went
+    out. If another worker took over in that time, the token shows it (`LeaseLost`).
     """
     until = time.monotonic() + RECORD_SECONDS
     recorded = False

@@ -1,4 +1,5 @@
-"""The right to advance runs: held leases, renewed while a step runs, and writing under one."""
+"""The right to advance runs: leases that are renewed while a step runs, and writing under a
+lease."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 Observer = Callable[[Run, e.Event], None]
-"""Gets to see every event that a worker appends or meets, with the run as it was before it."""
+"""Is shown every event that a worker appends or meets, with the run as it was before it."""
 
 
 def _nobody(run: Run, event: e.Event) -> None:
@@ -35,11 +36,11 @@ def _nobody(run: Run, event: e.Event) -> None:
 
 
 class LeaseLost(Exception):
-    """Somebody else goes on with the run, or may by now: touch nothing any more."""
+    """Another worker has the run now, or may have it. Stop touching it."""
 
 
 class LeasedRun:
-    """A run under its lease: the only way for a worker to write to it."""
+    """A run under its lease. A worker writes to a run only through this."""
 
     def __init__(
         self,
@@ -49,8 +50,8 @@ class LeasedRun:
         asked_at: float,
         observe: Observer,
     ) -> None:
-        """`asked_at` is the monotonic time at which the claim was asked for: the lease counts
-        from before the store wrote it, never from when its answer was read."""
+        """`asked_at` is the monotonic time at which the claim was sent. The lease counts from
+        there: from before the store wrote it, not from when its answer arrived."""
         self.id = claim.run_id
         self.token = claim.token
         self.task = asyncio.current_task()
@@ -58,28 +59,28 @@ class LeasedRun:
         self.released = False
         self.version = len(claim.log)
         self.news = asyncio.Event()
-        """Set when something may have been appended by somebody else."""
+        """Set when somebody else may have appended something."""
         self._store = store
         self._observe = observe
         self._offset = claim.now - time.monotonic()
         self._valid_until = asked_at + seconds
 
     def now(self) -> float:
-        """The store's clock, so that a wrong clock of this machine decides nothing."""
+        """The store's time. A wrong clock on this machine decides nothing."""
         return time.monotonic() + self._offset
 
     def renewed(self, until: float) -> None:
         self._valid_until = until
 
     def lose(self) -> None:
-        """Cancel what is being done under this lease: somebody else holds the run now."""
+        """Cancel the work under this lease: another worker has the run now."""
         self.lost = True
         if self.task:
             self.task.cancel()
 
     def check(self) -> None:
-        """To be called right before an effect: a process that was stopped for longer than its
-        lease (SIGSTOP, a suspended machine) must not act on what it held before."""
+        """Call this right before an effect. A process that was stopped for longer than its lease
+        (SIGSTOP, a suspended machine) must not act on it. Raises `LeaseLost`."""
         if self.lost or time.monotonic() > self._valid_until:
             raise LeaseLost
 
@@ -88,9 +89,8 @@ class LeasedRun:
     ) -> tuple[Run, bool]:
         """Append to the log if it still ends where `run` does.
 
-        Returns the run as it now is, and whether `events` are part of it: False means that
-        something else was appended first, nothing was written, and the lease is still held.
-        Raises `LeaseLost`.
+        Returns the run as it now is, and whether `events` are part of it. False: somebody else
+        appended first, nothing was written, and the lease is still held. Raises `LeaseLost`.
         """
         after, seen = run, []
         for event in events:
@@ -113,15 +113,15 @@ class LeasedRun:
                     self._observe(before, event)
                 return after, True
             case VersionConflict(missed):
-                # An earlier try of this commit may have been written and only its answer lost.
+                # An earlier try of this commit may have succeeded, and only its answer got lost.
                 written = bool(encoded) and list(missed[: len(encoded)]) == encoded
                 return self._caught_up(run, missed), written
             case _:
                 raise LeaseLost
 
     async def look(self, run: Run) -> Run:
-        """The run with what others appended to it since. What cannot be read now is met at the
-        next commit."""
+        """The run with what others have appended. If the store is away, the run as it was: the
+        next commit meets the rest."""
         try:
             log = await self._store.load(self.id)
         except Unavailable:
@@ -131,7 +131,7 @@ class LeasedRun:
     def _caught_up(self, run: Run, missed: Sequence[bytes]) -> Run:
         try:
             events = e.decode_all(missed)
-        except ValidationError as error:  # written by a newer version of ponderd
+        except ValidationError as error:  # a newer version of ponderd wrote them
             raise LeaseLost from error
         for event in events:
             self._observe(run, event)
@@ -140,7 +140,7 @@ class LeasedRun:
         return run
 
     async def give_back(self, due: float) -> None:
-        """Release the lease with the run as it is, to be looked at again at `due`."""
+        """Release the lease without writing anything. The run is due again at `due`."""
         while not self.released:
             head = await self._store.head(self.id)
             if head is None:
@@ -157,7 +157,7 @@ class LeasedRun:
 
 
 class Leases:
-    """All runs that this process holds. They expire unless `renew` is called all the time."""
+    """All runs that this process holds. Leases expire unless `renew` is called regularly."""
 
     def __init__(
         self, store: RunStore, owner: str, seconds: float, observe: Observer = _nobody
@@ -173,11 +173,15 @@ class Leases:
 
     @contextlib.asynccontextmanager
     async def hold(self, claim: Claim, asked_at: float) -> AsyncIterator[LeasedRun]:
-        """Renew the lease of `claim` until the block ends; the block is cancelled when the lease
-        is lost. A block that is cancelled from outside gives the run back at once."""
+        """Hold the lease of `claim` until the block ends.
+
+        The block is cancelled when the lease is lost. If it is cancelled from outside, the run
+        is given back at once.
+        """
         held = LeasedRun(self._store, claim, self.seconds, asked_at, self.observe)
-        # After a standstill (SIGSTOP, a suspended machine) the sweeper of this very process may
-        # claim a run whose earlier holder is still at it here.
+        # After this process was stopped for a while (SIGSTOP, a suspended machine), its own sweeper
+        # may
+        # claim a run that an earlier task here still works on.
         if former := self._held.get(claim.run_id):
             former.lose()
         self._held[claim.run_id] = held
@@ -194,7 +198,7 @@ class Leases:
                 del self._held[claim.run_id]
 
     async def renew(self) -> None:
-        """Renew all held leases; to be called three times per lease. Raises `Unavailable`."""
+        """Renew all held leases. Call it three times per lease. Raises `Unavailable`."""
         held = dict(self._held)
         until = time.monotonic() + self.seconds
         kept = await self._store.renew([(run.id, run.token) for run in held.values()], self.seconds)
@@ -207,7 +211,7 @@ class Leases:
                 run.lose()
 
     async def listen(self) -> None:
-        """Tell held runs what is appended to them. Raises `Unavailable`."""
+        """Wake held runs when something is appended to them. Raises `Unavailable`."""
         async for run_id in self._store.news():
             if run := self._held.get(run_id):
                 run.news.set()

@@ -1,4 +1,4 @@
-"""Counters of a worker process. They are added up in the store, so that one page shows them all."""
+"""Counters of a worker process. The store adds them up, so that one page shows all workers."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections import defaultdict
 from ponderd.workers.run.events import ModelCall
 
 SECONDS_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
-"""Upper bounds of the model-latency histogram; the last bucket, +Inf, is implied."""
+"""Upper bounds of the histogram of model latency. The last bucket, +Inf, is implied."""
 
 
 END_OF_THOUGHT = 1
-"""Tokens beyond its budget that a thought takes to end."""
+"""Tokens that a thought takes to close, beyond its budget."""
 
 
 class Metrics:
-    """Counts since the last `take`. Field names are `name|label`, read by `daemon.api.health`."""
+    """Counts since the last `take`. Names are `name|label`; `daemon.api.health` reads them."""
 
     def __init__(self) -> None:
         self._counts: defaultdict[str, float] = defaultdict(float)
 
-    def model_called(self, call: ModelCall, verdict: str) -> None:
-        """`verdict`: answered, rejected or doubted."""
+    def model_called(self, call: ModelCall, status: str) -> None:
+        """`status`: answered, rejected or doubted."""
         mode = call.decision.mode
         bucket = next((le for le in SECONDS_BUCKETS if call.seconds <= le), "+Inf")
         self._add(f"model_seconds_bucket|{mode}|{bucket}", 1)
@@ -30,7 +30,7 @@ class Metrics:
         self._add(f"tokens|{mode}|cached", call.cached_tokens)
         self._add(f"tokens|{mode}|completion", call.completion_tokens)
         self._add(f"tokens|{mode}|reasoning", call.reasoning_tokens)
-        self._add(f"decisions|{call.decision.arm}|{verdict}", 1)
+        self._add(f"decisions|{call.decision.arm}|{status}", 1)
         if call.reasoning_tokens > call.decision.budget + END_OF_THOUGHT:
             self._add(f"budget_overruns|{call.decision.arm}", 1)
 
@@ -43,7 +43,7 @@ class Metrics:
         return counts
 
     def put_back(self, counts: dict[str, float]) -> None:
-        """Keep what could not be handed over for the next time."""
+        """Add counts again that could not be handed over."""
         for name, value in counts.items():
             self._add(name, value)
 

@@ -1,5 +1,5 @@
-"""The Celery app. A Celery message is a poke, 'advance run X': it may be lost or doubled, and
-nothing depends on it but speed, because what is due stands in the store."""
+"""The Celery app. A Celery message is a poke: 'advance run X'. It may get lost or arrive twice.
+Only speed depends on it, because the store knows what is due."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ADVANCE = "ponderd.advance"
 QUEUE = "ponderd"
 
 
-# A poke may get lost, so nothing is kept of it to be acknowledged or put back: kombu 5.7 ends the
-# worker (AttributeError) when it puts back what was not acknowledged before a connection died.
+# Do not keep pokes to acknowledge or restore them: losing one is harmless, but kombu 5.7 ends
+# the worker (AttributeError) when it restores messages after a connection died.
 redis_transport.Channel.do_restore = False
 
 
@@ -33,7 +33,7 @@ def create_app(broker_url: str) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        # Without these a half-open connection to the broker hangs for minutes.
+        # Without these, a half-open connection to the broker hangs for minutes.
         broker_transport_options={
             "global_keyprefix": "ponderd:celery:",
             "ack_emulation": False,
@@ -47,15 +47,14 @@ def create_app(broker_url: str) -> Celery:
 
 
 def _kombu_url(url: str) -> str:
-    """kombu has another name for unix:// and for its database."""
+    """kombu spells unix:// and the number of the database in another way."""
     if not url.startswith("unix://"):
         return url
     return url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
 
 
 class Poker:
-    """Tells the workers of a run, in the background. Never fails: the sweeper finds what a lost
-    poke leaves behind."""
+    """Pokes workers in the background. Never fails: the sweeper finds the run of a lost poke."""
 
     def __init__(self, broker_url: str) -> None:
         self._app = create_app(broker_url)
@@ -75,7 +74,7 @@ class Poker:
             )
 
     async def queue_length(self) -> int:
-        """Pokes that no worker has taken yet. Raises what kombu raises."""
+        """Pokes that no worker has taken yet. Raises kombu's errors."""
         return await asyncio.to_thread(self._count)
 
     async def close(self) -> None:

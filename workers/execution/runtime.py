@@ -1,6 +1,7 @@
-"""A worker process: hundreds of runs in flight on one asyncio loop, fed by pokes and the sweeper.
+"""A worker process: hundreds of runs in flight on one asyncio loop, fed by pokes and the
+sweeper.
 
-Celery's threads hand runs to the loop and return at once. The slots are the back-pressure: when
+Celery's threads hand runs to the loop and return at once. Slots limit the runs in flight: when
 all are taken, the threads wait, and further pokes stay in the queue for other workers.
 """
 
@@ -45,6 +46,7 @@ from ponderd.workers.thinking.thinker import Thinker
 
 log = structlog.get_logger(__name__)
 
+# How often each background duty runs.
 SWEEP_SECONDS = 0.5
 REPORT_SECONDS = 2.0
 NEWS_SECONDS = 1.0
@@ -54,8 +56,8 @@ EXAMINE_SECONDS = 10.0
 
 
 class Runtime:
-    """Owns the loop, its thread and the slots. `start`, `submit`, `stop` may be called from any
-    thread; everything else happens on the loop."""
+    """Owns the loop, its thread and the slots. Any thread may call `start`, `submit` and `stop`;
+    everything else happens on the loop."""
 
     def __init__(self, settings: WorkerSettings, channels: ChannelSettings) -> None:
         assert settings.redis_url is not None
@@ -80,8 +82,11 @@ class Runtime:
         self._call(self._open()).result()
 
     def submit(self, run_id: str) -> None:
-        """Advance a run as soon as there is a slot. Returns without doing so when the worker
-        drains: the run is still due, and another worker's sweeper finds it."""
+        """Advance a run as soon as a slot is free.
+
+        Returns without doing so when the worker drains. The run is still due, and another
+        worker's sweeper finds it.
+        """
         while not self._slots.acquire(timeout=0.2):
             if self._draining.is_set():
                 return
@@ -91,13 +96,13 @@ class Runtime:
         self._loop.call_soon_threadsafe(self._begin, run_id)
 
     def drain(self) -> None:
-        """Begin nothing new; runs in flight stop after the step they are in."""
+        """Begin nothing new. Runs in flight stop after their current step."""
         if not self._draining.is_set():
             self._draining.set()
             self._loop.call_soon_threadsafe(self._executor.draining.set)
 
     def stop(self, timeout: float) -> None:
-        """Drain, wait up to `timeout` seconds for the steps in flight, give back what is left."""
+        """Drain, wait up to `timeout` seconds for the steps in flight, and give the runs back."""
         self.drain()
         self._call(self._close(timeout)).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -152,15 +157,18 @@ class Runtime:
     async def _advance(self, run_id: str) -> None:
         try:
             await self._executor.advance(run_id)
-        except Exception:  # a bug of ours; the lease expires and the run is tried again
+        except Exception:  # a bug of ours; the lease expires, and the run is tried again
             log.exception("run left to the sweeper", run=run_id)
         finally:
             self._slots.release()
 
     async def _sweep(self, store: RunStore) -> None:
-        """Advance what is due and nobody holds: lost pokes, expired leases, ended sleeps.
+        """Advance runs that are due and that nobody holds: lost pokes, expired leases, ended
+        sleeps.
 
-        Never more than there are free slots, so that a backlog is not looked at over and over."""
+        Takes no more runs than there are free slots, so that a backlog is not read over and
+        over.
+        """
         if self._draining.is_set():
             return
         free = 0
@@ -170,7 +178,9 @@ class Runtime:
         try:
             if free:
                 found = await store.sweep(max(1, free // SHARDS), POKE_GRACE)
-                random.shuffle(found)  # or with few slots the last shards would always wait
+                random.shuffle(
+                    found
+                )  # otherwise, with few slots, the last shards would always wait
                 found = found[:free]
         finally:
             for run_id in found:
@@ -192,7 +202,7 @@ class Runtime:
     async def _learn(self, learning: Learning, thinker: Thinker) -> None:
         try:
             arms = await self._executor.model.client.arms()
-        except ModelError:  # nothing can be asked of it anyway
+        except ModelError:  # nothing can be asked of it now
             return
         await learning.tell_usual(arms)
         if not self._settings.thinking_learning:
@@ -202,7 +212,7 @@ class Runtime:
         thinker.policy = await learning.refresh(thinker.policy, arms)
 
     async def _examine_model(self) -> None:
-        """Until each model server could be looked at once."""
+        """Try until each model server was examined once."""
         told: set[str] = set()
         while True:
             examined = await self._executor.model.client.examine()
@@ -241,7 +251,7 @@ class Runtime:
 
 
 async def _every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
-    """Do a duty for ever. Nothing that goes wrong once may end it."""
+    """Do a duty for ever. No error may end it."""
     while True:
         try:
             await duty()

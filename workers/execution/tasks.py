@@ -1,4 +1,4 @@
-"""The worker command: a Celery worker whose one task hands a run to the runtime."""
+"""The worker command: a Celery worker whose only task hands a run to the runtime."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from ponderd.workers.settings import WorkerSettings
 log = structlog.get_logger(__name__)
 
 DRAIN_SECONDS = 15.0
-"""How long a worker that is told to stop waits for the model calls in flight."""
+"""How long a worker that is told to stop waits for its model calls in flight."""
 
 FEEDERS = 4
-"""Celery threads; they only hand runs over, so a few are enough."""
+"""Celery threads. They only hand runs over, so a few are enough."""
 
 
 def work(settings: WorkerSettings, channels: ChannelSettings) -> int:
-    """Run a worker in the foreground until SIGTERM or SIGINT; returns the exit code."""
+    """Run a worker in the foreground until SIGTERM or SIGINT. Returns the exit code."""
     app = create_app(settings.broker)
     runtime = Runtime(settings, channels)
     register(app, runtime)
     runtime.start()
 
-    # Celery's warm shutdown waits for its tasks, and ours have long returned: drain here.
+    # Celery's warm shutdown waits for its tasks, but ours return at once. So drain here.
     def begin_drain(**_: Any) -> None:
         runtime.drain()
 

@@ -20,9 +20,12 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """A thread of its own, for the code of agents. It cannot be stopped: past its time it goes on,
-    and nobody listens. In the loop's pool a few such calls would leave no thread for name lookups
-    and mail, and no worker would end before they do."""
+    """Run an agent's code in a thread of its own, and wait for it.
+
+    The thread cannot be stopped: past its time it runs on, and its result is ignored. In the
+    loop's own pool, a few such calls would leave no thread for name lookups and mail, and would
+    keep the worker from ending.
+    """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[Any] = loop.create_future()
 
@@ -32,7 +35,7 @@ async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> 
         if error is None:
             outcome.set_result(result)
         elif not isinstance(error, Exception) or isinstance(error, StopIteration):
-            # No future takes a StopIteration; the others would end the worker's loop, or a task.
+            # No future takes a StopIteration. Others would end the worker's loop, or a task.
             outcome.set_exception(RuntimeError(f"it raised {error!r}"))
         else:
             outcome.set_exception(error)

@@ -1,4 +1,4 @@
-"""Run one tool call: check its arguments once more, give it its context, bound its time."""
+"""Run one tool call: check its arguments again, give it its context, limit its time."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from ponderd.workers.execution.threads import in_thread
 from ponderd.workers.run.events import ToolCall, ToolFailed, ToolFinished, Waiting
 
 STORED_CHARS = 20_000
-"""Characters of a tool result or a model answer that are kept."""
+"""Most characters of a tool result or a model answer that are stored."""
 
 LONGEST_WAIT = 1e10
-"""Seconds, 300 years: for infinity there is no moment that could be stored."""
+"""Most seconds that a run can wait (300 years). Infinity could not be stored."""
 
 
 async def run_tool(
     agent: Agent, call: ToolCall, context: ToolContext, clock: Callable[[], float]
 ) -> ToolFinished | ToolFailed:
-    """Never raises: what a tool raises is its outcome. `clock` is the store's, Unix seconds."""
+    """Run the tool. Never raises: an error of the tool is its outcome. `clock` is the store's,
+    in Unix seconds."""
     started = time.monotonic()
     try:
         result = await call_tool(agent, call, context)
@@ -44,9 +45,11 @@ async def run_tool(
 
 
 async def call_tool(agent: Agent, call: ToolCall, context: ToolContext) -> ToolResult:
-    """Returns what the model gets to see, or what to wait for. Raises whatever the tool raises,
-    LookupError for a tool that the agent does not have (any more), `pydantic.ValidationError` and
-    `TimeoutError`."""
+    """Return what the model will see, or what to wait for.
+
+    Raises what the tool raises, LookupError if the agent does not have the tool (any more),
+    `pydantic.ValidationError` and `TimeoutError`.
+    """
     tool = agent.tool(call.tool)
     if tool is None:
         raise LookupError(f"agent {agent.name} has no tool {call.tool}")
@@ -56,7 +59,7 @@ async def call_tool(agent: Agent, call: ToolCall, context: ToolContext) -> ToolR
 
 
 async def objection(agent: Agent, call: ToolCall, context: ToolContext) -> str | None:
-    """Why the call could not be done anyway, as the tool's own check says."""
+    """Why the call could not succeed, according to the tool's own check. None: it could."""
     tool = agent.tool(call.tool)
     if tool is None or tool.check is None:
         return None

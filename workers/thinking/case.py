@@ -181,9 +181,7 @@ def case_of(
     )
 
 
-@functools.lru_cache(
-    maxsize=16
-)  # every call for one message parses the same text, which may be long
+@functools.lru_cache(maxsize=16)  # every call for a message reads the same, perhaps long text
 def _said(text: str) -> tuple[Switch | None, str]:
     seen = readable(text)
     return switch_of(seen), without_switch(seen)
