@@ -1,8 +1,8 @@
 """The only place that decides what the model sees. Pure.
 
-The system prompt with the agent's actions, its worked examples as real turns, then the
-conversation. It only ever grows at its end, so that the server's prefix cache serves all but the
-newest turns; that is why no date or time ever enters it.
+It sees the system prompt with the agent's actions, the worked examples as real turns, then the
+conversation. This only grows at its end, so that the server's prefix cache serves all but the
+newest turns. For the same reason no date or time enters it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
 
 NEW = "[new conversation]\n"
-"""Tells the model that the worked examples are no part of the conversation."""
+"""Tells the model that the worked examples do not belong to the conversation."""
 
 LEFT_OUT = Turn("note", "[note] Earlier messages were left out.")
 
 
 def render(turns: Sequence[Turn], agent: Agent, *, limit_chars: int) -> list[Message]:
-    """What one model call sees; of the conversation at most about `limit_chars` characters.
+    """The messages of one model call, with at most about `limit_chars` characters of
+    conversation.
 
-    When it is longer, its oldest exchanges are left out, a quarter of the limit at a time: the
-    beginning then stays the same for many calls. One overlong text is cut in its middle.
+    From a longer conversation the oldest exchanges are left out, a quarter of the limit at a
+    time, so that the beginning stays the same for many calls. One overlong text is cut in its
+    middle.
     """
     rendered = []
     asked = ""
@@ -47,13 +49,13 @@ def render(turns: Sequence[Turn], agent: Agent, *, limit_chars: int) -> list[Mes
 
 
 def readable(text: str) -> str:
-    """`text` without what only machines see, and with nothing that acts as a special token."""
+    """`text` without what only machines see, and without anything that acts as a special token."""
     text = _UNSEEN.sub("", _LINE_END.sub("\n", text))
     return _SPECIAL.sub("‹", text)
 
 
 def cut(text: str, limit: int) -> str:
-    """`text`, or its beginning and end with a remark in between, about `limit` characters."""
+    """`text`, or its beginning and end with a remark between them: about `limit` characters."""
     if len(text) <= limit:
         return text
     half = max(limit - 40, 2) // 2
@@ -120,7 +122,7 @@ _FORMS = (
 
 @functools.lru_cache(maxsize=4096)  # every step renders all turns before it again
 def _rendered(turn: Turn, limit: int) -> str:
-    # Cut first: cleaning a text of any length then takes no time. It never makes one longer.
+    # Cut first, so that cleaning takes no time however long the text is. It never makes one longer.
     match turn.role:
         case "person":
             text = without_switch(readable(cut(turn.text, limit // 2)))
@@ -149,14 +151,14 @@ def _fitting(turns: list[Turn], limit: int) -> list[Turn]:
     while gone < wanted and len(exchanges) > 1:
         gone += _size(exchanges.pop(0))
     kept = exchanges[0]
-    while gone < wanted and len(kept) > 3:  # what was asked, and the latest step, always stay
+    while gone < wanted and len(kept) > 3:  # the question and the latest step always stay
         gone += _size(kept[1:3])
         del kept[1:3]
     return [LEFT_OUT, *(turn for exchange in exchanges for turn in exchange)]
 
 
 def _exchanges(turns: Iterable[Turn]) -> list[list[Turn]]:
-    """A person's messages up to the next time a person writes after the agent did."""
+    """Split turns into exchanges. One begins where a person writes after the agent has spoken."""
     exchanges: list[list[Turn]] = []
     for turn in turns:
         if not exchanges or (turn.role == "person" and exchanges[-1][-1].role != "person"):
@@ -170,7 +172,7 @@ def _size(turns: Iterable[Turn]) -> int:
 
 
 def _merged(messages: Iterable[Message]) -> list[Message]:
-    """Some chat templates refuse two messages of one role in a row."""
+    """Join neighbours of one role: some chat templates refuse two in a row."""
     merged: list[Message] = []
     for message in messages:
         if merged and merged[-1]["role"] == message["role"]:

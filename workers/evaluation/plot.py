@@ -1,4 +1,4 @@
-"""The Pareto front as a picture: reward or accuracy over tokens. Writes one PNG file."""
+"""Draw the Pareto front, reward or accuracy over tokens, into a PNG file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from ponderd.channels.errors import PonderdError
 
 
 class Mark(NamedTuple):
-    """`low` and `high` are the ends of an interval of `quality`, where there is one."""
+    """One labelled point. `low` and `high` are the ends of an interval of `quality`, if there is
+    one."""
 
     tokens: float
     quality: float
@@ -26,8 +27,8 @@ def draw_front(
     title: str,
     quality: str,
 ) -> None:
-    """`front`: tokens and quality of the policy at each lambda. Raises `PonderdError` if the file
-    cannot be written."""
+    """`front`: tokens and quality of the policy at each lambda. Raises `PonderdError` if the
+    file cannot be written."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -60,7 +61,7 @@ def draw_front(
             textcoords="offset points",
             fontsize=8,
             color=colour,
-            parse_math=False,  # arms are named by people
+            parse_math=False,  # people choose the names of arms
         )
     axes.set(xlabel="tokens", ylabel=quality)
     axes.set_title(title, parse_math=False)

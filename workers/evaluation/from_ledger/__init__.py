@@ -1,2 +1,2 @@
 """What the ledger of a running system tells: the front of reward over tokens, the right lambda,
-rows to train a model with."""
+and rows to train a model with."""

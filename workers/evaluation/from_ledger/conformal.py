@@ -1,10 +1,10 @@
-"""How dear a token may be so that hardly any thought is missed: conformal risk control
+"""How high lambda may be so that hardly any thought is missed: conformal risk control
 (Angelopoulos et al., arXiv 2208.02814). Pure.
 
 A miss is a message that was not thought about, went wrong, and would have gone right with a
-thought. The dearer a token, the more is missed. From messages of which both outcomes are known, the
-lambda is found up to which the share of misses among further messages like these stays under a
-bound, on average over which ones one happens to have seen.
+thought. The higher lambda, the more is missed. Messages with both outcomes known tell the lambda
+up to which the share of misses stays under a bound among further messages like them. The bound
+holds on average over the messages that one happens to have seen.
 """
 
 from __future__ import annotations
@@ -13,17 +13,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 LEAST_PAIRS = 50
-"""With fewer the bound says nothing: one more miss alone could be 2 % of the messages."""
+"""With fewer pairs the bound says nothing: one more miss alone could be 2 % of the messages."""
 
 
 class Pair(NamedTuple):
-    """`price` is the lambda from which the message would not have been thought about any more, as
-    far as was known before. `cheap` and `thought`: whether the answer without and with it was
-    right."""
+    """One message that was answered without a thought and with one."""
 
     price: float
+    """Lambda from which on the message would no longer have been thought about at once."""
+
     cheap: bool
+    """The answer without a thought was right."""
+
     thought: bool
+    """The answer with a thought was right."""
 
     @property
     def needed(self) -> bool:
@@ -31,20 +34,25 @@ class Pair(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """At any lambda below `price` (infinite: at all) a share of at most `most` is missed. `needed`
-    of the `pairs` that this was seen from needed a thought."""
+    """The lambda up to which no more than a share of messages misses a thought."""
 
     price: float
+    """The bound holds below this lambda; infinite: at any."""
+
     most: float
+    """Greatest share of messages that miss a thought they need."""
+
     needed: int
+    """Pairs that needed a thought."""
+
     pairs: int
 
 
 def control(pairs: Sequence[Pair], most: float) -> Bound | None:
-    """None if there are too few pairs, or even always thinking could not promise it."""
+    """None if there are too few pairs, or if even always thinking could not keep the bound."""
     if len(pairs) < LEAST_PAIRS:
         return None
-    # One miss that was not seen is counted: (misses + 1) / (pairs + 1) <= most.
+    # Count one miss that was not seen: (misses + 1) / (pairs + 1) <= most.
     allowed = int(most * (len(pairs) + 1) + 1e-9) - 1
     if allowed < 0:
         return None

@@ -1,10 +1,11 @@
-"""What other policies would have brought on the calls that were made: doubly robust estimates from
-the ledger. Pure.
+"""What other policies would have achieved on the calls that were made: doubly robust estimates
+from the ledger. Pure.
 
-Every decision was recorded with its probability, so what was seen of one arm can be weighed; where
-little was seen, a model of the outcomes fills in (Dudik et al., Doubly Robust Policy Evaluation and
-Learning, arXiv 1103.4601). The model is fitted on other conversations than those it is used on, and
-intervals are of resampled conversations, since what is said in one hangs together.
+Every decision was recorded with its probability, so what was seen of one arm can be weighted.
+Where little was seen, a model of the outcomes fills in (Dudik et al., Doubly Robust Policy
+Evaluation and Learning, arXiv 1103.4601). The model never sees the conversations that it is used
+on. Intervals come from resampling conversations, because messages of one conversation depend on
+each other.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ FOLDS = 5
 RESAMPLES = 1000
 
 TargetPolicy = Callable[[EpisodeSample, Mapping[str, tuple[float, float]]], Mapping[str, float]]
-"""A policy: the probability of each arm, given an episode and what is expected of each arm that was
-allowed (chance of a good answer, and tokens)."""
+"""A policy: the probability of each arm, given a sample and what is expected of each allowed arm
+(chance of a good answer, and tokens)."""
 
 
 class Estimate(NamedTuple):
-    """Mean reward with its 95 % interval, mean tokens, and share of calls that think."""
+    """Mean reward with its 95 % interval, mean tokens, and the share of messages that think at
+    first."""
 
     reward: float
     low: float
@@ -41,26 +43,28 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LoggedEpisodes:
-    """Messages with a known outcome. `rewards` and `tokens` (n, k): what is to be expected of each
-    arm, from a model that did not see the conversation."""
+    """Messages with a known outcome."""
 
     arms: Arms
     episodes: tuple[Episode, ...]
     samples: tuple[EpisodeSample, ...]
     rewards: Array
+    """(n, k): expected of each arm, by a model that did not see the conversation."""
+
     tokens: Array
+    """(n, k): likewise."""
 
     def __len__(self) -> int:
         return len(self.episodes)
 
     @property
     def weights(self) -> Array:
-        """(n): how much each outcome says."""
+        """(n): how much each outcome counts."""
         return np.array([sample.weight for sample in self.samples], dtype=float)
 
     def free(self) -> LoggedEpisodes:
-        """Of messages that were decided by scores, rules or trials, and could have been decided
-        otherwise: not those that were pinned, held or raised."""
+        """Only the messages that were decided by scores, rules or trials, and could have been
+        decided otherwise. Pinned, held and raised decisions are left out."""
         rows = [i for i, episode in enumerate(self.episodes) if _was_free(episode)]
         return LoggedEpisodes(
             self.arms,
@@ -100,7 +104,7 @@ def _believed(
 
 
 def estimate(evidence: LoggedEpisodes, choice: TargetPolicy, seed: int = 0) -> Estimate:
-    """What `choice` would have brought. Raises ValueError without evidence."""
+    """What `choice` would have achieved. Raises ValueError without evidence."""
     if not len(evidence):
         raise ValueError("no call with a known outcome yet")
     names = [arm.name for arm in evidence.arms]
@@ -132,14 +136,14 @@ def estimate(evidence: LoggedEpisodes, choice: TargetPolicy, seed: int = 0) -> E
 
 
 def _among(names: Sequence[str], possible: Sequence[str], chances: Mapping[str, float]) -> Array:
-    """The chances of arms that were allowed; what others had goes to the weakest of those."""
+    """The chances of the allowed arms. What the others had goes to the weakest allowed one."""
     found = {name: chances.get(name, 0.0) for name in possible}
     found[possible[0]] += 1 - sum(found.values())
     return np.array([found.get(name, 0.0) for name in names])
 
 
 def observed(evidence: LoggedEpisodes) -> Estimate:
-    """What was really brought: nothing is estimated of what was done. Raises ValueError without
+    """What was achieved in fact: nothing here is an estimate. Raises ValueError without
     evidence."""
     if not len(evidence):
         raise ValueError("no call with a known outcome yet")
@@ -153,7 +157,7 @@ def observed(evidence: LoggedEpisodes) -> Estimate:
 
 
 def _mean(evidence: LoggedEpisodes, values: Array, seed: int) -> tuple[float, float, float]:
-    """The weighted mean, and 95 % of those of resampled conversations."""
+    """The weighted mean, with a 95 % interval from resampled conversations."""
     groups = [episode.first.conversation for episode in evidence.episodes]
     index = {group: k for k, group in enumerate(dict.fromkeys(groups))}
     sums, weights = np.zeros(len(index)), np.zeros(len(index))
@@ -175,7 +179,7 @@ def at_random(shares: Mapping[str, float]) -> TargetPolicy:
 
 
 def by_value(arms: Arms, price: float) -> TargetPolicy:
-    """What workers choose at this lambda (reward per 1,000 tokens), but for their trials."""
+    """What workers choose at this lambda (reward per 1,000 tokens), apart from their trials."""
     bonus = {arm.name: 0.0 if arm.thinks else BONUS for arm in arms}
 
     def choice(
@@ -193,12 +197,12 @@ def by_value(arms: Arms, price: float) -> TargetPolicy:
 def best_believed(
     sample: EpisodeSample, believed: Mapping[str, tuple[float, float]]
 ) -> dict[str, float]:
-    """The arm with the greatest expected reward, whatever it takes."""
+    """The arm with the greatest expected reward, at any price."""
     return {max(believed, key=lambda name: believed[name][0]): 1.0}
 
 
 def best_per_kind(evidence: LoggedEpisodes) -> TargetPolicy:
-    """The arm that is believed best for each kind of call, on average."""
+    """For each kind of call, the arm that is expected to be best on average."""
     kinds: dict[str, list[int]] = {}
     for i, sample in enumerate(evidence.samples):
         kinds.setdefault(sample.kind, []).append(i)

@@ -1,11 +1,13 @@
-"""Runs as rows to train a model with. Pure; training itself is done elsewhere (TRL, verl).
+"""Runs as rows to train a model with. Pure; the training happens elsewhere (TRL, verl).
 
 `sft`: the conversation and what the model should have written, in AdaCoT's form: a thought in a
-think block, which is empty where none was needed. Only answers that turned out good are shown.
-`rl`: every answer with its reward, AdaCoT's penalties and AdaptThink's advantage, see
-`thinking.rewards`; what they were computed from stands beside them. One that was unusable is worth
-nothing, and less where it had the wrong form. A doubted one is in no row, not even where
-it stood in the end.
+think block, which is empty if no thought was needed. Only answers that turned out good become
+rows.
+
+`rl`: every answer with its reward, AdaCoT's penalties and AdaptThink's advantage (see
+`thinking.rewards`), beside the values they were computed from. An unusable answer is worth
+nothing, and less if its form was wrong. A doubted answer becomes no row, even if it was used in
+the end.
 """
 
 from __future__ import annotations
@@ -27,11 +29,11 @@ Format = Literal["sft", "rl"]
 Answered = e.ModelAnswered | e.ModelRejected
 
 GOOD = 0.75
-"""A reward from which an answer is shown as an example."""
+"""Least reward of an answer that is shown as an example."""
 
 
 def completion_of(thought: str, content: str) -> str:
-    """What a model with a think block writes: an empty one where it did not think."""
+    """What a model with a think block writes. The block is empty if there was no thought."""
     return (
         f"<think>\n{thought.strip()}\n</think>\n\n{content}"
         if thought.strip()
@@ -40,9 +42,11 @@ def completion_of(thought: str, content: str) -> str:
 
 
 def needed(episode: Episode) -> bool | None:
-    """Whether the question needs a thought, as far as its own calls show: an answer without one
-    was good, or one was doubted or rejected and a thought then said something else that was good.
-    None: they do not show it."""
+    """Whether the question needs a thought, as far as its own calls show.
+
+    False: an answer without a thought was good. True: such an answer was doubted or rejected,
+    and a thought then gave another answer, which was good. None: the calls do not show it.
+    """
     if episode.reward is None:
         return None
     last = episode.last
@@ -57,7 +61,7 @@ def needed(episode: Episode) -> bool | None:
 
 
 def reference_rewards(episodes: Iterable[Episode]) -> dict[str, float]:
-    """By kind of call: the mean reward where it was thought about, AdaptThink's reference."""
+    """AdaptThink's reference for each kind of call: the mean reward of answers with a thought."""
     sums: dict[str, list[float]] = {}
     for episode in episodes:
         last, reward = episode.last, episode.reward
@@ -73,8 +77,8 @@ def rows(
     form: Format,
     references: Mapping[str, float],
 ) -> Iterator[dict[str, Any]]:
-    """Training rows of one episode. `answers` and `prompts` (messages) by the id of the call;
-    calls of which either is missing are left out."""
+    """Training rows of one episode. `answers` and `prompts` (messages) are by the id of the
+    call. A call without either is left out."""
     if episode.reward is None:
         return
     need = needed(episode)
@@ -84,7 +88,7 @@ def rows(
             continue
         shown_empty = form == "sft" and need is False
         if entry.decision.mode != "none" and not answer.thought.strip() and not shown_empty:
-            continue  # it was not kept: an empty block would teach the wrong thing
+            continue  # the thought was not kept, and an empty block would teach the wrong thing
         if form == "rl":
             yield _rl(episode.reward, entry, answer, prompt, need, references)
         elif episode.reward.value >= GOOD and isinstance(answer, e.ModelAnswered):

@@ -1,4 +1,4 @@
-"""What thinking bought: one page made from the ledger. Pure."""
+"""What thinking has brought: one page made from the ledger. Pure."""
 
 from __future__ import annotations
 
@@ -26,61 +26,89 @@ from ponderd.workers.thinking.beliefs import PRICE_OF_SHORT, price_of
 from ponderd.workers.thinking.ledger import CallEntry, Episode
 
 GOOD = 0.5
-"""A reward from which an answer counts as good."""
+"""Least reward of a good answer."""
 
 SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.5, 3.0, 10.0)
-"""Lambda along the front: what a short thought costs, in chance of a good answer."""
+"""Values of lambda along the front, expressed as the price of a short thought in chance of a
+good answer."""
 
 ORDER = ("none", "short", "long")
 
 
 class ArmReport(BaseModel):
-    """`share` of all calls; `reward` is the mean of the episodes that began with it, as far as
-    anybody knows; `p95_seconds` of its calls."""
+    """What is known of one arm."""
 
     arm: str
     calls: int
     share: float
+    """Its share of all calls."""
+
     episodes: int
+    """Episodes that began with it."""
+
     rewarded: int
     reward: float | None
+    """Mean reward of those episodes, as far as it is known."""
+
     tokens: float
     thinking_tokens: float
     p95_seconds: float
+    """Of its calls."""
 
 
 class Point(BaseModel):
-    """A policy: its expected reward (doubly robust, 95 % interval by conversation), tokens for one
-    message, and share of messages that are thought about at first."""
+    """One policy."""
 
     name: str
     reward: float
+    """Expected reward, doubly robust."""
+
     low: float
+    """Lower end of the 95 % interval of the reward, by conversation."""
+
     high: float
+    """Upper end."""
+
     tokens: float
+    """For one message."""
+
     think_rate: float
+    """Share of messages that are thought about at first."""
+
     price: float | None = None
 
 
 class Report(BaseModel):
-    """`think_rate` is AdaCoT's T: the share of calls that thought; `reward` its P. `misses`: no
-    thought first, which failed, and more thought then succeeded. `overs`: thought about, though the
-    answer would have been good without; that is an estimate. Both are shares of the messages with a
-    known outcome. `front` and `references` are about those `free` messages that could have been
-    decided otherwise."""
+    """The whole page."""
 
     calls: int
     messages: int
     rewarded: int
     conversations: int
     think_rate: float
+    """AdaCoT's T: the share of calls that thought."""
+
     arms: list[ArmReport]
     reward: Point | None
+    """AdaCoT's P: what was achieved in fact."""
+
     misses: float
+    """Share of messages with a known outcome that failed without a thought, and then succeeded with
+    one."""
+
     overs: float | None
+    """Share of them that were thought about, though the answer would have been good without. An
+    estimate."""
+
     free: int
+    """Messages with a known outcome that could have been decided otherwise."""
+
     front: list[Point]
+    """About the `free` messages."""
+
     references: list[Point]
+    """About the `free` messages."""
+
     price: float
 
 
@@ -107,7 +135,7 @@ def report(episodes: Sequence[Episode], arms: Arms, price: float | None) -> Repo
 
 
 def arms_of(episodes: Sequence[Episode]) -> Arms:
-    """Those that the ledger knows, from the least effort to the most."""
+    """The arms in the ledger, from the least effort to the most."""
     seen: dict[str, Arm] = {}
     for episode in episodes:
         for entry in episode.calls:
@@ -121,7 +149,7 @@ def arms_of(episodes: Sequence[Episode]) -> Arms:
 
 
 def front(free: LoggedEpisodes) -> list[Point]:
-    """The policy at each lambda, from the dearest on."""
+    """The policy at each lambda, in order of lambda."""
     points = []
     for share in SHARES:
         price = share / PRICE_OF_SHORT * price_of(free.arms, None)
@@ -131,8 +159,9 @@ def front(free: LoggedEpisodes) -> list[Point]:
 
 
 def _references(free: LoggedEpisodes) -> list[Point]:
-    """`oracle` is no oracle that knows what would have come of each arm, as a table has it: nobody
-    saw that. It takes the arm that is expected to be best, whatever it costs."""
+    """The policies to compare with. `oracle` does not know what each arm would have brought, as
+    it does for a table: nobody saw that. It takes the arm with the greatest expected reward, at
+    any price."""
     shares = Counter(episode.arm for episode in free.samples)
     rates = {arm: count / len(free) for arm, count in shares.items()}
     points = [point("as it was", observed(free))]

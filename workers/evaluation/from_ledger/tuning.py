@@ -1,4 +1,4 @@
-"""Choosing lambda from the front that the ledger shows. Pure."""
+"""Choose lambda from the front that the ledger shows. Pure."""
 
 from __future__ import annotations
 
@@ -16,31 +16,38 @@ from ponderd.workers.thinking.beliefs import Score, learn, price_of
 from ponderd.workers.thinking.ledger import Episode, episode_samples
 
 LEAST = 30
-"""Messages with a known outcome below which nothing is chosen: the intervals would be wider than
-anything that could be gained."""
+"""Fewest messages with a known outcome to choose by. With fewer, the intervals would be wider
+than any gain."""
 
 
 MISSED = 0.05
-"""Share of messages that may miss a thought they need, where a bound on that is given."""
+"""Share of messages that may miss a thought they need, for the bound."""
 
 
 class Bounded(BaseModel):
-    """Of messages like the `pairs` whose first answer, without a thought, was sent back and asked
-    for again with one, at most a share of `missed` misses a thought that it needs, as long as
-    lambda is below `price` (None: at any), by conformal risk control. `kept`: the chosen one is."""
+    """A bound on missed thoughts, by conformal risk control. It holds for messages like the
+    `pairs`: their first answer, without a thought, was sent back and asked for again with one."""
 
     missed: float
+    """Greatest share of those messages that miss a thought they need."""
+
     price: float | None
+    """The bound holds below this lambda; None: at any."""
+
     kept: bool
+    """The chosen lambda keeps the bound."""
+
     pairs: int
 
 
 class Change(BaseModel):
-    """What is expected of one message before and after. `bound` is None with too few pairs."""
+    """What is expected of one message before and after."""
 
     before: Point
     after: Point
     bound: Bounded | None
+    """None with too few pairs."""
+
     pairs: int
 
 
@@ -52,10 +59,12 @@ def choose(
     budget: float | None,
     keep: float,
 ) -> Change:
-    """The point of the front with the best reward within `budget` (tokens of one message); or, if
-    that is None, with the fewest tokens within `keep` of the best reward. `price` is the workers'
-    lambda (None: what suits these arms). Raises `PonderdError` if there is too little to choose
-    by."""
+    """Choose a point of the front: the best reward within `budget` (tokens of one message) or,
+    if that is None, the fewest tokens within `keep` of the best reward.
+
+    `price` is the workers' lambda (None: what suits these arms). Raises `PonderdError` if there
+    is too little to choose by.
+    """
     free = gather(episodes, arms).free()
     if len(free) < LEAST:
         raise PonderdError(
@@ -91,8 +100,8 @@ def _bounded(pairs: Sequence[Pair], price: float) -> Bounded | None:
 
 
 def pairs_of(episodes: Sequence[Episode], arms: Arms) -> list[Pair]:
-    """Messages that were answered without a thought and with one. When each would have been
-    thought about at once, what the other half of all messages taught is asked."""
+    """Messages that were answered without a thought and with one. What the other half of all
+    messages taught tells at which lambda each would have been thought about at once."""
     pairs = []
     halves = (list(episodes[0::2]), list(episodes[1::2]))
     for own, other in (halves, halves[::-1]):
@@ -106,7 +115,7 @@ def pairs_of(episodes: Sequence[Episode], arms: Arms) -> list[Pair]:
 
 
 def _worth(scores: Sequence[Score]) -> float:
-    """Lambda up to which an arm that thinks has a greater value than one that does not."""
+    """The lambda up to which an arm that thinks has a greater value than one that does not."""
     silent = [score for score in scores if not score.arm.thinks]
     thinking = [score for score in scores if score.arm.thinks]
     return max(
@@ -120,8 +129,8 @@ def _worth(scores: Sequence[Score]) -> float:
 
 
 def _outcomes(episode: Episode) -> tuple[bool, bool] | None:
-    """Whether the answer without a thought, and that with one, was good; None if there are not
-    both, or nobody knows."""
+    """Whether the answer without a thought was good, and whether the one with a thought was.
+    None if one of them is missing, or nobody knows."""
     last = episode.last
     if not episode.failed_silently or last.decision.mode == "none" or last.status != "ok":
         return None

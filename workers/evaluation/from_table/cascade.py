@@ -1,8 +1,8 @@
-"""Trying the cheapest arm first, and a stronger one only if its answer is doubted. Pure.
+"""Try the cheapest arm first, and a stronger one only if its answer is doubted. Pure.
 
-Such a cascade is one more arm to choose: what it brings and takes is made of what its two arms did.
-`margin` doubts an answer by the least log-probability in it, as a worker does; `oracle` knows which
-answers are wrong, which nobody does: the bound of what any verifier could bring.
+Such a cascade is one more arm to choose; its reward and tokens come from those of its two arms.
+`margin` doubts an answer by the least log-probability in it, as a worker does. `oracle` knows
+which answers are wrong, which nobody does: it bounds what any verifier could achieve.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ from ponderd.workers.thinking.posterior import Array
 Verifier = Literal["none", "margin", "oracle"]
 
 MARGIN = "margin"
-"""The column that holds it."""
+"""The column that holds the margin."""
 
 ALL = ""
-"""A table tells no agents apart."""
+"""A table does not tell agents apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Says which answers of the cheapest arm stand. `margins`: what their margins tell."""
+    """Decides which answers of the cheapest arm stand. `margins` is what was learned of their
+    margins."""
 
     verifier: Verifier
     margins: Margins = field(default_factory=Margins)
 
     def stands(self, table: Table, rewards: Array, tokens: Array, price: float) -> Array:
-        """(n, stronger arms): the share of the samples that is not asked for again. `rewards` and
+        """The share of samples that is not asked for again: (n, stronger arms). `rewards` and
         `tokens` (n, arms) are what is expected of each arm."""
         if self.verifier == "oracle":
             return np.repeat(table.passed[:, :1], rewards.shape[1] - 1, axis=1)
@@ -52,7 +53,7 @@ class Judge:
 
 
 def learn_judge(table: Table, chooser: Chooser, verifier: Verifier) -> Judge | None:
-    """None where nothing is verified. Raises `Malformed` for a table without margins."""
+    """None if nothing is verified. Raises `Malformed` for a table without margins."""
     if verifier == "none":
         return None
     if verifier == "oracle":
@@ -84,13 +85,13 @@ def learn_judge(table: Table, chooser: Chooser, verifier: Verifier) -> Judge | N
 
 
 def with_cascades(table: Table, chooser: Chooser, judge: Judge | None, price: float) -> Table:
-    """The table with an arm more for each stronger one: the cheapest first, then that."""
+    """The table with one more arm for each stronger one: the cheapest arm first, then that one."""
     if judge is None:
         return table
     rewards, tokens = chooser.predict(table)
     stands = judge.stands(table, rewards, tokens, price)
     passed = table.passed[:, 1:]
-    if judge.verifier == "oracle":  # what was right is kept, the rest is tried again
+    if judge.verifier == "oracle":  # keep the right answers, try the others again
         brought = table.passed[:, :1] + (1 - table.passed[:, :1]) * passed
     else:
         brought = stands * table.passed[:, :1] + (1 - stands) * passed
@@ -108,7 +109,7 @@ def with_cascades(table: Table, chooser: Chooser, judge: Judge | None, price: fl
 
 
 def uses(table: Table, chooser: Chooser, judge: Judge | None, price: float) -> Array:
-    """(n, arms of `with_cascades`, arms): how often each arm's last word is that of a table's."""
+    """How often each arm of the table gives the last word: (n, arms of `with_cascades`, arms)."""
     count = len(table.arms)
     own = np.repeat(np.eye(count)[None], len(table), axis=0)
     if judge is None:

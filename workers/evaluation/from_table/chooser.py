@@ -1,7 +1,7 @@
-"""Choosing an arm for each task of a table, by what other tasks taught. Pure.
+"""Choose an arm for each task of a table, by what other tasks taught. Pure.
 
-The same model as in a worker (`thinking.posterior`: all work, then one kind of it), but that the
-outcome of every arm is known of the tasks that it learns from.
+The model is a worker's (`thinking.posterior`: all work, then one kind of it). But here the
+outcome of every arm is known for the tasks to learn from.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from ponderd.workers.thinking.posterior import (
 Choices = npt.NDArray[np.int64]
 
 START = 0.5, 0.5
-"""Mean and standard deviation of what is believed of an arm before anything is known."""
+"""Prior mean and standard deviation of an arm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How much may be learned: how far apart the weights of features, and the means of kinds, are
-    believed to be. 0: not at all."""
+    """How much may be learned: how far weights of features, and means of kinds, may differ. 0:
+    not at all."""
 
     slopes: float = 0.0
     kinds: float = 0.0
@@ -48,12 +48,12 @@ SHAPES = (
     Shape(slopes=0.3, kinds=0.3),
     Shape(slopes=0.3),
 )
-"""From the simplest on."""
+"""All shapes, the simplest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chooser:
-    """`rewards` and `tokens`: by set (None for one that was not seen), a posterior for each arm."""
+    """A posterior for each arm, by set; None stands for a set that was not seen."""
 
     encoder: Encoder
     rewards: dict[str | None, list[Posterior]]
@@ -61,7 +61,7 @@ class Chooser:
     unit: float
 
     def predict(self, table: Table) -> tuple[Array, Array]:
-        """Chance to pass, and tokens: (n, arms) each."""
+        """Chance to pass, and tokens, as (n, arms) each."""
         x = self.encoder.encode(table)
         rewards = np.empty((len(table), len(self.rewards[None])))
         tokens = np.empty_like(rewards)
@@ -94,7 +94,7 @@ def learn_chooser(table: Table, shape: Shape) -> Chooser:
 def _by_set(
     table: Table, x: Array, outcome: Array, shape: Shape
 ) -> dict[str | None, list[Posterior]]:
-    """For each arm; a set that was not seen is like all of them."""
+    """Posteriors for each arm. A set that was not seen is treated like all sets together."""
     found: defaultdict[str | None, list[Posterior]] = defaultdict(list)
     members = _members(table) if shape.kinds else []
     mean, spread = START
@@ -120,7 +120,7 @@ def _by_set(
 
 
 def _members(table: Table) -> list[tuple[str, Choices]]:
-    """Each set with the indices of its tasks."""
+    """Each set, with the indices of its tasks."""
     names, codes = np.unique(np.array(table.sets), return_inverse=True)
     return [(str(name), np.flatnonzero(codes == code)) for code, name in enumerate(names)]
 

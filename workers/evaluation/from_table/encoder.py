@@ -1,4 +1,4 @@
-"""The features of a table as numbers, learned on some tasks and applied to others. Pure."""
+"""Turn the features of a table into numbers. Learned on some tasks, applied to others. Pure."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ponderd.workers.thinking.criteria import read
 from ponderd.workers.thinking.posterior import Array
 
 TEXTS = ("prompt", "question", "text", "message")
-"""Columns that are read as what a worker is asked."""
+"""Columns that are read like a message to a worker."""
 
 LEVELS = 20
-"""Values of a word-like column that get a feature each: the most frequent ones."""
+"""Most values of a column that get a feature each; the most frequent ones do."""
 
 MOST = 1e12
-"""Numbers beyond count as this: their spread could not be computed."""
+"""Larger numbers count as this one: their spread could not be computed."""
 
 SEEN = 5
-"""Tasks that a value must occur in to get one."""
+"""Fewest tasks that a value must occur in to get a feature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Encoder:
     columns: tuple[Column, ...]
 
     def encode(self, table: Table) -> Array:
-        """(n, d); the first is 1 for every task."""
+        """(n, d). The first feature is 1 for every task."""
         parts = [np.ones((len(table), 1))]
         parts += [column.encode(table.before[column.name]) for column in self.columns]
         return np.concatenate(parts, axis=1)

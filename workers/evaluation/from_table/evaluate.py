@@ -1,7 +1,8 @@
-"""What a policy would have brought on a table of outcomes. Pure.
+"""What a policy would have achieved on a table of outcomes. Pure.
 
-Cross-validated by task: for each part of the tasks the policy learns from the others, and it is
-tuned on a cross-validation within those. Nothing of a task's outcome enters what is chosen for it.
+Everything is cross-validated by task. For each part of the tasks, the policy learns from the
+other parts, and is tuned by a cross-validation within those. The outcome of a task never
+influences the choice made for it.
 """
 
 from __future__ import annotations
@@ -35,16 +36,21 @@ SIMPLER = 1.0
 """Standard errors by which a shape must be better than a simpler one."""
 
 PRICES = (0.0, 0.005, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0)
-"""Lambda, as the chance to pass that the dearest arm's additional tokens are worth."""
+"""Candidates of lambda, expressed as the chance to pass that the additional tokens of the
+dearest arm are worth."""
 
 
 class PolicyResult(NamedTuple):
-    """By task (n): share of samples passed, and tokens; and (n, arms) how often an arm, the first
-    of which does not think, had the last word."""
+    """What a policy achieved, task by task."""
 
     passed: Array
+    """(n): share of the samples that passed."""
+
     tokens: Array
+    """(n)"""
+
     use: Array
+    """(n, arms): how often each arm gave the last word. The first arm does not think."""
 
     @property
     def thought(self) -> Array:
@@ -61,18 +67,20 @@ class PolicyResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What lambda is to be: the one at which all additional tokens together are worth `share` of
-    accuracy, so that no more than that is given up for them. Or, if `keep` is set, that with the
-    least tokens at which accuracy is no more than `keep` below that of the best fixed arm; or, if
-    `budget` (mean tokens a task) is set, that with the best accuracy within it."""
+    """What lambda should achieve. At most one of `keep` and `budget` is set."""
 
     share: float = 0.02
+    """All additional tokens together are worth so much accuracy: no more is given up for them."""
+
     keep: float | None = None
+    """Use the fewest tokens with at most so much less accuracy than the best fixed arm."""
+
     budget: float | None = None
+    """Reach the best accuracy within so many tokens a task, on average."""
 
 
 class Plan(NamedTuple):
-    """`price` is lambda: reward per 1,000 tokens."""
+    """`price` is lambda, in reward per 1,000 tokens."""
 
     shape: Shape
     price: float
@@ -88,7 +96,7 @@ class Learned:
     judge: Judge | None
 
     def apply(self, table: Table, price: float) -> PolicyResult:
-        """What it chooses for other tasks at this price brings."""
+        """Choose for the tasks of another table at this price."""
         chooser = self.plain
         if self.judge is not None:
             seen = with_cascades(self.table, self.plain, self.judge, price)
@@ -126,7 +134,7 @@ def cross_validated(
     folds: Sequence[Sequence[int]],
     at: Sequence[float],
 ) -> dict[Plan, PolicyResult]:
-    """For each price of `at` the result of each task, by what its fold did not see."""
+    """For each price of `at`, the result of each task, chosen by what its fold did not see."""
     learned = [learn(others(table, fold), shape, verifier) for fold in folds]
     return {
         Plan(shape, each): joined(
@@ -141,8 +149,8 @@ def cross_validated(
 
 
 def tune(table: Table, verifier: Verifier, goal: Goal, seed: int) -> Plan:
-    """The plan that does best within these tasks; a simpler shape unless another is clearly
-    better."""
+    """The plan that does best within these tasks. A simpler shape is preferred unless another
+    one is clearly better."""
     if len(table) < 2 * INNER_FOLDS:  # too few to hold any of them back
         return Plan(SHAPES[0], price(table, goal.share))
     folds = split(table, INNER_FOLDS, seed)
@@ -160,20 +168,20 @@ def tune(table: Table, verifier: Verifier, goal: Goal, seed: int) -> Plan:
 def _clearly_better(
     found: Mapping[Plan, PolicyResult], before: Mapping[Plan, PolicyResult]
 ) -> bool:
-    """Whether what it chooses is worth more, over all prices, than chance explains."""
+    """Whether its choices are worth more, over all prices, than chance explains."""
     gain = _worth(found) - _worth(before)
     error = float(gain.std()) / max(1, len(gain)) ** 0.5
     return bool(gain.mean() > SIMPLER * error)
 
 
 def _worth(found: Mapping[Plan, PolicyResult]) -> Array:
-    """By task: what its outcome is worth less the price of its tokens, on average over prices."""
+    """For each task, its outcome less the price of its tokens, averaged over prices."""
     values = [result.passed - plan.price * result.tokens / 1000 for plan, result in found.items()]
     return np.asarray(np.mean(values, axis=0))
 
 
 def _reached(tried: Mapping[Plan, PolicyResult], goal: Goal, usual: float, fixed: float) -> Plan:
-    """`fixed`: the accuracy of the best fixed arm."""
+    """`fixed` is the accuracy of the best fixed arm."""
     if goal.budget is not None:
         within = [plan for plan, result in tried.items() if result.mean_tokens <= goal.budget]
         if not within:
@@ -188,7 +196,7 @@ def _reached(tried: Mapping[Plan, PolicyResult], goal: Goal, usual: float, fixed
 
 
 def split(table: Table, count: int, seed: int) -> list[list[int]]:
-    """Tasks in `count` parts, each with its share of every set."""
+    """Split the tasks into `count` parts, each with its share of every set."""
     order = np.random.default_rng(seed).permutation(len(table))
     by_set = sorted((int(i) for i in order), key=lambda i: table.sets[i])
     count = max(2, min(count, len(table)))
@@ -196,7 +204,7 @@ def split(table: Table, count: int, seed: int) -> list[list[int]]:
 
 
 def others(table: Table, fold: Sequence[int]) -> Table:
-    """The tasks that are not in the fold."""
+    """The tasks outside the fold."""
     left_out = set(fold)
     return table.take([i for i in range(len(table)) if i not in left_out])
 

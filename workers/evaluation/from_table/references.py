@@ -1,4 +1,4 @@
-"""What a policy is held against: fixed arms, chance, the best arm of each kind, an oracle. Pure."""
+"""What to compare a policy with: fixed arms, chance, the best arm of each kind, an oracle. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RESAMPLES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`ci` is a 95 % bootstrap interval of the accuracy, by task; `tokens` a mean over tasks."""
+    """`ci` is a 95 % bootstrap interval of the accuracy, by task. `tokens` is a mean over tasks."""
 
     accuracy: float
     tokens: float
@@ -39,7 +39,8 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """`results` by policy; `policy` is the tuned one. `front`: the policy at each lambda."""
+    """`results` by policy; the tuned one is named `policy`. `front` is that policy at each
+    lambda."""
 
     table: Table
     results: Mapping[str, PolicyResult]
@@ -54,7 +55,8 @@ class Evaluation:
         return _gain(self.results[name], self.results[other], self.seed)
 
     def above_random(self, price: float) -> tuple[float, float, float]:
-        """Accuracy of the policy at this lambda, minus that of chance that thinks as often."""
+        """Accuracy of the policy at this lambda, minus that of a random one that thinks as
+        often."""
         result = self.front[price]
         return _gain(result, _random(self.table, result), self.seed)
 
@@ -65,8 +67,8 @@ def _gain(one: PolicyResult, other: PolicyResult, seed: int) -> tuple[float, flo
 
 
 def evaluate(table: Table, verifier: Verifier, seed: int, goal: Goal | None = None) -> Evaluation:
-    """Everything is cross-validated by the same parts of the tasks, but for the fixed arms, which
-    learn nothing, and the oracle. Raises `Malformed` for a single task."""
+    """Cross-validate all policies on the same parts of the tasks. Fixed arms and the oracle
+    learn nothing, so they need none. Raises `Malformed` for a single task."""
     if len(table) < 2:
         raise Malformed("only one task was done with every arm: none is left to learn from")
     goal = goal or Goal()
@@ -85,8 +87,8 @@ def evaluate(table: Table, verifier: Verifier, seed: int, goal: Goal | None = No
 
 
 def beside(table: Table, followed: Sequence[Mapping[str, str]], seed: int) -> Evaluation:
-    """The references on a table, beside a policy that was really followed: its rows hold task,
-    passed, tokens and the arms that were tried."""
+    """Compare a policy that was really followed with the references. A row of `followed` holds
+    task, passed, tokens and the arms that were tried."""
     by_task = {row["task"]: row for row in followed}
     rows = [by_task[task] for task in table.tasks]
     last = [table.arms.index(row["arms"].rpartition("+")[2]) for row in rows]
@@ -120,7 +122,7 @@ def summarize(result: PolicyResult, seed: int) -> Summary:
 
 
 def interval(values: Array, seed: int) -> tuple[float, float]:
-    """95 % of the means of resampled tasks."""
+    """95 % interval of the mean, from resampled tasks."""
     generator = np.random.default_rng(seed)
     count = len(values)
     at_once = max(1, 2_000_000 // count)
@@ -137,13 +139,13 @@ def _always(table: Table, arm: int) -> PolicyResult:
 
 
 def _random(table: Table, policy: PolicyResult) -> PolicyResult:
-    """Gives each arm as many tasks as the policy did, but whichever: what is to be expected."""
+    """Give each arm as many tasks as the policy did, at random. Returns what is expected then."""
     use = np.repeat(policy.use.mean(axis=0)[None], len(table), axis=0)
     return PolicyResult((use * table.passed).sum(axis=1), (use * table.tokens).sum(axis=1), use)
 
 
 def _best_per_kind(table: Table, folds: Sequence[Sequence[int]]) -> PolicyResult:
-    """The arm that was best on the other tasks of a set; of equally good ones the cheapest."""
+    """The arm that was best on the other tasks of a set; of equally good arms the cheapest."""
     chosen = np.zeros(len(table), dtype=int)
     for fold in folds:
         rest = others(table, fold)
@@ -158,7 +160,7 @@ def _best_per_kind(table: Table, folds: Sequence[Sequence[int]]) -> PolicyResult
 
 
 def _oracle(table: Table) -> PolicyResult:
-    """For each task the arm that passes most often; of equally good ones the cheapest."""
+    """For each task the arm that passes most often; of equally good arms the cheapest."""
     best = table.passed.max(axis=1, keepdims=True)
     tokens = np.where(table.passed >= best - 1e-12, table.tokens, np.inf)
     chosen = np.argmin(tokens, axis=1)

@@ -1,8 +1,8 @@
 """A table of outcomes: tasks, each done with every arm, some of them several times. Pure.
 
-A CSV file with the columns task, set, arm, sample, passed, tokens; further columns are features.
-One that is the same in all rows of a task is known before the task is begun; any other is known
-only after the arm of its row was tried (a margin, for example).
+A CSV file with the columns task, set, arm, sample, passed, tokens. Further columns are features.
+A feature that is the same in all rows of a task is known before the task begins. Any other is
+known only after the arm of its row was tried (a margin, for example).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ponderd.workers.thinking.posterior import Array
 
 COLUMNS = ("task", "set", "arm", "sample", "passed", "tokens")
 ORDER = ("none", "nothink", "weak", "short", "think", "long", "high", "strong")
-"""Arms by effort, where their names say it; others are ordered by their tokens."""
+"""Names of arms that tell their effort, in that order. Other arms are ordered by their tokens."""
 
 _TRUTHS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 
@@ -39,23 +39,28 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Tasks (n) that were done with every arm (k), cheapest arm first.
-
-    `passed` and `tokens` (n, k) are means over samples. `before` holds the features that are known
-    in advance, by name, one value a task; `after` those of each arm, by name, (n, k) with NaN where
-    there is none. `dropped` counts the tasks that were not done with every arm, `repeated` the rows
-    that tell of a sample once more (they count, too).
-    """
+    """Tasks (n) that were done with every arm (k), the cheapest arm first."""
 
     arms: tuple[str, ...]
     tasks: tuple[str, ...]
     sets: tuple[str, ...]
     passed: Array
+    """(n, k): means over samples."""
+
     tokens: Array
+    """(n, k): means over samples."""
+
     before: Mapping[str, tuple[str, ...]]
+    """Features known in advance, by name: one value a task."""
+
     after: Mapping[str, Array]
+    """Features of each arm, by name: (n, k), NaN where there is none."""
+
     dropped: int = 0
+    """Tasks that were not done with every arm."""
+
     repeated: int = 0
+    """Rows for a sample that had one already. They count, too."""
 
     def __len__(self) -> int:
         return len(self.tasks)
@@ -77,7 +82,7 @@ MOST_TOKENS = 1e9
 
 
 def read_rows(file: TextIO) -> list[Row]:
-    """Raises `Malformed` with the line that is wrong."""
+    """Raises `Malformed`, with the line that is wrong."""
     reader = csv.DictReader(file)
     rows = []
     try:
@@ -129,7 +134,8 @@ def _listed() -> str:
 
 
 def tabulate(rows: Iterable[Row]) -> Table:
-    """Raises `Malformed` if there is nothing to choose between: one arm, or no task with all."""
+    """Raises `Malformed` if there is nothing to choose between: one arm, or no task with all
+    arms."""
     by_task: dict[str, list[Row]] = {}
     for row in rows:
         by_task.setdefault(row.task, []).append(row)
@@ -201,7 +207,7 @@ def _feature(name: str, row: Row) -> float:
 def _means(
     groups: Sequence[Sequence[Row]], arms: Sequence[str], value: Callable[[Row], float]
 ) -> Array:
-    """(n, k): the mean over samples of what is there; NaN where nothing is."""
+    """The mean over the samples there are: (n, k). NaN where there are none."""
 
     def mean(rows: Sequence[Row], arm: str) -> float:
         found = [number for row in rows if row.arm == arm and not math.isnan(number := value(row))]

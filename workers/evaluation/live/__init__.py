@@ -1,2 +1,2 @@
-"""Questions with known answers, put to a model that serves now, and the workers' own policy
-walked over the outcomes."""
+"""Ask a running model questions with known answers, and walk the workers' own policy over the
+outcomes."""

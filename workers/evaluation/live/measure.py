@@ -1,6 +1,6 @@
-"""Asking a running model: every question with every arm, then under the policy that the other
-questions taught. What was asked is written down at once, so a run that was cut short goes on.
-"""
+"""Ask a running model: every question with every arm, then under the policy that the other
+questions taught. Each answer is written down at once, so that an interrupted measurement can go
+on."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ FOLDS = 5
 INNER_FOLDS = 4
 
 PRICES = (0.0, *(0.05 * 1.35**k for k in range(20)))
-"""Candidates of lambda, in reward per 1,000 tokens; the last one is 15."""
+"""Candidates of lambda, in reward per 1,000 tokens. The last one is 15."""
 
 Progressed = Callable[[], None]
 
 
 class Graded(NamedTuple):
-    """One answer, and what it took."""
+    """One answer, with its cost."""
 
     passed: bool
     completion: Completion
@@ -80,8 +80,8 @@ async def ask(client: ModelClient, question: TestQuestion, decision: ThinkingDec
 
 
 def key_of(question: TestQuestion, arm: Arm, model: str) -> str:
-    """What an answer is an answer to: another question, check, budget or model makes another one.
-    `model` is the own one, for arms that name none."""
+    """Identifies what was answered: another question, check, budget or model has another key.
+    `model` is our own model, for arms that name none."""
     told = [question.model_dump(), arm.mode, arm.budget, arm.model or model, arm.url]
     return _digest(told)
 
@@ -96,20 +96,20 @@ def with_arm(arm: Arm) -> ThinkingDecision:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A CSV file that grows by a row at a time. A last line that was cut short is dropped."""
+    """A CSV file that grows by one row at a time. A last line that was cut short is dropped."""
 
     path: Path
     fields: tuple[str, ...]
 
     def rows(self) -> list[dict[str, str]]:
-        """Raises `Malformed` for a file that is something else."""
+        """Raises `Malformed` if the file is something else."""
         if not self.path.exists() or not self.path.stat().st_size:
             return []
         other = Malformed(f"{self.path} is there, and is no table of this command: move it away")
         try:
             with self.path.open(newline="", encoding="utf-8") as file:
                 text = file.read()
-            # A row ends where a line does, unless that is within quotes.
+            # A row ends at the end of a line, unless that is within quotes.
             end = len(text)
             while end and (text[end - 1] != "\n" or text.count('"', 0, end) % 2):
                 end = text.rfind("\n", 0, end - 1) + 1
@@ -124,7 +124,7 @@ class Sheet:
             raise other from None
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Raises `PonderdError` if it cannot be written."""
+        """Raises `PonderdError` if the row cannot be written."""
         try:
             begins = not self.path.exists() or not self.path.stat().st_size
             with self.path.open("a", newline="", encoding="utf-8") as file:
@@ -136,7 +136,7 @@ class Sheet:
             raise PonderdError(f"{self.path} cannot be written: {error.strerror}") from error
 
     def keep(self, wanted: Callable[[Mapping[str, str]], bool]) -> None:
-        """Without the other rows."""
+        """Drop all rows but the wanted ones."""
         rows = self.rows()
         kept = [row for row in rows if wanted(row)]
         if len(kept) < len(rows):
@@ -155,8 +155,10 @@ async def measure(
     at_once: int,
     advance: Progressed,
 ) -> None:
-    """Ask what is not in the sheet yet; `advance` is called for each answer, old ones too. Raises
-    `Malformed` for a sheet with answers to something else."""
+    """Ask what is not in the sheet yet. `advance` is called for each answer, including old ones.
+
+    Raises `Malformed` for a sheet with answers to something else.
+    """
     model = await client.model()
     keys = {(q.task, arm.name): key_of(q, arm, model) for q in questions for arm in arms}
     rows = sheet.rows()
@@ -189,7 +191,7 @@ async def measure(
 def tasks_of(
     questions: Sequence[TestQuestion], arms: Arms, rows: Iterable[Mapping[str, str]]
 ) -> list[Task]:
-    """The questions with what each arm brought (means over samples)."""
+    """The questions, with what each arm achieved (means over samples)."""
     found: dict[tuple[str, str], list[Mapping[str, str]]] = {}
     for row in rows:
         found.setdefault((row["task"], row["arm"]), []).append(row)
@@ -215,14 +217,15 @@ def _outcome(rows: Sequence[Mapping[str, str]]) -> ArmOutcome:
 
 
 class Taught(NamedTuple):
-    """A policy, and the name of what it was taught: other outcomes make another one."""
+    """A policy, and the name of what taught it: other outcomes make another name."""
 
     policy: Policy
     name: str
 
 
 def policies(tasks: Sequence[Task], arms: Arms, *, keep: float) -> list[Taught]:
-    """One for each fold, taught and tuned on the others; task k is in fold k % `FOLDS`."""
+    """One policy for each fold, taught and tuned on the other folds. Task k is in fold k %
+    `FOLDS`."""
     found = []
     for fold in range(FOLDS):
         rest = [task for k, task in enumerate(tasks) if k % FOLDS != fold]
@@ -243,8 +246,8 @@ async def follow(
     at_once: int,
     advance: Progressed,
 ) -> None:
-    """Ask each question under the policy that was taught without it. What another policy brought
-    is dropped."""
+    """Ask each question under the policy that was taught without it. Rows of another policy are
+    dropped."""
     model = await client.model()
     names = {
         question.task: _digest(
@@ -274,7 +277,7 @@ async def follow(
 async def _under(
     client: ModelClient, question: TestQuestion, case: Case, policy: Policy
 ) -> dict[str, Any]:
-    """As a worker does it: decide, ask, doubt, and ask again with more thought."""
+    """Do as a worker does: decide, ask, doubt, and ask again with more thought."""
     answers: list[tuple[str, Graded]] = []
     walking = steps(case, policy, 0.5)
     decision = next(walking)
@@ -321,7 +324,7 @@ def _row(question: TestQuestion, arm: str, sample: int, answer: Graded, key: str
 
 
 async def _several(at_once: int, calls: Iterable[Callable[[], Awaitable[None]]]) -> None:
-    """At most so many at a time; the first error ends it."""
+    """Run at most so many at a time. The first error ends all."""
     slots = asyncio.Semaphore(at_once)
 
     async def one(call: Callable[[], Awaitable[None]]) -> None:

@@ -2,8 +2,8 @@
 
     {"task": "sum-1", "set": "sums", "question": "What is 2 + 3?", "check": "number", "answer": 5}
 
-`check` says how: number; choice (one of `choices`); exact; regex (searched for in the answer, any
-case); json (all fields of `answer` are there and the same).
+`check` is one of: number; choice (one of `choices`); exact; regex (searched for in the answer,
+in any case); json (all fields of `answer` are present and equal).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class TestQuestion(Frozen):
 
 
 def read_questions(lines: Iterable[str]) -> list[TestQuestion]:
-    """Raises `Malformed` with the line that is wrong."""
+    """Raises `Malformed`, with the line that is wrong."""
     found: dict[str, TestQuestion] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -89,7 +89,7 @@ def messages(question: TestQuestion) -> list[Message]:
 
 
 def schema(question: TestQuestion) -> dict[str, Any]:
-    """Of the JSON object that is asked for; it tells no more than a form would."""
+    """JSON schema of the answer. It tells the model no more than a form would."""
     match question.check:
         case "json":
             return _shape(question.answer)
@@ -103,7 +103,7 @@ def schema(question: TestQuestion) -> dict[str, Any]:
 
 
 def passes(question: TestQuestion, content: str) -> bool:
-    """Whether what a model wrote is right. False for what is no JSON object at all."""
+    """Whether the model's answer is right. False if it is not a JSON object."""
     try:
         said = json.loads(content)
     except (ValueError, RecursionError):

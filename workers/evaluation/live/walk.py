@@ -1,6 +1,7 @@
-"""A worker's own policy on outcomes that are known: what it would choose, doubt and escalate. Pure.
+"""Walk a worker's own policy over known outcomes: what it would choose, doubt and escalate.
+Pure.
 
-The same `decide` and `doubt` as in a worker; only what a model would answer is looked up.
+It uses the workers' own `decide` and `doubt`; only the model's answers are looked up.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ AGENT = "evaluation"
 
 
 class ArmOutcome(NamedTuple):
-    """What one arm brought on one task."""
+    """What one arm achieved on one task."""
 
     passed: float
     tokens: float
@@ -33,7 +34,7 @@ class ArmOutcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """`outcomes` by arm."""
+    """A task, with its outcomes by arm."""
 
     name: str
     set: str
@@ -42,7 +43,7 @@ class Task:
 
 
 class Walked(NamedTuple):
-    """`arms` in the order in which they were tried; the answer is that of the last one."""
+    """`arms` in the order in which they were tried. The last one gave the answer."""
 
     passed: float
     tokens: float
@@ -58,8 +59,8 @@ def case_of(criteria: Criteria, arms: Arms, *, agent: str = AGENT, kind: Kind = 
 def steps(
     case: Case, policy: Policy, chance: float, first: str | None = None
 ) -> Generator[ThinkingDecision, ArmOutcome, None]:
-    """From the first decision (or from the arm `first`) to the answer that stands: yields what is
-    to be tried next, and is sent what came of it."""
+    """From the first decision (or the arm `first`) to the answer that stands. Yields what to try
+    next, and is sent its outcome."""
     tried: list[str] = []
     decision = _decided(case, policy, chance)
     if first is not None:
@@ -110,8 +111,8 @@ def _decided(case: Case, policy: Policy, chance: float) -> ThinkingDecision:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What is believed after every arm was tried once on these tasks: their answers' margins, and
-    what each arm brings alone. It is the same at every lambda."""
+    """What is believed after every arm was tried once on these tasks: the margins of their
+    answers, and what each arm achieves alone. It does not depend on lambda."""
 
     tasks: Sequence[Task]
     cases: Sequence[Case]
@@ -144,7 +145,7 @@ class Lesson:
         return cls(tasks, cases, arms, learn(episodes, arms, answers, half_life=UNFADING))
 
     def taught(self, price: float | None) -> Beliefs:
-        """What it brings to begin with an arm and, where its answer is doubted, to ask again."""
+        """What it brings to begin with each arm, and to ask again where its answer is doubted."""
         policy = Policy(self.alone, price, trying=False)
         episodes = []
         for task, case in zip(self.tasks, self.cases, strict=True):
@@ -172,8 +173,8 @@ class Tried(NamedTuple):
 def tune_price(
     tasks: Sequence[Task], arms: Arms, prices: Sequence[float], *, folds: int, keep: float
 ) -> float:
-    """Lambda with the least tokens at which the accuracy, on tasks that were not learned from, is
-    no more than `keep` below that of the best fixed arm; the best one if there is no such."""
+    """The lambda that needs the fewest tokens while accuracy, on tasks not learned from, is at
+    most `keep` below the best fixed arm. If there is none, the lambda with the best accuracy."""
     lessons = [
         Lesson.of([task for i, task in enumerate(tasks) if i % folds != k], arms)
         for k in range(folds)
