@@ -213,17 +213,17 @@ class Runtime:
 
     async def _examine_model(self) -> None:
         """Try until each model server was examined once."""
-        told: set[str] = set()
+        reported: set[str] = set()
         while True:
             examined = await self._executor.model.client.examine()
             for name, able in examined.items():
                 if isinstance(able, ModelError):
                     log.info("model server not examined yet", arm=name, error=str(able))
-                elif name not in told:
-                    told.add(name)
+                elif name not in reported:
+                    reported.add(name)
                     for line in problems(able):
                         log.warning("model server", arm=name, found=line)
-            if len(told) == len(examined):
+            if len(reported) == len(examined):
                 return
             await asyncio.sleep(EXAMINE_SECONDS)
 

@@ -267,7 +267,7 @@ def _level(rows: _Rows, start: Posterior, spreads: Spreads, half_life: HalfLife)
         now[key] = observed(Observations(x, y, weight * recent))
         always[key] = observed(Observations(x, y, weight * older)) + through(now[key], of_now)
     kinds = {
-        kind: joined((told for key, told in always.items() if key[0] == kind), of_agent)
+        kind: joined((evidence for key, evidence in always.items() if key[0] == kind), of_agent)
         for kind in dict.fromkeys(kind for kind, _ in places)
     }
     everything = certain(start) + joined(kinds.values(), of_kind)
@@ -275,12 +275,12 @@ def _level(rows: _Rows, start: Posterior, spreads: Spreads, half_life: HalfLife)
     def unseen(kind: Evidence) -> Posterior:
         return through(through(kind, of_agent), of_now).posterior()
 
-    known = {kind: shared(everything, told, of_kind) for kind, told in kinds.items()}
+    known = {kind: shared(everything, evidence, of_kind) for kind, evidence in kinds.items()}
     agents = {
         key: shared(shared(known[key[0]], always[key], of_agent), now[key], of_now).posterior()
         for key in places
     }
-    new_agents = {kind: unseen(told) for kind, told in known.items()}
+    new_agents = {kind: unseen(evidence) for kind, evidence in known.items()}
     return Level(unseen(through(everything, of_kind)), new_agents, agents)
 
 

@@ -85,17 +85,17 @@ def read(text: str) -> Criteria:
     seen = text if len(text) <= SEEN else f"{text[: SEEN // 2]}\n{text[-SEEN // 2 :]}"
     lower = seen.lower()
     words = _WORD.findall(lower)
-    said = f" {' '.join(words)} "
+    spaced = f" {' '.join(words)} "
     numbers = sum(word[0].isdigit() or word in _NUMBERS for word in words)
-    steps = _count(_STEPS, set(words), said)
-    causes = _count(_CAUSES, words, said)
+    steps = _count(_STEPS, set(words), spaced)
+    causes = _count(_CAUSES, words, spaced)
     story = STORY[0] <= len(text) <= STORY[1]
     lookup = _LOOKUP.match(lower) is not None
     return Criteria(
         reasoning=_share(numbers / 2 + steps + causes / 2, 5),
-        knowledge=_share(_count(_KNOWLEDGE, words, said), 3),
-        solution=0.0 if lookup else _share(_count(_OPEN, words, said) + causes / 2, 3),
-        intent=_share(_count(_HIDDEN, words, said), 4),
+        knowledge=_share(_count(_KNOWLEDGE, words, spaced), 3),
+        solution=0.0 if lookup else _share(_count(_OPEN, words, spaced) + causes / 2, 3),
+        intent=_share(_count(_HIDDEN, words, spaced), 4),
         numbers=numbers,
         questions=seen.count("?"),
         code=_CODE.search(seen) is not None,
@@ -117,9 +117,11 @@ def frame(criteria: Criteria) -> str:
     return f"This needs care: {why}." if strongest >= 0.4 else ""
 
 
-def _count(wanted: tuple[frozenset[str], tuple[str, ...]], words: Iterable[str], said: str) -> int:
+def _count(
+    wanted: tuple[frozenset[str], tuple[str, ...]], words: Iterable[str], spaced: str
+) -> int:
     singles, phrases = wanted
-    return sum(word in singles for word in words) + sum(phrase in said for phrase in phrases)
+    return sum(word in singles for word in words) + sum(phrase in spaced for phrase in phrases)
 
 
 def _share(amount: float, much: float) -> float:

@@ -109,12 +109,12 @@ def _by_set(
             [float(y.mean()) if scale > 1 else mean] + [0.0] * (width - 1),
             [spread * scale] + [shape.slopes * scale] * (width - 1),
         )
-        told = {name: _observed(x[here], y[here], noise) for name, here in members}
+        by_set = {name: _observed(x[here], y[here], noise) for name, here in members}
         apart = around * scale
-        of_all = joined(told.values(), apart) if told else _observed(x, y, noise)
+        of_all = joined(by_set.values(), apart) if by_set else _observed(x, y, noise)
         everything = certain(start) + of_all
         found[None].append(everything.posterior())
-        for name, evidence in told.items():
+        for name, evidence in by_set.items():
             found[name].append(shared(everything, evidence, apart).posterior())
     return found
 

@@ -82,8 +82,8 @@ async def ask(client: ModelClient, question: TestQuestion, decision: ThinkingDec
 def key_of(question: TestQuestion, arm: Arm, model: str) -> str:
     """Identifies what was answered: another question, check, budget or model has another key.
     `model` is our own model, for arms that name none."""
-    told = [question.model_dump(), arm.mode, arm.budget, arm.model or model, arm.url]
-    return _digest(told)
+    identity = [question.model_dump(), arm.mode, arm.budget, arm.model or model, arm.url]
+    return _digest(identity)
 
 
 def _digest(data: Any) -> str:

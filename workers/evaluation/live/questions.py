@@ -105,14 +105,14 @@ def schema(question: TestQuestion) -> dict[str, Any]:
 def passes(question: TestQuestion, content: str) -> bool:
     """Whether the model's answer is right. False if it is not a JSON object."""
     try:
-        said = json.loads(content)
+        given = json.loads(content)
     except (ValueError, RecursionError):
         return False
-    if not isinstance(said, dict):
+    if not isinstance(given, dict):
         return False
     if question.check == "json":
-        return _same(said, question.answer)
-    answer = said.get("answer")
+        return _same(given, question.answer)
+    answer = given.get("answer")
     if question.check == "number":
         number, right = _number(answer), _number(question.answer)
         assert right is not None
@@ -143,23 +143,25 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _same(said: Any, right: Any) -> bool:
+def _same(given: Any, right: Any) -> bool:
     if isinstance(right, dict):
-        return isinstance(said, dict) and all(
-            name in said and _same(said[name], value) for name, value in right.items()
+        return isinstance(given, dict) and all(
+            name in given and _same(given[name], value) for name, value in right.items()
         )
     if isinstance(right, list):
-        return isinstance(said, list) and len(said) == len(right) and all(map(_same, said, right))
+        return (
+            isinstance(given, list) and len(given) == len(right) and all(map(_same, given, right))
+        )
     if isinstance(right, bool) or right is None:
-        return said is right
-    if isinstance(said, bool):
+        return given is right
+    if isinstance(given, bool):
         return False
     if isinstance(right, int | float):
-        number, wanted = _number(said), _number(right)
+        number, wanted = _number(given), _number(right)
         if number is None or wanted is None:  # more than a number can hold
-            return bool(said == right)
+            return bool(given == right)
         return math.isclose(number, wanted, rel_tol=1e-6, abs_tol=1e-9)
-    return " ".join(str(said).lower().split()) == " ".join(str(right).lower().split())
+    return " ".join(str(given).lower().split()) == " ".join(str(right).lower().split())
 
 
 def _number(value: Any) -> float | None:

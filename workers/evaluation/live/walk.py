@@ -189,10 +189,10 @@ def tune_price(
                 for task in tasks[k::folds]
             ]
         count = len(walked)
-        accuracy = sum(one.passed for one in walked) / count
-        tried.append(Tried(price, accuracy, sum(one.tokens for one in walked) / count))
+        accuracy = sum(each.passed for each in walked) / count
+        tried.append(Tried(price, accuracy, sum(each.tokens for each in walked) / count))
     fixed = max(sum(task.outcomes[arm.name].passed for task in tasks) / len(tasks) for arm in arms)
-    enough = [one for one in tried if one.accuracy >= fixed - keep]
+    enough = [each for each in tried if each.accuracy >= fixed - keep]
     if enough:
-        return min(enough, key=lambda one: one.tokens).price
-    return max(tried, key=lambda one: one.accuracy).price
+        return min(enough, key=lambda each: each.tokens).price
+    return max(tried, key=lambda each: each.accuracy).price
