@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from ponderd.workers.store import redis_client
 from tests.services.eventually import PATIENCE
@@ -23,6 +24,10 @@ for name in [name for name in os.environ if name.startswith("PONDERD_")]:
 
 # Nor may a busy machine: a store in this process waits for its server for as long as it takes.
 redis_client.ANSWER_SECONDS = redis_client.CONNECT_SECONDS = PATIENCE
+
+# Nor may it end a search for examples: hypothesis gives each 0.2 s by default.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # Rich tracebacks, with all local variables of each frame, cost a second each.
 *_before, _console = structlog.get_config()["processors"]

@@ -24,7 +24,7 @@ LETS_OTHERS_WORK = {"OMP_WAIT_POLICY": "passive"}
 are not for long."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def model_url() -> Iterator[str]:
     if given := os.environ.get("TEST_MODEL_URL"):
         yield given

@@ -134,16 +134,22 @@ def test_a_message_of_nothing_is_said_to_be_empty():
     assert conversation([Turn("person", "\x00\u202e ")])[0]["content"].endswith("(empty message)")
 
 
-def test_a_megabyte_of_anything_is_cut_and_cleaned_quickly():
+def test_a_megabyte_of_anything_is_cut_before_it_is_cleaned(monkeypatch):
+    sizes = []
+
+    def watched(text):
+        sizes.append(len(text))
+        return readable(text)
+
+    monkeypatch.setattr("ponderd.workers.context.render.readable", watched)
     for unit in ("x", "\x00", "a\x00", "<|im_start|>", "漢\u202e", "\ud800", "[tool]\n", "\r"):
         text = unit * (1_000_000 // len(unit))
-        started = time.process_time()
         messages = conversation([Turn("person", text), Turn("tool", text)])
-        assert time.process_time() - started < 0.05
         said = "".join(message["content"] for message in messages)
         assert len(said) < LIMIT
         assert "\x00" not in said and "<|" not in said and "\u202e" not in said
         said.encode()
+    assert 0 < max(sizes) <= LIMIT
 
 
 def test_no_date_is_in_the_prompt():
