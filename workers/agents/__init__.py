@@ -1,2 +1,2 @@
-"""What an agent is: `Agent`, its tools, its actions and its policies, and how its file is found.
-An agent is data; nothing here runs one."""
+"""What an agent is: `Agent`, its tools, actions and policies, and how its file is found. An agent
+is data. Nothing here runs one."""

@@ -1,8 +1,8 @@
-"""What a model may say: one JSON object, told apart by its "action". Pure.
+"""What a model may answer: one JSON object, whose "action" says what it wants. Pure.
 
-The agent's own tools by name, with their arguments beside the action; `reply` and `ask_human`
-with a text (an agent that may ask in any form adds choices and urgency); `done` with a summary
-or, for an agent with an output type, with that type's fields.
+The actions are the agent's tools by name, with the tool's arguments as further fields; `reply` and
+`ask_human` with a text (and with choices and urgency if the agent may ask any question); and `done`
+with a summary or, if the agent has an output type, with the fields of that type.
 """
 
 from __future__ import annotations
@@ -21,18 +21,21 @@ from ponderd.workers.run.events import Answer, Question, RejectionReason, ToolCa
 
 
 class Rejected(NamedTuple):
-    """`detail` is written for the model: it says what to do better."""
+    """Why an answer of the model cannot be used."""
 
     reason: RejectionReason
     detail: str
+    """Written for the model: what to do better."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """The actions of one agent: the types of their arguments, and the JSON schema of them all."""
+    """The actions of one agent."""
 
     arguments: Mapping[str, type[BaseModel]]
+    """The type of the arguments, by action."""
     schema: dict[str, Any]
+    """The JSON schema of all actions together."""
 
 
 class _Question(BaseModel):
@@ -45,11 +48,12 @@ class _Question(BaseModel):
 _Text = create_model("Text", text=(str, Field(min_length=1)))
 _Summary = create_model("Summary", summary=(str, Field(min_length=1)))
 
+# By name and version of the agent: building them takes milliseconds, and every model call asks.
 _actions: dict[tuple[str, str], Actions] = {}
 
 
 def actions(agent: Agent) -> Actions:
-    """Raises ValueError for a tool that cannot be told apart from the other actions."""
+    """The actions of `agent`. Raises ValueError if a tool has the name of another action."""
     key = agent.name, agent.version
     if key not in _actions:
         _actions[key] = _build(agent)
@@ -57,11 +61,12 @@ def actions(agent: Agent) -> Actions:
 
 
 def schema(agent: Agent) -> dict[str, Any]:
+    """The JSON schema that the model's answers must fit. Raises ValueError, as `actions` does."""
     return actions(agent).schema
 
 
 def interpret(content: str, agent: Agent) -> ToolCall | Answer | Question | Rejected:
-    """What the model wants, or why its answer is unusable. Never raises, whatever it wrote."""
+    """What the model wants, or why its answer cannot be used. Never raises, whatever it wrote."""
     if not content.strip():
         return Rejected("empty", "The answer was empty. Answer with one JSON object.")
     try:
@@ -130,14 +135,14 @@ def _schema(arguments: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
         described = definitions[reference["$ref"].rpartition("/")[2]]
         properties = {"action": {"const": name}, **described.get("properties", {})}
         options.append(strict({"type": "object", "properties": properties}))
-    # What only the options themselves were made of is not referred to any more.
+    # Drop the definitions of the actions themselves: they are written out in the options.
     text = json.dumps([options, definitions])
     used = {name: strict(d) for name, d in definitions.items() if f'"#/$defs/{name}"' in text}
     return {"anyOf": options} | ({"$defs": used} if used else {})
 
 
 def strict(schema: Any) -> Any:
-    """`schema` as the strict modes want it: every property required, no others, no prose."""
+    """`schema` as strict modes want it: all properties required, no others allowed, no prose."""
     if isinstance(schema, list):
         return [strict(item) for item in schema]
     if not isinstance(schema, dict):

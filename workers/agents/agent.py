@@ -1,4 +1,4 @@
-"""What an agent is: a name, a prompt, a few typed tools, limits. One file in `agents/` each."""
+"""An agent: a name, a prompt, a few typed tools, limits. Each is one file."""
 
 from __future__ import annotations
 
@@ -17,62 +17,67 @@ from ponderd.workers.agents.policies import Approvals, Budgets, Busy, Thinking
 from ponderd.workers.run.choices import Answer, Question, ToolCall
 
 ApprovalPolicy = Literal["never", "always"] | Callable[[Mapping[str, Any]], bool]
+"""When a person must approve a call. A function decides by the arguments of the call."""
 
 
 class WaitFor(NamedTuple):
-    """What a tool returns to make the run wait, without a worker, for a second or a month.
+    """A tool returns this to make its run wait, for a second or a month, without a worker.
 
-    Until `event` arrives (POST /runs/{id}/events; one that came before is not lost), or for
-    `seconds`, whichever is first. `note` is the result that the model gets to see.
+    The wait ends when `event` arrives or when `seconds` have passed, whichever is first.
     """
 
     seconds: float | None = None
+    """None: no limit."""
     event: str = ""
+    """Name of an event from outside (POST /runs/{id}/events). One that came before counts, too."""
     note: str = "waiting"
+    """What the model sees as the tool's result."""
 
 
 ToolResult = str | WaitFor
+"""A text is what the model sees as the result."""
 
 ThinkingWord = Literal["auto", "never", "always", "none", "short", "long"]
-"""Short for a `Thinking`: "none" is never, "short" and "long" are always so."""
+"""Short for a `Thinking`. "none" means never; "short" and "long" mean always, with that arm."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """What a tool gets besides its arguments, if it has a parameter of this type.
-
-    `idempotency_key` ("run:version") is the same when an idempotent tool is run again after a
-    crash. `data_dir` is the data folder of this installation.
-    """
+    """The context of a tool call. A tool gets it if it has a parameter of this type."""
 
     run_id: str
     idempotency_key: str
+    """An `EventRef` as text. It is the same if an idempotent tool runs again after a crash."""
     data_dir: Path
+    """The data folder of this installation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that a model may call. Make one with `@tool`.
-
-    `arguments` validates and describes its parameters; `idempotent` says that running it twice
-    with the same key does no more than once; `approval` says when a person must agree first.
-    `check` takes the same parameters and raises for what could not be done anyway: nobody is
-    asked to approve that. `destructive` says that a wrong call does harm that cannot be undone: an
-    agent that may choose it thinks at least shortly (unless its policy says otherwise).
-    """
+    """A function that a model may call. Make one with `@tool`."""
 
     name: str
     description: str
+    """What the model reads about it."""
     arguments: type[BaseModel]
+    """Validates and describes the parameters that the model fills in."""
     function: Callable[..., ToolResult] | Callable[..., Awaitable[ToolResult]]
     context_parameter: str | None
+    """The parameter that gets the `ToolContext`, if there is one."""
     idempotent: bool
+    """Running it twice with the same idempotency key does no more than running it once."""
     approval: ApprovalPolicy
     timeout: float
+    """Seconds until a call is given up."""
     check: Callable[..., object] | None = None
+    """Takes the same parameters, and raises if the call could not succeed anyway. Nobody is asked
+    to approve such a call."""
     destructive: bool = False
+    """A wrong call does harm that cannot be undone. An agent that may choose this tool thinks at
+    least briefly, unless its policy says otherwise."""
 
     def needs_approval(self, arguments: Mapping[str, Any]) -> bool:
+        """Whether a person must approve the call with these arguments."""
         match self.approval:
             case "never":
                 return False
@@ -81,11 +86,11 @@ class Tool:
             case predicate:
                 try:
                     return predicate(arguments)
-                except Exception:  # a policy that cannot decide leaves it to a person
+                except Exception:  # if the policy crashes, a person decides
                     return True
 
     def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as the function wants them. Raises `pydantic.ValidationError`."""
+        """The arguments, converted to the types of the function. Raises `ValidationError`."""
         checked = self.arguments.model_validate(arguments)
         return {name: getattr(checked, name) for name in type(checked).model_fields}
 
@@ -98,11 +103,11 @@ def tool(
     check: Callable[..., object] | None = None,
     destructive: bool | None = None,
 ) -> Callable[[Callable[..., ToolResult] | Callable[..., Awaitable[ToolResult]]], Tool]:
-    """Turn a typed function into a `Tool`; its docstring is what the model reads.
+    """Turn a typed function into a `Tool`. The model reads its docstring as the description.
 
-    A plain function runs in a thread, a coroutine function on the worker's loop; both return the
-    text that the model gets to see (or `WaitFor`), and are given up after `timeout` seconds.
-    Unless said, a tool is `destructive` if it needs approval and must not be repeated.
+    A plain function runs in a thread, a coroutine function on the worker's event loop. Either
+    returns the text that the model sees, or a `WaitFor`, and is given up after `timeout` seconds.
+    By default a tool is `destructive` if it may need approval and is not idempotent.
     """
     if destructive is None:
         destructive = approval != "never" and not idempotent
@@ -139,31 +144,29 @@ def tool(
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A worked example, shown to the model as real turns: what was said, what it then did.
-
-    `said` is what a user or a tool said; `did` the JSON object with which the model answered.
-    """
+    """A worked example. The model sees it as turns of a real conversation."""
 
     said: str
+    """What a user or a tool said."""
     did: Mapping[str, Any]
+    """The JSON object with which the model should answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """What one message may cost before the agent stops."""
+
     model_calls: int = 12
-    """Model calls per message before the agent gives up and says so."""
+    """Model calls per message. After that the agent gives up and says so."""
     rejections: int = 3
-    """Unusable model answers in a row before a person is asked."""
+    """Unusable answers of the model in a row. After that a person is asked."""
     answer_tokens: int = 512
-    """Tokens of one model answer, without its thinking."""
+    """Tokens of one answer of the model, not counting its thinking."""
 
 
 @dataclass(frozen=True)
 class Agent:
-    """A small, focused agent. `output` is the type of its result, if it has one;
-    `describe` turns such a result into the text of the answer. `check` looks at what the model
-    chose and raises ValueError for what cannot be right: the model is told, and thinks harder.
-    """
+    """A small, focused agent."""
 
     name: str
     description: str
@@ -171,20 +174,24 @@ class Agent:
     tools: Sequence[Tool] = ()
     examples: Sequence[Example] = ()
     output: type[BaseModel] | None = None
+    """The type of its result. None: it answers in text."""
     describe: Callable[[Any], str] | None = None
+    """Turns a result of type `output` into the text of the answer. None: the text is its JSON."""
     check: Callable[[ToolCall | Answer | Question], object] | None = None
+    """Looks at what the model chose, and raises ValueError if it cannot be right. The model is told
+    why, and thinks harder."""
     thinking: Thinking | ThinkingWord = "auto"
     limits: Limits = field(default_factory=Limits)
     questions: Literal["text", "any"] = "text"
-    """any: the model may also ask for yes or no, or offer choices, and say how urgent it is."""
+    """With "any" the model may also ask for a yes or no, offer choices, and set the urgency."""
     approvals: Approvals = field(default_factory=Approvals)
     busy: Mapping[str, Busy] = field(default_factory=dict)
-    """By channel; "default" for all others."""
+    """By channel. "default" holds for all others."""
     budgets: Budgets = field(default_factory=Budgets)
 
     @functools.cached_property
     def thinks(self) -> Thinking:
-        """Its policy of thinking, also where `thinking` is one word."""
+        """`thinking` as a policy, even if it was given as one word."""
         match self.thinking:
             case Thinking() as policy:
                 return policy
@@ -196,18 +203,21 @@ class Agent:
                 return Thinking(mode=mode)
 
     def tool(self, name: str) -> Tool | None:
+        """The tool with this name, or None."""
         return next((tool for tool in self.tools if tool.name == name), None)
 
     def busy_in(self, channel: str) -> Busy:
+        """What becomes of a message on `channel` while the agent is busy."""
         return self.busy.get(channel) or self.busy.get("default") or Busy()
 
     @functools.cached_property
     def version(self) -> str:
-        """Changes whenever the prompt, an example, a tool or the output type changes."""
+        """A digest that changes with the prompt, the examples, the tools and the output type."""
         described = {
             "prompt": self.prompt,
             "examples": [[example.said, dict(example.did)] for example in self.examples],
             "tools": {t.name: [t.description, t.arguments.model_json_schema()] for t in self.tools},
             "output": self.output.model_json_schema() if self.output else None,
+            # Left out by default, so that agents from before this option keep their version.
         } | ({"questions": self.questions} if self.questions != "text" else {})
         return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]

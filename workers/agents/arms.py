@@ -1,7 +1,7 @@
-"""What a model call can be given: no thought, a short or a long one, or another model. Pure.
+"""Arms: ways to make a model call. No thought, a short or a long one, or another model. Pure.
 
-Qwen3's hard switch and budget make three arms of one model; a family of models that were trained
-to think short, long or both ways (OctoThinker) adds members, each asked in a mode of its own.
+Qwen3 can turn thinking off and has a budget for it, so one model has three arms. A family of models
+that were trained to think short, long or both ways (OctoThinker) adds members. Each has its mode.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from ponderd.workers.run.model_call import ThinkingMode
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """`budget` is in tokens of thinking. `model` and `url` are another member of the family, where
-    they are set; `url` is its server, ending in /v1, and `api_key_env` the environment variable
-    that holds the key for it."""
+    """One way to make a model call. "Arm" is the word of bandit algorithms."""
 
     name: str
     mode: ThinkingMode
     budget: int
+    """Tokens of thinking."""
     model: str | None = None
+    """Another member of the family. None: the configured model."""
     url: str | None = None
+    """The member's server, ending in /v1. None: the configured server."""
     api_key_env: str = ""
+    """The environment variable with the key for that server. Empty: no key."""
 
     @property
     def thinks(self) -> bool:
@@ -30,17 +32,20 @@ class Arm:
 
 
 Arms = tuple[Arm, ...]
-"""From the least effort to the most: whoever escalates goes to the next one."""
+"""From the least effort to the most. To escalate is to go to the next one."""
 
 
 def own_arms(short: int, long: int) -> Arms:
-    """The three of a model that can think and can leave it."""
+    """The three arms of a model that can think and can answer without. Budgets in tokens."""
     return Arm("none", "none", 0), Arm("short", "short", short), Arm("long", "long", long)
 
 
 def with_family(arms: Arms, members: Arms) -> Arms:
-    """A member that is called like an arm takes its place. The others come after them, in order;
-    but who is the same model at another budget stands where that budget does."""
+    """`arms` and the `members` of the family in one order.
+
+    A member with the name of an arm replaces it. The same model at another budget is placed by that
+    budget. Other models come last, in their own order.
+    """
     named = {member.name: member for member in members}
     kept = tuple(named.pop(arm.name, arm) for arm in arms)
     own = [arm for arm in named.values() if not (arm.model or arm.url)]
@@ -49,27 +54,29 @@ def with_family(arms: Arms, members: Arms) -> Arms:
 
 
 def find(arms: Arms, name: str) -> Arm | None:
+    """The arm with this name, or None."""
     return next((arm for arm in arms if arm.name == name), None)
 
 
 def above(arms: Arms, name: str) -> Arm | None:
-    """The next stronger one; None: there is none, or `name` is not among them."""
+    """The next stronger arm. None if there is none, or if `name` is not among them."""
     names = [arm.name for arm in arms]
     place = names.index(name) + 1 if name in names else len(arms)
     return arms[place] if place < len(arms) else None
 
 
 def below(arms: Arms, name: str) -> Arm | None:
+    """The next weaker arm. None if there is none, or if `name` is not among them."""
     names = [arm.name for arm in arms]
     place = names.index(name) if name in names else 0
     return arms[place - 1] if place else None
 
 
 def bounded(arms: Arms, *, least: int, greatest: int) -> Arms:
-    """The arms with their budgets brought within bounds.
+    """The arms with their budgets moved into the bounds. At least one arm remains.
 
-    With `least` above 0 there is none that does not think. An arm whose bounded budget buys no
-    more than a weaker arm of the same model is left out; at least one arm stays.
+    If `least` is above 0, arms that do not think are dropped. So is an arm whose new budget is no
+    larger than that of a weaker arm of the same model.
     """
     found: list[Arm] = []
     for arm in arms:
@@ -85,7 +92,7 @@ def bounded(arms: Arms, *, least: int, greatest: int) -> Arms:
 
 
 LEAST_THOUGHT = 16
-"""Tokens: a shorter thought only costs (64 tokens bought nothing on the embedded model)."""
+"""Tokens. A shorter thought costs and does not help: 64 did nothing on the embedded model."""
 
 
 def _kind(arm: Arm) -> tuple[str | None, str | None, bool]:

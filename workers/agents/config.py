@@ -1,9 +1,9 @@
-"""`[agents.NAME]` in ponderd.toml: the operator's policies, over those of the agent's file.
+"""`[agents.NAME]` in ponderd.toml: the operator's policies, which override the agent's file.
 
 [agents.deployer.approvals]
 approvers = ["slack:U0123", "email:*@example.com"]
 timeout = "8h"
-remind_every = false                 # false: none
+remind_every = false                 # false: never
 
 [agents.deployer.busy]
 default = "queue"
@@ -16,7 +16,7 @@ tokens = 200000
 mode = "auto"
 greatest = 2048
 
-[thinking.arms.large]                # a further member of the model family
+[thinking.arms.large]                # another member of the model family
 model = "qwen3-32b"
 url = "http://large:8000/v1"
 mode = "short"
@@ -52,7 +52,8 @@ def _busy(value: object) -> object:
 
 
 class AgentConfig(Frozen):
-    """What it sets goes before the agent's file; what it does not set stays."""
+    """The policies that ponderd.toml sets for one agent. They override those in the agent's file;
+    the others stay."""
 
     approvals: Approvals = Approvals()
     busy: dict[BusyChannel, Annotated[Busy, BeforeValidator(_busy)]] = Field(default_factory=dict)
@@ -61,8 +62,7 @@ class AgentConfig(Frozen):
 
 
 class Member(Frozen):
-    """A further arm: another model, or this one at another budget. `url` ends in /v1;
-    `api_key_env` names the environment variable with the key for it, where it needs one."""
+    """One more arm: another model, or the same one at another budget. Fields as in `Arm`."""
 
     mode: ThinkingMode = "none"
     budget: int = Field(0, ge=0)
@@ -77,7 +77,7 @@ _codec = TypeAdapter(dict[str, AgentConfig])
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Raises `StartupError` for what cannot be read or is no TOML."""
+    """The content of a TOML file. Raises `StartupError` if it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -85,7 +85,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def wrong_entry(path: Path, error: ValidationError, *prefix: str) -> StartupError:
-    """The first problem of a file, in one line."""
+    """An error with the first problem of a file, in one line."""
     first = error.errors()[0]
     where = ".".join((*prefix, *(str(part) for part in first["loc"] if part != "[key]")))
     what = first["msg"].removeprefix("Value error, ")
@@ -93,7 +93,7 @@ def wrong_entry(path: Path, error: ValidationError, *prefix: str) -> StartupErro
 
 
 def load_agent_config(path: Path) -> Mapping[str, AgentConfig]:
-    """The `[agents]` table by agent. Raises `StartupError` naming the entry that is wrong."""
+    """The table `[agents]`, by agent. Raises `StartupError`, which names the wrong entry."""
     try:
         return _codec.validate_python(_false_for_none(read_toml(path).get("agents", {})))
     except ValidationError as error:
@@ -101,7 +101,7 @@ def load_agent_config(path: Path) -> Mapping[str, AgentConfig]:
 
 
 def load_family(path: Path | None) -> Arms:
-    """`[thinking.arms]`, in the order of the file. Raises `StartupError`."""
+    """The table `[thinking.arms]`, in the order of the file. Raises `StartupError`."""
     if path is None:
         return ()
     try:
@@ -118,18 +118,18 @@ def load_family(path: Path | None) -> Arms:
 
 
 def configured(agents: Mapping[str, Agent], path: Path) -> dict[str, Agent]:
-    """The agents as the operator wants them. Raises `StartupError`, also for an unknown one."""
+    """The agents with the operator's policies. Raises `StartupError`, also for an unknown agent."""
     found = dict(agents)
     for name, config in load_agent_config(path).items():
         if name not in agents:
             known = ", ".join(sorted(agents))
             raise StartupError(
-                f"{path}: agents.{name}: there is no such agent; known agents: {known}",
+                f"{path}: agents.{name}: no agent has this name; known agents: {known}",
                 exit_code=2,
             )
         try:
             found[name] = _configured(agents[name], config)
-        except ValidationError as error:  # what it says does not fit to what the file says
+        except ValidationError as error:  # each is valid alone, but they contradict each other
             raise wrong_entry(path, error, "agents", name) from error
         if problem := _unreachable(found[name].approvals):
             raise StartupError(f"{path}: agents.{name}.approvals.{problem}", exit_code=2)
@@ -137,12 +137,12 @@ def configured(agents: Mapping[str, Agent], path: Path) -> dict[str, Agent]:
 
 
 def check_arms(agents: Mapping[str, Agent], path: Path | None) -> None:
-    """Raises `StartupError` for an agent that may only use arms which nobody knows."""
+    """Raises `StartupError` if an agent lists an arm that does not exist."""
     known = {*get_args(ThinkingMode), *(arm.name for arm in load_family(path))}
     for agent in agents.values():
         if unknown := set(agent.thinks.arms) - known:
             raise StartupError(
-                f"agent {agent.name}: thinking.arms: there is no arm {', '.join(sorted(unknown))}; "
+                f"agent {agent.name}: thinking.arms: no arm {', '.join(sorted(unknown))}; "
                 f"known: {', '.join(sorted(known))}",
                 exit_code=2,
             )
@@ -159,18 +159,18 @@ def _configured(agent: Agent, config: AgentConfig) -> Agent:
 
 
 def _unreachable(approvals: Approvals) -> str:
-    """What is wrong with those who are to be asked; "" for nothing."""
+    """Why some of those to ask cannot be asked. "" if all can."""
     for entry in ("ask", "escalate_to"):
         for person in getattr(approvals, entry):
             if person.partition(":")[0] not in ("slack", "email") or "*" in person:
                 return f"{entry}: {person!r} cannot be asked: write slack:C0123 or email:a@b.org"
     if approvals.on_timeout == "escalate" and not approvals.escalate_to:
-        return "on_timeout: escalate asks those whom escalate_to names, and it names nobody"
+        return "on_timeout: escalate needs somebody in escalate_to"
     return ""
 
 
 def _over(base: M, changes: M) -> M:
-    """`base` with what `changes` sets, field by field."""
+    """`base` with the fields that `changes` sets explicitly, also in nested models."""
     merged = _merged(base.model_dump(), changes.model_dump(exclude_unset=True))
     return type(base).model_validate(merged)
 
@@ -183,11 +183,12 @@ def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return base | both
 
 
+# Fields that are really booleans: false means false there.
 _TRUTHS = {name for name, field in Thinking.model_fields.items() if field.annotation is bool}
 
 
 def _false_for_none(value: Any, name: str = "") -> Any:
-    """TOML has no null, so false says it, but where a truth value is wanted."""
+    """Replace false by None, except in fields that are booleans. TOML has no null."""
     if isinstance(value, dict):
         return {key: _false_for_none(entry, key) for key, entry in value.items()}
     return None if value is False and name not in _TRUTHS else value

@@ -1,5 +1,5 @@
-"""Find the agents: those that come with ponderd, and every *.py of the operator's own folders;
-ponderd.toml goes before what their files say of policies."""
+"""Find the agents: those that come with ponderd, and every *.py in the operator's folders. Policies
+in ponderd.toml override those in the agents' files."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
 
 def discover(folders: Sequence[Path], config: Path | None = None) -> dict[str, Agent]:
-    """All agents by name, with the policies that the file `config` has for them. Files that begin
-    with an underscore are passed over.
+    """All agents by name, with the policies that the file `config` sets for them.
 
-    Raises `StartupError` naming the file that is broken, or both that define the same agent.
+    Files whose names begin with an underscore are skipped. Raises `StartupError`, which names the
+    broken file, or both files if two define the same agent.
     """
     agents: dict[str, Agent] = {}
     files: dict[str, Path] = {}
@@ -40,7 +40,7 @@ def discover(folders: Sequence[Path], config: Path | None = None) -> dict[str, A
 
 
 def load(file: Path) -> Agent:
-    """The `agent` that a file defines."""
+    """The `agent` that a file defines. Raises `StartupError`."""
     name = f"agent file {file}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
@@ -58,7 +58,7 @@ def load(file: Path) -> Agent:
     if not _NAME.fullmatch(agent.name):
         raise _broken(
             file,
-            f"{agent.name!r} is no name for an agent, because it is also its mailbox: "
+            f"{agent.name!r} cannot be the name of an agent, since it is also its mailbox: "
             "use a to z, 0 to 9 and -, beginning with a letter",
         )
     try:

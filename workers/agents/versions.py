@@ -1,7 +1,7 @@
-"""A run keeps the version of its agent (prompt, examples, tools) that it began with.
+"""Versions of agents. A run keeps the version (prompt, examples, tools) with which it began.
 
-Every process writes down the agents it knows. A worker that has a newer one runs an older version
-from that record as long as its own tools still fit; otherwise a person is asked.
+Every process records the agents it knows. From that record a worker with a newer agent can still
+run the older version, if its own tools fit. Otherwise a person is asked.
 """
 
 from __future__ import annotations
@@ -22,34 +22,37 @@ from ponderd.workers.run.state import Run
 from ponderd.workers.store.contract import RunStore
 
 PATIENCE = 120.0
-"""Seconds for which a run is left to other workers, during a deployment, before a person is asked
-whether it may go on with another version of its agent."""
+"""Seconds until a person is asked whether a run may continue with another version of its agent.
+During a deployment, another worker may still have the right version."""
 
 
 class AgentVersion(Frozen):
-    """What makes up one version of an agent. Tools and output are digests: their code stays in
-    the code."""
+    """The record of one version of an agent."""
 
     prompt: str
     examples: tuple[tuple[str, dict[str, Any]], ...]
     questions: Literal["text", "any"]
     tools: dict[str, str]
+    """A digest of each tool's parameters and description, by name. Code is not recorded."""
     output: str
+    """A digest of the output type. Empty: it has none."""
 
 
 async def register(store: RunStore, agents: Iterable[Agent]) -> None:
-    """Write the versions down, once and for all. Raises `Unavailable`."""
+    """Record the versions of `agents`, each once. Raises `Unavailable`."""
     for agent in agents:
         recorded = describe(agent).model_dump_json()
         await store.remember(_key(agent.name, agent.version), recorded, None)
 
 
 async def recorded_version(store: RunStore, name: str, version: str) -> AgentVersion | None:
+    """The record of a version. None if no process has recorded it."""
     found = await store.recall(_key(name, version))
     return AgentVersion.model_validate_json(found) if found else None
 
 
 def describe(agent: Agent) -> AgentVersion:
+    """The record of the agent's version."""
     return AgentVersion(
         prompt=agent.prompt,
         examples=tuple((example.said, dict(example.did)) for example in agent.examples),
@@ -60,7 +63,7 @@ def describe(agent: Agent) -> AgentVersion:
 
 
 def pinned(agent: Agent, version: AgentVersion) -> Agent | None:
-    """The older version, made of its record and today's tools; None if those do not fit."""
+    """The older version, from its record and today's tools. None if those do not fit."""
     today = describe(agent)
     if today.output != version.output:
         return None
@@ -79,8 +82,8 @@ def pinned(agent: Agent, version: AgentVersion) -> Agent | None:
 def changed(
     run: Run, agent: Agent, now: float
 ) -> e.VersionAdopted | e.VersionChanged | e.ToolOutcomeUnknown:
-    """What to write down when a run cannot go on with the version that it is pinned to."""
-    if run.call_key:  # begun with a tool that is not the same any more: not to be repeated
+    """The event to record if no worker can run the version to which a run is pinned."""
+    if run.call_key:  # it was in a tool that has changed since: do not repeat it
         return e.ToolOutcomeUnknown(at=now)
     if not run.pinned:
         return e.VersionAdopted(at=now, agent_version=agent.version, by="ponderd")

@@ -154,10 +154,10 @@ def test_an_agent_that_is_not_named_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[agents.butler]", "agents.butler: there is no such agent; known agents: assistant, dep"),
+        ("[agents.butler]", "agents.butler: no agent has this name; known agents: assistant, dep"),
         (
             '[agents.deployer.approvals]\ntimeout = "soon"',
-            "agents.deployer.approvals.timeout: 'soon' is no duration: write 90, 30s, 10m, 4h",
+            "agents.deployer.approvals.timeout: 'soon' is not a duration: write 90, 30s, 10m, 4h",
         ),
         (
             "[agents.deployer.approvals]\ntimeout = inf",
@@ -177,7 +177,7 @@ def test_an_agent_that_is_not_named_stays(tmp_path: Path) -> None:
         ),
         (
             '[agents.deployer.approvals]\non_timeout = "escalate"',
-            "agents.deployer.approvals.on_timeout: escalate asks those",
+            "agents.deployer.approvals.on_timeout: escalate needs somebody",
         ),
         ("[agents.deployer.approvals]\ntimeout = 0", "timeout: Input should be greater than 0"),
         ('[agents.deployer.busy]\nslak = "queue"', "agents.deployer.busy.slak: Input should be"),

@@ -1,2 +1,2 @@
-"""The agents that come with ponderd, one a file. They import only the public face, as an
-operator's own agents do."""
+"""The agents that come with ponderd, one per file. Like an operator's agents, they import only the
+public face."""

@@ -1,4 +1,4 @@
-"""Answers questions; looks at the clock and calculates rather than guess."""
+"""Answers questions. Looks at the clock and calculates instead of guessing."""
 
 from __future__ import annotations
 

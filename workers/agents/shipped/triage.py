@@ -1,4 +1,4 @@
-"""Sorts a mail or a webhook payload: what it is about, and how urgent it is."""
+"""Sorts a mail or a webhook payload by subject and urgency."""
 
 from __future__ import annotations
 

@@ -1,2 +1,2 @@
-"""The tools of the shipped agents: calculator, clock, waiting, deployments. A tool is one
+"""The tools of the shipped agents: calculator, clock, waiting, deployments. Each tool is one
 function."""

@@ -1,4 +1,4 @@
-"""Arithmetic on what a model wrote: read as a syntax tree, never evaluated as code."""
+"""Arithmetic for a model. Its expression is parsed as a syntax tree, never executed as code."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ Number = int | float
 _SIGNS = str.maketrans("×·÷−", "**/-") | {ord("^"): "**"}
 
 MAX_CHARS = 500
+"""Characters of an expression."""
 MAX_BITS = 10_000
-"""Size of an integer, about 3,000 digits."""
+"""Bits of an integer, about 3,000 digits. More would keep the worker busy: 9**9**9."""
 
 
 @tool(idempotent=True)
@@ -26,7 +27,7 @@ def calculator(expression: str) -> str:
 
 
 def calculate(expression: str) -> Number:
-    """Raises ValueError with a text that says what is wrong."""
+    """The value of `expression`. Raises ValueError with a text that says what is wrong."""
     if len(expression) > MAX_CHARS:
         raise ValueError(f"the expression is longer than {MAX_CHARS} characters")
     try:
@@ -47,6 +48,7 @@ def shown(number: Number) -> str:
 
 
 def _written_for_python(expression: str) -> str:
+    # 1,000 means 1000 here.
     expression = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", expression.strip())
     return expression.translate(_SIGNS)
 

@@ -1,4 +1,4 @@
-"""The current date and time: the only way to tell them to a model (they never enter a prompt)."""
+"""The date and time, as a tool. Prompts never hold them: servers could not cache their prefix."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ def clock(zone: str = "UTC") -> str:
 
 
 def tell(now: datetime, zone: str) -> str:
-    """For example "Sunday, 22 November 2026, 18:03 (Europe/Berlin, UTC+01:00)"."""
+    """`now` as text, such as "Sunday, 22 November 2026, 18:03 (Europe/Berlin, UTC+01:00)".
+
+    Raises ValueError for an unknown zone.
+    """
     name, place = find_zone(zone)
     local = now.astimezone(place)
     offset = "" if name == "UTC" else f", UTC{local.isoformat()[-6:]}"
@@ -23,7 +26,7 @@ def tell(now: datetime, zone: str) -> str:
 
 
 def find_zone(zone: str) -> tuple[str, tzinfo]:
-    """A zone by its name or by the city in it. Raises ValueError."""
+    """A time zone by its name, or by the city in its name. Raises ValueError."""
     wanted = zone.strip().replace(" ", "_").lower()
     if wanted in ("", "utc", "gmt", "z"):
         return "UTC", UTC

@@ -1,8 +1,8 @@
-"""Versions and their deployments, as files in the data folder.
+"""Versions and their deployments, as files in the data folder. A model of a real deployment tool.
 
-`versions.txt` lists the versions, newest first, one per line; blank lines and lines that begin with
-# do not count. Without that file there is a list to try things out. Deploying writes one new file
-to `deployments/`; the newest file there says what is live.
+`versions.txt` lists the versions, newest first, one per line. Blank lines and lines that begin with
+# are skipped. Without that file there is a list for demonstrations. A deployment writes one new
+file to `deployments/`. The newest file there says which version is live.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def list_versions(context: ToolContext) -> str:
 
 
 def known_version(version: str, context: ToolContext) -> str:
-    """The version as it is listed. Raises ValueError for one that there is not."""
+    """`version` as it is listed. Raises ValueError if it is not listed."""
     version, known = version.strip(), versions(context.data_dir)
     for name in (version, version.removeprefix("v")):
         if name in known:
@@ -50,7 +50,7 @@ def deploy(version: str, context: ToolContext) -> str:
 
 
 def versions(data_dir: Path) -> tuple[str, ...]:
-    """Newest first. Raises ValueError when the file lists none, or something else."""
+    """The versions, newest first. Raises ValueError if the file lists none, or something else."""
     try:
         lines = (data_dir / "versions.txt").read_text("utf-8").splitlines()
     except FileNotFoundError:
@@ -65,6 +65,6 @@ def versions(data_dir: Path) -> tuple[str, ...]:
 
 
 def live(data_dir: Path) -> str | None:
-    """The version deployed last."""
+    """The version that was deployed last, or None."""
     files = sorted((data_dir / "deployments").glob("*.json"))
     return str(json.loads(files[-1].read_text())["version"]) if files else None

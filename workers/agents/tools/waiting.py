@@ -1,4 +1,4 @@
-"""Tools that make a run wait, without a worker, for a second or a month."""
+"""Tools that make a run wait, for a second or a month, without a worker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 from ponderd import WaitFor, tool
 
 LONGEST = 366 * 24 * 3600.0
-"""Seconds that a model may ask to wait."""
+"""The most seconds for which a model may wait."""
 
 
 @tool(idempotent=True)
