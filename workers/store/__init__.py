@@ -1,2 +1,2 @@
-"""Where runs are kept: the log, the lease and the clock. One contract, kept by Redis and by a twin
-in memory for tests; finished runs move to the archive."""
+"""Where runs are kept: their logs, their leases and the clock. Redis and, for tests, a twin in
+memory fulfil one contract. Finished runs move to the archive."""

@@ -1,5 +1,6 @@
-"""Where finished runs go before they expire: JSON lines, one file per run, in a folder or in
-S3-compatible storage. A file is the run's log and nothing else, so a run can come back from it."""
+"""The archive, to which finished runs move: JSON lines, one file per run, in a folder or in
+S3-compatible storage. A file holds the log of its run and nothing else, so the run can come back.
+"""
 
 from __future__ import annotations
 
@@ -21,29 +22,35 @@ if TYPE_CHECKING:
     from obstore.store import S3Store
 
 ROUND = 60.0
+"""Seconds between two rounds of archiving."""
 BATCH = 100
-
+"""Runs that are looked up at a time."""
 TIMEOUT = 20
-"""Seconds that one request to S3 may take, with all attempts."""
+"""Seconds that one request to S3 may take, with all its attempts."""
 
 
 class Archive(Protocol):
-    """All methods raise `Unavailable` when the storage cannot be used."""
+    """All methods raise `Unavailable` if the storage cannot be used."""
 
     async def put(self, run_id: str, log: tuple[bytes, ...]) -> None:
-        """Keep a log; durable when this returns. What is there already and goes on where `log`
-        ends is left alone: a slow archiver must not undo what a faster one did."""
+        """Store a log durably, then return.
+
+        A stored log that begins with all of `log` is left as it is: a slow archiver must not undo
+        the work of a faster one.
+        """
         ...
 
     async def get(self, run_id: str) -> tuple[bytes, ...] | None:
-        """The log of a run, or None."""
+        """The log of a run. None if it is not archived."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Release connections."""
+        ...
 
 
 def open_archive(settings: WorkerSettings) -> Archive:
-    """Raises `StartupError` if PONDERD_ARCHIVE names no place."""
+    """The archive that PONDERD_ARCHIVE names. Raises `StartupError` if its value is not valid."""
     place = settings.archive or str(settings.data_dir / "archive")
     if "://" not in place:
         return FolderArchive(Path(place).expanduser())
@@ -58,11 +65,11 @@ def open_archive(settings: WorkerSettings) -> Archive:
 async def archive_finished(
     store: RunStore, archive: Archive, *, keep: float, now: float, limit: int
 ) -> int:
-    """Archive and expire runs that were finished `keep` seconds before `now`, oldest first, at
-    most `limit`. Returns how many expired.
+    """Archive and expire runs that finished more than `keep` seconds before `now` (Unix seconds).
 
-    A crash in between leaves a run in both places, and a run that got a message meanwhile stays.
-    Any number of workers may do this at once.
+    Takes at most `limit` runs, oldest first. Returns how many expired. Any number of workers may do
+    this at the same time. If one crashes between the two steps, a run is in both places; the next
+    round repeats them. A run that gets a message in between does not expire.
     """
     expired = 0
     for run_id in await store.finished(now - keep, limit):
@@ -74,8 +81,10 @@ async def archive_finished(
 
 
 async def archive_round(store: RunStore, archive: Archive, *, owner: str, keep_days: float) -> None:
-    """What every worker does every `ROUND` seconds; one at a time is enough, more would only do
-    the same work."""
+    """Archive whatever is old enough. Every worker calls this every `ROUND` seconds.
+
+    Only the first of them in a round does it; the others would repeat the same work.
+    """
     if keep_days == 0 or await store.remember("archiving", owner, ROUND * 0.9) != owner:
         return
     more = True
@@ -87,6 +96,8 @@ async def archive_round(store: RunStore, archive: Archive, *, owner: str, keep_d
 
 
 class FolderArchive:
+    """Files in a folder. With several hosts it must be a shared one."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
@@ -117,6 +128,7 @@ class FolderArchive:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _fsync(self._folder.parent)
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Write, fsync, rename: a reader sees a whole file or none, even after a power failure.
             with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
                 try:
                     file.write(content)
@@ -133,7 +145,7 @@ class FolderArchive:
 
 
 class S3Archive:
-    """Credentials, region and endpoint come from the usual AWS_* variables."""
+    """Objects in an S3 bucket. Credentials, region and endpoint come from AWS_* variables."""
 
     def __init__(self, bucket: str, prefix: str) -> None:
         self._prefix = prefix
@@ -192,7 +204,10 @@ def _is_run_id(text: str) -> bool:
 
 
 def _path(run_id: str) -> str:
-    """4,096 folders: by shard, then by chance."""
+    """Path of a run's file, in one of 4,096 folders: by shard, then by the random end of its id.
+
+    Raises ValueError for anything but a run id, which could name a file outside the archive.
+    """
     if not _is_run_id(run_id):
         raise ValueError(f"{run_id!r} is not a run id")
     return f"{run_id[:2]}/{run_id[-2:]}/{run_id}.jsonl"
@@ -209,6 +224,7 @@ def _decode(content: bytes | None) -> tuple[bytes, ...] | None:
 
 
 def _includes(kept: bytes | None, content: bytes) -> bool:
+    # Logs only grow. So a stored one that begins with `content` is the same or newer.
     return kept is not None and kept.startswith(content)
 
 

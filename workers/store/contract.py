@@ -1,9 +1,9 @@
 """The contract of the state store. Two implementations pass tests/workers/store/test_contract.py:
 `redis_store` and, for unit tests, `memory_store`.
 
-The store keeps logs of opaque events; it does not know what they mean. What it must know to list
-and wake runs travels beside them as a `Projection`. All times are the store's own clock, Unix
-seconds. Every method raises `ponderd.channels.errors.Unavailable` when the store cannot be reached.
+The store keeps logs of opaque events and does not know what they mean. To list and wake runs it
+needs a little more, which comes with the events as a `Projection`. All times are Unix seconds by
+the store's own clock. Every method raises `Unavailable` if the store cannot be reached.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from typing import Literal, Protocol
 from ponderd.channels.errors import Malformed
 
 SHARDS = 16
-"""Hash tags that the keys are spread over; part of every run id, so never changed."""
+"""Number of hash tags over which keys are spread. Part of every run id, so it can never change."""
 
 WORKER_TTL = 10.0
-"""Seconds after its last report for which a worker counts as alive."""
+"""Seconds for which a worker counts as alive after its last report."""
 
 AdmissionOutcome = Literal["launched", "appended", "duplicate"]
 
 FINISHED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
-"""Statuses of runs that nothing is owed to; `lua/common.lua` has them, too."""
+"""Statuses of runs that have ended. `lua/common.lua` lists them, too."""
 
 RECEIPT_TTL = 30 * 24 * 3600.0
-"""Seconds for which a reaction to an answer still finds its run."""
+"""Seconds for which a reaction to one of our messages can still find its run."""
 
 TRIGGER_TTL = 7 * 24 * 3600
-"""Seconds for which a trigger's keys are remembered: GitHub redelivers after days."""
+"""Seconds for which a trigger's keys are remembered. GitHub may deliver again after days."""
 
 POKE_GRACE = 2.0
-"""Seconds after which the sweeper asks for a run again that was poked and not claimed."""
+"""Seconds after which the sweeper pokes again for a run that was poked but not claimed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What listings and wake-ups need to know; always computed by folding the log."""
+    """What the store must know of a run. It is always computed by folding the log."""
 
     status: str
     waiting_for: str = ""
@@ -49,62 +49,73 @@ class Projection:
 
 @dataclass(frozen=True, slots=True)
 class NewMessage:
-    """A trigger, routed and encoded. `conversation_key` (see there) is what identifies the run; it
-    and `run_id` share a shard. If there is no run yet, one begins with the events `history`;
-    `received` comes after them."""
+    """A trigger, routed and encoded."""
 
     run_id: str
+    """The id for a new run. It is in the same shard as `conversation_key`."""
     conversation_key: str
+    """Identifies the conversation and so the run, if it has one. See the function of this name."""
     keys: tuple[str, ...]
+    """The trigger's keys, by which repeats are recognised."""
     agent: str
     agent_version: str
     channel: str
     conversation: str
     history: tuple[bytes, ...]
+    """The events with which a new run begins."""
     received: bytes
+    """The event of this message. In a new run it comes after `history`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """`poke` says that nobody holds the run, so somebody should be told of it."""
+    """A message is in the log of a run."""
 
     run_id: str
     outcome: AdmissionOutcome
     poke: bool
+    """Nobody holds the run, so a worker should be poked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to advance a run until the lease ends. `token` fences off earlier holders."""
+    """The right to advance a run until the lease ends."""
 
     run_id: str
     token: int
+    """Fencing token: each claim gets a higher one, and a commit with a lower one is lost."""
     now: float
+    """The store's time at the claim."""
     log: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
+    """The events are in the log."""
+
     version: int
+    """The number of events now."""
 
 
 @dataclass(frozen=True, slots=True)
 class VersionConflict:
-    """Nothing was written: these events were appended since the version you know."""
+    """Nothing was written: the log has grown since the version that the caller knows."""
 
     missed: tuple[bytes, ...]
+    """The events that the caller does not know."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Nothing was written: the lease ended and somebody else holds, or held, the run."""
+    """Nothing was written: the lease ended, and somebody else holds the run or has held it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Give the lease back; the run is looked at again at `due`, or when something happens."""
+    """Give the lease back."""
 
     due: float | None = None
+    """When a worker must look at the run again. None: only when something happens to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,44 +130,57 @@ class Head:
     status: str
     waiting_for: str
     version: int
+    """The number of its events."""
     created_at: float
     updated_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class HeadPage:
+    """One page of a listing."""
+
     heads: tuple[Head, ...]
     cursor: str | None
+    """Pass this to get the next page. None on the last page."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """Runs in flight (held by a worker), runs overdue, seconds since which the oldest lease is
-    held, runs by status, workers heard from lately, and the workers' counters added up."""
+    """What the store measures for operators."""
 
     in_flight: int
+    """Runs that a worker holds."""
     overdue: int
+    """Runs that are due and that no worker has taken."""
     oldest_lease: float
+    """Seconds for which the run that is held longest has been held; 0 if none is."""
     runs: dict[str, int]
+    """Runs by status."""
     workers: int
+    """Workers that reported within `WORKER_TTL`."""
     counters: dict[str, float]
+    """Counters, summed over all workers."""
 
 
 class RunStore(Protocol):
+    """What every store does. A change to a run happens as a whole or not at all."""
+
     async def admit(self, message: NewMessage) -> Admission:
-        """Store a message exactly once: dedupe by its keys, find or create the conversation's run,
-        append, mark due. Durable when it returns. A trigger of a run that expired since is a
-        'duplicate' with that run's id."""
-        ...
+        """Store a message exactly once and durably: recognise a repeat by its keys, find or create
+        the run of the conversation, append, mark it due.
+
+        A repeat is a 'duplicate', even if its run has expired since; `run_id` is still that run's.
+        """
 
     async def claim(self, run_id: str, owner: str, lease: float) -> Claim | None:
-        """Take the lease for `lease` seconds; None if it is held or there is nothing to do."""
-        ...
+        """Take the lease for `lease` seconds. None if somebody holds it, or the run is not due."""
 
     async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
-        """Prolong leases given as (run_id, token). Returns run id -> version (number of events)
-        of those that are still the caller's; one that is missing was lost."""
-        ...
+        """Prolong leases, given as (run_id, token), to `lease` seconds from now.
+
+        Returns run id -> version (number of events) for those that still belong to the caller. A
+        missing one was lost.
+        """
 
     async def commit(
         self,
@@ -167,101 +191,105 @@ class RunStore(Protocol):
         projection: Projection,
         release: Release | None = None,
     ) -> Committed | VersionConflict | Lost:
-        """Append if the log still ends at `version` and `token` is the newest; all or nothing."""
-        ...
+        """Append if `token` is the newest and the log still ends at `version`. All or nothing.
+
+        With `release`, also give the lease back.
+        """
 
     async def signal(
         self, run_id: str, version: int, event: bytes, projection: Projection
     ) -> Admission | VersionConflict:
-        """Append without a lease if the log still ends at `version`, and mark due. Raises
-        `NotFound` if there is no such run (any more)."""
-        ...
+        """Append without a lease if the log still ends at `version`, and mark the run due.
+
+        Raises `NotFound` if the run does not exist or has expired.
+        """
 
     async def sweep(self, limit: int, grace: float) -> list[str]:
-        """Runs that somebody should look at now: lost pokes, expired leases, ended sleeps; at most
-        `limit` of each shard. Each is due again after `grace` seconds, so that any number of
-        sweepers do no harm."""
-        ...
+        """Ids of runs that a worker should look at now: their poke was lost, their lease expired or
+        their sleep ended. At most `limit` from each shard.
+
+        Each is due again only after `grace` seconds, so many sweepers do not multiply pokes.
+        """
 
     async def load(self, run_id: str) -> tuple[bytes, ...]:
-        """The log; empty if there is no such run."""
-        ...
+        """The log of a run. Empty if the run does not exist."""
 
-    async def head(self, run_id: str) -> Head | None: ...
+    async def head(self, run_id: str) -> Head | None:
+        """What listings show of a run. None if it does not exist."""
 
     async def finished(self, before: float, limit: int) -> list[str]:
-        """Runs in one of `FINISHED` that were last written to before `before`, oldest first."""
-        ...
+        """At most `limit` ended runs that did not change since `before`, oldest first."""
 
     async def expire(self, run_id: str, version: int) -> bool:
-        """Forget a run, if it is finished, not held, not due, and its log ends at `version`. The
-        keys of its triggers stay until their time is over."""
-        ...
+        """Forget a run if it has ended, is neither held nor due, and its log ends at `version`.
+
+        Returns whether it was forgotten. The keys of its triggers stay until they expire.
+        """
 
     async def list_runs(
         self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
     ) -> HeadPage:
-        """Newest first. Raises `Malformed` for a cursor that is none."""
-        ...
+        """Runs, newest first. Raises `Malformed` for a cursor that is not one of ours."""
 
     def news(self) -> AsyncIterator[str]:
-        """Ids of runs to which something was appended while they were leased. A hint: what happens
-        before the first `anext` is awaited, or while the server is away, is missed (`renew` tells
-        the version). Goes on by itself after errors; ends with `close`."""
-        ...
+        """Ids of runs to which something was appended while they were leased.
+
+        Only a hint: news from before the first `anext`, or from while the server cannot be reached,
+        is missed. `renew` tells the version for certain. Continues after errors; ends with `close`.
+        """
 
     async def remember(self, key: str, value: str, ttl: float | None) -> str:
-        """Keep `value` under `key`, for `ttl` seconds or (None) for ever, unless there is one;
-        returns the one that is kept."""
-        ...
+        """Keep `value` under `key`, unless `key` has a value. Returns the value that is kept.
+
+        It is kept for `ttl` seconds. None: for ever.
+        """
 
     async def recall(self, key: str) -> str | None:
-        """What `remember` or `overwrite` keeps under `key`."""
-        ...
+        """The value that `remember` or `overwrite` keeps under `key`, or None."""
 
     async def overwrite(self, key: str, value: str) -> None:
-        """Keep `value` under `key` for ever, in place of what was there."""
-        ...
+        """Keep `value` under `key` for ever, and drop the value that was there."""
 
     async def note(self, ledger: str, entries: Sequence[bytes], keep: int) -> None:
-        """Append to a ledger, of which at least the last `keep` entries stay, and not many more."""
-        ...
+        """Append to a ledger. At least its last `keep` entries stay, and not many more."""
 
     async def notes(self, ledger: str, after: str, limit: int) -> list[tuple[str, bytes]]:
-        """At most `limit` entries of a ledger that came after the one with the id `after` ("" for
-        the first), with their ids: "1700000000000-0", later ones are greater."""
-        ...
+        """At most `limit` entries after the one with the id `after` ("": from the beginning).
+
+        Each comes with its id, such as "1700000000000-0". Later entries have greater ids.
+        """
 
     async def spend(
         self, amounts: Mapping[str, Mapping[str, float]], ttl: float
     ) -> dict[str, dict[str, float]]:
-        """Add to accounts: account -> measure -> amount; returns what these sums then are. An
-        account is forgotten `ttl` seconds after its last spending, so one that must end earlier
-        carries its period in its name. If the answer is lost, some of it may have been added."""
-        ...
+        """Add amounts to accounts: account -> measure -> amount. Returns the new sums.
+
+        An account is forgotten `ttl` seconds after its last spending. One that must end earlier has
+        its period in its name. If the store's answer is lost, part of this may have been added.
+        """
 
     async def spent(self, accounts: Sequence[str]) -> list[dict[str, float]]:
-        """Measure -> sum of each account, in the given order; empty for one that is not kept."""
-        ...
+        """Measure -> sum for each account, in the given order. Empty for an unknown account."""
 
     async def report(self, worker: str, counts: Mapping[str, float]) -> None:
-        """A worker is alive; add `counts` to the counters."""
-        ...
+        """Record that a worker is alive, and add `counts` to the counters."""
 
-    async def gauges(self) -> Gauges: ...
+    async def gauges(self) -> Gauges:
+        """Measure now."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Release connections, and end `news`."""
 
 
 def page(found: Sequence[Head], limit: int) -> HeadPage:
-    """The first `limit` of `found`, and where to go on if there are more."""
+    """The first `limit` of `found`, with a cursor if there are more."""
     heads = tuple(found[:limit])
     more = len(found) > limit
     return HeadPage(heads, f"{heads[-1].created_at * 1000:.0f}:{heads[-1].id}" if more else None)
 
 
 def parse_cursor(cursor: str | None) -> tuple[float, str]:
-    """(created_at in ms, run id) that the list goes on below."""
+    """(created_at in ms, run id): the list continues with smaller pairs. Raises `Malformed`."""
     if cursor is None:
         return math.inf, ""
     created, _, run_id = cursor.partition(":")
@@ -271,6 +299,7 @@ def parse_cursor(cursor: str | None) -> tuple[float, str]:
 
 
 def conversation_key(agent: str, channel: str, source: str, conversation: str) -> str:
+    """What identifies a conversation: the same name in another channel or source is another one."""
     return ":".join((agent, channel, source, conversation))
 
 
@@ -281,16 +310,16 @@ def receipt_key(channel: str, message: str) -> str:
 
 
 def new_run_id(conversation_key: str) -> str:
-    """Shard (two hex digits), then time and chance: `0c-mha1v2k8-9f3c1a2b7d`.
+    """A new run id from shard (two hex digits), time and random digits: `0c-mha1v2k8-9f3c1a2b7d`.
 
-    All keys of a conversation live in one shard, so that one script may touch them.
+    All keys of a conversation are in one shard, so that one script may touch them all.
     """
     shard = binascii.crc32(conversation_key.encode("utf-8", "replace")) % SHARDS
     return f"{shard:02x}-{_base36(int(time.time()))}-{secrets.token_hex(6)}"
 
 
 def shard_of(run_id: str) -> int:
-    """Raises ValueError for what cannot be a run id."""
+    """The shard of a run. Raises ValueError if `run_id` cannot be a run id."""
     shard = int(run_id[:2], 16)
     if not 0 <= shard < SHARDS or run_id[2:3] != "-":
         raise ValueError(f"{run_id!r} is not a run id")

@@ -24,7 +24,7 @@ class _Run:
 
 
 class MemoryStore:
-    """Implements `store.RunStore`. `available = False` makes every call raise `Unavailable`."""
+    """Implements `RunStore`. Set `available` to False to make every call raise `Unavailable`."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.available = True

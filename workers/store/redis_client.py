@@ -1,4 +1,4 @@
-"""Connections to Redis or Valkey, alone or as a cluster, and what their errors mean."""
+"""Connections to Redis or Valkey, one server or a cluster, and the meaning of their errors."""
 
 from __future__ import annotations
 
@@ -28,14 +28,18 @@ from ponderd.workers.settings import is_cluster
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 
+# Errors that pass: the server cannot serve us now.
 _NOT_NOW = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
 _NOT_NOW_EITHER = ("MISCONF", "OOM", "LOADING", "CLUSTERDOWN", "NOREPLICAS")
 
 
 def connect(url: str, *, connections: int = 64) -> Redis | RedisCluster:
-    """A client that waits when `connections` commands are under way, fails fast, and never repeats
-    a command by itself: a commit whose answer was lost must not be sent twice. (A command that a
-    cluster redirects was not carried out.)"""
+    """A client that fails fast and never repeats a command. At most `connections` commands run at a
+    time; further ones wait.
+
+    A commit must not be sent again if only its answer was lost. (A command that a cluster redirects
+    was not executed, so following the redirection is safe.)
+    """
     retry = Retry(NoBackoff(), 0)
     limits: dict[str, Any] = {
         "socket_timeout": ANSWER_SECONDS,
@@ -51,14 +55,16 @@ def connect(url: str, *, connections: int = 64) -> Redis | RedisCluster:
 
 
 def node_url(url: str) -> str:
-    """The one node that a cluster's URL names; of a single server its own URL."""
+    """The URL of the node that a cluster's URL names. The URL of a single server is unchanged."""
     scheme, _, rest = url.partition("://")
     return f"{scheme.removesuffix('+cluster')}://{rest}"
 
 
 async def server_infos(url: str) -> list[dict[str, Any]]:
-    """What INFO says: of the server, or of every node of the cluster that writes. Raises
-    `Unavailable`, and ValueError for a URL that is none."""
+    """The answers to INFO, from the server or from every primary node of the cluster.
+
+    Raises `Unavailable`, or ValueError if `url` is not valid.
+    """
     sections = ("server", "persistence", "memory")
     client = connect(url, connections=1)
     try:
@@ -74,11 +80,12 @@ async def server_infos(url: str) -> list[dict[str, Any]]:
 
 
 class _Cluster(RedisCluster):
-    """Waits where redis-py's own client raises: when there are too many connections."""
+    """Waits for a free connection, where the client of redis-py raises an error."""
 
     def __init__(self, *, connections: int, **options: Any) -> None:
-        # More than one command and its redirections need; and no closing of all connections
-        # because some slots moved: the commands under way on them would fail.
+        # max_connections: more than commands and their redirections need; the semaphore limits
+        # them. reinitialize_steps=0: otherwise redis-py closes all connections when some slots have
+        # moved, and the commands that are running on them fail.
         super().__init__(**options, max_connections=1_000, reinitialize_steps=0)
         self._free = asyncio.Semaphore(connections)
 
@@ -91,8 +98,8 @@ class _Cluster(RedisCluster):
 
 
 class _Pipeline(ClusterPipeline):
-    """After an error asks anew which node has what, as single commands do, too: without that it
-    would go on asking a node that was replaced."""
+    """After an error, asks the cluster again which node has which slots, as single commands do.
+    Otherwise it would keep asking a node that was replaced."""
 
     async def execute(self, *args: Any, **options: Any) -> list[Any]:
         try:
@@ -103,9 +110,11 @@ class _Pipeline(ClusterPipeline):
 
 
 async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel tasks that talk to the server, until all are done. Once may not be enough: up to
-    Python 3.11 `wait_for`, with which redis-py sends every command, swallows a cancellation that
-    comes when its future is done (CPython issue 86296)."""
+    """Cancel tasks that talk to the server, repeatedly, until all are done.
+
+    Once may not be enough. redis-py sends every command through `wait_for`, which up to Python 3.11
+    loses a cancellation that comes just when its future is done (CPython issue 86296).
+    """
     while pending := [task for task in tasks if not task.done()]:
         for task in pending:
             task.cancel()
@@ -113,7 +122,7 @@ async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:
 
 
 async def awaited(call: Awaitable[Any]) -> Any:
-    """Await `call`; what keeps the server from answering becomes `Unavailable`."""
+    """Await `call`. An error that keeps the server from answering becomes `Unavailable`."""
     try:
         return await call
     except ResponseError as error:
@@ -123,7 +132,7 @@ async def awaited(call: Awaitable[Any]) -> Any:
     except (RedisError, RedisClusterException, OSError, asyncio.IncompleteReadError) as error:
         raise Unavailable(f"the state server cannot be used: {error}") from error
     except RuntimeError as error:
-        # uvloop's word for a write to a connection that was closed a moment ago.
+        # This is how uvloop reports a write to a connection that was just closed.
         if "handler is closed" not in str(error):
             raise
         raise Unavailable(f"the state server cannot be used: {error}") from error

@@ -1,4 +1,4 @@
-"""Listens to what the scripts publish: ids of runs that were appended to while they were held."""
+"""Listen to what the scripts publish: ids of runs that got an event while a worker held them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ from ponderd.workers.store.redis_client import end_tasks
 log = structlog.get_logger(__name__)
 
 PING = 3.0
-"""Seconds of silence after which the listener asks whether the server is still there."""
+"""Seconds of silence after which the listener sends a PING."""
 
-FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0
-"""Seconds between attempts to listen again."""
+FIRST_WAIT = 0.1
+"""Seconds until the first attempt to listen again. Each further one waits twice as long."""
+
+LONGEST_WAIT = 5.0
+"""Most seconds between two attempts to listen again."""
 
 
 class News:
-    """Any number of listeners to one channel, each with a connection of its own."""
+    """Any number of listeners on one channel. Each has its own connection."""
 
     def __init__(self, redis: Redis | RedisCluster, channel: str) -> None:
         self._redis = redis
@@ -33,11 +36,10 @@ class News:
         self._readers: set[asyncio.Task[None]] = set()
 
     async def listen(self) -> AsyncIterator[str]:
-        """What is published, for ever or until `close`; what is published while the server is
-        away is missed."""
+        """Yield what is published, until `close`. Misses news while the server is unreachable."""
         heard: asyncio.Queue[str | None] = asyncio.Queue()
-        # A task of its own, because only cancelling ends a read of redis-py for good: after
-        # its connection was closed it opens it again.
+        # A task of its own, because only cancelling ends a read in redis-py for good: if we close
+        # its connection, it opens it again.
         reader = asyncio.create_task(self._read(heard))
         self._readers.add(reader)
         try:
@@ -48,7 +50,7 @@ class News:
             await end_tasks([reader])
 
     async def close(self) -> None:
-        """End all listeners; to be called before the client is closed."""
+        """End all listeners. Call this before the client is closed."""
         await end_tasks(self._readers)
 
     async def _read(self, heard: asyncio.Queue[str | None]) -> None:
@@ -72,8 +74,11 @@ class News:
 
 
 async def _messages(pubsub: PubSub) -> AsyncIterator[dict[str, Any]]:
-    """What comes in, pongs too. Raises `ConnectionError` if nothing does although it was asked
-    for: a half-open connection."""
+    """Yield messages, including answers to PING. Raises `ConnectionError` if those stay away.
+
+    That is the only way to notice a half-open connection: the other side is gone, and no packet
+    ever says so.
+    """
     heard = time.monotonic()
     while True:
         message = await pubsub.get_message(timeout=PING)

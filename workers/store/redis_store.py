@@ -1,4 +1,4 @@
-"""The state store on Redis or Valkey. Its decisions are the Lua scripts in `lua/`."""
+"""The state store on Redis or Valkey. The Lua scripts in `lua/` make its decisions atomically."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STATUSES = ("READY", "WAITING", "PAUSED", "COMPLETED", "FAILED", "CANCELLED")
 
 
 class RedisStore:
-    """Implements `store.RunStore`."""
+    """Implements `RunStore`."""
 
     def __init__(self, redis: Redis | RedisCluster, *, namespace: str = "ponderd") -> None:
         self._redis = redis
@@ -149,7 +149,8 @@ class RedisStore:
         self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
     ) -> s.HeadPage:
         wanted: list[s.Head] = []
-        # Few runs may be the agent's: small bites would take a second per thousand others.
+        # Only few of the runs may belong to the agent: with small bites, a thousand others would
+        # take a second.
         bite = limit + 1 if agent is None else max(limit + 1, 1000)
         while len(wanted) <= limit:
             ids = await self._newest(status, bite, cursor)
@@ -268,7 +269,7 @@ class RedisStore:
         return await _answer(self._scripts[name](keys=[self._prefix(shard)], args=arguments))
 
     async def _run_all(self, name: str, calls: list[tuple[int, tuple[Any, ...]]]) -> list[Any]:
-        """Many calls of one script in one round trip."""
+        """Call one script many times in one round trip. `calls` are (shard, arguments)."""
         script = self._scripts[name]
 
         async def send() -> list[Any]:
@@ -280,7 +281,7 @@ class RedisStore:
         async def send_or_load() -> list[Any]:
             try:
                 return await send()
-            except NoScriptError:  # the server was restarted
+            except NoScriptError:  # the server has restarted and lost its script cache
                 await self._redis.script_load(script.script)
                 return await send()
 
@@ -289,12 +290,13 @@ class RedisStore:
     async def _newest(
         self, status: str | None, limit: int, cursor: str | None
     ) -> list[tuple[float, str]]:
-        """(created_at ms, id) of the next `limit` runs after the cursor, over all shards."""
+        """(created_at in ms, id) of the next `limit` runs after the cursor, from all shards."""
         below, last_id = s.parse_cursor(cursor)
         pipe = self._redis.pipeline(transaction=False)
         for shard in range(s.SHARDS):
             key = f"{self._prefix(shard)}:runs" + (f":{status}" if status else "")
-            # Runs of the cursor's own millisecond come again; there are far fewer than 100.
+            # Runs of the cursor's own millisecond come again and are dropped below. There are far
+            # fewer than 100 of them.
             pipe.zrevrangebyscore(key, below, "-inf", start=0, num=limit + 100, withscores=True)
         found = [
             (score, run_id.decode())

@@ -2,7 +2,7 @@
 -- ARGV: agent, agent_version, channel, conversation, conversation key, new run id,
 --       message_received event, trigger ttl (ms), poke grace (ms), number of trigger keys,
 --       trigger key ..., event that a new run begins with ...
--- Returns {run id, 'launched' | 'appended' | 'duplicate', 1 if somebody should be poked else 0}.
+-- Returns {run id, 'launched' | 'appended' | 'duplicate', 1 if a worker should be poked else 0}.
 local agent, agent_version, channel, conversation = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local conversation_key = prefix .. ':conversation:' .. ARGV[5]
 local new_id, received, ttl, grace = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9])
@@ -10,7 +10,7 @@ local last_key = 10 + ARGV[10]
 
 for i = 11, last_key do
   local seen = redis.call('GET', prefix .. ':trigger:' .. ARGV[i])
-  -- The poke may have died with the first delivery: a repeat that finds the run due pokes again.
+  -- The first delivery may have died before its poke: a repeat that finds the run due pokes again.
   if seen then return {seen, 'duplicate', redis.call('ZSCORE', due_key, seen) and 1 or 0} end
 end
 
@@ -21,7 +21,8 @@ if not id or redis.call('EXISTS', run_key(id)) == 0 then
   redis.call('SET', conversation_key, id)
   redis.call('HSET', run_key(id), 'agent', agent, 'agent_version', agent_version,
     'channel', channel, 'conversation', conversation, 'conversation_key', ARGV[5],
-    -- A run that was archived may come back under its id: a token of its former life must not pass.
+    -- An archived run may come back under its id. The time as its first token is greater than any
+    -- token of its former life, so no late commit from then can pass.
     'token', int(now), 'lease_until', '0', 'created_at', int(now))
   append(id, last_key + 1)
   redis.call('ZADD', prefix .. ':runs', int(now), id)
@@ -29,8 +30,8 @@ end
 
 local version = redis.call('RPUSH', log_key(id), received)
 redis.call('HSET', run_key(id), 'version', version)
--- The only projection that is not a fold by a worker: a message makes any run READY, unless a
--- person paused it (a test holds this against the reducer).
+-- The only projection that no worker computed by folding the log: a message makes any run READY,
+-- unless a person paused it. (A test compares this with the reducer.)
 local known = redis.call('HMGET', run_key(id), 'status', 'waiting_for')
 if known[1] == 'PAUSED' then project(id, 'PAUSED', known[2], now)
 else project(id, 'READY', '', now) end

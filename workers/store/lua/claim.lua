@@ -1,6 +1,6 @@
--- Take the lease of a run, if it is due and nobody holds it.
+-- Take the lease of a run if it is due and nobody holds it.
 -- ARGV: run id, lease (ms), owner
--- Returns {token, now (ms), event ...}, or nil.
+-- Returns {token, now (ms), event ...}, or nil if it is held or not due.
 local id, lease, owner = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local now = now_ms()
 if not redis.call('ZSCORE', due_key, id) or is_leased(id, now) then return nil end

@@ -1,13 +1,13 @@
--- Append what a worker did: compare-and-append on fencing token and version, all or nothing.
+-- Append what a worker did, if its fencing token and its version are the newest. All or nothing.
 -- ARGV: run id, token, version, status, waiting_for,
---       release: 'keep' the lease | 'idle' until something happens | due time in ms,
+--       release: 'keep' the lease | 'idle' until something happens | time (ms) at which it is due,
 --       event ...
 -- Returns {'committed', version} | {'conflict', missed event ...} | {'lost'}.
 local id, token, version = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local status, waiting_for, release = ARGV[4], ARGV[5], ARGV[6]
 
 if redis.call('HGET', run_key(id), 'token') ~= token then return {'lost'} end
--- A log that is shorter than the caller knows it: this server lost its last second.
+-- The log is shorter than the caller knows it: this server died and lost its last second.
 if redis.call('LLEN', log_key(id)) < version then return {'lost'} end
 local missed = redis.call('LRANGE', log_key(id), version, -1)
 if #missed > 0 then
@@ -20,7 +20,7 @@ version = append(id, 7)
 redis.call('HSET', run_key(id), 'version', version)
 project(id, status, waiting_for, now)
 if release ~= 'keep' then
-  -- The token moves on, too: a late commit of the former holder must not pass.
+  -- A new token, so that a late commit of the former holder cannot pass.
   redis.call('HINCRBY', run_key(id), 'token', 1)
   redis.call('HSET', run_key(id), 'lease_until', '0')
   redis.call('ZREM', leased_key, id)

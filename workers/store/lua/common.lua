@@ -1,20 +1,20 @@
--- Shared by the scripts beside this file; it is put in front of each of them.
+-- Shared by the other scripts: this file is put in front of each of them.
 --
--- KEYS[1] is always the shard's prefix, for example '{ponderd:0c}'. It is the hash tag of every
--- key that a script touches, so all of them live on one node of a Redis Cluster:
+-- KEYS[1] is always the prefix of the shard, for example '{ponderd:0c}'. It is the hash tag of
+-- every key that a script touches, so all of them are on one node of a Redis Cluster:
 --   <prefix>:run:<id>                 hash  agent, agent_version, channel, conversation,
 --                                           conversation_key, status, waiting_for, version, token,
 --                                           owner, lease_until, created_at, updated_at (times in
 --                                           ms of this server's clock)
 --   <prefix>:log:<id>                 list  the events, oldest first; its length is the version
 --   <prefix>:conversation:<key>       string  the id of the run
---   <prefix>:trigger:<key>            string  the id of the run that a trigger went to; expires
---   <prefix>:due                      zset  id -> ms at which somebody must look at the run:
+--   <prefix>:trigger:<key>            string  the id of the run to which a trigger went; expires
+--   <prefix>:due                      zset  id -> ms at which a worker must look at the run:
 --                                           poke grace, lease expiry or end of a durable sleep
 --   <prefix>:leased                   zset  id -> ms since which the run is held
 --   <prefix>:runs                     zset  id -> created_at, all runs
---   <prefix>:runs:<STATUS>            zset  id -> created_at, those in one status
---   <prefix>:finished                 zset  id -> updated_at, those that are over
+--   <prefix>:runs:<STATUS>            zset  id -> created_at, runs with one status
+--   <prefix>:finished                 zset  id -> updated_at, runs that have ended
 local prefix = KEYS[1]
 local due_key, leased_key = prefix .. ':due', prefix .. ':leased'
 local finished_key = prefix .. ':finished'
@@ -32,8 +32,8 @@ local function log_key(id) return prefix .. ':log:' .. id end
 -- Numbers are written as integers: Lua would print large ones as 1.7e+12.
 local function int(number) return string.format('%d', number) end
 
--- Append ARGV[first] and all after it to the log; returns the version. In bites: Lua's unpack takes
--- only some thousand values.
+-- Append ARGV[first] and all after it to the log. Returns the version. Works in bites of 1,000,
+-- because Lua's unpack takes only some thousand values.
 local function append(id, first)
   for i = first, #ARGV, 1000 do
     redis.call('RPUSH', log_key(id), unpack(ARGV, i, math.min(i + 999, #ARGV)))
@@ -41,6 +41,7 @@ local function append(id, first)
   return redis.call('LLEN', log_key(id))
 end
 
+-- Record status and waiting_for of a run, and move it between the listings.
 local function project(id, status, waiting_for, now)
   local run = run_key(id)
   local old = redis.call('HMGET', run, 'status', 'created_at')
@@ -57,11 +58,12 @@ local function is_leased(id, now)
   return tonumber(redis.call('HGET', run_key(id), 'lease_until') or '0') > now
 end
 
--- A run that nobody holds is due after the grace its poke is given; a held one stays due at the
--- end of its lease, and its holder meets the new event when it commits, or hears of it before.
+-- Make a worker look at a run. Returns 1 if somebody should be poked, 0 if a worker holds the run.
+-- A run that nobody holds becomes due when the grace of its poke ends. A run that is held stays due
+-- at the end of its lease: its holder meets the new event when it commits, or hears of it before.
 local function mark_due(id, now, grace)
   if is_leased(id, now) then
-    redis.pcall('PUBLISH', news_channel, id)  -- only a hint: a user without the right may go on
+    redis.pcall('PUBLISH', news_channel, id)  -- only a hint: without the right to publish, go on
     return 0
   end
   redis.call('ZADD', due_key, int(now + grace), id)

@@ -1,6 +1,6 @@
--- Forget a run that is over, as long as nothing happens to it.
+-- Forget a run that has ended, unless something happens to it.
 -- ARGV: run id, version
--- Returns 1, or 0 if it is not over, held, due, or has another version.
+-- Returns 1; or 0 if it has not ended, is held, is due, or has another version.
 local id, version = ARGV[1], tonumber(ARGV[2])
 local run = redis.call('HMGET', run_key(id), 'status', 'conversation_key')
 local status, conversation_key = run[1], prefix .. ':conversation:' .. (run[2] or '')

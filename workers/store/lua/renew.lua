@@ -1,6 +1,6 @@
--- Prolong a lease.
+-- Prolong a lease that still belongs to the caller.
 -- ARGV: run id, token, lease (ms)
--- Returns the version, or 0 if the lease is no longer the caller's.
+-- Returns the version; or 0 if the lease belongs to somebody else, or was given back.
 local id, lease = ARGV[1], tonumber(ARGV[3])
 if redis.call('HGET', run_key(id), 'token') ~= ARGV[2] then return 0 end
 local ends = int(now_ms() + lease)

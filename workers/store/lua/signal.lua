@@ -1,6 +1,6 @@
 -- Append what a person decided (pause, resume, cancel, answer), without a lease.
 -- ARGV: run id, version, status, waiting_for, event, poke grace (ms)
--- Returns {'appended', 1 if somebody should be poked else 0} | {'conflict', missed event ...}
+-- Returns {'appended', 1 if a worker should be poked else 0} | {'conflict', missed event ...}
 --         | {'missing'}.
 local id, version, grace = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[6])
 local length = redis.call('LLEN', log_key(id))

@@ -1,5 +1,5 @@
--- Find the runs that somebody must look at now, and put each off by a grace period, so that
--- any number of sweepers poke it once.
+-- Find the runs that a worker must look at now, and make each due again only after a grace period.
+-- So any number of sweepers poke for it once.
 -- ARGV: limit, grace (ms)
 -- Returns the run ids.
 local now = now_ms()
