@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 CONTENT = ("src", "channels", "workers", "daemon", "pyproject.toml", "README.md", "LICENSE")
 
 
@@ -38,7 +39,7 @@ class Environment:
 
     def install(self, *what: str | Path) -> None:
         done = subprocess.run(
-            [sys.executable, "-m", "pip", "--python", self.python, "install", "--quiet", *what],
+            [*PIP, "--python", self.python, "install", "--quiet", "--retries", "1", *what],
             capture_output=True,
             text=True,
         )

@@ -52,7 +52,7 @@ async def test_serve_and_work(redis_url: str, data_dir: Path, crowded: Path) -> 
     async with ScriptedModel({"action": "reply", "text": "here"}) as model:
         stack = Installed(redis_url, model.url, data_dir, folder=crowded)
         async with running(stack) as client:
-            view = await client.until(await client.launch("assistant", "where?"), seconds=60)
+            view = await client.until(await client.launch("assistant", "where?"))
             assert view["status"] == "COMPLETED"
 
 
@@ -61,11 +61,11 @@ async def test_up_and_all_that_it_starts(redis_url: str, data_dir: Path, crowded
         stack = Installed(redis_url, model.url, data_dir, folder=crowded)
         up = stack.start("up")
         try:
-            await stack.ready(seconds=60)
+            await stack.ready()
             headers = {"authorization": f"Bearer {API_TOKEN}"}
             async with aiohttp.ClientSession(stack.url, headers=headers) as session:
                 client = Client(session)
-                view = await client.until(await client.launch("assistant", "where?"), seconds=60)
+                view = await client.until(await client.launch("assistant", "where?"))
                 assert view["status"] == "COMPLETED"
         finally:
             up.send_signal(signal.SIGTERM)
