@@ -9,9 +9,6 @@ import re
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
-_SIGNATURE = re.compile(r"(?m)^--\s*$")
-
-
 def clean(text: str) -> str:
     """`text` with LF line ends, without the characters that cannot be stored or shown."""
     return _UNFIT.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
@@ -20,11 +17,6 @@ def clean(text: str) -> str:
 def one_line(text: str, limit: int = 200) -> str:
     """`text` cleaned, put on one line and cut to `limit` characters."""
     return " ".join(clean(text).split())[:limit]
-
-
-def without_signature(text: str) -> str:
-    """`text` up to the line `--` that begins a signature."""
-    return _SIGNATURE.split(text, maxsplit=1)[0]
 
 
 def storable(result: object) -> str:

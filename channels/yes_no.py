@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ponderd.channels.text import without_signature
+from ponderd.channels.message import without_signature
 
 _YES = frozenset(
     "yes|y|yes please|yep|yeah|ok|okay|sure|approve|approved|i approve|go|go ahead|do it|confirm"

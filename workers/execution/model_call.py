@@ -21,6 +21,7 @@ from ponderd.workers.execution.threads import in_thread
 from ponderd.workers.execution.tool_call import STORED_CHARS
 from ponderd.workers.llm.client import CallOptions, Completion, ModelClient
 from ponderd.workers.run import events as e
+from ponderd.workers.run.model_call import CallUsage
 from ponderd.workers.run.state import Run
 from ponderd.workers.steps.next_step import interrupts
 from ponderd.workers.thinking.judge import Judgement, compare, judge, may_repeat
@@ -56,7 +57,7 @@ class Prices:
     prompt: float = 0
     completion: float = 0
 
-    def cost(self, usage: e.CallUsage) -> float:
+    def cost(self, usage: CallUsage) -> float:
         return (usage.prompt_tokens * self.prompt + usage.completion_tokens * self.completion) / 1e6
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from ponderd.channels.text import without_signature
+from ponderd.channels.message import without_signature
 
 Switch = Literal["off", "on", "hard"]
 

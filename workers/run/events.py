@@ -15,7 +15,6 @@ from ponderd.workers.run.choices import Answer as Answer
 from ponderd.workers.run.choices import Choice as Choice
 from ponderd.workers.run.choices import Question as Question
 from ponderd.workers.run.choices import ToolCall as ToolCall
-from ponderd.workers.run.model_call import CallUsage as CallUsage
 from ponderd.workers.run.model_call import DoubtReason as DoubtReason
 from ponderd.workers.run.model_call import ModelCall as ModelCall
 from ponderd.workers.run.model_call import RejectionReason as RejectionReason
