@@ -33,7 +33,7 @@ TESTED_IN = {
     "workers/agents/test_actions": "agents/agent run/choices",
     "workers/agents/test_config": "agents/policies",
     "workers/control/test_forks_and_prompts": "control/forks control/prompts",
-    "workers/control/test_runs": "control/run_log control/views",
+    "workers/control/test_runs": "control/views",
     "workers/evaluation/test_from_table": "evaluation/live/measure evaluation/live/questions "
     "evaluation/live/walk",
     "workers/execution/test_executor": "execution/delivery execution/leases execution/threads "
@@ -43,7 +43,7 @@ TESTED_IN = {
     "workers/llm/test_margin": "llm/probe",
     "workers/run/test_run_states_doc": "run/reduce run/reduce_approvals run/reduce_messages "
     "run/reduce_replies run/state steps/next_step",
-    "workers/steps/test_approval": "control/approvals run/approved_call",
+    "workers/steps/test_approval": "run/approved_call",
     "workers/steps/test_waits": "agents/tools/waiting",
     "workers/store/test_contract": "store/memory_store store/redis_news store/redis_store",
     "workers/store/test_redis_cluster": "store/redis_client",

@@ -1,0 +1,147 @@
+"""What one answer costs, and what happens to it when somebody else writes to the run meanwhile.
+
+tests/workers/steps/test_approval.py and test_questions.py hold what an answer does to the run.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from ponderd.channels.errors import Conflict, NotFound
+from ponderd.channels.message import Verdict
+from ponderd.workers.run import events as e
+from ponderd.workers.run.state import Status
+from tests.workers.payments import ANN, BOB, asked, with_payments
+from tests.workers.world import REPLY, World
+
+COLOURS = {
+    "action": "ask_human",
+    "text": "Which colour?",
+    "format": "choices",
+    "choices": ["red", "blue"],
+    "urgency": "normal",
+}
+
+
+@pytest.fixture
+def loads(world: World) -> list[str]:
+    """The run of each reading of a log, by anybody."""
+    found: list[str] = []
+    load = world.store.load
+
+    async def counted(run_id: str) -> tuple[bytes, ...]:
+        found.append(run_id)
+        return await load(run_id)
+
+    world.store.load = counted  # type: ignore[method-assign]
+    return found
+
+
+def interfere(world: World, act: Callable[[], Awaitable[Any]]) -> None:
+    """Somebody acts between the next reading of a log and its writing."""
+    signal = world.store.signal
+
+    async def late(*args: Any) -> Any:
+        world.store.signal = signal  # type: ignore[method-assign]
+        await act()
+        return await signal(*args)
+
+    world.store.signal = late  # type: ignore[method-assign]
+
+
+async def approval(world: World) -> Verdict:
+    """A yes of Ann's to an approval that is open."""
+    run = await asked(with_payments(world))
+    assert run.approval is not None
+    return Verdict(inquiry=run.approval.id, choice="approve", by=ANN)
+
+
+async def question(world: World) -> Verdict:
+    """A choice of Ann's for a question that is open."""
+    world.become(questions="any")
+    world.model.lines = [COLOURS, REPLY]
+    run = await world.advance(await world.write("paint it", channel="slack", sender="U1"))
+    assert run.question is not None
+    return Verdict(inquiry=run.question.id, choice="red", by=ANN)
+
+
+ASKED = pytest.mark.parametrize("ask", [approval, question])
+
+
+class TestAnAnswer:
+    @ASKED
+    async def test_reads_the_log_once(self, world: World, loads: list[str], ask: Any) -> None:
+        verdict = await ask(world)
+        loads.clear()
+        told = await world.approvals.answer(verdict)
+        assert len(loads) == 1
+        assert told in (f"Approved by {ANN}.", f"{ANN}: red")
+
+    @ASKED
+    async def test_reads_it_once_if_it_is_given_again(
+        self, world: World, loads: list[str], ask: Any
+    ) -> None:
+        verdict = await ask(world)
+        told = await world.approvals.answer(verdict)
+        version = (await world.run(loads[0])).version
+        loads.clear()
+        assert await world.approvals.answer(verdict) == told
+        assert len(loads) == 1
+        assert (await world.run(loads[0])).version == version
+
+    @ASKED
+    async def test_reads_it_once_though_somebody_interferes(
+        self, world: World, loads: list[str], ask: Any
+    ) -> None:
+        verdict = await ask(world)
+        run_id = loads[0]
+        interfere(world, lambda: world.runs.pause(run_id, "bob"))
+        loads.clear()
+        await world.approvals.answer(verdict)
+        assert len(loads) == 2  # one of them Bob's
+        types = await world.types(run_id)
+        assert types.index("run_paused") < len(types) - 1
+
+    @ASKED
+    async def test_loses_against_one_that_comes_between(self, world: World, ask: Any) -> None:
+        verdict = await ask(world)
+        other = {"approve": "deny", "red": "blue"}[verdict.choice]
+        faster = verdict.model_copy(update={"choice": other, "by": BOB})
+        interfere(world, lambda: world.approvals.answer(faster))
+        with pytest.raises(Conflict, match=rf"already .* ?by {BOB}"):
+            await world.approvals.answer(verdict)
+
+    async def test_counts_for_nothing_in_a_run_that_is_cancelled_meanwhile(
+        self, world: World
+    ) -> None:
+        verdict = await approval(world)
+        run_id = verdict.inquiry.partition(":")[0]
+        interfere(world, lambda: world.runs.cancel(run_id, "bob"))
+        with pytest.raises(Conflict, match="already withdrawn"):
+            await world.approvals.answer(verdict)
+        assert await world.of_type(run_id, e.ApprovalAnswered) == []
+        assert (await world.run(run_id)).status is Status.CANCELLED
+
+    @pytest.mark.parametrize(
+        "inquiry",
+        ["", "x", ":3", "00-none:3", "{run}:", "{run}:0", "{run}:١", "{run}:2", "{run}:99"],
+    )
+    async def test_to_what_was_never_asked_is_not_found(self, world: World, inquiry: str) -> None:
+        verdict = await approval(world)
+        run_id = verdict.inquiry.partition(":")[0]
+        wrong = verdict.model_copy(update={"inquiry": inquiry.format(run=run_id)})
+        with pytest.raises(NotFound):
+            await world.approvals.answer(wrong)
+
+
+class TestADecision:
+    async def test_reads_the_log_once(self, world: World, loads: list[str]) -> None:
+        verdict = await approval(world)
+        loads.clear()
+        edited = {"to": "zoe", "euro": 20}
+        shown = await world.approvals.decide(
+            verdict.inquiry, approve=True, by=ANN, arguments=edited
+        )
+        assert len(loads) == 1
+        assert (shown.status, shown.arguments) == ("approved", edited)
