@@ -21,7 +21,7 @@ def booked(data_dir: Path) -> list[float]:
 async def test_books_a_small_claim_without_asking(stage: Stage, data_dir: Path) -> None:
     world = stage("expenses", [{**CHAIR, "euros": 20}, says("I booked it.")])
     run = await world.advance(await world.write("A chair for 20 euros"))
-    assert (run.reply, booked(data_dir)) == ("I booked it.", [20.0])
+    assert (run.outbox.reply, booked(data_dir)) == ("I booked it.", [20.0])
 
 
 async def test_asks_before_a_large_one_and_books_it_once(stage: Stage, data_dir: Path) -> None:
@@ -30,7 +30,7 @@ async def test_asks_before_a_large_one_and_books_it_once(stage: Stage, data_dir:
     assert run.waits_for == "approval"
     assert booked(data_dir) == []
     run = await world.decide(run.id, True, "api:boss")
-    assert (run.reply, booked(data_dir)) == ("I booked it.", [129.0])
+    assert (run.outbox.reply, booked(data_dir)) == ("I booked it.", [129.0])
     assert "[tool] book: booked 129.00 euros for chair" in world.model.prompts[-1][-1]["content"]
 
 
@@ -38,7 +38,7 @@ async def test_books_nothing_after_a_no(stage: Stage, data_dir: Path) -> None:
     world = stage("expenses", [CHAIR, says("I did not book it.")])
     run = await world.advance(await world.write("A chair for 129 euros"))
     run = await world.decide(run.id, False, "api:boss")
-    assert (run.reply, booked(data_dir)) == ("I did not book it.", [])
+    assert (run.outbox.reply, booked(data_dir)) == ("I did not book it.", [])
     assert "a person said no" in world.model.prompts[-1][-1]["content"]
 
 
@@ -46,7 +46,7 @@ async def test_asks_nobody_about_what_cannot_be_booked(stage: Stage, data_dir: P
     answer = {"action": "ask_human", "text": "That is too much to book here."}
     world = stage("expenses", [{**CHAIR, "euros": 9_000}, answer])
     run = await world.advance(await world.write("A car for 9000 euros"))
-    assert (run.waits_for, run.reply) == ("answer", "That is too much to book here.")
+    assert (run.waits_for, run.outbox.reply) == ("answer", "That is too much to book here.")
     assert "claims are from" in world.model.prompts[-1][-1]["content"]
     assert booked(data_dir) == []
 

@@ -28,15 +28,15 @@ async def test_reads_an_invoice_from_a_mail(stage: Stage) -> None:
     mail = {"channel": "email", "sender": "ann@example.com", "reply_to": MAILBOX}
     run = await world.advance(await world.write(MAIL, **mail))
     said = "Wood & Co, invoice 12: 435.00 euros for 2 lines, due 2026-05-01."
-    assert (run.reply, world.mail.texts) == (said, [said])
-    assert run.output == {key: value for key, value in done().items() if key != "action"}
+    assert (run.outbox.reply, world.mail.texts) == (said, [said])
+    assert run.outbox.output == {key: value for key, value in done().items() if key != "action"}
 
 
 async def test_lines_that_do_not_add_up_are_read_again(stage: Stage) -> None:
     world = stage("invoices", [done(total=453.0), done()])
     run = await world.advance(await world.write(MAIL))
-    assert run.output is not None
-    assert run.output["total"] == 435.0
+    assert run.outbox.output is not None
+    assert run.outbox.output["total"] == 435.0
     told = world.model.prompts[1][-1]["content"]
     assert "the lines add up to 435.00, but total says 453.00" in told
 
@@ -44,5 +44,5 @@ async def test_lines_that_do_not_add_up_are_read_again(stage: Stage) -> None:
 async def test_a_date_that_does_not_exist_is_read_again(stage: Stage) -> None:
     world = stage("invoices", [done(due="2026-02-30"), done()])
     run = await world.advance(await world.write(MAIL))
-    assert run.output is not None
-    assert (run.output["due"], len(world.model.prompts)) == ("2026-05-01", 2)
+    assert run.outbox.output is not None
+    assert (run.outbox.output["due"], len(world.model.prompts)) == ("2026-05-01", 2)

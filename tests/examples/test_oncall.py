@@ -30,7 +30,11 @@ async def test_pages_the_next_one_when_nobody_acknowledges(stage: Stage, data_di
 
     await world.runs.event(run.id, "ack", '"bob"', "pager")
     run = await world.advance(run.id)
-    assert (run.status, run.reply, paged(data_dir)) == ("COMPLETED", "bob took it.", ["ann", "bob"])
+    assert (run.status, run.outbox.reply, paged(data_dir)) == (
+        "COMPLETED",
+        "bob took it.",
+        ["ann", "bob"],
+    )
     assert '[tool] event ack: "bob"' in world.model.prompts[-1][-1]["content"]
 
 
@@ -39,13 +43,13 @@ async def test_an_acknowledgement_before_the_wait_is_not_lost(stage: Stage, data
     run_id = await world.write("CRITICAL the shop is down")
     await world.runs.event(run_id, "ack", '"ann"', "pager")
     run = await world.advance(run_id)
-    assert (run.reply, paged(data_dir)) == ("ann took it.", ["ann"])
+    assert (run.outbox.reply, paged(data_dir)) == ("ann took it.", ["ann"])
 
 
 async def test_there_is_no_fourth_level(stage: Stage) -> None:
     gone = {"action": "reply", "text": "Nobody answered."}
     world = stage("oncall", [page(4), gone])
     run = await world.advance(await world.write("CRITICAL the shop is down"))
-    assert run.reply == "Nobody answered."
+    assert run.outbox.reply == "Nobody answered."
     assert "tool_started" not in await world.types(run.id)
     assert "less than or equal to 3" in world.model.prompts[-1][-1]["content"]

@@ -28,7 +28,7 @@ async def test_tags_after_the_yes_of_an_approver(stage: Stage, tags: Path) -> No
     assert "[tool] changes: since 1.0.0: faster search; new icons" in seen
     assert (run.waits_for, tags.read_text()) == ("approval", "1.0.0\n")
     run = await world.decide(run.id, True, "api:ann")
-    assert (run.reply, tags.read_text()) == ("1.1.0 is tagged.", "1.0.0\n1.1.0\n")
+    assert (run.outbox.reply, tags.read_text()) == ("1.1.0 is tagged.", "1.0.0\n1.1.0\n")
 
 
 async def test_only_an_approver_may_say_yes(stage: Stage, tags: Path) -> None:
@@ -44,7 +44,7 @@ async def test_nobody_is_asked_about_a_version_that_is_not_newer(stage: Stage, t
     old = {"action": "reply", "text": "1.0.0 is there already."}
     world = stage("release", [{**TAG, "version": "1.0.0"}, old])
     run = await world.advance(await world.write("Please release 1.0.0"))
-    assert run.reply == "1.0.0 is there already."
+    assert run.outbox.reply == "1.0.0 is there already."
     assert "1.0.0 does not come after 1.0.0" in world.model.prompts[-1][-1]["content"]
 
 
@@ -53,5 +53,5 @@ async def test_after_eight_hours_it_is_a_no_of_nobody(stage: Stage, tags: Path) 
     run = await world.advance(await world.write("Please release 1.1.0"))
     await world.later(8 * 3600 + 1)
     run = await world.run(run.id)
-    assert (run.reply, tags.read_text()) == ("Nobody answered.", "1.0.0\n")
+    assert (run.outbox.reply, tags.read_text()) == ("Nobody answered.", "1.0.0\n")
     assert "nobody said no" in world.model.prompts[-1][-1]["content"]

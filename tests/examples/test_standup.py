@@ -30,14 +30,14 @@ async def test_what_comes_within_a_minute_is_one_summary(stage: Stage) -> None:
     assert world.slack.texts == [
         "you: fixing the login page\nU2: review (blocked: Ann's branch)",
     ]
-    assert (await world.run(run.id)).output == {"entries": BOTH["entries"]}
+    assert (await world.run(run.id)).outbox.output == {"entries": BOTH["entries"]}
 
 
 async def test_a_mail_is_answered_at_once(stage: Stage) -> None:
     alone = {"action": "done", "entries": [{"who": "you", "doing": "holiday", "blocked": ""}]}
     world = stage("standup", [alone])
     run = await world.advance(await world.write("Holiday", channel="email"))
-    assert run.reply == "you: holiday"
+    assert run.outbox.reply == "you: holiday"
 
 
 async def test_who_used_up_the_day_s_tokens_needs_somebody_s_yes(stage: Stage) -> None:

@@ -155,7 +155,7 @@ class World:
 
     async def approval(self, run_id: str) -> ApprovalView:
         """The open one."""
-        found = (await self.run(run_id)).approval
+        found = (await self.run(run_id)).work.approval
         assert found is not None
         return await self.approvals.show(found.id)
 

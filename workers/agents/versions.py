@@ -83,7 +83,7 @@ def changed(
     run: Run, agent: Agent, now: float
 ) -> e.VersionAdopted | e.VersionChanged | e.ToolOutcomeUnknown:
     """The event to record if no worker can run the version to which a run is pinned."""
-    if run.call_key:  # it was in a tool that has changed since: do not repeat it
+    if run.work.call_key:  # it was in a tool that has changed since: do not repeat it
         return e.ToolOutcomeUnknown(at=now)
     if not run.pinned:
         return e.VersionAdopted(at=now, agent_version=agent.version, by="ponderd")

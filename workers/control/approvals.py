@@ -47,7 +47,7 @@ class Approvals:
         found = []
         async for run_id in self._asking():
             events, run = await self._log.read(run_id)
-            asked = EventRef.parse(run.approval.id) if run.approval else None
+            asked = EventRef.parse(run.work.approval.id) if run.work.approval else None
             if asked:  # nobody has decided since the run was listed
                 found.append(self._view(events, asked))
         return sorted(found, key=lambda approval: approval.asked_at)
@@ -103,9 +103,9 @@ class Approvals:
             arguments = _checked(agent, before.tool, arguments)
 
         def choose(run: Run, now: float) -> e.Event | None:
-            if run.approval is None or run.approval.id != str(asked):
+            if run.work.approval is None or run.work.approval.id != str(asked):
                 return None  # somebody was faster
-            if decision.digest not in (None, run.approval.bound_to):
+            if decision.digest not in (None, run.work.approval.bound_to):
                 raise Conflict("this is not the call that you looked at; look again")
             return self._event(run, decision, arguments, now)
 
@@ -122,17 +122,17 @@ class Approvals:
         self, run: Run, decision: _Decision, arguments: dict[str, Any] | None, now: float
     ) -> e.ApprovalAnswered:
         """Raises `NotFound`, `Forbidden`, `Malformed`."""
-        assert run.approval is not None
+        assert run.work.approval is not None
         agent = self._agents.get(run.agent)
         if agent is None:
             raise NotFound(f"there is no agent {run.agent} any more")
         if not may_decide(run, agent, decision.by):
-            raise Forbidden(refused_text(run.approval, agent))
-        bound_to = run.approval.bound_to
+            raise Forbidden(refused_text(run.work.approval, agent))
+        bound_to = run.work.approval.bound_to
         if arguments is not None:
-            if not decision.approve or run.call is None or run.approval.subject != "tool":
+            if not decision.approve or run.work.call is None or run.work.approval.subject != "tool":
                 raise Malformed("only the arguments of a call that is approved can be changed")
-            bound_to = digest_of(replace_arguments(run.call, arguments))
+            bound_to = digest_of(replace_arguments(run.work.call, arguments))
         channel, _, person = decision.by.partition(":")
         return e.ApprovalAnswered(
             at=now,
@@ -140,7 +140,7 @@ class Approvals:
             by=person,
             via=channel,
             remark=decision.remark,
-            approval=run.approval.id,
+            approval=run.work.approval.id,
             arguments=arguments,
             digest=bound_to,
         )
@@ -149,11 +149,11 @@ class Approvals:
         channel, _, person = verdict.by.partition(":")
 
         def choose(run: Run, now: float) -> e.Event | None:
-            if run.question is None or run.question.id != str(asked):
+            if run.work.question is None or run.work.question.id != str(asked):
                 return None
             # A message in the inbox may be quicker than the record that the question went out. It
             # will answer the question, so this would be the second answer.
-            if run.over or run.inbox:
+            if run.ended or run.inbox.waiting:
                 return None
             return e.MessageReceived(
                 at=now,
@@ -161,7 +161,7 @@ class Approvals:
                 sender=person,
                 via=channel,
                 authentic=True,
-                reply_to=run.reply_to,
+                reply_to=run.message.reply_to,
             )
 
         events, _ = await self._log.signal(history, choose)
@@ -214,15 +214,17 @@ def _first_answer(events: Sequence[e.Event], version: int) -> tuple[str, str] | 
     """Who answered the question that the event number `version` asked, and what they said. None
     if nobody did, or the run is over."""
     run = fold(events[:version])
-    asked = run.question
+    asked = run.work.question
     for event in events[version:]:
         run = reduce(run, event)
-        if run.over or asked is None:
+        if run.ended or asked is None:
             return None
-        if run.question is None or run.question.id != asked.id:
-            return run.sender, run.text
-    if run.inbox:
-        return principal(run.inbox[0].via, run.inbox[0].sender), run.inbox[0].text
+        if run.work.question is None or run.work.question.id != asked.id:
+            return run.message.sender, run.message.text
+    if run.inbox.waiting:
+        return principal(run.inbox.waiting[0].via, run.inbox.waiting[0].sender), run.inbox.waiting[
+            0
+        ].text
     return None
 
 

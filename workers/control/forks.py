@@ -22,7 +22,7 @@ def forked(
     if not 2 <= version <= len(events):
         raise Malformed(f"this run has events 2 to {len(events)} to fork at, not {version}")
     run = fold(events[:version])
-    if run.call_key:
+    if run.work.call_key:
         raise Conflict(f"event {version} is in the middle of a tool call; fork before or after it")
     copied = [_of(run_id, event) for event in events[:version]]
     first = copied[0]

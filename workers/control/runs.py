@@ -66,7 +66,7 @@ class Runs:
             sender=sender,
             via="api",
             authentic=True,
-            reply_to=run.reply_to,
+            reply_to=run.message.reply_to,
         )
         return await self._log.admit_to(run_id, keys, received)
 
@@ -94,9 +94,9 @@ class Runs:
         """
 
         def choose(run: Run, now: float) -> e.Event | None:
-            if answer is None and not run.answered_by:
+            if answer is None and not run.outbox.answered_by:
                 raise Conflict(f"run {run_id} has given no answer yet")
-            about = answer or run.answered_by
+            about = answer or run.outbox.answered_by
             return e.FeedbackReceived(at=now, value=value, by=by, source=source, answer=about)
 
         history = await self._log.read(run_id)
@@ -154,7 +154,7 @@ class Runs:
         """End a run. Raises `Conflict` if it has ended in another way."""
 
         def choose(run: Run, now: float) -> e.Event | None:
-            if run.over is Status.CANCELLED:
+            if run.ended is Status.CANCELLED:
                 return None
             _must_not_be_over(run, "cancelled")
             return e.RunCancelled(at=now, by=by, reason=reason)
@@ -248,5 +248,5 @@ def _received(trigger: Trigger, now: float) -> e.MessageReceived:
 
 
 def _must_not_be_over(run: Run, done: str) -> None:
-    if run.over:
-        raise Conflict(f"run {run.id} is {run.over}; it cannot be {done} any more")
+    if run.ended:
+        raise Conflict(f"run {run.id} is {run.ended}; it cannot be {done} any more")

@@ -95,8 +95,8 @@ def run_view(run: Run) -> RunView:
         version=run.version,
         created_at=_utc(run.created_at),
         updated_at=_utc(run.updated_at),
-        reply=run.reply,
-        output=run.output,
+        reply=run.outbox.reply,
+        output=run.outbox.output,
         usage=UsageView(
             model_calls=run.usage.model_calls,
             prompt_tokens=run.usage.prompt_tokens,
@@ -129,20 +129,20 @@ def approval_view(
     if not 1 < version <= len(events):
         return None
     run = fold(events[:version])
-    approval = run.approval
+    approval = run.work.approval
     if approval is None or approval.id != str(EventRef(run.id, version)):
         return None
     shown = _open(run, approval, approvers)
     for event in events[version:]:
-        call = run.call
+        call = run.work.call
         run = reduce(run, event)
-        if run.approval is None or run.approval.id != approval.id:
+        if run.work.approval is None or run.work.approval.id != approval.id:
             return shown.model_copy(update=_ending(event, call))
     return shown
 
 
 def _open(run: Run, approval: Approval, approvers: tuple[str, ...]) -> ApprovalView:
-    call = run.call if approval.subject == "tool" else None
+    call = run.work.call if approval.subject == "tool" else None
     return ApprovalView(
         id=approval.id,
         run_id=run.id,
@@ -153,7 +153,7 @@ def _open(run: Run, approval: Approval, approvers: tuple[str, ...]) -> ApprovalV
         digest=approval.bound_to,
         text=approval.text,
         status="open",
-        sender=run.sender,
+        sender=run.message.sender,
         approvers=approvers,
         asked_at=_utc(approval.asked_at),
     )

@@ -186,8 +186,8 @@ class Executor:
         self, held: LeasedRun, run: Run, agent: Agent, request: e.ApprovalRequested
     ) -> Run:
         """Ask for approval, unless the tool's own check already refuses the call."""
-        assert run.call is not None
-        refused = await self._objection(held, run, agent, run.call)
+        assert run.work.call is not None
+        refused = await self._objection(held, run, agent, run.work.call)
         run, _ = await held.commit(run, [refused or request])
         return run
 
@@ -203,7 +203,7 @@ class Executor:
     ) -> Run:
         if key is None:
             # The approved arguments may be other ones than were asked for, and time has passed.
-            if run.approved and (refused := await self._objection(held, run, agent, call)):
+            if run.work.approved and (refused := await self._objection(held, run, agent, call)):
                 run, _ = await held.commit(run, [refused])
                 return run
             key = str(EventRef(run.id, run.version))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from ponderd.channels.event_ref import EventRef
-from ponderd.channels.message import Inquiry
+from ponderd.channels.message import Address, Inquiry
 from ponderd.workers.run import events as e
 from ponderd.workers.run import reduce_approvals as approvals
 from ponderd.workers.run import reduce_messages as messages
@@ -46,11 +46,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
         case e.MessageReceived():
             return messages.receive(run, event)
         case e.MessagesJoined():
-            inbox = run.inbox
-            run = replace(run, inbox=(), joined=run.joined + 1)
-            for message in inbox:
-                run = messages.join(run, message)
-            return run
+            return _join(run)
         case e.MessageRefused():
             return _refuse(run, event)
         case e.EventReceived():
@@ -75,7 +71,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
         case e.VersionChanged():
             return approvals.request(run, event, "version", event.agent_version)
         case e.ApprovalAnswered():
-            return approvals.answer(run, event)
+            return approvals.answered(run, event)
         case e.ApprovalReminded():
             return approvals.remind(run, event)
         case e.ApprovalEscalated():
@@ -86,7 +82,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             run = add(run, Turn("note", f"The person was asked: {event.text}"))
             return say(run, "question", event.text)
         case e.ToolStarted():
-            return replace(run, call_key=event.key)
+            return replace(run, work=replace(run.work, call_key=event.key))
         case e.ToolFinished():
             return _finish_tool(run, event)
         case e.ToolFailed():
@@ -94,9 +90,10 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             run = replace(run, usage=run.usage.plus_tool(event.seconds), effort=effort)
             return settle(run, f"failed: {event.error}")
         case e.ToolOutcomeUnknown():
-            question = unknown_outcome_text(run.call, run.call_key) if run.call else ""
+            work = run.work
+            question = unknown_outcome_text(work.call, work.call_key) if work.call else ""
             run = settle(run, "the outcome is unknown, a person was asked to look.")
-            return run if run.over else say(run, "question", question)
+            return run if run.ended else say(run, "question", question)
         case e.ReplyStarted():
             return replies.begun(run, event)
         case e.ReplySent():
@@ -108,7 +105,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
         case e.RunFailed():
             return say(replace(run, error=event.error), "failure", event.error)
         case e.RunPaused():
-            run = run if run.over else replace(run, paused=True)
+            run = run if run.ended else replace(run, paused=True)
             return _obey(run, "Paused. /resume goes on, /cancel ends it.") if event.command else run
         case e.RunResumed():
             run = replace(run, paused=False)
@@ -129,35 +126,48 @@ def _launch(event: e.RunLaunched) -> Run:
         created_at=event.at,
         updated_at=event.at,
         source=event.source,
-        over=Status.COMPLETED,  # nothing to do until its first message, the next event
+        ended=Status.COMPLETED,  # nothing to do until its first message, the next event
     )
 
 
+def _join(run: Run) -> Run:
+    """Answer all messages that wait together with the current one."""
+    waiting = run.inbox.waiting
+    run = replace(
+        run,
+        inbox=replace(run.inbox, waiting=()),
+        message=replace(run.message, joined=run.message.joined + 1),
+    )
+    for message in waiting:
+        run = messages.join(run, message)
+    return run
+
+
 def _refuse(run: Run, event: e.MessageRefused) -> Run:
-    """In the order in which `next_step` looks at them."""
-    if run.commands:
+    """Refuse the message that `next_step` looked at: it looks in this order."""
+    inbox, work = run.inbox, run.work
+    if inbox.commands:
         return _obey(run, event.text)
-    if run.reply_to_approval:
-        refused, run = (
-            run.reply_to_approval,
-            replace(run, reply_to_approval=None, waiting_for="approval"),
-        )
-        if run.inbox:  # came after it, and is the next to be judged
-            inbox = run.inbox[1:]
-            run = replace(run, reply_to_approval=run.inbox[0], inbox=inbox, waiting_for=None)
-        return notify(run, event.text, refused.reply_to)
-    if run.inbox:
-        refused, run = run.inbox[0], replace(run, inbox=run.inbox[1:])
+    if refused := work.reply_to_approval:
+        work = replace(work, reply_to_approval=None, waiting_for="approval")
+        if inbox.waiting:  # it came after the refused one, and is the next to be judged
+            work = replace(work, reply_to_approval=inbox.waiting[0], waiting_for=None)
+            inbox = replace(inbox, waiting=inbox.waiting[1:])
+        return notify(replace(run, work=work, inbox=inbox), event.text, refused.reply_to)
+    if inbox.waiting:
+        refused = inbox.waiting[0]
+        run = replace(run, inbox=replace(inbox, waiting=inbox.waiting[1:]))
         return notify(run, event.text, refused.reply_to)
     return run
 
 
 def _obey(run: Run, text: str) -> Run:
-    """A command is dealt with, and whoever gave it is told."""
-    if not run.commands:
+    """A command was carried out or refused: tell whoever gave it."""
+    if not run.inbox.commands:
         return run
-    command, commands = run.commands[0], run.commands[1:]
-    return notify(replace(run, commands=commands), text, command.reply_to)
+    command, commands = run.inbox.commands[0], run.inbox.commands[1:]
+    run = replace(run, inbox=replace(run.inbox, commands=commands))
+    return notify(run, text, command.reply_to)
 
 
 def _choose(run: Run, event: e.ModelAnswered) -> Run:
@@ -181,17 +191,18 @@ def _choose(run: Run, event: e.ModelAnswered) -> Run:
         retry_at=None,
         error=None,
     )
-    if run.over:  # cancelled while the model was at it: paid for, but no longer wanted
+    if run.ended:  # cancelled while the model was asked: paid for, but no longer wanted
         return run
     run = add(run, Turn("agent", event.content))
     match event.choice:
         case e.ToolCall() as call:
-            return replace(run, call=call, approved="")
+            return replace(run, work=replace(run.work, call=call, approved=""))
         case e.Answer(text=text, output=output):
-            return say(replace(run, output=output), "answer", text)
+            return say(replace(run, outbox=replace(run.outbox, output=output)), "answer", text)
         case e.Question(text=text) as question:
             inquiry = _inquiry(run, question)
-            run = replace(run, question=OpenQuestion(inquiry.id, text) if inquiry else None)
+            open_question = OpenQuestion(inquiry.id, text) if inquiry else None
+            run = replace(run, work=replace(run.work, question=open_question))
             return say(run, "question", text, inquiry)
         case _:
             assert_never(event.choice)
@@ -228,7 +239,7 @@ def _doubt(run: Run, event: e.ModelDoubted) -> Run:
 
 
 def _fail_model(run: Run, event: e.ModelFailed) -> Run:
-    if run.over:  # cancelled meanwhile: nothing is left to try again
+    if run.ended:  # cancelled meanwhile: nothing is left to try again
         return run
     effort = replace(
         run.effort,
@@ -240,42 +251,47 @@ def _fail_model(run: Run, event: e.ModelFailed) -> Run:
 
 def _finish_tool(run: Run, event: e.ToolFinished) -> Run:
     run = settle(replace(run, usage=run.usage.plus_tool(event.seconds)), event.result)
-    return messages.begin_wait(run, event.wait) if event.wait and not run.over else run
+    return messages.begin_wait(run, event.wait) if event.wait and not run.ended else run
 
 
 def _cancel(run: Run, event: e.RunCancelled) -> Run:
-    if run.over:
+    if run.ended:
         return run
     notice = f"Cancelled by {event.by}." + (f" {event.reason}" if event.reason else "")
-    begun = tuple(out for out in run.outgoing if out.key or out.kind == "notice")
-    answering = any(out.key and not out.beside for out in begun)  # may have arrived: finish it
-    owed = [message.reply_to for message in (*run.inbox, *run.early)]
-    if run.reply_to_approval:
-        owed.insert(0, run.reply_to_approval.reply_to)
-    elif run.owes_an_outcome and not answering:
-        owed = [*replies.audience(run), *owed]
-    approval = run.approval
+    # What is on its way may have arrived: it is finished. Notices are owed to others.
+    begun = tuple(out for out in run.outbox.queue if out.key or out.kind == "notice")
+    owed = _owed(run, answering=any(out.key and not out.beside for out in begun))
+    work, approval = run.work, run.work.approval
+    call = work.call if work.call_key else None  # begun: its outcome is still to be recorded
+    queue = begun + tuple(Outgoing("failure", notice, to) for to in owed)
     run = replace(
         run,
-        over=Status.CANCELLED,
+        ended=Status.CANCELLED,
         paused=False,
-        waiting_for=None,
         retry_at=None,
-        reply_to_approval=None,
-        inbox=(),
-        early=(),
-        wait=None,
-        call=run.call if run.call_key else None,  # begun: its outcome is still to be recorded
-        outgoing=begun + tuple(Outgoing("failure", notice, to) for to in owed),
         error=notice,
+        inbox=replace(run.inbox, waiting=(), early=()),
+        work=replace(work, waiting_for=None, reply_to_approval=None, wait=None, call=call),
+        outbox=replace(run.outbox, queue=queue),
     )
     if approval:
         run = replies.resolve(run, approval, notice)
-    if event.command:
-        command = run.commands[0].reply_to
-        if any(
-            to and command and (to.channel, to.to) == (command.channel, command.to) for to in owed
-        ):
-            return replace(run, commands=run.commands[1:])  # is told with the others
-        return _obey(run, notice)
-    return run
+    return _tell_who_cancelled(run, notice, owed) if event.command else run
+
+
+def _owed(run: Run, *, answering: bool) -> list[Address | None]:
+    """To whom a cancelled run still owes an outcome; `answering`: one is already on its way."""
+    owed = [message.reply_to for message in (*run.inbox.waiting, *run.inbox.early)]
+    if run.work.reply_to_approval:
+        return [run.work.reply_to_approval.reply_to, *owed]
+    if run.owes_an_outcome and not answering:
+        return [*replies.audience(run), *owed]
+    return owed
+
+
+def _tell_who_cancelled(run: Run, notice: str, owed: list[Address | None]) -> Run:
+    to = run.inbox.commands[0].reply_to
+    told = any(place and to and (place.channel, place.to) == (to.channel, to.to) for place in owed)
+    if told:
+        return replace(run, inbox=replace(run.inbox, commands=run.inbox.commands[1:]))
+    return _obey(run, notice)

@@ -1,4 +1,4 @@
-"""What is true after people were asked to decide, or decided: the part of `reducer` about them."""
+"""What is true after people were asked to decide, or decided: a part of `reduce`. Pure."""
 
 from __future__ import annotations
 
@@ -26,69 +26,84 @@ def request(
     asked = str(EventRef(run.id, run.version))
     approval = Approval(asked, subject, bound_to, event.text, event.at, allows)
     inquiry = _inquiry(approval)
-    run = replace(run, approval=approval, approved="", retry_at=None)
+    run = replace(run, work=replace(run.work, approval=approval, approved=""), retry_at=None)
     run = say(run, "question", event.text, inquiry)
     return ask_too(run, event.text, inquiry, event.ask)
 
 
-def answer(run: Run, event: e.ApprovalAnswered) -> Run:
-    approval, reply = run.approval, run.reply_to_approval
+def answered(run: Run, event: e.ApprovalAnswered) -> Run:
+    approval, reply = run.work.approval, run.work.reply_to_approval
     if approval is None or event.approval not in ("", approval.id):
         return run  # single-use: the first answer was it
     outcome = decided_text(event)
-    effort = run.effort.afresh()
-    run = replace(run, reply_to_approval=None, waiting_for=None, retry_at=None, effort=effort)
+    run = replace(
+        run,
+        work=replace(run.work, reply_to_approval=None, waiting_for=None),
+        retry_at=None,
+        effort=run.effort.afresh(),
+    )
     if approval.expired:  # it was paused because nobody had answered
         run = replace(run, paused=False)
     if reply and event.approval:  # a button was faster than this message
         run = notify(run, f"{approval.text}\n{outcome}", reply.reply_to)
     elif reply:
-        # Others wait for the outcome, too; who asked and decides is answered where they write now.
-        # (The callers of a webhook or of the API are one name, but not one program.)
-        same = principal(reply.via, reply.sender) == run.sender
-        same = same and reply.via not in ("webhook", "api")
-        waiting = run.listeners if same else audience(run)
-        listeners = others(waiting, reply.reply_to)
-        run = replace(run, text=reply.text, reply_to=reply.reply_to, listeners=listeners)
+        run = _answer_there(run, reply)
     run = resolve(run, approval, outcome)
     match approval.subject:
         case "tool":
             return _answer_call(run, event)
         case "limit" if event.approved:
-            return replace(run, extended={**run.extended, approval.bound_to: approval.allows})
+            extended = {**run.work.extended, approval.bound_to: approval.allows}
+            return replace(run, work=replace(run.work, extended=extended))
         case "version" if event.approved:
             return replace(run, agent_version=approval.bound_to)
         case _:
             return _stopped(run, f"{approval.text} {outcome}")
 
 
+def _answer_there(run: Run, reply: e.MessageReceived) -> Run:
+    """Answer the person who decided where they write now, and everybody else who waits, too."""
+    # The callers of a webhook or of the API share one name, but they are not one program.
+    same = principal(reply.via, reply.sender) == run.message.sender
+    same = same and reply.via not in ("webhook", "api")
+    waiting = run.message.listeners if same else audience(run)
+    current = replace(
+        run.message,
+        text=reply.text,
+        reply_to=reply.reply_to,
+        listeners=others(waiting, reply.reply_to),
+    )
+    return replace(run, message=current)
+
+
 def remind(run: Run, event: e.ApprovalReminded) -> Run:
-    if run.approval is None:
+    approval = run.work.approval
+    if approval is None:
         return run
-    approval = replace(run.approval, reminded_at=event.at)
     places = {(posted.to.channel, posted.to.to): posted.to for posted in approval.posted}
     text = f"Still waiting: {approval.text}"
-    return _ask_again(replace(run, approval=approval), text, places.values())
+    return _ask_again(run, replace(approval, reminded_at=event.at), text, places.values())
 
 
 def escalate(run: Run, event: e.ApprovalEscalated) -> Run:
-    if run.approval is None:
+    approval = run.work.approval
+    if approval is None:
         return run
-    approval = replace(run.approval, escalated=True, asked_at=event.at, reminded_at=None)
     text = f"Nobody has answered yet: {approval.text}"
-    return _ask_again(replace(run, approval=approval), text, () if run.detached else event.to)
+    approval = replace(approval, escalated=True, asked_at=event.at, reminded_at=None)
+    return _ask_again(run, approval, text, () if run.detached else event.to)
 
 
 def expire(run: Run, event: e.ApprovalExpired) -> Run:
-    approval = run.approval
+    approval = run.work.approval
     if approval is None:
         return run
     after = f"Nobody answered within {event.waited / 60:.0f} minutes"
     if event.policy == "halt":
-        run = replace(run, approval=replace(approval, expired=True), paused=True)
+        work = replace(run.work, approval=replace(approval, expired=True))
         text = f"{approval.text}\n{after}, so this is paused until somebody does."
-        return notify(run, text, run.reply_to)
-    run = replace(run, waiting_for=None, effort=run.effort.afresh())
+        return notify(replace(run, work=work, paused=True), text, run.message.reply_to)
+    run = replace(run, work=replace(run.work, waiting_for=None), effort=run.effort.afresh())
     run = resolve(run, approval, f"{after}.")
     if approval.subject == "tool":
         return settle(run, f"not done. {after}; nobody said no.")
@@ -96,14 +111,15 @@ def expire(run: Run, event: e.ApprovalExpired) -> Run:
 
 
 def ask_anew(run: Run) -> Run:
-    """A yes is for the run that it was given to, not for a copy of that."""
-    if run.reply_to_approval:
-        run = replace(run, reply_to_approval=None, waiting_for="approval")
-    return replace(run, approved="")
+    """Forget who said yes: it was said to the run, not to a copy of it."""
+    work = replace(run.work, approved="")
+    if work.reply_to_approval:
+        work = replace(work, reply_to_approval=None, waiting_for="approval")
+    return replace(run, work=work)
 
 
 def _answer_call(run: Run, event: e.ApprovalAnswered) -> Run:
-    call = run.call
+    call = run.work.call
     if call is None:
         return run
     if not event.approved:
@@ -115,21 +131,24 @@ def _answer_call(run: Run, event: e.ApprovalAnswered) -> Run:
         changed = json.dumps(event.arguments, ensure_ascii=False, default=str)
         note = Turn("note", f"The approver changed the arguments of {call.tool} to {changed}")
         run = add(run, note)
-    return replace(run, call=call, approved=digest(call))
+    return replace(run, work=replace(run.work, call=call, approved=digest(call)))
 
 
 def _stopped(run: Run, text: str) -> Run:
     run = say(replace(run, error=text), "failure", text)
-    return settle(run, "not done.") if run.call else run
+    return settle(run, "not done.") if run.work.call else run
 
 
-def _ask_again(run: Run, text: str, to: Iterable[Address]) -> Run:
-    assert run.approval is not None
-    inquiry = _inquiry(run.approval)
+def _ask_again(run: Run, approval: Approval, text: str, to: Iterable[Address]) -> Run:
+    inquiry = _inquiry(approval)
     asked = tuple(
         Outgoing("question", text, address, inquiry=inquiry, beside=True) for address in to
     )
-    return replace(run, outgoing=run.outgoing + asked)
+    return replace(
+        run,
+        work=replace(run.work, approval=approval),
+        outbox=replace(run.outbox, queue=run.outbox.queue + asked),
+    )
 
 
 def _inquiry(approval: Approval) -> Inquiry:

@@ -1,4 +1,9 @@
-"""What is true of a run at one version. Made only by `reducer.reduce`; never stored as such."""
+"""What is true of a run at one version. Only `reduce` makes it; it is never stored as the truth.
+
+A run has four parts by idea: the message that it answers, the inbox of what came meanwhile, the
+work on a tool call with its approval, and the outbox of what is still to be said. Next to them
+stands the effort that the current message took.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +14,9 @@ from typing import Any, Literal, NamedTuple
 
 from ponderd.channels.message import Address, Inquiry, ReplyKind
 from ponderd.workers.run import events as e
+from ponderd.workers.run.effort import Effort, Usage
 
 WaitingFor = Literal["answer", "approval", "event", "time", "retry"]
-
-Trouble = Literal["schema", "doubt", "tool error"]
-"""What makes the next model call think harder: an unusable answer, one that is doubted, a failed
-tool."""
 
 
 class Turn(NamedTuple):
@@ -42,19 +44,20 @@ TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """Something that must be said. `key` is set once sending it has begun.
-
-    `beside` the conversation: the run does not depend on it, so it is given up soon.
-    """
+    """Something that must be said."""
 
     kind: ReplyKind
     text: str
     to: Address | None
+    """None: it is kept in the run until somebody reads it."""
     key: str | None = None
+    """The idempotency key, set once sending it has begun."""
     attempts: int = 0
     inquiry: Inquiry | None = None
     resolves: str = ""
+    """The receipt of an earlier question that this notice settles."""
     beside: bool = False
+    """It goes out beside the conversation. No outcome hangs on it, so it is given up soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,114 +88,94 @@ class Approval:
     text: str
     asked_at: float
     allows: float = 0
-    """Of a limit: how much may be used after a yes."""
+    """For a limit: how much may be used after a yes."""
     posted: tuple[Posted, ...] = ()
     reminded_at: float | None = None
     escalated: bool = False
     expired: bool = False
-    """The time is over and the policy was to halt: it can still be answered."""
+    """The time ran out and the policy is to halt. It can still be answered."""
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What the whole run has spent; `seconds` of model calls and tools, `cost` in money."""
+class CurrentMessage:
+    """The message that the run answers now, together with those that were joined to it."""
 
-    model_calls: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    reasoning_tokens: int = 0
-    tool_calls: int = 0
-    seconds: float = 0
-    cost: float = 0
-
-    def plus(self, call: e.ModelCall) -> Usage:
-        return Usage(
-            self.model_calls + 1,
-            self.prompt_tokens + call.prompt_tokens,
-            self.completion_tokens + call.completion_tokens,
-            self.reasoning_tokens + call.reasoning_tokens,
-            self.tool_calls,
-            self.seconds + call.seconds,
-            self.cost + call.cost,
-        )
-
-    def plus_dropped(self, seconds: float) -> Usage:
-        """A model call that was dropped: the server did not say how many tokens it took."""
-        return replace(self, model_calls=self.model_calls + 1, seconds=self.seconds + seconds)
-
-    def plus_tool(self, seconds: float) -> Usage:
-        return replace(self, tool_calls=self.tool_calls + 1, seconds=self.seconds + seconds)
+    text: str = ""
+    sender: str = ""
+    """Who wrote it, as `channels.message.principal` names people."""
+    reply_to: Address | None = None
+    """Where its answer goes; None: the answer waits in the run."""
+    listeners: tuple[Address, ...] = ()
+    """Where else the answer goes: to the senders of joined messages."""
+    since: float = 0
+    """When it came, Unix seconds. Joining others does not change it."""
+    joined: int = 0
+    """How often other messages were joined to it."""
+    under_way: bool = False
+    """It goes on with something that the agent began before."""
+    asked_again: bool = False
+    """It asks once more for what was just answered."""
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
-    """What has been spent on the message at hand; starts anew with every message."""
+class Inbox:
+    """What came in and is not yet taken up, oldest first."""
 
-    model_calls: int = 0
-    rejections: int = 0
-    last_rejection: e.RejectionReason | None = None
-    model_failures: int = 0
-    model_gone: bool = False
-    """The model server failed too often: the sender is told so."""
-    arm: str | None = None
-    """Of the last model call, see `ponderd.workers.agents.arms`; None: there was none."""
-    first_arm: str | None = None
-    """Of the first one, before anything went wrong."""
-    doubts: int = 0
-    draft: str = ""
-    """What the newest doubted answer said, and `drafted_by` the event of its call."""
-    drafted_by: int = 0
-    episode: int = 0
-    """The event of the first model call for this message, by its number."""
-    trouble: Trouble | None = None
-    """What went wrong since the last model call was chosen."""
-    calm: int = 0
-    """Model calls since something last went wrong."""
-    steps: int = 0
-    """All model calls for this message; those above begin anew when people step in. Likewise, how
-    often something went wrong, and how often that was a tool."""
-    setbacks: int = 0
-    tool_errors: int = 0
+    waiting: tuple[e.MessageReceived, ...] = ()
+    """Messages; each one is answered in its turn."""
+    early: tuple[e.MessageReceived, ...] = ()
+    """Messages that came while the question of an approval was on its way."""
+    commands: tuple[e.MessageReceived, ...] = ()
+    """Messages like /pause, not yet carried out."""
+    events: tuple[e.EventReceived, ...] = ()
+    """Events that nobody waits for yet."""
+    heard_at: float = 0
+    """When the newest message came, Unix seconds."""
 
-    def asked(self, version: int, arm: str, trouble: Trouble | None = None) -> Effort:
-        """After one more model call, the outcome of which is the event `version`."""
-        return replace(
-            self,
-            episode=self.episode or version,
-            model_calls=self.model_calls + 1,
-            steps=self.steps + 1,
-            arm=arm,
-            first_arm=self.first_arm or arm,
-            trouble=None,
-            calm=self.calm + 1,
-        ).troubled(trouble)
 
-    def troubled(self, trouble: Trouble | None) -> Effort:
-        if trouble is None:
-            return self
-        return replace(
-            self,
-            trouble=trouble,
-            calm=0,
-            setbacks=self.setbacks + 1,
-            tool_errors=self.tool_errors + (trouble == "tool error"),
-        )
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the agent is doing, and what it needs from people before it may go on."""
 
-    def afresh(self) -> Effort:
-        """Something new came, but no new message: what was chosen to think stays, and the sums."""
-        return Effort(
-            arm=self.arm,
-            first_arm=self.first_arm,
-            episode=self.episode,
-            steps=self.steps,
-            setbacks=self.setbacks,
-            tool_errors=self.tool_errors,
-        )
+    call: e.ToolCall | None = None
+    """The tool call that the model chose, until it is settled."""
+    call_key: str | None = None
+    """The idempotency key of `call`, from its intent (`ToolStarted`) until its outcome."""
+    approval: Approval | None = None
+    """The open approval."""
+    approved: str = ""
+    """The digest of the call that a person said yes to."""
+    reply_to_approval: e.MessageReceived | None = None
+    """A message that answers the open approval and is not yet judged."""
+    question: OpenQuestion | None = None
+    """The open question of the model, if a button can answer it."""
+    waiting_for: Literal["answer", "approval"] | None = None
+    """What people owe the run. Set when their question was sent."""
+    wait: e.Waiting | None = None
+    """The event or the time that a tool asked to wait for."""
+    extended: Mapping[str, float] = field(default_factory=dict)
+    """How much of an account ("account.measure") people allow this run to see used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """What is still to be said, and the newest answer."""
+
+    queue: tuple[Outgoing, ...] = ()
+    """Replies to send, in this order. Sending the first one may have begun."""
+    reply: str | None = None
+    """The last thing that was said to the conversation."""
+    output: dict[str, Any] | None = None
+    """The typed result of the newest answer."""
+    answered_by: int = 0
+    """The event of the model call that became the newest answer, from the moment sending begins."""
+    answered_at: float | None = None
+    """When everybody who waits for the newest answer had it, Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One conversation with one agent, folded from its events. `version` counts them."""
+    """One conversation with one agent, folded from its events."""
 
     id: str
     agent: str
@@ -203,112 +186,73 @@ class Run:
     updated_at: float
     source: str = ""
     version: int = 1
+    """How many events were folded."""
     turns: tuple[Turn, ...] = ()
-    text: str = ""
-    """The message at hand; `reply_to` is where its answer goes."""
-    reply_to: Address | None = None
-    listeners: tuple[Address, ...] = ()
-    """Where else the answer goes: to those whose messages were joined to the one at hand."""
-    sender: str = ""
-    """Who wrote the message at hand, as `ponderd.channels.message.principal` names people."""
     first_sender: str = ""
-    heard_at: float = 0
-    heard_since: float = 0
-    """When the message at hand came; `heard_at` is when the newest did."""
-    joined: int = 0
-    """How often others were joined to the message at hand."""
-    inbox: tuple[e.MessageReceived, ...] = ()
-    """Messages that arrived meanwhile; each is handled, and answered, in its turn."""
-    early: tuple[e.MessageReceived, ...] = ()
-    """Messages that came while the question of an approval was on its way."""
-    commands: tuple[e.MessageReceived, ...] = ()
-    """Messages like /pause, not yet carried out."""
-    call: e.ToolCall | None = None
-    """The tool call that was chosen and not yet settled."""
-    call_key: str | None = None
-    """Set from the intent (`ToolStarted`) until the outcome."""
-    approval: Approval | None = None
-    """The open one."""
-    approved: str = ""
-    """Digest of the call that a person said yes to."""
-    reply_to_approval: e.MessageReceived | None = None
-    """The message that answers the open approval, not yet judged."""
-    question: OpenQuestion | None = None
-    """The open one, if it can be answered by a button."""
-    extended: Mapping[str, float] = field(default_factory=dict)
-    """How much of an account ("account.measure") people allowed this run to see used."""
-    wait: e.Waiting | None = None
-    mailbox: tuple[e.EventReceived, ...] = ()
-    """Events that nobody waited for yet."""
-    outgoing: tuple[Outgoing, ...] = ()
-    waiting_for: Literal["answer", "approval"] | None = None
-    retry_at: float | None = None
-    paused: bool = False
-    over: Status | None = None
-    detached: bool = False
-    """It is a copy of another run, and talks to nobody outside."""
-    under_way: bool = False
-    """The message at hand goes on with something that the agent has begun before."""
+    """Who began the conversation, as the channel names them."""
+    message: CurrentMessage = field(default_factory=CurrentMessage)
+    inbox: Inbox = field(default_factory=Inbox)
+    work: Work = field(default_factory=Work)
+    outbox: Outbox = field(default_factory=Outbox)
     effort: Effort = field(default_factory=Effort)
-    asked_again: bool = False
-    """The message at hand asks once more for what was just answered."""
-    before: Effort = field(default_factory=Effort)
-    """What the newest message took that the model was asked about before this one."""
+    effort_before: Effort = field(default_factory=Effort)
+    """What the message before took, the newest one for which the model was asked."""
     chosen_by: int = 0
-    """The event, by its number, in which the model chose what was done last."""
+    """The event in which the model chose what was done last."""
     drafts: Mapping[int, int] = field(default_factory=dict)
-    """Events in which a doubted answer stood after all, and those of the calls that had brought
-    them: what comes of the one is an outcome of the other."""
-    answered_by: int = 0
-    """The one that became the newest answer, which is sent or being sent."""
-    answered_at: float | None = None
-    """When the newest answer was sent to all who wait for it."""
+    """For each event in which a doubted answer stood after all, the event in which it was doubted:
+    whatever comes of the first is an outcome of the second."""
     usage: Usage = field(default_factory=Usage)
-    reply: str | None = None
-    output: dict[str, Any] | None = None
+    retry_at: float | None = None
+    """When the model server or a receiver is tried again, Unix seconds."""
+    paused: bool = False
+    ended: Status | None = None
+    """How the last message ended; None while there is a current one."""
+    detached: bool = False
+    """It is a copy of another run and talks to nobody outside."""
     error: str | None = None
 
     @property
     def status(self) -> Status:
-        if self.over and not (self.inbox or self.commands):
-            return self.over
+        if self.ended and not (self.inbox.waiting or self.inbox.commands):
+            return self.ended
         if self.paused:
             return Status.PAUSED
-        if self.commands or self.over:
+        if self.inbox.commands or self.ended:
             return Status.READY
         return Status.WAITING if self.waits_for else Status.READY
 
     @property
     def waits_for(self) -> WaitingFor | None:
         """What a WAITING or PAUSED run waits for."""
-        if self.over:
+        if self.ended:
             return None
-        if self.wait and not self.retry_at:
-            return "event" if self.wait.event else "time"
-        return self.waiting_for or ("retry" if self.retry_at else None)
+        if self.work.wait and not self.retry_at:
+            return "event" if self.work.wait.event else "time"
+        return self.work.waiting_for or ("retry" if self.retry_at else None)
 
     @property
     def is_asking(self) -> bool:
-        """The question of the open approval is on its way, and may have been read or not."""
-        first = self.outgoing[0] if self.outgoing else None
-        if first is None or first.key is None or first.beside or self.over:
+        """The question of the open approval is on its way: it may have been read, or not."""
+        first, approval = self.outbox.queue[0] if self.outbox.queue else None, self.work.approval
+        if first is None or first.key is None or first.beside or self.ended:
             return False
-        return bool(first.inquiry and self.approval and first.inquiry.id == self.approval.id)
+        return bool(first.inquiry and approval and first.inquiry.id == approval.id)
 
     @property
     def owes_an_outcome(self) -> bool:
         """Somebody wrote and has not yet got an answer, a question or a failure."""
-        return self.over is None and self.waiting_for is None
+        return self.ended is None and self.work.waiting_for is None
 
     @property
     def fresh(self) -> bool:
-        """Nothing was begun yet for the message at hand."""
-        return self.effort == Effort() and self.call is None
+        """Nothing was begun yet for the current message."""
+        return self.effort == Effort() and self.work.call is None
 
     @property
     def pinned(self) -> bool:
-        """Something is under way that is to be ended with the agent as it was."""
-        return self.under_way or not self.fresh
+        """Something was begun that must end with the agent as it was then."""
+        return self.message.under_way or not self.fresh
 
 
 def add(run: Run, *turns: Turn) -> Run:

@@ -21,7 +21,7 @@ def refused_text(approval: Approval, agent: Agent) -> str:
 
 def judge(run: Run, agent: Agent, now: float) -> ApprovalAnswered | MessageRefused:
     """What the message means that came while an approval was open."""
-    message, approval = run.reply_to_approval, run.approval
+    message, approval = run.work.reply_to_approval, run.work.approval
     assert message is not None and approval is not None
     if not message.authentic:
         text = f"I cannot see who wrote this, so it decides nothing. {approval.text}"
@@ -43,5 +43,5 @@ def judge(run: Run, agent: Agent, now: float) -> ApprovalAnswered | MessageRefus
 
 
 def may_decide(run: Run, agent: Agent, person: str) -> bool:
-    assert run.approval is not None
-    return agent.approvals.allow(person, escalated=run.approval.escalated)
+    assert run.work.approval is not None
+    return agent.approvals.allow(person, escalated=run.work.approval.escalated)

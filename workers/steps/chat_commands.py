@@ -18,7 +18,7 @@ def carry_out(
     if not message.authentic:
         text = f"I cannot see who wrote this, so I did not {command} anything."
         return e.MessageRefused(at=now, text=text)
-    if run.over:
+    if run.ended:
         return e.MessageRefused(at=now, text=f"Nothing is under way here to {command}.")
     match command:
         case "pause" if run.paused:

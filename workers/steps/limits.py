@@ -9,8 +9,9 @@ from typing import get_args
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.policies import Budget, places_to_ask
 from ponderd.workers.run import events as e
+from ponderd.workers.run.effort import Usage
 from ponderd.workers.run.events import Measure, Scope
-from ponderd.workers.run.state import Run, Usage
+from ponderd.workers.run.state import Run
 
 ACCOUNT_TTL = 40 * 24 * 3600.0
 """Seconds after its last use for which an account is kept."""
@@ -29,7 +30,7 @@ def account_names(run: Run, agent: Agent, now: float) -> dict[Scope, str]:
     day = datetime.fromtimestamp(now, UTC).date().isoformat()
     return {
         "conversation": f"conversation:{conversation_name(run)}",
-        "sender": f"sender:{agent.name}:{run.sender}:{day}",
+        "sender": f"sender:{agent.name}:{run.message.sender}:{day}",
         "day": f"day:{agent.name}:{day}",
     }
 
@@ -70,7 +71,9 @@ def reached(
         for measure in get_args(Measure):
             base = getattr(_budget(agent, scope), measure)
             used = used_in_scope.get(measure, 0.0)
-            if base is None or used < (limit := run.extended.get(f"{account}.{measure}", base)):
+            if base is None or used < (
+                limit := run.work.extended.get(f"{account}.{measure}", base)
+            ):
                 continue
             text = (
                 f"I have used {used:,.6g} of the {limit:,.6g} {_UNIT[measure]} that {agent.name} "

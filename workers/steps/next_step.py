@@ -5,25 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ponderd.workers.agents.agent import Agent
-from ponderd.workers.agents.policies import Busy, places_to_ask
+from ponderd.workers.agents.policies import Approvals, Busy, places_to_ask
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import digest, request_text
 from ponderd.workers.run.chat_commands import command_of
-from ponderd.workers.run.state import Outgoing, Run
+from ponderd.workers.run.state import Approval, Outgoing, Run
 from ponderd.workers.steps.approval import judge
 from ponderd.workers.steps.chat_commands import carry_out
 
 _CANNOT_DECIDE = (
     "I could not work out what to do. Please put it differently, or tell me the next step."
 )
+_MODEL_GONE = "I cannot answer now: the model server does not answer. Please try again later."
 _BUSY = "I am still busy with the message before and did not take this one. Please send it later."
 
 INTERRUPTIONS = 3
-"""How often one message may be put off for others (policy interrupt): then it is answered, and
-those that come meanwhile wait, or somebody who never stops writing would never hear anything."""
+"""How often other messages may interrupt one (policy interrupt). After that it is answered and the
+others wait. Otherwise somebody who never stops writing would never hear anything."""
 
 LONGEST_SILENCE = 10
-"""How many times its `silence` policy collect waits at most, for people who are never silent."""
+"""The longest wait of policy collect, as a multiple of its `silence`, for people who never stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class CallModel:
 
 @dataclass(frozen=True, slots=True)
 class CallTool:
-    """`key` is set when the call began before a crash and may safely be repeated."""
+    """Run a tool. `key` is set if the call began before a crash and may safely be repeated."""
 
     call: e.ToolCall
     key: str | None = None
@@ -53,22 +54,22 @@ class SendReply:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Nothing to do outside: write this down and go on."""
+    """Write an event and go on: there is nothing to do outside."""
 
     event: e.Event
 
 
 @dataclass(frozen=True, slots=True)
 class UseDraft:
-    """Thinking more brought nothing: take the usable answer that was doubted before, or `otherwise`
-    write that down, if it does what cannot be undone."""
+    """Thinking more brought nothing: use the doubted answer after all. If it would do what cannot
+    be undone, record `otherwise` instead."""
 
     otherwise: e.QuestionAsked | e.RunFailed
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do before `until` (Unix seconds), or before somebody does something (None)."""
+    """Do nothing until `until` (Unix seconds), or until somebody does something (None)."""
 
     until: float | None = None
 
@@ -77,83 +78,123 @@ Step = CallModel | CallTool | AskApproval | SendReply | Record | UseDraft | Wait
 
 
 def next_step(run: Run, agent: Agent, now: float) -> Step:
-    """The first rule that fits. `now` is the store's clock, Unix seconds."""
-    if run.commands:
-        return Record(carry_out(run, run.commands[0], now))
-    if (
-        run.reply_to_approval and run.approval and run.approval.expired
-    ):  # what it was paused for came
+    """The first rule that fits. `now` is the store's clock, Unix seconds.
+
+    People come first, then what was begun, then what the run waits for; only then new work.
+    """
+    return (
+        _what_people_want(run, agent, now)
+        or _what_was_begun(run, agent, now)
+        or _what_is_awaited(run, agent, now)
+        or _what_comes_next(run, agent, now)
+    )
+
+
+def _what_people_want(run: Run, agent: Agent, now: float) -> Step | None:
+    # Before everything else, so that /cancel also reaches a run that is paused or retries.
+    if run.inbox.commands:
+        return Record(carry_out(run, run.inbox.commands[0], now))
+    # Before the pause: nobody had answered, so the run was paused until somebody does.
+    if run.work.reply_to_approval and run.work.approval and run.work.approval.expired:
         return Record(judge(run, agent, now))
+    # Before all that begins or ends something, or a pause would not hold it.
     if run.paused:
         return _while_paused(run, now)
-    busy = agent.busy_in(run.channel)
-    if busy.policy == "reject" and run.inbox and not (run.over or run.reply_to_approval):
+    # Before a retry, which may take minutes: the sender is told at once. A refusal is for the reply
+    # to an approval, if there is one, so that reply is judged first.
+    may_refuse = run.inbox.waiting and not (run.ended or run.work.reply_to_approval)
+    if may_refuse and agent.busy_in(run.channel).policy == "reject":
         return Record(e.MessageRefused(at=now, text=_BUSY))
+    return None
+
+
+def _what_was_begun(run: Run, agent: Agent, now: float) -> Step | None:
+    """End what was begun before anything new begins, also in a run that was cancelled."""
     if run.retry_at is not None and run.retry_at > now:
         return Wait(run.retry_at)
-    if run.call and run.call_key:  # begun by a worker that did not live to tell
-        tool = agent.tool(run.call.tool)
-        if tool and tool.idempotent and not run.over:
-            return CallTool(run.call, run.call_key)
+    # Before the replies: what they say may depend on the outcome of the tool.
+    if run.work.call and run.work.call_key:  # its worker did not live to tell
+        tool = agent.tool(run.work.call.tool)
+        if tool and tool.idempotent and not run.ended:
+            return CallTool(run.work.call, run.work.call_key)
         return Record(e.ToolOutcomeUnknown(at=now))
-    if run.outgoing:
-        return SendReply(run.outgoing[0])
-    if run.over or run.waiting_for == "answer":
+    # Before all waiting: nobody can answer a question that was not sent.
+    if run.outbox.queue:
+        return SendReply(run.outbox.queue[0])
+    return None
+
+
+def _what_is_awaited(run: Run, agent: Agent, now: float) -> Step | None:
+    work = run.work
+    if run.ended or work.waiting_for == "answer":
         return Wait()
-    if run.approval and run.waiting_for == "approval":
-        return _while_nobody_answers(run, agent, now)
-    if run.reply_to_approval and run.approval:
+    if work.approval and work.waiting_for == "approval":
+        return _while_nobody_answers(work.approval, agent.approvals, now)
+    if work.reply_to_approval and work.approval:
         return Record(judge(run, agent, now))
-    if run.wait:
-        over = run.wait.until is not None and run.wait.until <= now
-        return Record(e.WaitEnded(at=now)) if over else Wait(run.wait.until)
-    if busy.policy == "collect" and run.fresh and (silent := _silent_at(run, busy, now)) > now:
+    if work.wait:
+        elapsed = work.wait.until is not None and work.wait.until <= now
+        return Record(e.WaitEnded(at=now)) if elapsed else Wait(work.wait.until)
+    return None
+
+
+def _what_comes_next(run: Run, agent: Agent, now: float) -> Step:
+    busy = agent.busy_in(run.channel)
+    collects = busy.policy == "collect" and run.fresh
+    # Before others are joined: they are, all at once, when nobody has written for a while.
+    if collects and (silent := _silent_at(run, busy, now)) > now:
         return Wait(silent)
-    if run.inbox and (_may_interrupt(run, busy) or (busy.policy == "collect" and run.fresh)):
+    # Before the chosen tool: a message that joins may change what should be done.
+    if run.inbox.waiting and (collects or _may_interrupt(run, busy)):
         return Record(e.MessagesJoined(at=now))
-    if run.call:
-        return _use(run.call, run, agent, now)
-    if run.effort.rejections >= agent.limits.rejections:
-        return _give_up(run, e.QuestionAsked(at=now, text=_CANNOT_DECIDE))
-    if run.effort.model_calls >= agent.limits.model_calls:
-        text = f"I took {run.effort.model_calls} steps without finding an answer. Shall I go on?"
-        return _give_up(run, e.QuestionAsked(at=now, text=text))
-    if run.effort.model_gone:
-        error = "I cannot answer now: the model server does not answer. Please try again later."
-        return _give_up(run, e.RunFailed(at=now, error=error))
-    return CallModel()
+    if run.work.call:
+        return _use(run.work.call, run, agent, now)
+    return _give_up(run, agent, now) or CallModel()
 
 
-def _give_up(run: Run, event: e.QuestionAsked | e.RunFailed) -> UseDraft | Record:
+def _give_up(run: Run, agent: Agent, now: float) -> UseDraft | Record | None:
+    """What people are told when asking the model again would bring nothing."""
+    effort, event = run.effort, None
+    if effort.rejections >= agent.limits.rejections:
+        event = e.QuestionAsked(at=now, text=_CANNOT_DECIDE)
+    elif effort.model_calls >= agent.limits.model_calls:
+        text = f"I took {effort.model_calls} steps without finding an answer. Shall I go on?"
+        event = e.QuestionAsked(at=now, text=text)
+    elif effort.model_gone:
+        return _use_draft_or(run, e.RunFailed(at=now, error=_MODEL_GONE))
+    return _use_draft_or(run, event) if event else None
+
+
+def _use_draft_or(run: Run, event: e.QuestionAsked | e.RunFailed) -> UseDraft | Record:
     return UseDraft(event) if run.effort.draft else Record(event)
 
 
 def interrupts(before: Run, after: Run, agent: Agent) -> str:
-    """Why a model call that began at `before` is not wanted any more at `after`; "" if it is."""
-    if after.over and not before.over:
+    """Say why a model call that began at `before` is unwanted at `after`; "" if it is wanted."""
+    if after.ended and not before.ended:
         return "cancelled"
-    if any(command_of(m.text) == "cancel" and m.authentic for m in after.commands):
+    if any(command_of(m.text) == "cancel" and m.authentic for m in after.inbox.commands):
         return "cancelled"
-    if _may_interrupt(before, agent.busy_in(after.channel)) and len(after.inbox) > len(
-        before.inbox
-    ):
+    came = len(after.inbox.waiting) > len(before.inbox.waiting)
+    if came and _may_interrupt(before, agent.busy_in(after.channel)):
         return "another message came"
     return ""
 
 
 def _silent_at(run: Run, busy: Busy, now: float) -> float:
-    if run.heard_at > now + 1:
+    heard_at = run.inbox.heard_at
+    if heard_at > now + 1:
         return now  # messages carry the daemon's clock: one that runs ahead must not hold this up
-    return min(run.heard_at + busy.silence, run.heard_since + busy.silence * LONGEST_SILENCE)
+    return min(heard_at + busy.silence, run.message.since + busy.silence * LONGEST_SILENCE)
 
 
 def _may_interrupt(run: Run, busy: Busy) -> bool:
-    return busy.policy == "interrupt" and run.joined < INTERRUPTIONS
+    return busy.policy == "interrupt" and run.message.joined < INTERRUPTIONS
 
 
 def _while_paused(run: Run, now: float) -> Step:
-    """Nothing new is begun; but what was begun may have arrived, and notices are no work."""
-    first = run.outgoing[0] if run.outgoing else None
+    """Begin nothing new. But finish a reply that may have arrived, and send notices."""
+    first = run.outbox.queue[0] if run.outbox.queue else None
     if first and (first.key or first.kind == "notice"):
         if run.retry_at is not None and run.retry_at > now:
             return Wait(run.retry_at)
@@ -161,19 +202,17 @@ def _while_paused(run: Run, now: float) -> Step:
     return Wait()
 
 
-def _while_nobody_answers(run: Run, agent: Agent, now: float) -> Step:
-    approval, policy = run.approval, agent.approvals
-    assert approval is not None
+def _while_nobody_answers(approval: Approval, policy: Approvals, now: float) -> Step:
     if approval.expired:
         return Wait()
     moments = []
     if policy.timeout is not None:
         ends = approval.asked_at + policy.timeout
         if ends <= now:
-            return Record(_unanswered(run, agent, now))
+            return Record(_unanswered(approval, policy, now))
         moments.append(ends)
     if policy.remind_every is not None and approval.posted:
-        # The next one after the last: what a pause or a standstill left out is not made up for.
+        # The next one after the last: reminders missed during a pause are not made up for.
         last = (approval.reminded_at or approval.asked_at) - approval.asked_at
         reminder = approval.asked_at + policy.remind_every * (last // policy.remind_every + 1)
         if reminder <= now:
@@ -182,9 +221,9 @@ def _while_nobody_answers(run: Run, agent: Agent, now: float) -> Step:
     return Wait(min(moments, default=None))
 
 
-def _unanswered(run: Run, agent: Agent, now: float) -> e.ApprovalEscalated | e.ApprovalExpired:
-    approval, policy = run.approval, agent.approvals
-    assert approval is not None
+def _unanswered(
+    approval: Approval, policy: Approvals, now: float
+) -> e.ApprovalEscalated | e.ApprovalExpired:
     waited = now - approval.asked_at
     match policy.on_timeout:
         case "escalate" if policy.escalate_to and not approval.escalated:
@@ -197,10 +236,10 @@ def _unanswered(run: Run, agent: Agent, now: float) -> e.ApprovalEscalated | e.A
 
 def _use(call: e.ToolCall, run: Run, agent: Agent, now: float) -> Step:
     tool = agent.tool(call.tool)
-    # A fork repeats what the run did that it was made from: not without somebody's yes.
+    # A fork may repeat what the original run did. It needs somebody's yes for that.
     repeats = run.detached and tool is not None and not tool.idempotent
     needed = tool is not None and (repeats or tool.needs_approval(call.arguments))
-    if not needed or run.approved == digest(call):
+    if not needed or run.work.approved == digest(call):
         return CallTool(call)
     text = request_text(call)
     ask = places_to_ask(agent.approvals.ask, text)

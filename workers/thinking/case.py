@@ -13,8 +13,9 @@ from ponderd.workers.agents.arms import Arms
 from ponderd.workers.agents.policies import Thinking
 from ponderd.workers.context.render import readable
 from ponderd.workers.run.chat_commands import Switch, switch_of, without_switch
+from ponderd.workers.run.effort import Effort, Trouble
 from ponderd.workers.run.model_call import RejectionReason
-from ponderd.workers.run.state import Effort, Run, Trouble
+from ponderd.workers.run.state import Run
 from ponderd.workers.thinking.criteria import Criteria, read
 
 Kind = Literal["answer", "act", "extract", "format"]
@@ -155,7 +156,7 @@ def case_of(
 ) -> Case:
     """What is known of the next model call of `run`."""
     effort = run.effort
-    switch, text = _said(run.text)
+    switch, text = _said(run.message.text)
     return Case(
         agent=agent.name,
         kind=kind_of(agent),
@@ -166,8 +167,8 @@ def case_of(
         switch=switch,
         arm=effort.arm,
         first_arm=effort.first_arm,
-        before=run.before,
-        asked_again=run.asked_again,
+        before=run.effort_before,
+        asked_again=run.message.asked_again,
         trouble=effort.trouble,
         last_rejection=effort.last_rejection,
         untroubled=effort.calm,

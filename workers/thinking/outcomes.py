@@ -37,17 +37,19 @@ def entries_of(run: Run, event: e.Event, kind: Kind) -> list[Entry]:
                 return []
             call = _call(run, event, kind)
             found: list[Entry] = [call]
-            if run.asked_again and not run.effort.episode and run.answered_by:
-                found.append(_outcome(run, run.answered_by, event.at, "again", "asked again"))
+            if run.message.asked_again and not run.effort.episode and run.outbox.answered_by:
+                found.append(
+                    _outcome(run, run.outbox.answered_by, event.at, "again", "asked again")
+                )
             return found
         case e.ApprovalAnswered():
             return _approval(run, event)
-        case e.ToolFailed() if run.call and run.chosen_by:
+        case e.ToolFailed() if run.work.call and run.chosen_by:
             return [_outcome(run, run.chosen_by, event.at, "tool", "tool error")]
         case e.ReplySent() if _is_last_answer(run):
             return [_outcome(run, run.chosen_by, event.at, "quiet", "quiet")]
         case e.FeedbackReceived():
-            answer = event.answer or run.answered_by
+            answer = event.answer or run.outbox.answered_by
             if not answer:
                 return []
             call_id = str(EventRef(run.id, run.drafts.get(answer, answer)))
@@ -60,8 +62,8 @@ def entries_of(run: Run, event: e.Event, kind: Kind) -> list[Entry]:
 
 def _is_last_answer(run: Run) -> bool:
     """Whether this was the last delivery of the answer."""
-    answers = [out for out in run.outgoing if out.kind == "answer" and not out.beside]
-    return bool(run.chosen_by) and answers == list(run.outgoing[:1])
+    answers = [out for out in run.outbox.queue if out.kind == "answer" and not out.beside]
+    return bool(run.chosen_by) and answers == list(run.outbox.queue[:1])
 
 
 def _call(
@@ -94,7 +96,7 @@ def _call(
 
 
 def _approval(run: Run, event: e.ApprovalAnswered) -> list[Entry]:
-    approval = run.approval
+    approval = run.work.approval
     if approval is None or approval.subject != "tool" or event.approval not in ("", approval.id):
         return []
     if event.withdrawn:  # they wrote something else; the next answer will tell what that means

@@ -127,7 +127,7 @@ class Thinker:
             names = [account.name for account in found]
             left, pressure = allowance(found, await self._store.spent(names))
         deadline = agent.thinks.deadline
-        seconds = None if deadline is None else max(0.0, run.heard_since + deadline - now)
+        seconds = None if deadline is None else max(0.0, run.message.since + deadline - now)
         return Allowance(left, pressure, seconds, self._rate)
 
     async def _reserve(self, found: Sequence[Account], budget: int) -> int | None:

@@ -131,7 +131,7 @@ class TestANewTool:
     async def test_is_left_to_older_workers_for_a_while(self, world: World) -> None:
         older = world.executor
         run = await self.changed(world)
-        assert (await world.run(run.id)).approval is None
+        assert (await world.run(run.id)).work.approval is None
         world.clock.now += PATIENCE / 2
         assert await world.store.sweep(10, 1) == [run.id]
         await older.advance(run.id)
@@ -142,8 +142,8 @@ class TestANewTool:
         run = await self.changed(world)
         await world.later(PATIENCE + 1)
         run = await world.run(run.id)
-        assert run.approval is not None
-        assert (run.waits_for, run.approval.subject) == ("approval", "version")
+        assert run.work.approval is not None
+        assert (run.waits_for, run.work.approval.subject) == ("approval", "version")
         assert "have changed since I began" in world.slack.texts[-1]
 
     async def test_is_used_after_a_yes_and_the_call_is_approved_anew(self, world: World) -> None:
@@ -152,8 +152,8 @@ class TestANewTool:
         run = await world.say(run.id, "yes", reply_to=THREAD)
         assert run.agent_version == world.agent.version
         assert world.effects.counted == []  # the yes was for the version, not for the call
-        assert run.approval is not None
-        assert run.approval.subject == "tool"
+        assert run.work.approval is not None
+        assert run.work.approval.subject == "tool"
         run = await world.say(run.id, "yes", reply_to=THREAD)
         assert world.effects.counted == ["rocket from 1"]
         assert run.status is Status.COMPLETED

@@ -75,7 +75,7 @@ class TestAFork:
             fork = await world.runs.fork(run.id, at=version, by="ann")
             await world.advance(fork.id)
             await world.later(101)
-            if (await world.run(fork.id)).approval:
+            if (await world.run(fork.id)).work.approval:
                 await world.decide(fork.id, True, ANN)
             assert (await world.run(fork.id)).waits_for != "retry"
         assert told(world) == before
@@ -122,7 +122,7 @@ class TestAFork:
         world.model.lines = [REPLY]
         fork = await world.runs.fork(run.id, at=asked, by="ann", text="never mind")
         copy = await world.advance(fork.id)
-        assert (copy.status, copy.reply) == (Status.COMPLETED, "all done")
+        assert (copy.status, copy.outbox.reply) == (Status.COMPLETED, "all done")
         assert "never mind" in world.model.prompts[-1][-1]["content"]
         assert "that one" not in str(world.model.prompts[-1])
 

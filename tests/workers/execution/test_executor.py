@@ -25,7 +25,7 @@ from tests.workers.world import CALLBACK, LAUNCH, LOOK, REPLY, RING, Crash, Worl
 class TestAnAnswer:
     async def test_is_held_in_a_run_without_address(self, world: World) -> None:
         run = await world.advance(await world.write())
-        assert (run.status, run.reply) == (Status.COMPLETED, "ok")
+        assert (run.status, run.outbox.reply) == (Status.COMPLETED, "ok")
         assert await world.types(run.id) == [
             "run_launched",
             "message_received",
@@ -63,7 +63,7 @@ class TestAnAnswer:
             ("0", CALLBACK),
             ("1", elsewhere),
         ]
-        assert run.reply == "2"
+        assert run.outbox.reply == "2"
 
     async def test_to_a_message_that_came_while_the_model_thought(self, world: World) -> None:
         world.model.lines = [{"action": "reply", "text": "one"}, {"action": "reply", "text": "two"}]
@@ -87,7 +87,7 @@ class TestATool:
             "tool_finished",
             "model_answered",
         ]
-        assert run.reply == "all done"
+        assert run.outbox.reply == "all done"
 
     async def test_that_fails_is_told_to_the_model(self, world: World) -> None:
         world.model.lines = [{"action": "fail", "name": "luck"}, REPLY]
@@ -101,7 +101,7 @@ class TestATool:
         world.model.before_answer = lambda call: world.runs.pause(run_id, "ann")
         run = await world.advance(run_id)
         assert run.status is Status.PAUSED
-        assert (run.call, world.effects.counted) == (
+        assert (run.work.call, world.effects.counted) == (
             e.ToolCall(tool="ring", arguments={"name": "bell"}),
             [],
         )
@@ -132,9 +132,9 @@ class TestATool:
         run = await crash_in_tool(world)
         assert world.effects.counted == ["bell"]
         assert (run.status, run.waits_for) == (Status.WAITING, "answer")
-        assert run.reply is not None
-        assert 'ring(name="bell")' in run.reply
-        assert "interrupted" in run.reply
+        assert run.outbox.reply is not None
+        assert 'ring(name="bell")' in run.outbox.reply
+        assert "interrupted" in run.outbox.reply
         await world.write("yes, it rang")
         run = await world.advance(run.id)
         assert run.status is Status.COMPLETED
@@ -339,7 +339,7 @@ class TestAnApproval:
         await world.write(text)
         run = await world.advance(run.id)
         assert world.effects.counted == ["rocket"]
-        assert (run.status, run.reply) == (Status.COMPLETED, "all done")
+        assert (run.status, run.outbox.reply) == (Status.COMPLETED, "all done")
         await world.write(text)
         await world.advance(run.id)
         assert world.effects.counted == ["rocket"]  # a second yes approves nothing
@@ -433,8 +433,8 @@ class TestTheModel:
         run = await world.advance(await world.write())
         assert run.waits_for == "answer"
         assert run.usage.model_calls == world.agent.limits.model_calls
-        assert run.reply is not None
-        assert "Shall I go on?" in run.reply
+        assert run.outbox.reply is not None
+        assert "Shall I go on?" in run.outbox.reply
 
     async def test_that_asks_a_person_waits_for_the_answer(self, world: World) -> None:
         world.model.lines = [{"action": "ask_human", "text": "Which one?"}, REPLY]
@@ -503,7 +503,7 @@ class TestAReply:
     async def test_that_can_never_be_sent_fails_the_run_but_can_be_read(self, world: World) -> None:
         world.channel.failures = [DeliveryError("410 gone", permanent=True)]
         run = await world.advance(await world.write(reply_to=CALLBACK))
-        assert (run.status, run.reply) == (Status.FAILED, "ok")
+        assert (run.status, run.outbox.reply) == (Status.FAILED, "ok")
         assert "410 gone" in (run.error or "")
 
     async def test_is_given_up_after_many_attempts(self, world: World) -> None:
@@ -560,7 +560,7 @@ class TestAWorker:
         run_id = await world.write()
         world.model.before_answer = lambda call: world.executor.draining.set()
         run = await world.advance(run_id)
-        assert run.call is not None  # the model call was not wasted
+        assert run.work.call is not None  # the model call was not wasted
         world.clock.now += 0.1
         assert await world.store.sweep(10, 1) == [run_id]
         await world.worker().advance(run_id)

@@ -143,7 +143,7 @@ async def test_an_agents_own_check_is_told_to_the_model(harmless):
     harmless.model.lines = [OTHER_SUM, SUM]
     run_id = await harmless.write("what is the sum?")
     run = await harmless.advance(run_id)
-    assert run.reply == "42"
+    assert run.outbox.reply == "42"
     (rejected,) = await harmless.of_type(run_id, e.ModelRejected)
     assert (rejected.reason, rejected.detail) == ("failed_check", "the sum must be 42")
     assert arms(harmless) == ["none", "short"]
@@ -170,7 +170,7 @@ async def test_two_drafts_that_disagree_are_thought_about(harmless):
     harmless.model.lines = [SUM, OTHER_SUM, SUM]
     run_id = await harmless.write("what is the sum?")
     run = await harmless.advance(run_id)
-    assert run.reply == "42"
+    assert run.outbox.reply == "42"
     (doubted,) = await harmless.of_type(run_id, e.ModelDoubted)
     assert doubted.reason == "drafts"
     assert doubted.call.attempts == 2  # both drafts are paid for
@@ -193,7 +193,7 @@ async def test_a_second_draft_that_fails_takes_nothing_from_the_first(harmless):
     harmless.become(thinking=Thinking(drafts=True))
     harmless.model.lines = [SUM, ModelError("gone")]
     run = await harmless.advance(await harmless.write("what is the sum?"))
-    assert run.reply == "42"
+    assert run.outbox.reply == "42"
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ async def test_nothing_is_doubted_that_there_is_no_call_left_for(harmless, field
     harmless.become(**fields)
     harmless.model.margins = [-5.0]
     run = await harmless.advance(await harmless.write("hello"))
-    assert (run.status, run.reply) == (Status.COMPLETED, "ok")
+    assert (run.status, run.outbox.reply) == (Status.COMPLETED, "ok")
 
 
 async def test_a_store_that_is_away_is_no_failure_of_the_model(harmless, monkeypatch):
@@ -373,7 +373,7 @@ async def test_a_doubted_answer_stands_where_the_server_goes_before_it_is_asked_
         run = await harmless.advance(run_id)
         harmless.clock.now += 1000
         await harmless.store.sweep(10, 1)
-    assert (run.status, run.reply) == (Status.COMPLETED, "blue")
+    assert (run.status, run.outbox.reply) == (Status.COMPLETED, "blue")
 
 
 @pytest.mark.parametrize("at_work", [True, False])

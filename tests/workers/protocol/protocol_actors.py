@@ -144,7 +144,7 @@ async def decide(
     run_log: RunLog, people: approvals.Approvals, run_id: str, approve: bool, by: str
 ) -> None:
     """Answer what is asked now."""
-    asked = fold(await run_log.events(run_id)).approval
+    asked = fold(await run_log.events(run_id)).work.approval
     if asked:
         await people.decide(asked.id, approve=approve, by=f"api:{by}")
 

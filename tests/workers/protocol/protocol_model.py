@@ -323,22 +323,22 @@ class Search:
     def _may_follow(self, run: Run, event: e.Event) -> None:
         match event:
             case e.ToolStarted():
-                tool = run.call and self.agent.tool(run.call.tool)
-                if run.paused or run.over:
+                tool = run.work.call and self.agent.tool(run.work.call.tool)
+                if run.paused or run.ended:
                     raise Violation("an effect begins after a pause or cancel")
-                if tool and tool.approval == "always" and not run.approved:
+                if tool and tool.approval == "always" and not run.work.approved:
                     raise Violation("an effect begins that nobody approved")
             case e.ApprovalAnswered():
-                if run.approval is None:
+                if run.work.approval is None:
                     raise Violation("what was decided is decided again")
             case e.ReplyStarted(kind=kind):
                 if run.paused and kind != "notice":
                     raise Violation("an effect begins after a pause or cancel")
             case e.ToolFinished() | e.ToolFailed() | e.ToolOutcomeUnknown():
-                if not run.call_key:
+                if not run.work.call_key:
                     raise Violation("an outcome without an intent")
             case e.ReplySent() | e.ReplyFailed():
-                if not run.outgoing or not run.outgoing[0].key:
+                if not run.outbox.queue or not run.outbox.queue[0].key:
                     raise Violation("an outcome without an intent")
 
     def _at_rest(self, state: State) -> bool:
@@ -350,7 +350,9 @@ class Search:
             return False
         if run.id in self.world.restore(state.saved, state.now)._due:
             return False
-        if not run.paused and (run.owes_an_outcome or run.outgoing or run.inbox or run.call_key):
+        if not run.paused and (
+            run.owes_an_outcome or run.outbox.queue or run.inbox.waiting or run.work.call_key
+        ):
             raise Violation("a run rests that owes an outcome")
         return True
 

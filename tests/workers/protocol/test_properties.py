@@ -72,7 +72,13 @@ def test_what_has_begun_comes_to_an_end(seed: int, steps: int) -> None:
     wanderer.settle()
     run = wanderer.run
     assert not run.owes_an_outcome
-    assert not (run.inbox or run.outgoing or run.commands or run.reply_to_approval or run.call_key)
+    assert not (
+        run.inbox.waiting
+        or run.outbox.queue
+        or run.inbox.commands
+        or run.work.reply_to_approval
+        or run.work.call_key
+    )
 
 
 # -- the codec -------------------------------------------------------------------------------------
@@ -158,7 +164,7 @@ def test_an_old_log_still_says_what_it_said(log: Path) -> None:
     run = fold(e.decode_all(log.read_bytes().splitlines()))
     state = run_view(run).model_dump(mode="json") | {
         "turns": [list(turn) for turn in run.turns],
-        "inbox": len(run.inbox),
+        "inbox": len(run.inbox.waiting),
     }
     recorded = json.loads(log.with_suffix(".json").read_text())
     assert since(recorded, state) == recorded

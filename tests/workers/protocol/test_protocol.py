@@ -193,8 +193,8 @@ def test_a_broken_store_is_found(store: type[MemoryStore], scenario: Scenario, f
 
 def retries_every_tool() -> Any:
     def step(run: Run, agent: Agent, now: float) -> steps.Step:
-        if run.call and run.call_key and not run.paused and not run.over:
-            return steps.CallTool(run.call, run.call_key)
+        if run.work.call and run.work.call_key and not run.paused and not run.ended:
+            return steps.CallTool(run.work.call, run.work.call_key)
         return steps.next_step(run, agent, now)
 
     return mock.patch.object(executor, "next_step", step)
@@ -211,7 +211,9 @@ def acts_without_approval() -> Any:
     def step(run: Run, agent: Agent, now: float) -> steps.Step:
         found = steps.next_step(run, agent, now)
         return (
-            steps.CallTool(run.call) if run.call and isinstance(found, steps.AskApproval) else found
+            steps.CallTool(run.work.call)
+            if run.work.call and isinstance(found, steps.AskApproval)
+            else found
         )
 
     return mock.patch.object(executor, "next_step", step)
@@ -260,7 +262,7 @@ def forgets_when_to_wake() -> Any:
 
 def leaves_what_was_begun_alone() -> Any:
     def step(run: Run, agent: Agent, now: float) -> steps.Step:
-        return steps.Wait(now + 1) if run.call_key else steps.next_step(run, agent, now)
+        return steps.Wait(now + 1) if run.work.call_key else steps.next_step(run, agent, now)
 
     return mock.patch.object(executor, "next_step", step)
 

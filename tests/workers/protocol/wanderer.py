@@ -152,7 +152,7 @@ class Wanderer:
     async def _settle(self) -> None:
         self.mood.calm = True
         for _ in range(60):
-            if approval := self.run.approval:
+            if approval := self.run.work.approval:
                 await self.world.approvals.decide(approval.id, approve=True, by="api:ann")
             elif self.due is not None:
                 await self.world.later(max(0.0, self.due - self.world.clock.now) + 1)
@@ -170,7 +170,7 @@ class Wanderer:
         )
 
     async def _decide(self) -> None:
-        if approval := self.run.approval:
+        if approval := self.run.work.approval:
             approve = self.mood.random.random() < 0.7
             await self.world.approvals.decide(approval.id, approve=approve, by="api:ann")
 

@@ -133,36 +133,42 @@ def test_the_table_knows_every_event() -> None:
 def test_no_message_is_left_without_an_outcome() -> None:
     for agent, run in walk().runs:
         if isinstance(next_step(run, agent, FAR), Wait) and not run.paused:
-            assert run.over or run.waits_for, run
+            assert run.ended or run.waits_for, run
             assert (
-                not (run.inbox or run.early)
-                and not run.outgoing
-                and not run.call_key
-                and not run.commands
+                not (run.inbox.waiting or run.inbox.early)
+                and not run.outbox.queue
+                and not run.work.call_key
+                and not run.inbox.commands
             )
-        if run.over is None:  # what is said now is said about the message at hand
-            assert len({out.text for out in run.outgoing if not out.beside}) <= 1
+        if run.ended is None:  # what is said now is said about the message at hand
+            assert len({out.text for out in run.outbox.queue if not out.beside}) <= 1
 
 
 def test_nothing_is_left_over_when_a_run_ends() -> None:
     for _, run in walk().runs:
-        if run.over in (Status.COMPLETED, Status.FAILED):
-            assert not (run.inbox or run.call or run.paused or run.approval or run.wait)
-            assert all(out.beside for out in run.outgoing)
-        if run.over is Status.CANCELLED and run.outgoing and run.outgoing[0].key is None:
+        if run.ended in (Status.COMPLETED, Status.FAILED):
+            assert not (
+                run.inbox.waiting
+                or run.work.call
+                or run.paused
+                or run.work.approval
+                or run.work.wait
+            )
+            assert all(out.beside for out in run.outbox.queue)
+        if run.ended is Status.CANCELLED and run.outbox.queue and run.outbox.queue[0].key is None:
             assert run.retry_at is None  # the notice goes out at once
 
 
 def test_an_answer_that_waits_to_be_judged_answers_something() -> None:
     for _, run in walk().runs:
-        assert run.approval or not run.reply_to_approval
+        assert run.work.approval or not run.work.reply_to_approval
 
 
 def test_nobody_is_asked_to_approve_what_is_decided() -> None:
     for _, run in walk().runs:
-        for out in run.outgoing:
+        for out in run.outbox.queue:
             if out.inquiry and out.inquiry.kind == "approval" and not out.key:
-                assert run.approval and run.approval.id == out.inquiry.id
+                assert run.work.approval and run.work.approval.id == out.inquiry.id
 
 
 class Walk(NamedTuple):
@@ -237,13 +243,13 @@ People = Callable[[Run], Iterator[e.Event]]
 
 
 def writing(run: Run) -> Iterator[e.Event]:
-    if not (run.inbox or run.early):
+    if not (run.inbox.waiting or run.inbox.early):
         yield from MESSAGES
 
 
 def steering(run: Run) -> Iterator[e.Event]:
     yield from writing(run)
-    if not run.over:
+    if not run.ended:
         yield e.RunCancelled(at=NOW, by="p")
         yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
     yield e.FeedbackReceived(at=NOW, value=1, by="p", source="thumb")  # of an earlier answer
@@ -252,9 +258,9 @@ def steering(run: Run) -> Iterator[e.Event]:
 
 
 def commanding(run: Run) -> Iterator[e.Event]:
-    if not (run.inbox or run.early):
+    if not (run.inbox.waiting or run.inbox.early):
         yield MESSAGES[0]
-    if not run.commands:
+    if not run.inbox.commands:
         for word in ("/pause", "/resume", "/cancel"):
             yield MESSAGES[0].model_copy(update={"text": word})
 
@@ -262,23 +268,23 @@ def commanding(run: Run) -> Iterator[e.Event]:
 def deciding(run: Run) -> Iterator[e.Event]:
     for message in writing(run):  # late enough to have read a question that is under way
         yield message.model_copy(update={"at": NOW + 5})
-    if not run.over:
+    if not run.ended:
         yield e.RunCancelled(at=NOW, by="p")
-        if run.paused or run.approval:
+        if run.paused or run.work.approval:
             yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
-    if run.approval:
+    if run.work.approval:
         for approved in (True, False):
             yield e.ApprovalAnswered(
-                at=NOW, approved=approved, by="p", via="slack", approval=run.approval.id
+                at=NOW, approved=approved, by="p", via="slack", approval=run.work.approval.id
             )
 
 
 def waking(run: Run) -> Iterator[e.Event]:
-    if not (run.inbox or run.early):
+    if not (run.inbox.waiting or run.inbox.early):
         yield MESSAGES[0]
-    if not run.mailbox:
+    if not run.inbox.events:
         yield e.EventReceived(at=NOW, name="x")
-    if not run.over:
+    if not run.ended:
         yield e.VersionAdopted(at=NOW, agent_version="2", by="p")
         yield e.RunCancelled(at=NOW, by="p")
         yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
@@ -329,7 +335,7 @@ def key(node: tuple[Run, InFlight]) -> bytes:
 
 def limits(run: Run) -> Iterator[e.Event]:
     """What may be in the way of a model call."""
-    if not run.extended:
+    if not run.work.extended:
         yield LIMIT
     if run.agent_version == "1":
         yield e.VersionChanged(at=NOW, agent_version="2", text="new?")
@@ -337,37 +343,41 @@ def limits(run: Run) -> Iterator[e.Event]:
 
 def forget(run: Run) -> Run:
     """`run` without what no rule looks at, so that the walk comes to an end."""
+    message, inbox, work, outbox = run.message, run.inbox, run.work, run.outbox
     return replace(
         run,
         version=1,
         updated_at=NOW,
-        heard_at=NOW,
         turns=(),
-        text="",
-        reply=None,
-        output=None,
-        error=None,
-        outgoing=tuple(
-            replace(out, text="", attempts=0, resolves="", to=out.to and SENDER)
-            for index, out in enumerate(run.outgoing)
-            if index == 0 or out.kind != "notice"  # one notice stands for several
+        message=replace(message, text="", under_way=False, joined=0, asked_again=False),
+        inbox=replace(inbox, heard_at=NOW),
+        work=replace(
+            work,
+            approval=work.approval and forget_times(work.approval),
+            extended=dict.fromkeys(work.extended, 1),
         ),
-        approval=run.approval and forget_times(run.approval),
-        extended=dict.fromkeys(run.extended, 1),
-        under_way=False,
-        joined=0,
+        outbox=replace(
+            outbox,
+            queue=tuple(
+                replace(out, text="", attempts=0, resolves="", to=out.to and SENDER)
+                for index, out in enumerate(outbox.queue)
+                if index == 0 or out.kind != "notice"  # one notice stands for several
+            ),
+            reply=None,
+            output=None,
+            answered_by=0,
+            answered_at=None,
+        ),
+        error=None,
         effort=Effort(
             model_calls=run.effort.model_calls,
             rejections=run.effort.rejections,
             model_gone=run.effort.model_gone,
             draft=run.effort.draft,
         ),
-        asked_again=False,
-        before=Effort(),
+        effort_before=Effort(),
         chosen_by=0,
         drafts={},
-        answered_by=0,
-        answered_at=None,
         usage=Usage(),
     )
 

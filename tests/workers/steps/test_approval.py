@@ -15,7 +15,7 @@ from ponderd.workers.agents.policies import Approvals, Busy
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import digest
 from ponderd.workers.run.reduce import reduce
-from ponderd.workers.run.state import Status
+from ponderd.workers.run.state import Outbox, Status
 from ponderd.workers.steps.next_step import AskApproval, CallTool, next_step
 from tests.workers.payments import ANN, BOB, EDITED, EVE, PAY, asked, with_payments
 from tests.workers.world import CALLBACK, MAILBOX, REPLY, THREAD, World
@@ -30,27 +30,28 @@ class TestAnApproval:
     async def test_is_bound_to_one_exact_call_of_one_run(self, world: World) -> None:
         run = await asked(world)
         view = await world.approval(run.id)
-        assert run.call is not None
+        assert run.work.call is not None
         assert view.id == f"{run.id}:{(await world.types(run.id)).index('approval_requested') + 1}"
         assert (view.tool, view.arguments) == ("pay", {"to": "zoe", "euro": 50})
-        assert view.digest == digest(run.call)
-        other = run.call.model_copy(update={"arguments": {"to": "zoe", "euro": 51}})
+        assert view.digest == digest(run.work.call)
+        other = run.work.call.model_copy(update={"arguments": {"to": "zoe", "euro": 51}})
         assert digest(other) != view.digest
 
     async def test_is_not_for_another_call_than_that_with_its_digest(self, world: World) -> None:
         run = await asked(world)
-        assert run.call is not None
-        yes = e.ApprovalAnswered(at=1, approved=True, by="ann", digest=digest(run.call))
-        approved = replace(reduce(run, yes), outgoing=())
+        assert run.work.call is not None
+        yes = e.ApprovalAnswered(at=1, approved=True, by="ann", digest=digest(run.work.call))
+        approved = replace(reduce(run, yes), outbox=Outbox())
         assert isinstance(next_step(approved, world.agent, world.clock.now), CallTool)
-        other = replace(approved, call=run.call.model_copy(update={"arguments": EDITED}))
+        edited = run.work.call.model_copy(update={"arguments": EDITED})
+        other = replace(approved, work=replace(approved.work, call=edited))
         assert isinstance(next_step(other, world.agent, world.clock.now), AskApproval)
 
     async def test_is_not_decided_by_a_late_answer_to_another(self, world: World) -> None:
         run = await asked(world)
         late = e.ApprovalAnswered(at=1, approved=True, by="ann", approval=f"{run.id}:2")
-        assert reduce(run, late).approval == run.approval
-        assert reduce(run, late).approved == ""
+        assert reduce(run, late).work.approval == run.work.approval
+        assert reduce(run, late).work.approved == ""
 
     async def test_of_one_call_is_none_for_the_next(self, world: World) -> None:
         world.model.lines = [PAY, PAY, REPLY]
@@ -76,11 +77,11 @@ class TestAnApproval:
 
     async def test_is_asked_for_in_the_conversation_and_elsewhere(self, world: World) -> None:
         run = await asked(world)
-        assert run.approval is not None
+        assert run.work.approval is not None
         replies = [reply for reply, _ in (*world.slack.sent, *world.mail.sent)]
         assert [reply.to.to for reply in replies] == ["C1", "COPS", "boss@example.com"]
         assert {reply.kind for reply in replies} == {"question"}
-        assert {reply.inquiry and reply.inquiry.id for reply in replies} == {run.approval.id}
+        assert {reply.inquiry and reply.inquiry.id for reply in replies} == {run.work.approval.id}
         assert replies[2].to.headers["subject"].startswith("Approval needed: May I run pay(")
 
     async def test_is_listed_while_it_is_open(self, world: World) -> None:
@@ -188,7 +189,7 @@ class TestTheFirstAnswer:
         await world.approvals.decide(approval, approve=True, by=BOB)
         run = await world.say(run.id, "no", channel="slack", sender="U1", reply_to=THREAD)
         assert world.effects.counted == ["50 to zoe"]
-        assert run.reply == "too late"
+        assert run.outbox.reply == "too late"
 
     async def test_takes_the_buttons_away_everywhere(self, world: World) -> None:
         run = await asked(world)
@@ -219,7 +220,7 @@ class TestAnApprover:
         run = await asked(world)
         with pytest.raises(Forbidden, match=r"waits for slack:U1 or email:\*@example\.com"):
             await world.decide(run.id, True, person)
-        assert (await world.run(run.id)).approval is not None
+        assert (await world.run(run.id)).work.approval is not None
 
     async def test_who_is_none_hears_so_and_it_waits_on(self, world: World) -> None:
         run = await asked(world)

@@ -102,7 +102,7 @@ class TestCollect:
             ("first", ELSEWHERE.to),
         }
         run = await world.run(run_id)
-        assert (run.status, run.reply) == (Status.COMPLETED, "first")
+        assert (run.status, run.outbox.reply) == (Status.COMPLETED, "first")
         assert "two\n[from bob]" in world.model.prompts[0][-1]["content"]
 
     async def test_joins_what_came_while_the_model_thought(self, world: World) -> None:

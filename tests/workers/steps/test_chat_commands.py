@@ -127,9 +127,9 @@ class TestACommand:
     @pytest.mark.parametrize("word", ["pause", "resume", "cancel"])
     async def test_of_somebody_unknown_is_refused(self, world: World, word: str) -> None:
         run = await in_approval(world)
-        before = run.status, run.waits_for, run.approval
+        before = run.status, run.waits_for, run.work.approval
         run = await world.say(run.id, f"/{word}", reply_to=CALLBACK, authentic=False)
-        assert (run.status, run.waits_for, run.approval) == before
+        assert (run.status, run.waits_for, run.work.approval) == before
         assert world.channel.texts == [
             f"I cannot see who wrote this, so I did not {word} anything."
         ]
@@ -190,7 +190,7 @@ class TestACancel:
     async def test_word_of_somebody_unknown_drops_nothing(self, world: World) -> None:
         run = await thinking_while(world, lambda run_id: cancel_unproven(world))
         assert run.status is Status.COMPLETED
-        assert run.reply == "all done"
+        assert run.outbox.reply == "all done"
 
     async def test_is_repeated_without_effect(self, world: World) -> None:
         run = await in_answer(world)

@@ -42,22 +42,22 @@ def yes(at: float, text: str = "yes") -> e.MessageReceived:
 @pytest.mark.parametrize("text", ["yes", "no", "well"])
 def test_decides_nothing_and_is_asked_for_again(text: str) -> None:
     run = fold([*ASKED, yes(12, text), SENT])
-    assert run.approval and run.waiting_for == "approval" and run.call == CALL
-    [notice] = run.outgoing
+    assert run.work.approval and run.work.waiting_for == "approval" and run.work.call == CALL
+    [notice] = run.outbox.queue
     assert notice.kind == "notice" and "answer again" in notice.text and notice.to == THREAD
 
 
 def test_that_came_before_the_question_withdraws_the_call() -> None:
     run = fold([*ASKED[:-1], yes(5), ASKED[-1], SENT])
-    assert run.call is None and run.approval is None
+    assert run.work.call is None and run.work.approval is None
 
 
 def test_is_not_lost_when_a_button_decides_meanwhile() -> None:
     pressed = e.ApprovalAnswered(at=13, approved=True, by="u2", via="slack", approval="00-r:4")
     run = fold([*ASKED, yes(12), pressed, SENT])
-    assert run.approved and [message.text for message in run.inbox] == ["yes"]
+    assert run.work.approved and [message.text for message in run.inbox.waiting] == ["yes"]
 
 
 def test_is_told_of_a_cancel() -> None:
     run = fold([*ASKED, yes(12), e.RunCancelled(at=13, by="u2"), SENT])
-    assert [(out.kind, out.to) for out in run.outgoing] == [("failure", THREAD)]
+    assert [(out.kind, out.to) for out in run.outbox.queue] == [("failure", THREAD)]

@@ -27,8 +27,8 @@ async def asked(world: World, text: str = "hello", **fields: Any) -> Run:
     fields = {"channel": "slack", "sender": "U1", "reply_to": THREAD} | fields
     run = await world.advance(await world.write(text, **fields))
     assert run.waits_for == "approval"
-    assert run.approval is not None
-    assert run.approval.subject == "limit"
+    assert run.work.approval is not None
+    assert run.work.approval.subject == "limit"
     return run
 
 
@@ -125,8 +125,8 @@ class TestALimitOfARun:
         run = await world.advance(await world.write("launch", reply_to=CALLBACK))
         run = await world.say(run.id, "yes", reply_to=CALLBACK)
         assert world.effects.counted == ["rocket"]
-        assert run.approval is not None
-        assert run.approval.subject == "limit"
+        assert run.work.approval is not None
+        assert run.work.approval.subject == "limit"
 
     async def test_may_be_paused_and_cancelled_like_all_else(self, world: World) -> None:
         limited(world, "run", steps=1)

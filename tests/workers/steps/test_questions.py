@@ -191,4 +191,4 @@ class TestSeveralPeople:
         assert world.channel.texts == ["all done"]
         run = await world.say(run.id, "thanks", channel="slack", sender="U1", reply_to=THREAD)
         assert world.slack.texts[-1] == "all done"
-        assert run.sender == ANN
+        assert run.message.sender == ANN

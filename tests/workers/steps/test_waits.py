@@ -99,8 +99,8 @@ async def test_a_wait_for_ever_is_one_that_can_be_stored(world: World) -> None:
     world.model.lines = [{"action": "nap"}, REPLY]
     run = await world.advance(await world.write())
     assert run.waits_for == "time"
-    assert run.wait is not None
-    assert run.wait.until == pytest.approx(world.clock.now + LONGEST_WAIT)
+    assert run.work.wait is not None
+    assert run.work.wait.until == pytest.approx(world.clock.now + LONGEST_WAIT)
 
 
 class TestAnEvent:
@@ -121,7 +121,7 @@ class TestAnEvent:
         run = await world.advance(run_id)
         assert run.status is Status.COMPLETED
         assert "event paid: 5" in seen(world)
-        assert run.mailbox == ()
+        assert run.inbox.events == ()
 
     async def test_that_came_before_its_run_was_asked_anything_is_not_lost(
         self, world: World
@@ -162,7 +162,7 @@ class TestAnEvent:
         await world.runs.event(run.id, "sent", "", "shop")
         run = await world.advance(run.id)
         assert run.waits_for == "event"
-        assert [event.name for event in run.mailbox] == ["sent"]
+        assert [event.name for event in run.inbox.events] == ["sent"]
 
     async def test_does_not_end_a_sleep(self, world: World) -> None:
         run = await waiting(world, SLEEP)
@@ -174,7 +174,7 @@ class TestAnEvent:
         for _ in range(2):
             await world.runs.event(run.id, "paid", "5", "shop", keys=("shop:1",))
         run = await world.advance(run.id)
-        assert run.mailbox == ()
+        assert run.inbox.events == ()
 
     async def test_while_the_run_is_paused_is_kept(self, world: World) -> None:
         run = await waiting(world, WAIT)
@@ -207,7 +207,7 @@ class TestAWait:
         await world.advance(run.id)
         await world.later(100)
         run = await world.run(run.id)
-        assert (run.status, run.wait) == (Status.CANCELLED, None)
+        assert (run.status, run.work.wait) == (Status.CANCELLED, None)
         assert len(world.model.prompts) == 1
         assert world.channel.texts == ["Cancelled by ann."]
 

@@ -379,7 +379,7 @@ async def test_what_was_typed_before_the_answer_is_no_complaint_about_it(world, 
     await world.advance(run_id)
     await world.advance(run_id)
     assert await worker.outcomes() == []
-    assert (await world.run(run_id)).answered_by == 10  # both were answered
+    assert (await world.run(run_id)).outbox.answered_by == 10  # both were answered
 
 
 async def test_a_new_question_is_no_complaint(world, worker):

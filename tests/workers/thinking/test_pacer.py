@@ -8,7 +8,7 @@ import pytest
 from ponderd.workers.agents.policies import Thinking, ThoughtBudget
 from ponderd.workers.llm.client import CallOptions
 from ponderd.workers.run.model_call import CallUsage
-from ponderd.workers.run.state import Run
+from ponderd.workers.run.state import CurrentMessage, Run
 from ponderd.workers.thinking.pacer import Account, accounts, allowance, overdrawn, released
 from ponderd.workers.thinking.thinker import Thinker
 from tests.services.fakes import FakeModel
@@ -27,8 +27,7 @@ def run() -> Run:
         conversation="T:C:1",
         created_at=0,
         updated_at=0,
-        sender="slack:ann",
-        text="/think hard what is it?",
+        message=CurrentMessage(text="/think hard what is it?", sender="slack:ann"),
     )
 
 
@@ -159,7 +158,7 @@ async def test_a_deadline_is_measured_from_the_message_and_by_the_servers_speed(
 
     world.become(thinking=Thinking(deadline=60))
     thinker = Thinker(world.model, world.store)
-    waiting = replace(run, heard_since=MIDNIGHT - 20)
+    waiting = replace(run, message=replace(run.message, since=MIDNIGHT - 20))
     thought = await thinker.decide(waiting, world.agent, list, CallOptions(), MIDNIGHT)
     assert thought.case.allowance.seconds == 40
     assert thought.decision.budget == 1024
