@@ -21,8 +21,7 @@ lint: $(DEV_STAMP)  ## style, types, layers and dependencies
 	$(BIN)/deptry .
 
 test: lint  ## lint, all tests, and one scenario on the embedded model
-	$(BIN)/pytest --numprocesses auto
-	$(BIN)/pytest -m model
+	$(BIN)/pytest --numprocesses auto -m 'not vllm and not benchmark'
 
 benchmark: $(DEV_STAMP)  ## measure speed (docs/benchmarks.md)
 	$(BIN)/pytest -m benchmark -s

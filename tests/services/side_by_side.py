@@ -27,7 +27,11 @@ APART = (
 )
 """Files whose tests share nothing."""
 
+ONE_AFTER_THE_OTHER = "tests/model/"
+"""A model takes 3 GB and all cores: one at a time."""
+
 LONGEST = (
+    "tests/model/",
     "tests/chaos/test_chaos.py",
     "tests/workers/run/test_run_states_doc.py",
     "tests/workers/agents/test_actions.py::test_nothing_a_model_writes_crashes_the_reading",
@@ -51,6 +55,8 @@ class SideBySide(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file.startswith(ONE_AFTER_THE_OTHER):
+            return ONE_AFTER_THE_OTHER
         return nodeid if file in APART else file
 
 
