@@ -125,7 +125,7 @@ class Approvals:
         assert run.work.approval is not None
         agent = self._agents.get(run.agent)
         if agent is None:
-            raise NotFound(f"there is no agent {run.agent} any more")
+            raise NotFound(f"the agent {run.agent} no longer exists")
         if not may_decide(run, agent, decision.by):
             raise Forbidden(refused_text(run.work.approval, agent))
         bound_to = run.work.approval.bound_to
@@ -233,7 +233,7 @@ def _checked(agent: Agent, name: str, arguments: dict[str, Any]) -> dict[str, An
     the tool is gone, `Malformed`."""
     tool = agent.tool(name)
     if tool is None:
-        raise Conflict(f"agent {agent.name} has no tool {name} any more")
+        raise Conflict(f"agent {agent.name} no longer has a tool {name}")
     try:
         checked = tool.arguments.model_validate(arguments).model_dump(mode="json")
         json.dumps(checked, ensure_ascii=False, allow_nan=False).encode()  # or it cannot be stored

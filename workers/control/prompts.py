@@ -27,7 +27,7 @@ def find_prompt(events: Sequence[e.Event], version: int, agent: Agent) -> Prompt
     was then. Raises `NotFound` for an event that is none."""
     outcome = events[version - 1] if 1 <= version <= len(events) else None
     if not isinstance(outcome, e.ModelAnswered | e.ModelRejected | e.ModelDoubted):
-        raise NotFound(f"event {version} is no answer of a model")
+        raise NotFound(f"event {version} is not an answer of the model")
     if not outcome.call.model:
         raise NotFound(f"event {version} takes a doubted draft: nothing was asked")
     # What arrived while the model was at it waits in the inbox: its prompt was the same without.

@@ -104,7 +104,7 @@ class Runs:
             events = history.events
             said = events[answer - 1] if 1 <= answer <= len(events) else None
             if not isinstance(said, e.ModelAnswered):
-                raise NotFound(f"event {answer} of run {run_id} is no answer of a model")
+                raise NotFound(f"event {answer} of run {run_id} is not an answer of the model")
         return run_view((await self._log.signal(history, choose)).run)
 
     async def react(self, reaction: Reaction) -> None:
@@ -172,7 +172,7 @@ class Runs:
         events, run = await self._log.read(run_id)
         agent = self._agents.get(run.agent)
         if agent is None:
-            raise NotFound(f"there is no agent {run.agent} any more")
+            raise NotFound(f"the agent {run.agent} no longer exists")
         then = fold(events[: max(1, version - 1)]).agent_version
         recorded = await recorded_version(self._log.store, agent.name, then)
         older = pinned(agent, recorded) if recorded and then != agent.version else None
@@ -249,4 +249,4 @@ def _received(trigger: Trigger, now: float) -> e.MessageReceived:
 
 def _must_not_be_over(run: Run, done: str) -> None:
     if run.ended:
-        raise Conflict(f"run {run.id} is {run.ended}; it cannot be {done} any more")
+        raise Conflict(f"run {run.id} is {run.ended}; it can no longer be {done}")

@@ -86,21 +86,21 @@ def problems(able: Capabilities) -> list[str]:
         instead = "ponderd closes the thought itself" if able.continues else "such calls fail"
         found.append(f"enable_thinking: false does not keep the model from thinking; {instead}")
     if not able.switch_on:
-        found.append("enable_thinking: true brings no thought")
+        found.append("enable_thinking: true does not make the model think")
     if not able.budget:
         found.append(
-            "thinking_token_budget does not bind (does the server run with --reasoning-parser?); "
+            "thinking_token_budget has no effect (does the server run with --reasoning-parser?); "
             + (
                 "ponderd cuts thoughts itself"
                 if able.continues
-                else "longer thoughts are thrown away and the answer is asked for without"
+                else "longer thoughts are dropped, and ponderd asks again without thinking"
             )
         )
     elif not able.json:
-        instead = "ponderd splits such calls in two" if able.continues else "it is asked for again"
-        found.append(f"no JSON after a thought; {instead}")
+        instead = "ponderd splits such calls in two" if able.continues else "ponderd asks again"
+        found.append(f"answers after a thought are not JSON; {instead}")
     if not able.usage:
-        found.append("thinking tokens are not counted apart, so they are estimated")
+        found.append("thinking tokens are not counted separately, so they are estimated")
     return found
 
 

@@ -19,10 +19,10 @@ def carry_out(
         text = f"I cannot see who wrote this, so I did not {command} anything."
         return e.MessageRefused(at=now, text=text)
     if run.ended:
-        return e.MessageRefused(at=now, text=f"Nothing is under way here to {command}.")
+        return e.MessageRefused(at=now, text=f"There is nothing to {command} here.")
     match command:
         case "pause" if run.paused:
-            return e.MessageRefused(at=now, text="This is paused already. /resume goes on.")
+            return e.MessageRefused(at=now, text="This is already paused. /resume continues it.")
         case "pause":
             return e.RunPaused(at=now, by=message.sender, command=True)
         case "resume" if not run.paused:

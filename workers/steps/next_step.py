@@ -17,7 +17,7 @@ _CANNOT_DECIDE = (
     "I could not work out what to do. Please put it differently, or tell me the next step."
 )
 _MODEL_GONE = "I cannot answer now: the model server does not answer. Please try again later."
-_BUSY = "I am still busy with the message before and did not take this one. Please send it later."
+_BUSY = "I am still busy with an earlier message and did not take this one. Please send it later."
 
 INTERRUPTIONS = 3
 """How often other messages may interrupt one (policy interrupt). After that it is answered and the

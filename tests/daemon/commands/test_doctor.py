@@ -257,7 +257,7 @@ async def test_slack_half_set_up(monkeypatch: Environment) -> None:
     ("traps", "level", "says"),
     [
         (Trap.NONE, "ok", "the budget binds"),
-        (Trap.IGNORES_BUDGET, "warn", "does not bind"),
+        (Trap.IGNORES_BUDGET, "warn", "has no effect"),
         (Trap.NO_JSON_AFTER_THOUGHT | Trap.NO_COUNTS, "warn", "estimated"),
         (Trap.IGNORES_SWITCH, "warn", "closes the thought itself"),
         (Trap.IGNORES_SWITCH | Trap.NO_TOKENIZER, "fail", "such calls fail"),

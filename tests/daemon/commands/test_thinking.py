@@ -501,7 +501,7 @@ def test_an_answer_is_rated(ponderd: Ponderd, at: Stack) -> None:
     assert ponderd("runs", "rate", newest["id"], "good").code == 0
     assert ponderd("runs", "rate", newest["id"], "0.5", "--judge", "--event", "3").code == 0
     assert ponderd("runs", "rate", newest["id"], "great").code == 2
-    assert "is no answer" in ponderd("runs", "rate", newest["id"], "bad", "--event", "2").err
+    assert "is not an answer" in ponderd("runs", "rate", newest["id"], "bad", "--event", "2").err
     events = ponderd("runs", "show", newest["id"], "--events", "--json").json["events"]
     given = [event for event in events if event["type"] == "feedback_received"]
     assert [(event["value"], event["source"]) for event in given[-2:]] == [

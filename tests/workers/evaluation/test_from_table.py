@@ -101,8 +101,8 @@ def test_samples_that_are_told_twice_are_counted():
         (f"{HEADING}\na,x,none,0,1,-5\n", "line 2: tokens is -5"),
         (f"{HEADING}\na,x,none,0,1,\n", "line 2: tokens is ''"),
         (f"{HEADING}\n,x,none,0,1,5\n", "line 2: task is empty"),
-        (f"{HEADING}\na,x,none,0,1\n", "line 2: another number of fields"),
-        (f"{HEADING}\na,x,none,0,1,5,6\n", "line 2: another number of fields"),
+        (f"{HEADING}\na,x,none,0,1\n", "line 2: not as many fields"),
+        (f"{HEADING}\na,x,none,0,1,5,6\n", "line 2: not as many fields"),
     ],
 )
 def test_a_wrong_table_is_refused_with_its_line(text, says):
@@ -362,10 +362,10 @@ def test_a_schema_tells_no_more_than_a_form_would():
     [
         ("not json", "line 1"),
         ('{"task":"t","question":"q","check":"guess","answer":1}', "line 1: check"),
-        ('{"task":"t","question":"q","check":"number","answer":"many"}', "is no number"),
-        ('{"task":"t","question":"q","check":"choice","answer":"a"}', "none of the choices"),
-        ('{"task":"t","question":"q","check":"regex","answer":"("}', "no regular expression"),
-        ('{"task":"t","question":"q","check":"json","answer":[]}', "no JSON object"),
+        ('{"task":"t","question":"q","check":"number","answer":"many"}', "is not a number"),
+        ('{"task":"t","question":"q","check":"choice","answer":"a"}', "not one of the choices"),
+        ('{"task":"t","question":"q","check":"regex","answer":"("}', "is not a pattern"),
+        ('{"task":"t","question":"q","check":"json","answer":[]}', "not a JSON object"),
     ],
 )
 def test_wrong_questions_are_refused_with_their_line(line, says):
@@ -375,7 +375,7 @@ def test_wrong_questions_are_refused_with_their_line(line, says):
 
 def test_a_task_stands_once():
     line = '{"task":"t","question":"q","check":"exact","answer":"a"}'
-    with pytest.raises(Malformed, match="line 2: task t was there before"):
+    with pytest.raises(Malformed, match="line 2: task t is listed twice"):
         read_questions([line, line])
     with pytest.raises(Malformed, match="no question"):
         read_questions(["", "  "])

@@ -385,7 +385,7 @@ async def test_a_remark_withdraws_the_call_and_goes_to_the_model(world: World) -
 async def test_a_tool_that_is_gone_cannot_be_approved_with_other_arguments(world: World) -> None:
     run = await asked(world)
     world.become(tools=world.agent.tools[:-1])
-    with pytest.raises(Conflict, match="no tool pay any more"):
+    with pytest.raises(Conflict, match="no longer has a tool pay"):
         await world.decide(run.id, True, ANN, arguments={"to": "zoe", "euro": 1})
 
 

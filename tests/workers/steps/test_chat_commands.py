@@ -107,13 +107,13 @@ class TestACommand:
         for word in ("pause", "resume", "cancel"):
             run = await world.say(run.id, f"/{word}", reply_to=THREAD)
             assert run.status is Status.COMPLETED
-            assert world.slack.texts[-1] == f"Nothing is under way here to {word}."
+            assert world.slack.texts[-1] == f"There is nothing to {word} here."
         assert len(world.model.prompts) == 1
 
     async def test_as_the_first_message_is_answered(self, world: World) -> None:
         run = await world.advance(await world.write("!cancel", reply_to=THREAD))
         assert run.status is Status.COMPLETED
-        assert world.slack.texts == ["Nothing is under way here to cancel."]
+        assert world.slack.texts == ["There is nothing to cancel here."]
 
     async def test_that_changes_nothing_is_answered(self, world: World) -> None:
         run = await in_answer(world)
@@ -121,7 +121,7 @@ class TestACommand:
         assert world.slack.texts[-1] == "This is not paused."
         await world.say(run.id, "/pause", reply_to=THREAD)
         run = await world.say(run.id, "/pause", reply_to=THREAD)
-        assert world.slack.texts[-1].startswith("This is paused already.")
+        assert world.slack.texts[-1].startswith("This is already paused.")
         assert (run.status, run.waits_for) == (Status.PAUSED, "answer")
 
     @pytest.mark.parametrize("word", ["pause", "resume", "cancel"])

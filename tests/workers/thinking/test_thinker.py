@@ -73,12 +73,12 @@ async def test_a_server_that_does_all_it_should_is_seen_to():
 @pytest.mark.parametrize(
     ("trap", "unable", "said"),
     [
-        (Trap.IGNORES_BUDGET, "budget", "thinking_token_budget does not bind"),
-        (Trap.REFUSES_BUDGET, "budget", "thinking_token_budget does not bind"),
+        (Trap.IGNORES_BUDGET, "budget", "thinking_token_budget has no effect"),
+        (Trap.REFUSES_BUDGET, "budget", "thinking_token_budget has no effect"),
         (Trap.IGNORES_SWITCH, "switch_off", "does not keep the model from thinking"),
-        (Trap.NEVER_THINKS, "switch_on", "brings no thought"),
-        (Trap.NO_JSON_AFTER_THOUGHT, "json", "no JSON after a thought"),
-        (Trap.NO_COUNTS, "usage", "not counted apart"),
+        (Trap.NEVER_THINKS, "switch_on", "does not make the model think"),
+        (Trap.NO_JSON_AFTER_THOUGHT, "json", "after a thought are not JSON"),
+        (Trap.NO_COUNTS, "usage", "not counted separately"),
     ],
 )
 async def test_what_it_does_not_do_is_seen_and_said_in_one_line(trap, unable, said):

@@ -68,8 +68,8 @@ def choose(
     free = gather(episodes, arms).free()
     if len(free) < LEAST:
         raise PonderdError(
-            f"only {len(free)} messages with a known outcome that could have been decided "
-            f"otherwise: too few to choose by; it takes {LEAST}"
+            f"only {len(free)} messages with a known outcome could have been decided differently; "
+            f"choosing takes at least {LEAST}"
         )
     points = front(free)
     if budget is not None:
@@ -77,7 +77,7 @@ def choose(
         if not within:
             fewest = min(each.tokens for each in points)
             raise PonderdError(
-                f"no lambda keeps within {budget:g} tokens; the fewest are {fewest:.0f}"
+                f"no lambda stays within {budget:g} tokens; the fewest are {fewest:.0f}"
             )
         after = max(within, key=lambda each: (each.reward, -each.tokens))
     else:

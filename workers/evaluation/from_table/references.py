@@ -70,7 +70,7 @@ def evaluate(table: Table, verifier: Verifier, seed: int, goal: Goal | None = No
     """Cross-validate all policies on the same parts of the tasks. Fixed arms and the oracle
     learn nothing, so they need none. Raises `Malformed` for a single task."""
     if len(table) < 2:
-        raise Malformed("only one task was done with every arm: none is left to learn from")
+        raise Malformed("only one task was done with every arm: nothing is left to learn from")
     goal = goal or Goal()
     folds = split(table, FOLDS, seed)
     rests = [others(table, fold) for fold in folds]

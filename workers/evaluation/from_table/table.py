@@ -102,7 +102,7 @@ def read_rows(file: TextIO) -> list[Row]:
 
 def _row(record: dict[str, str | None], line: int) -> Row:
     if None in record or any(value is None for value in record.values()):
-        raise Malformed(f"line {line}: another number of fields than the heading has")
+        raise Malformed(f"line {line}: not as many fields as the heading has")
     values = {name: (value or "").strip() for name, value in record.items()}
     for name in ("task", "arm"):
         if not values[name]:

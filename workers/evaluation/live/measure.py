@@ -105,7 +105,7 @@ class Sheet:
         """Raises `Malformed` if the file is something else."""
         if not self.path.exists() or not self.path.stat().st_size:
             return []
-        other = Malformed(f"{self.path} is there, and is no table of this command: move it away")
+        other = Malformed(f"{self.path} exists, but this command did not write it: move it away")
         try:
             with self.path.open(newline="", encoding="utf-8") as file:
                 text = file.read()

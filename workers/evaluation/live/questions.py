@@ -43,18 +43,18 @@ class TestQuestion(Frozen):
     def _can_be_checked(self) -> TestQuestion:
         match self.check:
             case "number" if _number(self.answer) is None:
-                raise ValueError(f"the answer {self.answer!r} is no number")
+                raise ValueError(f"the answer {self.answer!r} is not a number")
             case "choice" if self.answer not in self.choices:
-                raise ValueError(f"the answer {self.answer!r} is none of the choices")
+                raise ValueError(f"the answer {self.answer!r} is not one of the choices")
             case "exact" | "regex" if not isinstance(self.answer, str):
-                raise ValueError(f"the answer {self.answer!r} is no text")
+                raise ValueError(f"the answer {self.answer!r} is not a string")
             case "json" if not isinstance(self.answer, dict) or not self.answer:
-                raise ValueError("the answer is no JSON object with fields")
+                raise ValueError("the answer is not a JSON object with fields")
             case "regex":
                 try:
                     re.compile(self.answer)
                 except re.error as error:
-                    raise ValueError(f"{self.answer!r} is no regular expression: {error}") from None
+                    raise ValueError(f"{self.answer!r} is not a pattern: {error}") from None
         return self
 
 
@@ -72,10 +72,10 @@ def read_questions(lines: Iterable[str]) -> list[TestQuestion]:
             what = first["msg"].removeprefix("Value error, ")
             raise Malformed(f"line {number}: {where}: {what}".replace(": :", ":")) from error
         if question.task in found:
-            raise Malformed(f"line {number}: task {question.task} was there before")
+            raise Malformed(f"line {number}: task {question.task} is listed twice")
         found[question.task] = question
     if not found:
-        raise Malformed("there is no question")
+        raise Malformed("the file has no questions")
     return list(found.values())
 
 
