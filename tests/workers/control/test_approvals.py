@@ -53,8 +53,8 @@ def interfere(world: World, act: Callable[[], Awaitable[Any]]) -> None:
 async def approval(world: World) -> Verdict:
     """A yes of Ann's to an approval that is open."""
     run = await asked(with_payments(world))
-    assert run.approval is not None
-    return Verdict(inquiry=run.approval.id, choice="approve", by=ANN)
+    assert run.work.approval is not None
+    return Verdict(inquiry=run.work.approval.id, choice="approve", by=ANN)
 
 
 async def question(world: World) -> Verdict:
@@ -62,8 +62,8 @@ async def question(world: World) -> Verdict:
     world.become(questions="any")
     world.model.lines = [COLOURS, REPLY]
     run = await world.advance(await world.write("paint it", channel="slack", sender="U1"))
-    assert run.question is not None
-    return Verdict(inquiry=run.question.id, choice="red", by=ANN)
+    assert run.work.question is not None
+    return Verdict(inquiry=run.work.question.id, choice="red", by=ANN)
 
 
 ASKED = pytest.mark.parametrize("ask", [approval, question])

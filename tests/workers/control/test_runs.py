@@ -53,7 +53,7 @@ class TestFeedback:
             return await load(run_id)
 
         monkeypatch.setattr(world.store, "load", counted)
-        for answer in (None, run.answered_by):
+        for answer in (None, run.outbox.answered_by):
             loads.clear()
             await world.runs.feedback(run.id, 1, by="ann", source="thumb", answer=answer)
             assert loads == [run.id]
