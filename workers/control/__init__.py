@@ -1,2 +1,2 @@
-"""People and programs in charge: launch, pause, resume, cancel, decide, replay, fork.
-Here are the views that the API shows."""
+"""What people and programs do with runs from outside a worker: launch, steer, answer, fork, replay.
+Everything goes through `run_log`. `views` is what the API shows."""

@@ -1,5 +1,5 @@
-"""Show again what a model call was asked, byte for byte. Nothing is sent:
-the requests are built by the functions that the model client uses."""
+"""Show again what a model call was asked, byte for byte. The model client's own functions build the
+request. Nothing is sent."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
 
 CONTEXT_CHARS = 12_000
-"""What calls were asked with whose `context_chars` was not written down."""
+"""Characters of context in old calls, which did not record their `context_chars`."""
 
 
 def find_prompt(events: Sequence[e.Event], version: int, agent: Agent) -> PromptView:
-    """The request of the model call whose outcome is the event number `version`; `agent` as it
-    was then. Raises `NotFound` for an event that is none."""
+    """Build the request of the model call whose outcome is the event number `version`. `agent` must
+    be as it was then. Raises `NotFound` if that event is not the outcome of a call."""
     outcome = events[version - 1] if 1 <= version <= len(events) else None
     if not isinstance(outcome, e.ModelAnswered | e.ModelRejected | e.ModelDoubted):
         raise NotFound(f"event {version} is not an answer of the model")
     if not outcome.call.model:
         raise NotFound(f"event {version} takes a doubted draft: nothing was asked")
-    # What arrived while the model was at it waits in the inbox: its prompt was the same without.
+    # What arrived during the call waits in the inbox, so the prompt does not depend on it.
     requests = list(_requests(events[: version - 1], outcome.call, agent))
     for body in requests:
         if hashlib.sha256(body).hexdigest() == outcome.call.prompt_hash:
@@ -40,7 +40,8 @@ def find_prompt(events: Sequence[e.Event], version: int, agent: Agent) -> Prompt
 
 
 def _requests(events: Sequence[e.Event], call: e.ModelCall, agent: Agent) -> Iterator[bytes]:
-    """In every dialect, and in every variant that a client may have fallen back to."""
+    """Every request that a client may have sent. The log does not say which kind of server it was,
+    nor which fields that refused."""
     messages = render(fold(events).turns, agent, limit_chars=call.context_chars or CONTEXT_CHARS)
     for decision in (call.decision, e.ThinkingDecision(mode="none")):
         for margin in (True, False):
@@ -56,7 +57,7 @@ def _requests(events: Sequence[e.Event], call: e.ModelCall, agent: Agent) -> Ite
 
 
 def _left_out(body: Mapping[str, object]) -> Iterator[frozenset[str]]:
-    """What a server may have refused, in every combination: a handful of fields."""
+    """Every set of optional fields that a server may have refused. There are only a few fields."""
     fields = [name for name in vllm.OPTIONAL if name in body]
     for count in range(len(fields) + 1):
         yield from map(frozenset, itertools.combinations(fields, count))

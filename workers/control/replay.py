@@ -1,5 +1,5 @@
-"""Ask again what a run's model was asked: another model, or another prompt. Nothing is written,
-no tool is called and nobody is told anything.
+"""Ask a model again what it was asked in a run, with another model or another prompt. Writes
+nothing, calls no tool, and tells nobody anything.
 """
 
 from __future__ import annotations
@@ -18,18 +18,22 @@ from ponderd.workers.run.reduce import fold, reduce
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """One model call of a run, the outcome of which is its event number `version`: what came of
-    it (`recorded`, `before`) and what comes of it now (`now`, `call`)."""
+    """One model call of a run, as it was and as it is now."""
 
     version: int
+    """The number of the event that recorded the outcome."""
     recorded: e.Choice | Rejected
+    """The outcome in the run."""
     before: e.ModelCall
+    """What the call in the run took."""
     now: e.Choice | Rejected
+    """The outcome of asking again."""
     call: e.ModelCall
+    """What asking again took."""
 
     @property
     def same(self) -> bool:
-        """Word for word; of a typed result its fields count."""
+        """Whether both outcomes are equal: a typed result by its fields, all else word for word."""
         match self.recorded, self.now:
             case e.Answer(output=dict() as recorded), e.Answer(output=dict() as now):
                 return recorded == now
@@ -40,12 +44,15 @@ class Replayed:
 async def replay(
     events: Sequence[e.Event], agent: Agent, model: ModelClient, prices: Prices | None = None
 ) -> AsyncIterator[Replayed]:
-    """Every model call of a log, in turn: each sees what really happened before it, and may think
-    as much as it could then. Raises `ModelError`, ValueError for a log that is none."""
+    """Repeat every model call of a log in order. Each sees what really happened before it, and may
+    think as much as it could then.
+
+    Raises `ModelError`, and ValueError if the log does not begin with `RunLaunched`.
+    """
     run = fold(events[:1])
     for event in events[1:]:
-        # What arrives while a model is asked waits in the inbox: it saw the same turns.
-        # Without a model a doubted draft stood: nothing was asked.
+        # Messages that arrive during a call wait in the inbox, so the model saw these turns.
+        # An outcome without a model is a doubted draft that was used: nothing was asked.
         if (
             isinstance(event, e.ModelAnswered | e.ModelRejected | e.ModelDoubted)
             and event.call.model

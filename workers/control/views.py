@@ -1,4 +1,4 @@
-"""Runs and approvals as programs and people get to see them."""
+"""Runs and approvals as the API and the command line show them."""
 
 from __future__ import annotations
 
@@ -40,12 +40,15 @@ class RunSummary(BaseModel):
 
 
 class RunView(RunSummary):
-    """A run as `GET /runs/{id}` shows it. `reply` is the text of its last answer."""
+    """A run as `GET /runs/{id}` shows it."""
 
     reply: str | None
+    """The text of its last answer."""
     output: dict[str, Any] | None
+    """The fields of its last answer, if the agent has a typed result."""
     usage: UsageView
     error: str | None
+    """Why there is no answer, or not yet."""
 
 
 class RunPage(BaseModel):
@@ -54,8 +57,7 @@ class RunPage(BaseModel):
 
 
 class ApprovalView(BaseModel):
-    """One question to people, open or decided. `sender` wrote what led to it. `approvers` empty:
-    anybody in the conversation."""
+    """One approval, open or decided."""
 
     id: str
     run_id: str
@@ -64,10 +66,14 @@ class ApprovalView(BaseModel):
     tool: str | None
     arguments: dict[str, Any] | None
     digest: str
+    """What the decision is bound to. `Approvals.decide` takes it to be sure of the call."""
     text: str
+    """The question as people were asked."""
     status: Literal["open", "approved", "denied", "withdrawn", "expired"]
     sender: str
+    """Who wrote the message that led to it."""
     approvers: tuple[str, ...]
+    """Who may decide. Empty: anybody in the conversation."""
     asked_at: datetime
     decided_by: str | None = None
     decided_at: datetime | None = None
@@ -75,12 +81,12 @@ class ApprovalView(BaseModel):
 
 
 class PromptView(BaseModel):
-    """The request of one model call, rendered again from the events before it. `verified`: its
-    SHA-256 is the one that was recorded when it was sent."""
+    """The request of one model call, rendered again from the events before it."""
 
     body: bytes
     sha256: str
     verified: bool
+    """Whether `sha256` is the hash that was recorded when the request was sent."""
 
 
 def run_view(run: Run) -> RunView:
@@ -125,7 +131,7 @@ def run_summary(head: Head) -> RunSummary:
 def approval_view(
     events: Sequence[e.Event], version: int, approvers: tuple[str, ...]
 ) -> ApprovalView | None:
-    """The approval that was requested by the event number `version`; None if it is none."""
+    """Show the approval that the event number `version` requested. None if it requested none."""
     if not 1 < version <= len(events):
         return None
     run = fold(events[:version])
@@ -133,6 +139,7 @@ def approval_view(
     if approval is None or approval.id != str(EventRef(run.id, version)):
         return None
     shown = _open(run, approval, approvers)
+    # How it ended: the first event after which it is not the open approval any more.
     for event in events[version:]:
         call = run.work.call
         run = reduce(run, event)
@@ -160,6 +167,7 @@ def _open(run: Run, approval: Approval, approvers: tuple[str, ...]) -> ApprovalV
 
 
 def _ending(event: e.Event, call: e.ToolCall | None) -> dict[str, Any]:
+    """What `event` changes in the view of the approval that it ended. `call` is the one before."""
     decided: dict[str, Any] = {"decided_at": _utc(event.at)}
     match event:
         case e.ApprovalAnswered():
@@ -175,7 +183,7 @@ def _ending(event: e.Event, call: e.ToolCall | None) -> dict[str, Any]:
             decided["status"] = "expired"
         case e.RunCancelled():
             decided |= {"status": "withdrawn", "decided_by": event.by}
-        case _:
+        case _:  # the run went on without it
             decided["status"] = "withdrawn"
     return decided
 

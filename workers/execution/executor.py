@@ -100,8 +100,7 @@ class Executor:
         try:
             run = self._met(e.decode_all(raw))
         except (ValidationError, ValueError) as error:
-            # A newer version of ponderd wrote them. Leave the run to a worker that understands
-            # them.
+            # A newer ponderd wrote them. Leave the run to a worker that understands them.
             log.warning("unknown events, leaving the run alone", error=str(error)[:200])
             return await held.give_back(held.now() + UNKNOWN_RETRY)
         agent = self.agents.get(run.agent)

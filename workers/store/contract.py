@@ -4,6 +4,9 @@
 The store keeps logs of opaque events and does not know what they mean. To list and wake runs it
 needs a little more, which comes with the events as a `Projection`. All times are Unix seconds by
 the store's own clock. Every method raises `Unavailable` if the store cannot be reached.
+
+Three words for the way in: channels and the daemon `accept` a trigger, the store `admit`s it to a
+log, and there an event says that the run received it.
 """
 
 from __future__ import annotations
@@ -239,10 +242,8 @@ class RunStore(Protocol):
         """
 
     async def remember(self, key: str, value: str, ttl: float | None) -> str:
-        """Keep `value` under `key`, unless `key` has a value. Returns the value that is kept.
-
-        It is kept for `ttl` seconds. None: for ever.
-        """
+        """Keep `value` under `key` for `ttl` seconds (None: for ever), unless `key` has a value.
+        Returns the value that is kept."""
 
     async def recall(self, key: str) -> str | None:
         """The value that `remember` or `overwrite` keeps under `key`, or None."""
@@ -304,8 +305,7 @@ def conversation_key(agent: str, channel: str, source: str, conversation: str) -
 
 
 def receipt_key(channel: str, message: str) -> str:
-    """What `remember` keeps about a message of ours, by the other side's id of it: the `EventRef`
-    of the model call that it is the answer of, as text."""
+    """Under it `remember` keeps the `EventRef` of the answer that we sent as `message`."""
     return f"receipt:{channel}:{message}"
 
 
