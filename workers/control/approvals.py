@@ -47,7 +47,8 @@ class Approvals:
         found = []
         async for run_id in self._asking():
             events, run = await self._log.read(run_id)
-            asked = EventRef.parse(run.work.approval.id) if run.work.approval else None
+            approval = run.work.approval
+            asked = EventRef.parse(approval.id) if approval else None
             if asked:  # nobody has decided since the run was listed
                 found.append(self._view(events, asked))
         return sorted(found, key=lambda approval: approval.asked_at)
@@ -103,9 +104,10 @@ class Approvals:
             arguments = _checked(agent, before.tool, arguments)
 
         def choose(run: Run, now: float) -> e.Event | None:
-            if run.work.approval is None or run.work.approval.id != str(asked):
+            approval = run.work.approval
+            if approval is None or approval.id != str(asked):
                 return None  # somebody was faster
-            if decision.digest not in (None, run.work.approval.bound_to):
+            if decision.digest not in (None, approval.bound_to):
                 raise Conflict("this is not the call that you looked at; look again")
             return self._event(run, decision, arguments, now)
 
@@ -122,17 +124,18 @@ class Approvals:
         self, run: Run, decision: _Decision, arguments: dict[str, Any] | None, now: float
     ) -> e.ApprovalAnswered:
         """Raises `NotFound`, `Forbidden`, `Malformed`."""
-        assert run.work.approval is not None
+        approval, call = run.work.approval, run.work.call
+        assert approval is not None
         agent = self._agents.get(run.agent)
         if agent is None:
             raise NotFound(f"the agent {run.agent} no longer exists")
         if not may_decide(run, agent, decision.by):
-            raise Forbidden(refused_text(run.work.approval, agent))
-        bound_to = run.work.approval.bound_to
+            raise Forbidden(refused_text(approval, agent))
+        bound_to = approval.bound_to
         if arguments is not None:
-            if not decision.approve or run.work.call is None or run.work.approval.subject != "tool":
+            if not decision.approve or call is None or approval.subject != "tool":
                 raise Malformed("only the arguments of a call that is approved can be changed")
-            bound_to = digest_of(replace_arguments(run.work.call, arguments))
+            bound_to = digest_of(replace_arguments(call, arguments))
         channel, _, person = decision.by.partition(":")
         return e.ApprovalAnswered(
             at=now,
@@ -140,7 +143,7 @@ class Approvals:
             by=person,
             via=channel,
             remark=decision.remark,
-            approval=run.work.approval.id,
+            approval=approval.id,
             arguments=arguments,
             digest=bound_to,
         )
@@ -149,7 +152,8 @@ class Approvals:
         channel, _, person = verdict.by.partition(":")
 
         def choose(run: Run, now: float) -> e.Event | None:
-            if run.work.question is None or run.work.question.id != str(asked):
+            question = run.work.question
+            if question is None or question.id != str(asked):
                 return None
             # A message in the inbox may be quicker than the record that the question went out. It
             # will answer the question, so this would be the second answer.
@@ -222,9 +226,8 @@ def _first_answer(events: Sequence[e.Event], version: int) -> tuple[str, str] | 
         if run.work.question is None or run.work.question.id != asked.id:
             return run.message.sender, run.message.text
     if run.inbox.waiting:
-        return principal(run.inbox.waiting[0].via, run.inbox.waiting[0].sender), run.inbox.waiting[
-            0
-        ].text
+        first = run.inbox.waiting[0]
+        return principal(first.via, first.sender), first.text
     return None
 
 
