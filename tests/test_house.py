@@ -42,7 +42,7 @@ TESTED_IN = {
     "workers/llm/test_client": "llm/connect llm/http llm/llamacpp llm/vllm llm/vllm_stream",
     "workers/llm/test_margin": "llm/probe",
     "workers/run/test_run_states_doc": "run/reduce run/reduce_approvals run/reduce_messages "
-    "run/reduce_replies run/state steps/next_step",
+    "run/effort run/reduce_replies run/state steps/next_step",
     "workers/steps/test_approval": "run/approved_call",
     "workers/steps/test_waits": "agents/tools/waiting",
     "workers/store/test_contract": "store/memory_store store/redis_news store/redis_store",
