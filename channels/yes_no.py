@@ -21,10 +21,10 @@ _POLITE = frozenset("please|thanks|thank you|bitte|danke|merci|gracias".split("|
 
 def read_yes_no(text: str) -> bool | None:
     """True for a clear yes, False for a clear no, otherwise None. A signature is ignored."""
-    said = _said(without_signature(text))
-    if said and all(part in _YES for part in said):
+    phrases = _said(without_signature(text))
+    if phrases and all(part in _YES for part in phrases):
         return True
-    return False if said and all(part in _NO for part in said) else None
+    return False if phrases and all(part in _NO for part in phrases) else None
 
 
 def read_first_line(text: str) -> tuple[bool | None, str]:

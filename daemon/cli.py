@@ -143,7 +143,7 @@ def settings(
     ),
     as_json: Json = False,
 ) -> None:
-    """Show all settings: value (secrets are masked), where it comes from, what it means."""
+    """Show all settings. For each its value (secrets are masked), its source and its meaning."""
     if env:
         from ponderd.daemon.configuration import env_example
 

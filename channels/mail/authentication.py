@@ -94,13 +94,13 @@ def _relay_vouches(header: Message, domain: str, authserv_id: str) -> bool:
 
 
 def _vouch(results: Sequence[MethodResult], domain: str) -> bool:
-    for found in results:
-        if found.method == "dmarc" and found.result == "fail":
+    for result in results:
+        if result.method == "dmarc" and result.result == "fail":
             return False
     return any(
-        _about(found) == domain if found.method == "dmarc" else is_aligned(_about(found), domain)
-        for found in results
-        if found.method in ("dmarc", "dkim") and found.result == "pass"
+        _about(result) == domain if result.method == "dmarc" else is_aligned(_about(result), domain)
+        for result in results
+        if result.method in ("dmarc", "dkim") and result.result == "pass"
     )
 
 

@@ -106,12 +106,12 @@ class MailServer:
         try:
             # One mail may go to several mailboxes, but DATA has only one reply. So all are read
             # before the first is stored: a refusal then means that nothing was stored.
-            found = [
+            parsed = [
                 await self._read(content, mail_from, mailbox, rules)
                 for mailbox in envelope.rcpt_tos
             ]
             # Verdicts first: one may come too late, and then the whole mail is refused.
-            for entry in sorted(found, key=lambda entry: not isinstance(entry, Verdict)):
+            for entry in sorted(parsed, key=lambda entry: not isinstance(entry, Verdict)):
                 match entry:
                     case Verdict():
                         outcome = await self._answer(entry)

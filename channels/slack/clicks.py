@@ -66,13 +66,13 @@ def is_response_url(url: str, api_url: str) -> bool:
     If `api_url` is not Slack's own (in tests, behind a proxy), its host is accepted as well.
     """
     try:
-        found, api = urlsplit(url), urlsplit(api_url)
+        given, api = urlsplit(url), urlsplit(api_url)
     except ValueError:
         return False
     allowed = [("https", f"hooks.{api.netloc}")]
     if api.netloc != "slack.com":
         allowed.append((api.scheme, api.netloc))
-    return (found.scheme, found.netloc) in allowed
+    return (given.scheme, given.netloc) in allowed
 
 
 class ClickReplies:

@@ -52,6 +52,7 @@ def parse(body: dict[str, Any]) -> Trigger | Reaction | Ignored:
     if subtype not in _SPOKEN:
         return Ignored(reason=f"not a message that somebody wrote: {_shown(subtype)}")
     own_user = _own_user(body)
+    # Answering a bot, above all ourselves, would start a loop.
     if event.get("bot_id") or event.get("bot_profile") or event.get("user") == own_user is not None:
         return Ignored(reason="a bot wrote it")
 

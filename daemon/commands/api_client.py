@@ -322,11 +322,11 @@ def is_over(view: View) -> bool:
 
 def _refusal(response: http.client.HTTPResponse) -> PonderdError:
     status = response.status
-    said = response.read(10_000)
+    body = response.read(10_000)
     try:
-        text = str(json.loads(said)["error"])
+        text = str(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError):
-        text = f"HTTP {status} {said[:200].decode(errors='replace')}".strip()
+        text = f"HTTP {status} {body[:200].decode(errors='replace')}".strip()
     if status == Unauthenticated.http_status:
         return Unauthenticated(
             f"{text}; set PONDERD_API_TOKEN, or PONDERD_DATA_DIR, as for the running ponderd"

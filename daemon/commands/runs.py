@@ -280,15 +280,15 @@ def _gist(event: dict[str, Any]) -> str:
     """The most telling part of an event, in one line. "" if there is none."""
     if event["type"] == "model_answered":
         choice, call = event["choice"], event["call"]
-        said = choice.get("text") or f"{choice.get('tool')} {choice.get('arguments')}"
-        return f"{call['decision']['mode']}, {call['seconds']:.1f} s: {said}"
+        what = choice.get("text") or f"{choice.get('tool')} {choice.get('arguments')}"
+        return f"{call['decision']['mode']}, {call['seconds']:.1f} s: {what}"
     if event["type"] == "approval_answered":
         verdict = "withdrawn" if event["withdrawn"] else "denied"
         changed = f", with {event['arguments']}" if event["arguments"] is not None else ""
         remark = f": {event['remark']}" if event["remark"] else ""
         return f"{'approved' if event['approved'] else verdict} by {event['by']}{changed}{remark}"
-    told = (event.get(name) for name in _GISTS)
-    return next((str(text) for text in told if text), "")
+    values = (event.get(name) for name in _GISTS)
+    return next((str(text) for text in values if text), "")
 
 
 def _status(view: View) -> str:

@@ -77,11 +77,11 @@ def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
 def thinking() -> Iterator[Note]:
     """Show on stderr that ponderd is thinking. Gives a function that says why it takes longer."""
     if not sys.stderr.isatty():
-        said = set[str]()
+        shown = set[str]()
 
         def note(text: str) -> None:
-            if text not in said:
-                said.add(text)
+            if text not in shown:
+                shown.add(text)
                 hint(text)
 
         yield note
