@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ponderd.channels.text import one_line
-from ponderd.channels.yes_no import read_yes_no
 from ponderd.daemon.commands.api_client import Api, View
 from ponderd.daemon.commands.outcome import exit_code, report
 from ponderd.daemon.commands.terminal import Json, coloured, complain, emit_json, say
@@ -246,6 +245,8 @@ def decide_or_tell(
     arguments: dict[str, Any] | None = None,
 ) -> View:
     """Answer a run. A clear yes or no decides its open approval; anything else is a message."""
+    from ponderd.channels.yes_no import read_yes_no
+
     verdict = read_yes_no(said)
     approval = api.approval_of(view["id"]) if view["waiting_for"] == "approval" else None
     if approval and verdict is not None:
