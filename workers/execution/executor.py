@@ -92,7 +92,7 @@ class Executor:
             async with self.leases.hold(claim, asked_at) as held:
                 await self._advance(held, claim.log)
         except LeaseLost:
-            log.warning("lease lost, somebody else goes on")
+            log.warning("lease lost, another worker goes on")
         except Unavailable as error:
             log.warning("run left to the sweeper", error=str(error))
 

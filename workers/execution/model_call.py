@@ -303,7 +303,7 @@ def receipt(
 ) -> e.ModelCall:
     completion = asked.completion
     return e.ModelCall(
-        **dict(completion.usage),
+        **vars(completion.usage),
         model=completion.model,
         decision=asked.decision,
         prompt_hash=completion.prompt_hash,

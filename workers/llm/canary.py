@@ -74,7 +74,7 @@ async def can_continue(server: Continues) -> bool:
     except ModelError as error:
         if error.retryable:
             raise
-        log.info("the model server continues no prompts", error=str(error))
+        log.info("the model server cannot continue prompts", error=str(error))
         return False
     return True
 

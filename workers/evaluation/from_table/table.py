@@ -90,7 +90,7 @@ def read_rows(file: TextIO) -> list[Row]:
         if missing := [name for name in COLUMNS if name not in names]:
             raise Malformed(f"the table has no column {', '.join(missing)}; it needs {_listed()}")
         if twice := {name for name in names if names.count(name) > 1}:
-            raise Malformed(f"the table has several columns {', '.join(sorted(twice))}")
+            raise Malformed(f"the table has more than one column {', '.join(sorted(twice))}")
         for record in reader:
             rows.append(_row(record, reader.line_num))
     except (csv.Error, UnicodeDecodeError) as error:

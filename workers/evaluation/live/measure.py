@@ -165,8 +165,8 @@ async def measure(
     for row in rows:
         if row["key"] != keys.get((row["task"], row["arm"]), row["key"]):
             raise Malformed(
-                f"{sheet.path} has answers from before the question, its answer, the budget or the "
-                f"model was changed (task {row['task']}, arm {row['arm']}): move it away, or give "
+                f"{sheet.path} holds answers from before the question, its answer, the budget or "
+                f"the model changed (task {row['task']}, arm {row['arm']}): move it away, or give "
                 "another --out"
             )
     done = {(row["task"], row["arm"], row["sample"]) for row in rows}
