@@ -245,7 +245,7 @@ def test_lambda_is_chosen_from_the_front():
 
 
 def test_too_little_to_choose_by_is_said():
-    with pytest.raises(PonderdError, match=f"it takes {LEAST}"):
+    with pytest.raises(PonderdError, match=f"takes at least {LEAST}"):
         choose(world(LEAST - 5), ARMS, None, budget=None, keep=0)
 
 
