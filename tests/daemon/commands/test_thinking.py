@@ -94,8 +94,8 @@ def test_rows_too_few_and_too_many_are_told(ponderd: Ponderd, table: Path) -> No
     table.write_text("".join([heading, first, first, *others, "t99,easy,none,0,1,8,\n"]))
     result = ponderd("thinking", "evaluate", str(table), "--json")
     assert result.code == 0
-    assert "rows that repeat a task's sample of an arm: 1" in result.err
-    assert "tasks left out, since they were not done with every arm: 1" in result.err
+    assert "rows that repeat a sample of a task and arm: 1" in result.err
+    assert "tasks left out because they were not done with every arm: 1" in result.err
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_budgets_can_be_tried_as_arms(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--arms", "short"], "give none first"),
+        (["--arms", "short"], "begin with none"),
         (["--arms", "none,huge"], "no arm 'huge'"),
         (["--arms", "none,short,none"], "twice"),
         (["--out", "."], "is a folder"),
@@ -292,7 +292,7 @@ def test_without_a_model_or_with_wrong_questions_there_is_one_line(
     assert "line 1" in result.err
     questions.write_text(json.dumps(QUESTIONS[0]))
     result = ponderd("thinking", "evaluate", "--live", str(questions))
-    assert (result.code, "too few" in result.err) == (2, True)
+    assert (result.code, "at least two questions" in result.err) == (2, True)
 
 
 def test_answers_to_something_else_are_not_taken_for_these(
@@ -406,7 +406,7 @@ def test_a_report_of_what_thinking_bought(ponderd: Ponderd, at: Stack) -> None:
     for point in found["front"]:
         assert point["low"] <= point["reward"] <= point["high"]
     text = ponderd("thinking", "report").out
-    assert "T, calls that thought" in text
+    assert "T, share of calls that thought" in text
     assert "always-short" in text
 
 
