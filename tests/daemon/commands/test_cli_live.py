@@ -436,7 +436,7 @@ def test_a_person_at_a_terminal(world: World) -> None:
             terminal.type("slow\n")
             terminal.see("thinking …")
             terminal.process.send_signal(signal.SIGINT)  # stops waiting, not the run
-            terminal.see("the run goes on")
+            terminal.see("the run continues")
             terminal.see("> ")
         terminal.type("two\n")
         terminal.see("at last")

@@ -256,7 +256,7 @@ async def test_slack_half_set_up(monkeypatch: Environment) -> None:
 @pytest.mark.parametrize(
     ("traps", "level", "says"),
     [
-        (Trap.NONE, "ok", "the budget binds"),
+        (Trap.NONE, "ok", "keeps its budget"),
         (Trap.IGNORES_BUDGET, "warn", "has no effect"),
         (Trap.NO_JSON_AFTER_THOUGHT | Trap.NO_COUNTS, "warn", "estimated"),
         (Trap.IGNORES_SWITCH, "warn", "closes the thought itself"),

@@ -312,7 +312,7 @@ class TestAPrompt:
     @pytest.mark.parametrize("version", [0, 1, 2, 4, 99])
     async def test_of_what_is_no_model_call_is_not_found(self, world: World, version: int) -> None:
         run = await world.advance(await world.write())
-        with pytest.raises(NotFound, match="no answer of a model"):
+        with pytest.raises(NotFound, match="not an answer of the model"):
             await world.runs.prompt(run.id, version)
 
     async def test_of_an_agent_with_examples_and_a_type_is_the_same(
