@@ -11,7 +11,7 @@ from ponderd.workers.run.events import ApprovalAnswered, ToolCall
 
 
 def digest(call: ToolCall) -> str:
-    """What binds an approval to one exact call: its tool and its arguments."""
+    """Bind an approval to one exact call: its tool and its arguments."""
     exact = json.dumps([call.tool, call.arguments], sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(exact.encode("utf-8", "replace")).hexdigest()[:32]
 
@@ -32,7 +32,7 @@ def unknown_outcome_text(call: ToolCall, key: str | None) -> str:
 
 
 def decided_text(event: ApprovalAnswered) -> str:
-    """Who decided what, for everybody who was asked."""
+    """Tell everybody who was asked who decided what."""
     what = "Approved" if event.approved else "Withdrawn" if event.withdrawn else "Denied"
     by = principal(event.via, event.by) if event.via else event.by
     changed = ", with other arguments" if event.arguments is not None else ""

@@ -1,9 +1,11 @@
-"""A person's own switch in a message: /think, /think hard, /no_think. Pure.
+"""Words in a message that steer its run: /think, /think hard, /no_think, /pause, /cancel. Pure.
 
-Qwen3's soft switch (its model card): the last one in a message counts. It stands at the beginning
-or the end of a line, so that it can follow a greeting or a mail's subject; `!` serves where a
-program takes the slash for itself, as Slack does. The model never sees it: it becomes request
-fields (a bare /no_think on a template that opens the thought puts the answer into the thought).
+Where a program keeps the slash for itself, as Slack does, `!` serves instead.
+
+/think is Qwen3's soft switch (its model card): the last one in a message counts. It stands at the
+beginning or the end of a line, so that it can follow a greeting or a mail's subject. The model
+never sees it, because it becomes fields of the request: a bare /no_think on a template that opens
+the thought puts the answer into the thought.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ _LAST = re.compile(r".*[/!](?:(?P<off>no)_?)?think(?P<hard>\s+hard)?", re.IGNORE
 
 
 def switch_of(text: str) -> Switch | None:
-    """`text` without unseen characters (`context.clean`)."""
+    """Read the last switch of a text without unseen characters (`context.render.readable`)."""
     switches = _SWITCHES.findall(text)
     found = _LAST.match(switches[-1]) if switches else None
     if found is None:
@@ -33,7 +35,8 @@ def switch_of(text: str) -> Switch | None:
 
 
 def without_switch(text: str) -> str:
-    """`text` as the model gets to see it: cutting one can bring another to a line's end."""
+    """Return `text` as the model sees it."""
+    # Cutting one switch can bring another to the end of its line.
     while (cut := _SWITCHES.sub("", text)) != text:
         text = cut
     return text
@@ -46,8 +49,7 @@ _COMMAND = re.compile(r"[/!](pause|resume|cancel)[.!]?", re.IGNORECASE)
 
 
 def command_of(text: str) -> Command | None:
-    """`/pause`, `/resume` or `/cancel`, alone in a message but for a signature; `!` serves where
-    a program takes the slash for itself, as Slack does."""
+    """Read `/pause`, `/resume` or `/cancel`. It must stand alone, but for a signature."""
     found = _COMMAND.fullmatch(without_signature(text).strip())
     match found[1].lower() if found else None:
         case "pause":

@@ -1,6 +1,7 @@
-"""What can happen to a run. A run is the list of these events; all its state is a fold of them.
+"""What can happen to a run. A run is the list of these events; its state is a fold of them. Pure.
 
-Every event carries `at`, Unix seconds. Events never change once written; new fields get defaults.
+Every event carries `at`, Unix seconds. An event never changes once it is written, so a new field
+needs a default.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ Scope = Literal["run", "conversation", "sender", "day"]
 Measure = Literal["steps", "tokens", "seconds", "money"]
 
 FeedbackSource = Literal["thumb", "judge"]
-"""A person's reaction, or the grade of a program that judges answers."""
+"""Who rates an answer: a person with a reaction, or a program that judges answers."""
 
 
 class _Event(Frozen):
@@ -44,12 +45,12 @@ class RunLaunched(_Event):
     @model_validator(mode="before")
     @classmethod
     def _without_traceparent(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """Logs of the first version have this field, which nobody ever set or read."""
+        """Drop a field of the first version, which nobody ever set or read."""
         return {name: value for name, value in data.items() if name != "traceparent"}
 
 
 class RunForked(_Event):
-    """The events before this one are a copy of `source` up to its event `at_version`."""
+    """The run is a copy: the events before this one are those of `source` up to `at_version`."""
 
     type: Literal["run_forked"] = "run_forked"
     source: str
@@ -58,8 +59,8 @@ class RunForked(_Event):
 
 
 class VersionAdopted(_Event):
-    """From here on the run uses this version of its agent's prompt and tools. `by` is who chose
-    it; "ponderd" where nothing of an older version was under way."""
+    """From here on the run uses this version of its agent's prompt and tools. `by` is the person
+    who chose it, or "ponderd" if nothing of an older version was under way."""
 
     type: Literal["version_adopted"] = "version_adopted"
     agent_version: str
@@ -67,8 +68,8 @@ class VersionAdopted(_Event):
 
 
 class MessageReceived(_Event):
-    """A person or program wrote; see `channels.message.Trigger` for the fields. `via` is its
-    channel."""
+    """A person or a program wrote. The fields are those of `channels.message.Trigger`; `via` is
+    the channel."""
 
     type: Literal["message_received"] = "message_received"
     text: str
@@ -80,21 +81,21 @@ class MessageReceived(_Event):
 
 
 class MessagesJoined(_Event):
-    """The messages that wait are answered together with the one at hand."""
+    """The messages that wait are answered together with the current one."""
 
     type: Literal["messages_joined"] = "messages_joined"
 
 
 class MessageRefused(_Event):
-    """A message is not taken up, and its sender is told why (`text`): the agent is busy, or this
-    person may not decide, or the command makes no sense now."""
+    """A message is not taken up, and `text` tells its sender why: the agent is busy, or the person
+    may not decide, or the command makes no sense now."""
 
     type: Literal["message_refused"] = "message_refused"
     text: str
 
 
 class EventReceived(_Event):
-    """Something outside happened that a run waits for, or will."""
+    """Something happened outside that the run waits for, or will wait for."""
 
     type: Literal["event_received"] = "event_received"
     name: str
@@ -103,14 +104,14 @@ class EventReceived(_Event):
 
 
 class WaitEnded(_Event):
-    """The time that a tool call asked to wait is over."""
+    """The time that a tool asked to wait has passed."""
 
     type: Literal["wait_ended"] = "wait_ended"
 
 
 class ModelAnswered(_Event):
-    """The model chose what to do next; `content` is what it wrote, word for word, and `thought`
-    what it thought before, where that is kept."""
+    """The model chose what to do next. `content` is what it wrote, word for word; `thought` is
+    what it thought before, if thoughts are kept."""
 
     type: Literal["model_answered"] = "model_answered"
     choice: Choice
@@ -120,7 +121,7 @@ class ModelAnswered(_Event):
 
 
 class ModelRejected(_Event):
-    """The model wrote something that is not one of the agent's actions."""
+    """The model wrote something that is not one of the agent's actions, or failed its check."""
 
     type: Literal["model_rejected"] = "model_rejected"
     reason: RejectionReason
@@ -131,8 +132,8 @@ class ModelRejected(_Event):
 
 
 class ModelDoubted(_Event):
-    """The model wrote something usable that is not used: it is asked again, to think harder.
-    Nothing was done with it, and the model does not get to see it."""
+    """The model wrote something usable, but it is asked again to think harder. Nothing was done
+    with its answer, and the model does not see it again."""
 
     type: Literal["model_doubted"] = "model_doubted"
     reason: DoubtReason
@@ -141,8 +142,8 @@ class ModelDoubted(_Event):
 
 
 class ModelFailed(_Event):
-    """The model server gave no answer; the run waits until `retry_at` and asks again, or gives
-    up (None)."""
+    """The model server gave no answer. The run asks again at `retry_at`; None means that it gives
+    up."""
 
     type: Literal["model_failed"] = "model_failed"
     error: str
@@ -150,7 +151,7 @@ class ModelFailed(_Event):
 
 
 class ModelInterrupted(_Event):
-    """The model call in flight was dropped; what it would have said is not wanted any more."""
+    """The model call in flight was dropped, because its answer is no longer wanted."""
 
     type: Literal["model_interrupted"] = "model_interrupted"
     reason: str
@@ -158,8 +159,8 @@ class ModelInterrupted(_Event):
 
 
 class ApprovalRequested(_Event):
-    """The chosen tool call waits for a person's yes. `digest` (SHA-256) binds the approval to the
-    call's exact arguments; `ask` is who else is asked besides the conversation."""
+    """The chosen tool call waits for a person's yes. `digest` (see `approved_call`) binds the yes
+    to exactly this call. `ask` names who else is asked, outside the conversation."""
 
     type: Literal["approval_requested"] = "approval_requested"
     text: str
@@ -168,8 +169,8 @@ class ApprovalRequested(_Event):
 
 
 class LimitReached(_Event):
-    """A limit of spending is reached; the run waits for a person's yes to as much again: to
-    `allows` in all. `account` is whose limit it is."""
+    """A limit of spending is reached. The run waits for a person's yes to go on until `allows` is
+    used in all. `account` says whose limit it is."""
 
     type: Literal["limit_reached"] = "limit_reached"
     scope: Scope
@@ -183,8 +184,8 @@ class LimitReached(_Event):
 
 
 class VersionChanged(_Event):
-    """No worker has the version of the agent any more that the run is pinned to; it waits for a
-    person's yes to go on with `agent_version`."""
+    """No worker has the version of the agent that the run began with. It waits for a person's yes
+    to go on with `agent_version`."""
 
     type: Literal["version_changed"] = "version_changed"
     agent_version: str
@@ -193,9 +194,11 @@ class VersionChanged(_Event):
 
 
 class ApprovalAnswered(_Event):
-    """Somebody decided. `by` is their name in the channel `via`; `arguments` are those of the call
-    if the approver changed them; `remark` is what else they wrote. `approval` is its id, unless it
-    is the open one (""). `withdrawn`: they wrote something else, so the call is not made.
+    """Somebody decided.
+
+    `by` is their name in the channel `via`, `remark` what else they wrote. `approval` is the id of
+    what they decided; "" means the open one. `arguments` replace those of the call. If `withdrawn`,
+    they wrote neither yes nor no, so the call is not made.
     """
 
     type: Literal["approval_answered"] = "approval_answered"
@@ -211,26 +214,27 @@ class ApprovalAnswered(_Event):
     @model_validator(mode="before")
     @classmethod
     def _without_withdrawn(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """Before there was this field, nothing but a withdrawal had a remark."""
+        """Older logs lack the field. There, only a withdrawal has a remark."""
         withdrawn = "approval" not in data and bool(data.get("remark"))
         return {"withdrawn": withdrawn, **data}
 
 
 class ApprovalReminded(_Event):
-    """Nobody has answered yet: everybody who was asked is asked again."""
+    """Nobody has answered yet, so everybody who was asked is asked again."""
 
     type: Literal["approval_reminded"] = "approval_reminded"
 
 
 class ApprovalEscalated(_Event):
-    """Nobody answered in time: others are asked, too."""
+    """Nobody answered in time, so others are asked, too."""
 
     type: Literal["approval_escalated"] = "approval_escalated"
     to: tuple[Address, ...]
 
 
 class ApprovalExpired(_Event):
-    """Nobody answered in time. No person denied anything: a policy says what follows."""
+    """Nobody answered for `waited` seconds. No person denied anything; `policy` says what
+    follows."""
 
     type: Literal["approval_expired"] = "approval_expired"
     policy: Literal["deny", "halt"]
@@ -238,21 +242,21 @@ class ApprovalExpired(_Event):
 
 
 class QuestionAsked(_Event):
-    """ponderd itself asks (the model's own questions are a `ModelAnswered`)."""
+    """ponderd itself asks something. A question of the model is a `ModelAnswered`."""
 
     type: Literal["question_asked"] = "question_asked"
     text: str
 
 
 class ToolStarted(_Event):
-    """Intent, written before the effect. `key` ("run:version") is the idempotency key."""
+    """The intent to run the tool, written before its effect. `key` is the idempotency key."""
 
     type: Literal["tool_started"] = "tool_started"
     key: str
 
 
 class Waiting(Frozen):
-    """A durable wait: until `event` arrives or the time is `until` (Unix seconds; None: no end)."""
+    """A durable wait for `event`, at most until `until` (Unix seconds; None: for ever)."""
 
     event: str = ""
     until: float | None = None
@@ -272,13 +276,13 @@ class ToolFailed(_Event):
 
 
 class ToolOutcomeUnknown(_Event):
-    """The worker died between `ToolStarted` and the outcome, and the tool is not idempotent."""
+    """The worker died between `ToolStarted` and the outcome. The tool must not be repeated."""
 
     type: Literal["tool_outcome_unknown"] = "tool_outcome_unknown"
 
 
 class ReplyStarted(_Event):
-    """Intent, written before sending. `key` ("run:version") is the idempotency key."""
+    """The intent to send the reply, written before sending. `key` is the idempotency key."""
 
     type: Literal["reply_started"] = "reply_started"
     key: str
@@ -286,18 +290,18 @@ class ReplyStarted(_Event):
     text: str
     to: Address | None = None
     inquiry: Inquiry | None = Field(None, validation_alias=AliasChoices("inquiry", "prompt"))
-    """"prompt" in logs written before it was called so."""
+    """Older logs call it `prompt`."""
 
 
 class ReplySent(_Event):
-    """`receipt` is the other side's id of the message; "held" when it waits in the run."""
+    """The reply arrived. `receipt` is the other side's id; "held" means that it waits in the run."""
 
     type: Literal["reply_sent"] = "reply_sent"
     receipt: str
 
 
 class ReplyFailed(_Event):
-    """Sending failed. It is tried again at `retry_at`; None gives the reply up."""
+    """Sending failed. It is tried again at `retry_at`; None means that the reply is given up."""
 
     type: Literal["reply_failed"] = "reply_failed"
     error: str
@@ -305,9 +309,8 @@ class ReplyFailed(_Event):
 
 
 class FeedbackReceived(_Event):
-    """Somebody says how good an answer was: from 0 (of no use) to 1 (just right). `answer` is the
-    event, by its number, whose model call it is about; None: the newest answer. It changes nothing
-    about the run."""
+    """Somebody rates an answer, from 0 (useless) to 1 (just right). `answer` is the number of the
+    event with the rated model call; None is the newest answer. The run does not change."""
 
     type: Literal["feedback_received"] = "feedback_received"
     value: float = Field(ge=0, le=1)
@@ -317,14 +320,14 @@ class FeedbackReceived(_Event):
 
 
 class RunFailed(_Event):
-    """The agent cannot go on; the sender is told `error`."""
+    """The agent cannot go on. The sender is told `error`."""
 
     type: Literal["run_failed"] = "run_failed"
     error: str
 
 
 class RunPaused(_Event):
-    """`command`: asked for by a message of the conversation, whose sender is told so."""
+    """Somebody paused the run. If `command`, a message asked for it and its sender is told."""
 
     type: Literal["run_paused"] = "run_paused"
     by: str
@@ -332,7 +335,7 @@ class RunPaused(_Event):
 
 
 class RunResumed(_Event):
-    """`command`: asked for by a message of the conversation, whose sender is told so."""
+    """Somebody resumed the run. If `command`, a message asked for it and its sender is told."""
 
     type: Literal["run_resumed"] = "run_resumed"
     by: str
@@ -340,6 +343,8 @@ class RunResumed(_Event):
 
 
 class RunCancelled(_Event):
+    """Somebody cancelled the run. If `command`, a message asked for it and its sender is told."""
+
     type: Literal["run_cancelled"] = "run_cancelled"
     by: str
     reason: str = ""
@@ -391,7 +396,7 @@ def encode(event: Event) -> bytes:
 
 
 def decode(data: bytes | str) -> Event:
-    """Raises `pydantic.ValidationError` for what no known event looks like."""
+    """Raises `pydantic.ValidationError` for an entry that is not a known event."""
     return _codec.validate_json(data)
 
 

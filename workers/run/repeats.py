@@ -1,4 +1,4 @@
-"""Whether somebody asks again for what they asked before. Pure."""
+"""Tell whether somebody asks again for what they asked before. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from ponderd.workers.run.chat_commands import without_switch
 
 ALIKE = 0.7
-"""Share of words that two questions have in common, of all words of both."""
+"""Two questions are the same if they share this part of all their words."""
 
 SEEN = 4000
-"""Characters of a text that are compared."""
+"""How many characters of a text are compared."""
 
 _WORD = re.compile(r"\w+")
 _CORRECTION = re.compile(
@@ -22,11 +22,11 @@ _CORRECTION = re.compile(
     r"c'est faux|no es correcto)",
     re.IGNORECASE,
 )
-"""In the languages whose mail replies we can read, too."""
+"""In the languages in which quoted mail is recognised, too."""
 
 
 def repeats(before: str, now: str) -> bool:
-    """`now` asks for the same as `before`, or says that the answer to it was wrong."""
+    """Whether `now` asks for the same as `before`, or says that the answer was wrong."""
     now = without_switch(now)
     if _CORRECTION.match(now):
         return True

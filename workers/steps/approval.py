@@ -1,7 +1,7 @@
-"""Asking people for a yes, and reading their answers. Pure.
+"""Read what people answer to an approval. Pure.
 
-Only a clear yes, written by somebody whose channel vouches for them and who is an approver,
-approves. A clear no denies; anything else withdraws the call and goes to the agent as a remark.
+Only a clear yes approves, written by an approver for whom the channel vouches. A clear no denies.
+Anything else withdraws the call and goes to the agent as a remark.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from ponderd.workers.run.state import Approval, Run
 
 
 def refused_text(approval: Approval, agent: Agent) -> str:
-    """For somebody who may not decide."""
+    """Tell somebody who may not decide who may."""
     named = (*agent.approvals.approvers, *(agent.approvals.escalate_to * approval.escalated))
     return f"You may not decide this; it waits for {' or '.join(named)}. {approval.text}"
 
 
 def judge(run: Run, agent: Agent, now: float) -> ApprovalAnswered | MessageRefused:
-    """What the message means that came while an approval was open."""
+    """Say what the message means that came while an approval was open."""
     message, approval = run.work.reply_to_approval, run.work.approval
     assert message is not None and approval is not None
     if not message.authentic:

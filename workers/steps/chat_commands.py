@@ -1,4 +1,4 @@
-"""Words in a conversation that steer its run instead of being told to the agent. Pure."""
+"""Carry out /pause, /resume and /cancel, or say why not. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ponderd.workers.run.state import Run
 def carry_out(
     run: Run, message: e.MessageReceived, now: float
 ) -> e.RunPaused | e.RunResumed | e.RunCancelled | e.MessageRefused:
-    """What follows from a command: it is obeyed, or its sender is told why not."""
+    """Return the event that obeys the command, or the one that refuses it."""
     command = command_of(message.text)
     assert command is not None
     if not message.authentic:
