@@ -1,2 +1,2 @@
-"""What a model is asked, and what it says: one interface, two server dialects (vLLM and
+"""What a model is asked, and what it answers: one interface, two server dialects (vLLM and
 llama.cpp)."""

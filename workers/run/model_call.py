@@ -18,32 +18,41 @@ RejectionReason = Literal[
 
 DoubtReason = Literal["margin", "drafts", "cut off"]
 """Why a usable answer is not used: the model was unsure of it, two drafts of it disagree, or it
-ends where the tokens did."""
+ran out of tokens."""
 
 
 class ThinkingDecision(Frozen):
-    """How much one model call may think, and why.
-
-    `arm` is what was chosen: one of the modes, or a member of the model family by its name; `mode`
-    how it is asked. `budget` is in tokens. `probability` is the chance that exactly this arm had,
-    given `features` (what was known of the call) and `policy` (the version of what decided), among
-    `allowed` (empty: all arms there are). `frame` is the sentence that the thought begins with.
-    """
+    """How much one model call may think, and why."""
 
     mode: ThinkingMode = "none"
+    """How the model is asked."""
+
     arm: str = "none"
+    """What was chosen: one of the modes, or a member of the model family by its name."""
+
     reason: str = "default"
     budget: int = Field(0, ge=0)
+    """Most tokens of thought."""
+
     probability: float = Field(1, gt=0, le=1)
+    """The chance that this arm had to be chosen."""
+
     features: dict[str, float] = Field(default_factory=dict)
+    """What was known of the call."""
+
     policy: str = ""
+    """The version of the policy that decided."""
+
     allowed: tuple[str, ...] = ()
+    """The arms to choose from; empty: all there are."""
+
     frame: str = ""
+    """The sentence that the thought begins with."""
 
     @model_validator(mode="before")
     @classmethod
     def _named_by_mode(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """Before there were families, the arms were the modes."""
+        """Old decisions have no arm: before there were families, the arms were the modes."""
         return {"arm": data.get("mode", "none"), **data}
 
 

@@ -1,2 +1,2 @@
-"""How hard to think about one model call: pins, hold, score, verify. What the calls bought is
-learned from the ledger."""
+"""How hard to think about one model call: pins, hold, score, verify. The ledger of past calls
+teaches what thinking brings."""

@@ -178,11 +178,11 @@ class Beliefs:
 
 
 def vector(features: Mapping[str, float]) -> Array:
-    found = np.zeros(len(FEATURES))
+    x = np.zeros(len(FEATURES))
     for name, value in features.items():
         if (place := _PLACES.get(name)) is not None:  # a newer version may know more features
-            found[place] = value
-    return found
+            x[place] = value
+    return x
 
 
 def price_of(arms: Iterable[Arm], tuned: float | None) -> float:

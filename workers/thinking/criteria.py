@@ -22,9 +22,9 @@ SEEN = 4000
 
 def _words(text: str) -> tuple[frozenset[str], tuple[str, ...]]:
     """Split a list into single words and phrases. In the list, phrases have underscores."""
-    found = text.split()
-    phrases = tuple(f" {word.replace('_', ' ')} " for word in found if "_" in word)
-    return frozenset(word for word in found if "_" not in word), phrases
+    listed = text.split()
+    phrases = tuple(f" {word.replace('_', ' ')} " for word in listed if "_" in word)
+    return frozenset(word for word in listed if "_" not in word), phrases
 
 
 _NUMBERS, _ = _words(
@@ -107,13 +107,13 @@ def read(text: str) -> Criteria:
 def frame(criteria: Criteria) -> str:
     """One sentence on what makes the question hard, for a thought to begin with (AdaCoT's
     meta-reasoning). Empty if nothing does."""
-    found = [
+    reasons = [
         (criteria.reasoning, "it takes several steps that build on each other"),
         (criteria.knowledge, "it needs special knowledge"),
         (criteria.solution, "there is no single right answer, so I must weigh options"),
         (criteria.intent, "the wording has a catch, so I must read it exactly"),
     ]
-    strongest, why = max(found)
+    strongest, why = max(reasons)
     return f"This needs care: {why}." if strongest >= 0.4 else ""
 
 

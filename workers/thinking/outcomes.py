@@ -36,12 +36,12 @@ def entries_of(run: Run, event: e.Event, kind: Kind) -> list[Entry]:
             if not event.call.model:  # no call was made: the doubted draft is used
                 return []
             call = _call(run, event, kind)
-            found: list[Entry] = [call]
+            entries: list[Entry] = [call]
             if run.message.asked_again and not run.effort.episode and run.outbox.answered_by:
-                found.append(
+                entries.append(
                     _outcome(run, run.outbox.answered_by, event.at, "again", "asked again")
                 )
-            return found
+            return entries
         case e.ApprovalAnswered():
             return _approval(run, event)
         case e.ToolFailed() if run.work.call and run.chosen_by:

@@ -50,12 +50,12 @@ def released(budget: float, now: float) -> float:
 
 
 def allowance(
-    found: Sequence[Account], spent: Sequence[Mapping[str, float]]
+    paying: Sequence[Account], spent: Sequence[Mapping[str, float]]
 ) -> tuple[int | None, float]:
     """The tokens left (None: no limit), and the pressure: the share already used, from 0 to 1."""
     left: float | None = None
     pressure = 0.0
-    for account, sums in zip(found, spent, strict=True):
+    for account, sums in zip(paying, spent, strict=True):
         used = sums.get(THOUGHT, 0.0)
         rest = max(0.0, account.released - used)
         left = rest if left is None else min(left, rest)
@@ -63,6 +63,6 @@ def allowance(
     return (None if left is None else int(left)), pressure
 
 
-def overdrawn(found: Sequence[Account], sums: Mapping[str, Mapping[str, float]]) -> bool:
+def overdrawn(paying: Sequence[Account], sums: Mapping[str, Mapping[str, float]]) -> bool:
     """Whether more was taken off than there was, because another worker was faster."""
-    return any(sums[account.name][THOUGHT] > account.released for account in found)
+    return any(sums[account.name][THOUGHT] > account.released for account in paying)

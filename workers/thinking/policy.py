@@ -90,8 +90,8 @@ def decide(case: Case, policy: Policy, chance: float) -> ThinkingDecision | AskT
     """Choose an arm. `chance` is a random number from 0 up to 1. Asks the model only if
     `case.may_probe`."""
     arms, pinned = allowed(case)
-    if found := held(case, arms):
-        return _decision(case, policy, arms, found.arm, found.reason)
+    if kept := held(case, arms):
+        return _decision(case, policy, arms, kept.arm, kept.reason)
     if len(arms) == 1:
         return _decision(case, policy, arms, arms[0], pinned or "the only arm")
     if not policy.learning:

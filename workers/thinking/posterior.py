@@ -76,9 +76,9 @@ class Evidence:
         return Posterior(np.asarray(covariance @ self.pull), covariance)
 
 
-def certain(found: Posterior) -> Evidence:
-    precision = np.asarray(np.linalg.inv(found.covariance))
-    return Evidence(precision, np.asarray(precision @ found.mean))
+def certain(known: Posterior) -> Evidence:
+    precision = np.asarray(np.linalg.inv(known.covariance))
+    return Evidence(precision, np.asarray(precision @ known.mean))
 
 
 def observed(seen: Observations, noise: float = NOISE) -> Evidence:
@@ -91,8 +91,8 @@ def through(known: Evidence, spread: Array) -> Evidence:
     `spread` (n): (precision^-1 + spread^2)^-1, also if the precision has no inverse."""
     away = np.eye(len(known.pull)) + known.precision * np.square(spread)
     both = np.column_stack([known.precision, known.pull])
-    found = np.linalg.solve(away, both)
-    return Evidence(np.asarray(found[:, :-1]), np.asarray(found[:, -1]))
+    solved = np.linalg.solve(away, both)
+    return Evidence(np.asarray(solved[:, :-1]), np.asarray(solved[:, -1]))
 
 
 def joined(children: Iterable[Evidence], spread: Array) -> Evidence:

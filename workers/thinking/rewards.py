@@ -78,10 +78,10 @@ class Parsed(NamedTuple):
 
 
 def parse(completion: str) -> Parsed:
-    found = _THOUGHT.fullmatch(completion)
-    if found is None:
+    matched = _THOUGHT.fullmatch(completion)
+    if matched is None:
         return Parsed("", completion.strip(), False)
-    return Parsed(found[1].strip(), found[2].strip(), bool(found[2].strip()))
+    return Parsed(matched[1].strip(), matched[2].strip(), bool(matched[2].strip()))
 
 
 def adacot_reward(

@@ -72,14 +72,14 @@ class Thinker:
         Raises `ModelError` if no model server can be reached, `Unavailable` if the store cannot.
         """
         arms = await self._client.arms()
-        found = accounts(run, agent, now)
+        paying = accounts(run, agent, now)
         case = case_of(
             run,
             agent,
             arms,
             prompt_chars=sum(len(turn.text) for turn in run.turns),
             cap=self._cap,
-            allowance=await self._allowance(run, agent, found, now),
+            allowance=await self._allowance(run, agent, paying, now),
         )
         chance = chance_of(run.id, run.version)
         probe: Completion | None = None
@@ -91,16 +91,16 @@ class Thinker:
                 case, probe = replace(case, probe=result.odds), result.cost
             decision = decide(case, self.policy, chance)
         assert isinstance(decision, ThinkingDecision)
-        if not decision.budget or not found:
+        if not decision.budget or not paying:
             return Thought(case, decision, probe=probe)
-        reserved = await self._reserve(found, decision.budget)
+        reserved = await self._reserve(paying, decision.budget)
         if reserved is None:
             spent = replace(case.allowance, tokens=0, pressure=1.0)
             case = replace(case, allowance=spent)
             decision = decide(case, RULES_ONLY, chance)
             assert isinstance(decision, ThinkingDecision)
             return Thought(case, decision, probe=probe)
-        return Thought(case, decision, found, reserved, probe)
+        return Thought(case, decision, paying, reserved, probe)
 
     async def settle(
         self, thought: Thought, completion: Completion | None, *, lost: float = 0
@@ -120,28 +120,28 @@ class Thinker:
             await self._pay()
 
     async def _allowance(
-        self, run: Run, agent: Agent, found: Sequence[Account], now: float
+        self, run: Run, agent: Agent, paying: Sequence[Account], now: float
     ) -> Allowance:
         left, pressure = None, 0.0
-        if found:
-            names = [account.name for account in found]
-            left, pressure = allowance(found, await self._store.spent(names))
+        if paying:
+            names = [account.name for account in paying]
+            left, pressure = allowance(paying, await self._store.spent(names))
         deadline = agent.thinks.deadline
         seconds = None if deadline is None else max(0.0, run.message.since + deadline - now)
         return Allowance(left, pressure, seconds, self._rate)
 
-    async def _reserve(self, found: Sequence[Account], budget: int) -> int | None:
+    async def _reserve(self, paying: Sequence[Account], budget: int) -> int | None:
         """Take the tokens off the accounts. Returns how many, or None if other workers were
         faster."""
-        amounts = {account.name: {THOUGHT: float(budget)} for account in found}
+        amounts = {account.name: {THOUGHT: float(budget)} for account in paying}
         try:
             sums = await self._store.spend(amounts, ACCOUNT_TTL)
         except Unavailable as error:  # a budget slows thinking down; it never stops a run
             log.warning("thinking not reserved", error=str(error))
             return 0
-        if not overdrawn(found, sums):
+        if not overdrawn(paying, sums):
             return budget
-        self._owed.subtract({account.name: budget for account in found})
+        self._owed.subtract({account.name: budget for account in paying})
         await self._pay()
         return None
 
