@@ -10,6 +10,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.services.eventually import PATIENCE
 from tests.services.ports import free_port
 
 ROOT = Path(__file__).parents[3]
@@ -81,14 +82,14 @@ class VLLMServer:
 
     def answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.root}/health", timeout=1):
+            with urllib.request.urlopen(f"{self.root}/health", timeout=PATIENCE):
                 return True
         except OSError:
             return False
 
     def metrics(self) -> dict[str, float]:
         """Sums over labels, by name."""
-        with urllib.request.urlopen(f"{self.root}/metrics", timeout=10) as response:
+        with urllib.request.urlopen(f"{self.root}/metrics", timeout=PATIENCE) as response:
             text = response.read().decode()
         found: dict[str, float] = {}
         for line in text.splitlines():
