@@ -47,7 +47,8 @@ def model_url() -> Iterator[str]:
 
 
 @pytest.fixture
-async def client(model_url: str) -> AsyncIterator[ModelClient]:
+async def client(model_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ModelClient]:
+    monkeypatch.setattr("ponderd.workers.llm.connect.PROBE_SECONDS", PATIENCE)
     client = connect(WorkerSettings(model_url=model_url))
     yield client
     await client.close()
