@@ -53,7 +53,7 @@ class ThinkingDecision(Frozen):
     @classmethod
     def _named_by_mode(cls, data: dict[str, Any]) -> dict[str, Any]:
         """Old decisions have no arm: before there were families, the arms were the modes."""
-        return {"arm": data.get("mode", "none"), **data}
+        return data if "arm" in data else {"arm": data.get("mode", "none"), **data}
 
 
 class CallUsage(Frozen):

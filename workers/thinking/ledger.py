@@ -33,7 +33,7 @@ KEPT_OF_CALL = {
 }
 """Nothing that the ledger keeps of a call was written by a person or a model."""
 
-KEPT_OF_DECISION = {
+KEPT_OF_DECISION = (
     "arm",
     "mode",
     "budget",
@@ -42,7 +42,7 @@ KEPT_OF_DECISION = {
     "policy",
     "allowed",
     "features",
-}
+)
 
 
 class CallEntry(Frozen):
@@ -115,8 +115,8 @@ def encode(entry: Entry) -> bytes:
     match entry:
         case CallEntry(call=call, decision=decision):
             data |= call.model_dump(include=KEPT_OF_CALL, exclude_defaults=True)
-            kept = decision.model_dump(include=KEPT_OF_DECISION)
-            data |= {name: value for name, value in kept.items() if value not in ("", (), {})}
+            kept = ((name, getattr(decision, name)) for name in KEPT_OF_DECISION)
+            data |= {name: value for name, value in kept if value not in ("", (), {})}
         case OutcomeEntry(call=call_id):
             data["call"] = call_id
         case ResetEntry():
