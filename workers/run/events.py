@@ -294,7 +294,7 @@ class ReplyStarted(_Event):
 
 
 class ReplySent(_Event):
-    """The reply arrived. `receipt` is the other side's id; "held" means that it waits in the run."""
+    """The reply arrived. `receipt` is the other side's id; "held": it waits in the run."""
 
     type: Literal["reply_sent"] = "reply_sent"
     receipt: str
