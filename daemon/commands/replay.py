@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ponderd.workers.agents.actions import Rejected
     from ponderd.workers.agents.agent import Agent
     from ponderd.workers.control.replay import Replayed
-    from ponderd.workers.run.events import Choice, Event
+    from ponderd.workers.run.choices import Choice
+    from ponderd.workers.run.events import Event
     from ponderd.workers.settings import WorkerSettings
 
 CALLS = ("model_answered", "model_rejected", "model_doubted")
@@ -109,7 +110,7 @@ def _line(call: Replayed) -> str:
 
 def _shown(choice: Choice | Rejected) -> str:
     from ponderd.workers.agents.actions import Rejected
-    from ponderd.workers.run.events import Answer, Question, ToolCall
+    from ponderd.workers.run.choices import Answer, Question, ToolCall
 
     match choice:
         case ToolCall(tool=tool, arguments=arguments):

@@ -32,7 +32,7 @@ from ponderd.workers.agents.actions import schema
 from ponderd.workers.agents.discovery import discover
 from ponderd.workers.context.render import render
 from ponderd.workers.llm.connect import connect
-from ponderd.workers.run.events import ThinkingDecision
+from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.settings import WorkerSettings
 
 MIN_FREE = 200_000_000

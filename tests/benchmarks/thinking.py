@@ -25,6 +25,8 @@ from typing import Any
 from ponderd.workers.agents.arms import Arm, Arms
 from ponderd.workers.evaluation.from_table.table import Row, read_rows
 from ponderd.workers.evaluation.live.walk import AGENT, case_of
+from ponderd.workers.run.choices import Answer
+from ponderd.workers.run.model_call import ModelCall
 from ponderd.workers.thinking.beliefs import UNFADING, Beliefs, EpisodeSample, learn, price_of
 from ponderd.workers.thinking.case import Allowance, Case
 from ponderd.workers.thinking.criteria import Criteria, read
@@ -337,8 +339,8 @@ def overhead(calls: int = 3000) -> dict[str, Any]:
         assert not isinstance(decision, AskTheModel)
         doubt(case, decision, policy, margin=-0.3, cut=False)
         decided.append(time.perf_counter() - began)
-        call = e.ModelCall(model="m", decision=decision, prompt_hash="0" * 64, seconds=1)
-        event = e.ModelAnswered(at=k, choice=e.Answer(text="ok"), content="{}", call=call)
+        call = ModelCall(model="m", decision=decision, prompt_hash="0" * 64, seconds=1)
+        event = e.ModelAnswered(at=k, choice=Answer(text="ok"), content="{}", call=call)
         began = time.perf_counter()
         for entry in entries_of(run, event, "act"):
             encode(entry)

@@ -11,13 +11,15 @@ import pytest
 from ponderd.channels.message import Address
 from ponderd.workers.control.views import run_view
 from ponderd.workers.run import events as e
+from ponderd.workers.run.choices import Answer, ToolCall
+from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
 from ponderd.workers.run.reduce import fold
 from tests.chaos.check import Effect, Evidence, SeenRun, check, copies
 from tests.chaos.receivers import Received, Visible
 from tests.chaos.senders import Conversation, Message
 
 RUN = "00-abc-1"
-CALL = e.ModelCall(model="m", decision=e.ThinkingDecision(), prompt_hash="", seconds=0)
+CALL = ModelCall(model="m", decision=ThinkingDecision(), prompt_hash="", seconds=0)
 TO = Address(channel="slack", to="C1", thread="1.1")
 POST = Visible("slack", "slack:C1:1.1", f"{RUN}:7", "done")
 RATED = e.FeedbackReceived(at=1, value=1, by="r1", source="judge", answer=6)
@@ -32,11 +34,11 @@ LOG: tuple[e.Event, ...] = (
     ),
     e.MessageReceived(at=1, text="do it", sender="U1", reply_to=TO),
     e.ModelAnswered(
-        at=1, choice=e.ToolCall(tool="once", arguments={"order": "o"}), content="{}", call=CALL
+        at=1, choice=ToolCall(tool="once", arguments={"order": "o"}), content="{}", call=CALL
     ),
     e.ToolStarted(at=1, key=f"{RUN}:3"),
     e.ToolFinished(at=1, result="once o", seconds=0),
-    e.ModelAnswered(at=1, choice=e.Answer(text="done"), content="{}", call=CALL),
+    e.ModelAnswered(at=1, choice=Answer(text="done"), content="{}", call=CALL),
     e.ReplyStarted(at=1, key=f"{RUN}:7", kind="answer", text="done"),
     e.ReplySent(at=1, receipt="1.2"),
     RATED,

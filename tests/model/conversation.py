@@ -11,7 +11,8 @@ from ponderd.workers.agents.agent import Agent, ToolContext
 from ponderd.workers.context.render import render
 from ponderd.workers.execution.tool_call import call_tool
 from ponderd.workers.llm.client import Completion, ModelClient
-from ponderd.workers.run.events import Answer, Question, ThinkingDecision, ToolCall
+from ponderd.workers.run.choices import Answer, Question, ToolCall
+from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.run.state import Turn
 from ponderd.workers.thinking.case import Case, kind_of
 from ponderd.workers.thinking.criteria import read

@@ -20,7 +20,8 @@ from ponderd.workers.context.render import render
 from ponderd.workers.llm.canary import problems
 from ponderd.workers.llm.client import CallOptions
 from ponderd.workers.llm.probe import NEEDS_THOUGHT
-from ponderd.workers.run.events import ThinkingDecision, ToolCall
+from ponderd.workers.run.choices import ToolCall
+from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.run.state import Turn
 from tests.model import cases
 from tests.model.conversation import Choice, Conversation

@@ -17,7 +17,8 @@ from pydantic.json_schema import models_json_schema
 
 from ponderd.channels.message import Urgency
 from ponderd.workers.agents.agent import Agent
-from ponderd.workers.run.events import Answer, Question, RejectionReason, ToolCall
+from ponderd.workers.run.choices import Answer, Question, ToolCall
+from ponderd.workers.run.model_call import RejectionReason
 
 
 class Rejected(NamedTuple):

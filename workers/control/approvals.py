@@ -18,6 +18,7 @@ from ponderd.workers.control.views import ApprovalView, approval_view
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import digest as digest_of
 from ponderd.workers.run.approved_call import replace_arguments
+from ponderd.workers.run.choices import Question
 from ponderd.workers.run.reduce import fold, reduce
 from ponderd.workers.run.state import Run, Status
 from ponderd.workers.steps.approval import may_decide, refused_text
@@ -211,7 +212,7 @@ def _parsed(inquiry: str) -> EventRef:
 
 def _is_question(events: Sequence[e.Event], version: int) -> bool:
     asked = events[version - 1] if version <= len(events) else None
-    return isinstance(asked, e.ModelAnswered) and isinstance(asked.choice, e.Question)
+    return isinstance(asked, e.ModelAnswered) and isinstance(asked.choice, Question)
 
 
 def _first_answer(events: Sequence[e.Event], version: int) -> tuple[str, str] | None:

@@ -16,6 +16,7 @@ from ponderd.workers.llm import llamacpp, vllm
 from ponderd.workers.llm.client import CallOptions
 from ponderd.workers.llm.http import encoded
 from ponderd.workers.run import events as e
+from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
 from ponderd.workers.run.reduce import fold
 
 CONTEXT_CHARS = 12_000
@@ -39,11 +40,11 @@ def find_prompt(events: Sequence[e.Event], version: int, agent: Agent) -> Prompt
     return PromptView(body=best, sha256=hashlib.sha256(best).hexdigest(), verified=False)
 
 
-def _requests(events: Sequence[e.Event], call: e.ModelCall, agent: Agent) -> Iterator[bytes]:
+def _requests(events: Sequence[e.Event], call: ModelCall, agent: Agent) -> Iterator[bytes]:
     """Every request that a client may have sent. The log does not say which kind of server it was,
     nor which fields that refused."""
     messages = render(fold(events).turns, agent, limit_chars=call.context_chars or CONTEXT_CHARS)
-    for decision in (call.decision, e.ThinkingDecision(mode="none")):
+    for decision in (call.decision, ThinkingDecision(mode="none")):
         for margin in (True, False):
             options = CallOptions(call.priority, call.cache_salt, margin=margin)
             body = vllm.request(

@@ -13,6 +13,8 @@ from ponderd.workers.control.prompts import CONTEXT_CHARS
 from ponderd.workers.execution.model_call import Prices, complete, receipt
 from ponderd.workers.llm.client import ModelClient
 from ponderd.workers.run import events as e
+from ponderd.workers.run.choices import Answer, Choice
+from ponderd.workers.run.model_call import ModelCall
 from ponderd.workers.run.reduce import fold, reduce
 
 
@@ -22,20 +24,20 @@ class Replayed:
 
     version: int
     """The number of the event that recorded the outcome."""
-    recorded: e.Choice | Rejected
+    recorded: Choice | Rejected
     """The outcome in the run."""
-    before: e.ModelCall
+    before: ModelCall
     """What the call in the run took."""
-    now: e.Choice | Rejected
+    now: Choice | Rejected
     """The outcome of asking again."""
-    call: e.ModelCall
+    call: ModelCall
     """What asking again took."""
 
     @property
     def same(self) -> bool:
         """Whether both outcomes are equal: a typed result by its fields, all else word for word."""
         match self.recorded, self.now:
-            case e.Answer(output=dict() as recorded), e.Answer(output=dict() as now):
+            case Answer(output=dict() as recorded), Answer(output=dict() as now):
                 return recorded == now
             case _:
                 return self.recorded == self.now
@@ -72,7 +74,7 @@ async def replay(
 
 def _recorded(
     event: e.ModelAnswered | e.ModelRejected | e.ModelDoubted, agent: Agent
-) -> e.Choice | Rejected:
+) -> Choice | Rejected:
     match event:
         case e.ModelAnswered():
             return event.choice

@@ -12,6 +12,7 @@ from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import principal
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import digest as digest_of
+from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.reduce import fold, reduce
 from ponderd.workers.run.state import Approval, Run, Status
 from ponderd.workers.store.contract import Head
@@ -166,7 +167,7 @@ def _open(run: Run, approval: Approval, approvers: tuple[str, ...]) -> ApprovalV
     )
 
 
-def _ending(event: e.Event, call: e.ToolCall | None) -> dict[str, Any]:
+def _ending(event: e.Event, call: ToolCall | None) -> dict[str, Any]:
     """What `event` changes in the view of the approval that it ended. `call` is the one before."""
     decided: dict[str, Any] = {"decided_at": _utc(event.at)}
     match event:

@@ -34,6 +34,7 @@ from ponderd.workers.execution.model_call import ModelCalls
 from ponderd.workers.execution.tool_call import objection as objection_to
 from ponderd.workers.execution.tool_call import run_tool
 from ponderd.workers.run import events as e
+from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.reduce import fold, reduce
 from ponderd.workers.run.state import Outgoing, Run
 from ponderd.workers.steps.limits import ACCOUNT_TTL, accounts, reached, spending
@@ -191,14 +192,14 @@ class Executor:
         return run
 
     async def _objection(
-        self, held: LeasedRun, run: Run, agent: Agent, call: e.ToolCall
+        self, held: LeasedRun, run: Run, agent: Agent, call: ToolCall
     ) -> e.ToolFailed | None:
         context = self._context(run, str(EventRef(run.id, run.version)))
         problem = await objection_to(agent, call, context)
         return None if problem is None else e.ToolFailed(at=held.now(), error=problem, seconds=0)
 
     async def _use_tool(
-        self, held: LeasedRun, run: Run, agent: Agent, call: e.ToolCall, key: str | None
+        self, held: LeasedRun, run: Run, agent: Agent, call: ToolCall, key: str | None
     ) -> Run:
         if key is None:
             # The approved arguments may be other ones than were asked for, and time has passed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from ponderd.workers.run.events import ModelCall
+from ponderd.workers.run.model_call import ModelCall
 
 SECONDS_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Upper bounds of the histogram of model latency. The last bucket, +Inf, is implied."""

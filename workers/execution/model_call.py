@@ -21,7 +21,8 @@ from ponderd.workers.execution.threads import in_thread
 from ponderd.workers.execution.tool_call import STORED_CHARS
 from ponderd.workers.llm.client import CallOptions, Completion, ModelClient
 from ponderd.workers.run import events as e
-from ponderd.workers.run.model_call import CallUsage
+from ponderd.workers.run.choices import Answer, Choice, Question
+from ponderd.workers.run.model_call import CallUsage, ModelCall, ThinkingDecision
 from ponderd.workers.run.state import Run
 from ponderd.workers.steps.next_step import interrupts
 from ponderd.workers.thinking.judge import Judgement, compare, judge, may_repeat
@@ -170,7 +171,7 @@ class ModelCalls:
         )
 
     def _event(
-        self, judgement: Judgement, completion: Completion, call: e.ModelCall, now: float
+        self, judgement: Judgement, completion: Completion, call: ModelCall, now: float
     ) -> e.Event:
         answer, status, arm = judgement.answer, judgement.status, call.decision.arm
         self.metrics.model_called(call, status)
@@ -190,11 +191,11 @@ class ModelCalls:
         if answer is None or isinstance(await checked(answer, agent), Rejected):
             return None
         match answer:
-            case e.Answer() | e.Question():
-                decision = e.ThinkingDecision(
+            case Answer() | Question():
+                decision = ThinkingDecision(
                     mode="none", arm=run.effort.arm or "", reason=DRAFT_STANDS
                 )
-                call = e.ModelCall(model="", decision=decision, prompt_hash="", seconds=0)
+                call = ModelCall(model="", decision=decision, prompt_hash="", seconds=0)
                 content = storable(run.effort.draft)
                 return e.ModelAnswered(at=now, choice=answer, content=content, call=call)
             case _:
@@ -236,7 +237,7 @@ def cache_salt(key: bytes, run: Run) -> str:
     return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode().rstrip("=")
 
 
-async def checked(answer: e.Choice | Rejected, agent: Agent) -> e.Choice | Rejected:
+async def checked(answer: Choice | Rejected, agent: Agent) -> Choice | Rejected:
     """Run the agent's own check. An answer that could not be checked is rejected, too: the check
     crashed, or took too long."""
     if isinstance(answer, Rejected) or agent.check is None:
@@ -259,7 +260,7 @@ class Asked(NamedTuple):
     """An answer, with the decision and the limit of the request that brought it."""
 
     completion: Completion
-    decision: e.ThinkingDecision
+    decision: ThinkingDecision
     limit: int
     """Most characters of conversation."""
 
@@ -268,7 +269,7 @@ async def complete(
     client: ModelClient,
     run: Run,
     agent: Agent,
-    decision: e.ThinkingDecision,
+    decision: ThinkingDecision,
     limit: int,
     options: CallOptions = CallOptions(),  # noqa: B008 (frozen)
 ) -> Asked:
@@ -300,9 +301,9 @@ def receipt(
     asked: Asked,
     prices: Prices,
     options: CallOptions = CallOptions(),  # noqa: B008 (frozen)
-) -> e.ModelCall:
+) -> ModelCall:
     completion = asked.completion
-    return e.ModelCall(
+    return ModelCall(
         **vars(completion.usage),
         model=completion.model,
         decision=asked.decision,

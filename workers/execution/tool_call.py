@@ -11,7 +11,8 @@ from typing import Any
 from ponderd.channels.text import storable
 from ponderd.workers.agents.agent import Agent, Tool, ToolContext, ToolResult, WaitFor
 from ponderd.workers.execution.threads import in_thread
-from ponderd.workers.run.events import ToolCall, ToolFailed, ToolFinished, Waiting
+from ponderd.workers.run.choices import ToolCall
+from ponderd.workers.run.events import ToolFailed, ToolFinished, Waiting
 
 STORED_CHARS = 20_000
 """Most characters of a tool result or a model answer that are stored."""

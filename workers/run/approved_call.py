@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 from ponderd.channels.message import principal
-from ponderd.workers.run.events import ApprovalAnswered, ToolCall
+from ponderd.workers.run.choices import ToolCall
+from ponderd.workers.run.events import ApprovalAnswered
 
 
 def digest(call: ToolCall) -> str:

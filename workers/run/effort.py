@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ponderd.workers.run import events as e
+from ponderd.workers.run.model_call import ModelCall, RejectionReason
 
 Trouble = Literal["schema", "doubt", "tool error"]
 """What makes the next model call think harder: an unusable answer, a doubted answer, a failed
@@ -26,7 +26,7 @@ class Usage:
     cost: float = 0
     """Money, in the operator's currency."""
 
-    def plus(self, call: e.ModelCall) -> Usage:
+    def plus(self, call: ModelCall) -> Usage:
         return Usage(
             self.model_calls + 1,
             self.prompt_tokens + call.prompt_tokens,
@@ -53,7 +53,7 @@ class Effort:
     """Model calls since a person last stepped in; `Limits.model_calls` bounds them."""
     rejections: int = 0
     """Unusable answers in a row."""
-    last_rejection: e.RejectionReason | None = None
+    last_rejection: RejectionReason | None = None
     model_failures: int = 0
     """Failures of the model server in a row."""
     model_gone: bool = False

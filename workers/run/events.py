@@ -12,15 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, TypeAdapter, model_validator
 
 from ponderd.channels.message import Address, Frozen, Inquiry, ReplyKind
-from ponderd.workers.run.choices import Answer as Answer
-from ponderd.workers.run.choices import Choice as Choice
-from ponderd.workers.run.choices import Question as Question
-from ponderd.workers.run.choices import ToolCall as ToolCall
-from ponderd.workers.run.model_call import DoubtReason as DoubtReason
-from ponderd.workers.run.model_call import ModelCall as ModelCall
-from ponderd.workers.run.model_call import RejectionReason as RejectionReason
-from ponderd.workers.run.model_call import ThinkingDecision as ThinkingDecision
-from ponderd.workers.run.model_call import ThinkingMode as ThinkingMode
+from ponderd.workers.run.choices import Choice
+from ponderd.workers.run.model_call import (
+    DoubtReason,
+    ModelCall,
+    RejectionReason,
+)
 
 Scope = Literal["run", "conversation", "sender", "day"]
 Measure = Literal["steps", "tokens", "seconds", "money"]
@@ -87,8 +84,7 @@ class MessagesJoined(_Event):
 
 
 class MessageRefused(_Event):
-    """A message is not taken up, and `text` tells its sender why: the agent is busy, or the person
-    may not decide, or the command makes no sense now."""
+    """A message is not taken up. `text` tells its sender why; the agent may be busy, say."""
 
     type: Literal["message_refused"] = "message_refused"
     text: str
@@ -142,8 +138,7 @@ class ModelDoubted(_Event):
 
 
 class ModelFailed(_Event):
-    """The model server gave no answer. The run asks again at `retry_at`; None means that it gives
-    up."""
+    """The model server gave no answer. The run asks again at `retry_at`; None: it gives up."""
 
     type: Literal["model_failed"] = "model_failed"
     error: str
@@ -233,8 +228,7 @@ class ApprovalEscalated(_Event):
 
 
 class ApprovalExpired(_Event):
-    """Nobody answered for `waited` seconds. No person denied anything; `policy` says what
-    follows."""
+    """Nobody answered for `waited` seconds. No person denied anything: `policy` decides."""
 
     type: Literal["approval_expired"] = "approval_expired"
     policy: Literal["deny", "halt"]

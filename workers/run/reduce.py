@@ -18,6 +18,7 @@ from ponderd.workers.run import reduce_approvals as approvals
 from ponderd.workers.run import reduce_messages as messages
 from ponderd.workers.run import reduce_replies as replies
 from ponderd.workers.run.approved_call import unknown_outcome_text
+from ponderd.workers.run.choices import Answer, Question, ToolCall
 from ponderd.workers.run.reduce_messages import settle
 from ponderd.workers.run.reduce_replies import notify, say
 from ponderd.workers.run.state import OpenQuestion, Outgoing, Run, Status, Turn, add
@@ -195,11 +196,11 @@ def _choose(run: Run, event: e.ModelAnswered) -> Run:
         return run
     run = add(run, Turn("agent", event.content))
     match event.choice:
-        case e.ToolCall() as call:
+        case ToolCall() as call:
             return replace(run, work=replace(run.work, call=call, approved=""))
-        case e.Answer(text=text, output=output):
+        case Answer(text=text, output=output):
             return say(replace(run, outbox=replace(run.outbox, output=output)), "answer", text)
-        case e.Question(text=text) as question:
+        case Question(text=text) as question:
             inquiry = _inquiry(run, question)
             open_question = OpenQuestion(inquiry.id, text) if inquiry else None
             run = replace(run, work=replace(run.work, question=open_question))
@@ -208,7 +209,7 @@ def _choose(run: Run, event: e.ModelAnswered) -> Run:
             assert_never(event.choice)
 
 
-def _inquiry(run: Run, question: e.Question) -> Inquiry | None:
+def _inquiry(run: Run, question: Question) -> Inquiry | None:
     choices = ("yes", "no") if question.format == "yes_no" else question.choices
     if not choices and question.urgency == "normal":
         return None

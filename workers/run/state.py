@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from ponderd.channels.message import Address, Inquiry, ReplyKind
 from ponderd.workers.run import events as e
+from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.effort import Effort, Usage
 
 WaitingFor = Literal["answer", "approval", "event", "time", "retry"]
@@ -137,7 +138,7 @@ class Inbox:
 class Work:
     """What the agent is doing, and what it needs from people before it may go on."""
 
-    call: e.ToolCall | None = None
+    call: ToolCall | None = None
     """The tool call that the model chose, until it is settled."""
     call_key: str | None = None
     """The idempotency key of `call`, from its intent (`ToolStarted`) until its outcome."""

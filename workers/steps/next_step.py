@@ -9,6 +9,7 @@ from ponderd.workers.agents.policies import Approvals, Busy, places_to_ask
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import digest, request_text
 from ponderd.workers.run.chat_commands import command_of
+from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.state import Approval, Outgoing, Run
 from ponderd.workers.steps.approval import judge
 from ponderd.workers.steps.chat_commands import carry_out
@@ -36,7 +37,7 @@ class CallModel:
 class CallTool:
     """Run a tool. `key` is set if the call began before a crash and may safely be repeated."""
 
-    call: e.ToolCall
+    call: ToolCall
     key: str | None = None
 
 
@@ -234,7 +235,7 @@ def _unanswered(
             return e.ApprovalExpired(at=now, policy="halt", waited=waited)
 
 
-def _use(call: e.ToolCall, run: Run, agent: Agent, now: float) -> Step:
+def _use(call: ToolCall, run: Run, agent: Agent, now: float) -> Step:
     tool = agent.tool(call.tool)
     # A fork may repeat what the original run did. It needs somebody's yes for that.
     repeats = run.detached and tool is not None and not tool.idempotent

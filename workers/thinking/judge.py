@@ -13,6 +13,8 @@ from ponderd.workers.agents.actions import Rejected
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.llm.client import Completion
 from ponderd.workers.run import events as e
+from ponderd.workers.run.choices import Choice
+from ponderd.workers.run.model_call import DoubtReason, ModelCall, RejectionReason, ThinkingDecision
 from ponderd.workers.run.state import Run
 from ponderd.workers.steps.limits import reached
 from ponderd.workers.thinking.case import Case
@@ -21,8 +23,8 @@ from ponderd.workers.thinking.verify import doubt, gist, wants_second_draft
 
 
 class Judgement(NamedTuple):
-    answer: e.Choice | Rejected
-    doubt: e.DoubtReason | None = None
+    answer: Choice | Rejected
+    doubt: DoubtReason | None = None
     """Why a usable answer is not used."""
 
     undecided: bool = False
@@ -35,10 +37,10 @@ class Judgement(NamedTuple):
         return "doubted" if self.doubt else "answered"
 
     @property
-    def reason(self) -> e.RejectionReason | e.DoubtReason | None:
+    def reason(self) -> RejectionReason | DoubtReason | None:
         return self.answer.reason if isinstance(self.answer, Rejected) else self.doubt
 
-    def event(self, at: float, call: e.ModelCall, content: str, thought: str) -> e.Event:
+    def event(self, at: float, call: ModelCall, content: str, thought: str) -> e.Event:
         if isinstance(self.answer, Rejected):
             reason, detail = self.answer
             return e.ModelRejected(
@@ -52,10 +54,10 @@ class Judgement(NamedTuple):
 
 
 def judge(
-    answer: e.Choice | Rejected,
+    answer: Choice | Rejected,
     completion: Completion,
     case: Case,
-    decision: e.ThinkingDecision,
+    decision: ThinkingDecision,
     policy: Policy,
 ) -> Judgement:
     """`answer` is what `completion` says, after the agent's own check."""
@@ -67,14 +69,14 @@ def judge(
     return Judgement(answer, undecided=wants_second_draft(case, decision, answer))
 
 
-def compare(first: e.Choice | Rejected, second: e.Choice | Rejected) -> Judgement:
+def compare(first: Choice | Rejected, second: Choice | Rejected) -> Judgement:
     """Judge `first`, which is usable, by a second draft of it."""
     if isinstance(first, Rejected) or isinstance(second, Rejected):
         return Judgement(first, "drafts")
     return Judgement(first, None if gist(second) == gist(first) else "drafts")
 
 
-def may_repeat(run: Run, agent: Agent, call: e.ModelCall, now: float) -> bool:
+def may_repeat(run: Run, agent: Agent, call: ModelCall, now: float) -> bool:
     """Whether the run may spend one more call after this one. Without it a doubted answer would be
     lost."""
     if run.effort.model_calls + 1 >= agent.limits.model_calls:

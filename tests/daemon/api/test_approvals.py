@@ -31,6 +31,8 @@ from ponderd.workers.control.runs import Runs
 from ponderd.workers.execution.leases import projection
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import digest, request_text
+from ponderd.workers.run.choices import ToolCall
+from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.store.contract import NewMessage, conversation_key, new_run_id
 from ponderd.workers.store.memory_store import MemoryStore
@@ -62,7 +64,7 @@ class Site:
     url: str
     log: RunLog
     store: MemoryStore
-    call: e.ToolCall
+    call: ToolCall
     approval: str = ""
 
     def link(self, person: str) -> str:
@@ -87,9 +89,7 @@ class Site:
                 at=at,
                 choice=self.call,
                 content="{}",
-                call=e.ModelCall(
-                    model="m", decision=e.ThinkingDecision(), prompt_hash="", seconds=0
-                ),
+                call=ModelCall(model="m", decision=ThinkingDecision(), prompt_hash="", seconds=0),
             ),
             e.ApprovalRequested(at=at, text=text, digest=digest(self.call)),
             e.ReplyStarted(at=at, key=f"{run_id}:4", kind="question", text=text),
@@ -121,7 +121,7 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def serving(call: e.ToolCall, *, secret: str | None = SECRET) -> AsyncIterator[Site]:
+async def serving(call: ToolCall, *, secret: str | None = SECRET) -> AsyncIterator[Site]:
     store = MemoryStore()
     agents = {"deployer": AGENT, "assistant": AGENT}
     log = RunLog(store, lambda _: None)
@@ -151,7 +151,7 @@ async def serving(call: e.ToolCall, *, secret: str | None = SECRET) -> AsyncIter
 
 @pytest.fixture
 async def site() -> AsyncIterator[Site]:
-    call = e.ToolCall(tool="deploy", arguments={"version": "1.4.1"})
+    call = ToolCall(tool="deploy", arguments={"version": "1.4.1"})
     async with serving(call) as found:
         yield found
 
@@ -346,7 +346,7 @@ async def test_somebody_who_is_no_approver_may_look_but_not_decide(site: Site) -
 
 
 async def test_without_a_signing_secret_there_are_no_links() -> None:
-    call = e.ToolCall(tool="deploy", arguments={"version": "1"})
+    call = ToolCall(tool="deploy", arguments={"version": "1"})
     async with serving(call, secret=None) as site:
         for secret in (b"", SECRET.encode()):
             link = approval_link(site.url, secret, site.approval, ANN)
@@ -382,7 +382,7 @@ HOSTILE = {
 
 async def test_what_a_model_wrote_stays_text() -> None:
     arguments = {**HOSTILE, "note": "\u202e1.4.1\u200b ü"}
-    async with serving(e.ToolCall(tool="deploy", arguments=arguments)) as site:
+    async with serving(ToolCall(tool="deploy", arguments=arguments)) as site:
         page = await get(site.link(ANN))
     assert "<script" not in page.text and "<img" not in page.text
     assert "\u202e" not in page.text.partition("<textarea")[2]  # what hides text is spelt out
@@ -421,7 +421,7 @@ async def test_a_person_with_a_browser_edits_and_approves(site: Site, tmp_path: 
 
 @needs_browser
 async def test_scripts_of_a_model_do_not_run(tmp_path: Path) -> None:
-    async with serving(e.ToolCall(tool="deploy", arguments=HOSTILE)) as site:
+    async with serving(ToolCall(tool="deploy", arguments=HOSTILE)) as site:
 
         def person() -> None:
             with browser.browser(tmp_path) as page:

@@ -10,7 +10,7 @@ from ponderd.workers.agents.actions import Rejected, interpret, schema
 from ponderd.workers.agents.agent import Agent, tool
 from ponderd.workers.agents.shipped.assistant import agent as assistant
 from ponderd.workers.agents.shipped.triage import agent as triage
-from ponderd.workers.run.events import Answer, Question, ToolCall
+from ponderd.workers.run.choices import Answer, Question, ToolCall
 
 
 def said(**fields: object) -> str:

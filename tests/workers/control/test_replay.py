@@ -11,7 +11,7 @@ from ponderd.channels.errors import ModelError
 from ponderd.workers.agents.actions import Rejected
 from ponderd.workers.control.replay import Replayed, replay
 from ponderd.workers.execution.model_call import Prices
-from ponderd.workers.run import events as e
+from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.state import Run, Status
 from tests.services.fakes import FakeModel
 from tests.workers.world import CALLBACK, LOOK, REPLY, RING, World
@@ -45,8 +45,8 @@ async def test_another_model_is_asked_what_really_happened_before(world: World) 
     model = FakeModel([LOOK, REPLY, REPLY])
     found = await replayed(world, run, model)
     assert [one.same for one in found] == [False, False, True]
-    assert found[0].recorded == e.ToolCall(tool="ring", arguments={"name": "bell"})
-    assert found[0].now == e.ToolCall(tool="look", arguments={"name": "sky"})
+    assert found[0].recorded == ToolCall(tool="ring", arguments={"name": "bell"})
+    assert found[0].now == ToolCall(tool="look", arguments={"name": "sky"})
     assert model.prompts == world.model.prompts  # not what it would have led to
 
 

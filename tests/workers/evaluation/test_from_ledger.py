@@ -25,6 +25,8 @@ from ponderd.workers.evaluation.from_ledger.export import (
 from ponderd.workers.evaluation.from_ledger.report import arms_of, report
 from ponderd.workers.evaluation.from_ledger.tuning import LEAST, MISSED, choose, pairs_of
 from ponderd.workers.run import events as e
+from ponderd.workers.run.choices import Answer
+from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
 from ponderd.workers.thinking.ledger import CallEntry, Episode, Ledger, OutcomeEntry, encode
 from ponderd.workers.thinking.rewards import (
     FORMAT,
@@ -330,10 +332,8 @@ PROMPT = [{"role": "user", "content": "why?"}]
 
 
 def answered(text="ok", thought="") -> e.ModelAnswered:
-    call = e.ModelCall(model="m", decision=e.ThinkingDecision(), prompt_hash="", seconds=1)
-    return e.ModelAnswered(
-        at=0, choice=e.Answer(text=text), content=text, call=call, thought=thought
-    )
+    call = ModelCall(model="m", decision=ThinkingDecision(), prompt_hash="", seconds=1)
+    return e.ModelAnswered(at=0, choice=Answer(text=text), content=text, call=call, thought=thought)
 
 
 def exported(one: Episode, form, thought="", references=None):
@@ -408,7 +408,7 @@ def test_an_unusable_answer_is_a_row_that_is_worth_nothing_and_less_for_its_form
     (one,) = told(first, last, outcome(1, 1.0, version=4))
 
     def exported_first(reason, form="rl"):
-        call = e.ModelCall(model="m", decision=e.ThinkingDecision(), prompt_hash="", seconds=1)
+        call = ModelCall(model="m", decision=ThinkingDecision(), prompt_hash="", seconds=1)
         rejected = e.ModelRejected(at=0, reason=reason, detail="d", content="well", call=call)
         return list(rows(one, {first.id: rejected}, {first.id: PROMPT}, form, {}))
 

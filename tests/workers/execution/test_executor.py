@@ -16,6 +16,7 @@ from ponderd.workers.agents.agent import Tool, tool
 from ponderd.workers.execution.leases import Leases
 from ponderd.workers.llm.client import Completion
 from ponderd.workers.run import events as e
+from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.state import Run, Status
 from ponderd.workers.store.contract import Projection
 from tests.services.eventually import eventually, patiently
@@ -102,7 +103,7 @@ class TestATool:
         run = await world.advance(run_id)
         assert run.status is Status.PAUSED
         assert (run.work.call, world.effects.counted) == (
-            e.ToolCall(tool="ring", arguments={"name": "bell"}),
+            ToolCall(tool="ring", arguments={"name": "bell"}),
             [],
         )
         world.model.before_answer = None

@@ -10,7 +10,7 @@ from ponderd.workers.agents.actions import schema
 from ponderd.workers.agents.shipped.assistant import agent
 from ponderd.workers.llm.connect import connect
 from ponderd.workers.llm.http import joined
-from ponderd.workers.run.events import ThinkingDecision
+from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.settings import WorkerSettings
 from tests.services.eventually import eventually
 from tests.services.model_server import Fault, Says, ScriptedModel

@@ -16,6 +16,8 @@ from ponderd.channels.message import Address
 from ponderd.workers.agents.agent import Agent, Limits, tool
 from ponderd.workers.agents.policies import Approvals, Busy
 from ponderd.workers.run import events as e
+from ponderd.workers.run.choices import Answer, Question, ToolCall
+from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
 from ponderd.workers.run.reduce import reduce
 from ponderd.workers.run.state import Approval, Effort, Run, Status, Usage
 from ponderd.workers.steps.next_step import (
@@ -66,7 +68,7 @@ OTHERS = {
 # Three moments are enough: an event's, the one a retry is put off to, and a later one.
 NOW, RETRY, LATER, FAR = 100.0, 200.0, 300.0, 1e9
 
-CALL = e.ModelCall(model="m", decision=e.ThinkingDecision(), prompt_hash="", seconds=1)
+CALL = ModelCall(model="m", decision=ThinkingDecision(), prompt_hash="", seconds=1)
 LAUNCHED = e.RunLaunched(
     at=NOW, run_id="00-r", agent="worker", agent_version="1", channel="webhook", conversation="c"
 )
@@ -84,11 +86,11 @@ OUTCOMES: dict[InFlight, list[e.Event]] = {
         *(
             e.ModelAnswered(at=NOW, choice=choice, content="{}", call=CALL)
             for choice in (
-                e.ToolCall(tool="look", arguments={"topic": "t"}),
-                e.ToolCall(tool="deploy", arguments={"version": "1"}),
-                e.ToolCall(tool="gone", arguments={}),
-                e.Answer(text="a"),
-                e.Question(text="q"),
+                ToolCall(tool="look", arguments={"topic": "t"}),
+                ToolCall(tool="deploy", arguments={"version": "1"}),
+                ToolCall(tool="gone", arguments={}),
+                Answer(text="a"),
+                Question(text="q"),
             )
         ),
         e.ModelRejected(at=NOW, reason="prose", detail="d", content="c", call=CALL),
@@ -305,7 +307,7 @@ def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
                 yield [], "model"
             case UseDraft(otherwise):
                 yield [otherwise], None
-                for draft in (e.Answer(text="a"), e.Question(text="q")):
+                for draft in (Answer(text="a"), Question(text="q")):
                     call = CALL.model_copy(update={"model": ""})
                     yield [e.ModelAnswered(at=NOW, choice=draft, content="c", call=call)], None
             case CallTool(_, key):

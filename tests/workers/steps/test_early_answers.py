@@ -7,11 +7,13 @@ import pytest
 from ponderd.channels.message import Address, Inquiry
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import digest, request_text
+from ponderd.workers.run.choices import ToolCall
+from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
 from ponderd.workers.run.reduce import fold
 
 THREAD = Address(channel="slack", to="C1", thread="1")
-CALL = e.ToolCall(tool="pay", arguments={})
-RECEIPT = e.ModelCall(model="m", decision=e.ThinkingDecision(), prompt_hash="", seconds=1)
+CALL = ToolCall(tool="pay", arguments={})
+RECEIPT = ModelCall(model="m", decision=ThinkingDecision(), prompt_hash="", seconds=1)
 
 
 ASKED: list[e.Event] = [

@@ -9,16 +9,18 @@ from ponderd.workers.agents.arms import own_arms
 from ponderd.workers.agents.policies import Thinking
 from ponderd.workers.llm.client import Completion
 from ponderd.workers.run import events as e
+from ponderd.workers.run.choices import Answer
+from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
 from ponderd.workers.thinking.case import Case
 from ponderd.workers.thinking.criteria import read
 from ponderd.workers.thinking.judge import Judgement, compare, judge
 from ponderd.workers.thinking.policy import Policy
 
 CASE = Case("assistant", "answer", Thinking(), own_arms(short=256, long=1024), read("hello"))
-NONE = e.ThinkingDecision(mode="none")
-YES, NO = e.Answer(text="yes"), e.Answer(text="no")
+NONE = ThinkingDecision(mode="none")
+YES, NO = Answer(text="yes"), Answer(text="no")
 PROSE = Rejected("prose", "Answer with one JSON object only.")
-CALL = e.ModelCall(model="m", decision=NONE, prompt_hash="", seconds=1)
+CALL = ModelCall(model="m", decision=NONE, prompt_hash="", seconds=1)
 
 
 def judged(answer=YES, case=CASE, **fields) -> Judgement:

@@ -7,7 +7,7 @@ import pytest
 from ponderd.workers.agents.arms import Arm, own_arms, with_family
 from ponderd.workers.agents.policies import Thinking
 from ponderd.workers.run.chat_commands import switch_of, without_switch
-from ponderd.workers.run.events import ThinkingDecision
+from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.run.state import Effort
 from ponderd.workers.thinking.beliefs import Beliefs, EpisodeSample, learn
 from ponderd.workers.thinking.case import FEATURES, Allowance, Case

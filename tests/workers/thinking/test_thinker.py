@@ -17,7 +17,7 @@ from ponderd.workers.llm.client import CallOptions, Capabilities
 from ponderd.workers.llm.connect import connect
 from ponderd.workers.llm.continuing import closed, opened
 from ponderd.workers.run.choices import Answer
-from ponderd.workers.run.events import ThinkingDecision
+from ponderd.workers.run.model_call import ThinkingDecision
 from ponderd.workers.settings import WorkerSettings
 from tests.services.model_server import Says, ScriptedModel, Trap
 
