@@ -214,6 +214,7 @@ async def _conversation(client: AsyncWebClient, to: str) -> str:
 
 def _delivery_failed(error: SlackApiError) -> DeliveryError:
     reason = reason_of(error)
+    # Slack's rate limit (HTTP 429) says in seconds when to try again.
     wait = str(getattr(error.response, "headers", {}).get("Retry-After", ""))
     return DeliveryError(
         f"Slack: {reason}",

@@ -39,6 +39,7 @@ def is_public(address: str) -> bool:
         return is_public(str(parsed.ipv4_mapped))
     if parsed in _NAT64:
         return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)))
+    # 6to4 and Teredo addresses carry IPv4 addresses, to which a gateway would forward.
     return (
         parsed.is_global
         and not parsed.is_multicast

@@ -218,6 +218,7 @@ def _digest(text: str) -> str:
 
 async def _follow(run_log: RunLog, run_id: str, sent: int) -> AsyncIterator[str]:
     """Server-sent events: each event after number `sent`, and then `status` with the run's view."""
+    # Polls, because the store's news tells only of runs that a worker holds.
     shown = False
     last_sent = time.monotonic()
     while True:

@@ -117,6 +117,7 @@ def tool(
     ) -> Tool:
         fields: dict[str, Any] = {}
         context_parameter = None
+        # eval_str: with `from __future__ import annotations` annotations are strings.
         parameters = inspect.signature(function, eval_str=True).parameters
         for name, parameter in parameters.items():
             if parameter.annotation is ToolContext:

@@ -44,6 +44,7 @@ def load(file: Path) -> Agent:
     name = f"agent file {file}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
+    # In sys.modules, because dataclasses and Pydantic look there to resolve annotations.
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)

@@ -167,7 +167,7 @@ class RedisStore:
     async def remember(self, key: str, value: str, ttl: float | None) -> str:
         px = None if ttl is None else _ms(ttl)
         await _answer(self._redis.set(self._remembered(key), value, px=px, nx=True))
-        kept = await self.recall(key)
+        kept = await self.recall(key)  # None: it has expired between the two commands
         return value if kept is None else kept
 
     async def recall(self, key: str) -> str | None:
