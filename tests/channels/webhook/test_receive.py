@@ -289,7 +289,7 @@ class TestSend:
         [(headers, body)] = sink.got
         assert headers["webhook-id"] == "run1:7"
         assert standardwebhooks.Webhook(SECRET).verify(body, headers) == {
-            "type": "run.outbox.reply",
+            "type": "run.reply",
             "run_id": "run1",
             "agent": "assistant",
             "conversation": "order-17",
