@@ -35,7 +35,7 @@ def await_outcome(api: Api, run_id: str, after: int, note: Note) -> Outcome:
         if kind == "event":
             if data["type"] == "reply_started" and not _is_for_others(data):
                 # One question may be asked in several places. Show it once.
-                inquiry = data.get("inquiry")
+                inquiry = data.get("prompt")
                 replies.setdefault(inquiry["id"] if inquiry else data["key"], _written(data))
         elif data["status"] == "WAITING" and data["waiting_for"] in _GOES_ON:
             note(_GOES_ON[data["waiting_for"]].format_map(data))
@@ -49,7 +49,7 @@ def _is_for_others(reply: Mapping[str, Any]) -> bool:
 
 
 def _written(reply: Mapping[str, Any]) -> str:
-    inquiry = reply.get("inquiry")
+    inquiry = reply.get("prompt")
     choices = inquiry["choices"] if inquiry else ()
     return f"{reply['text']} ({' / '.join(choices)})" if choices else str(reply["text"])
 

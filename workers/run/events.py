@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, TypeAdapter, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 
 from ponderd.channels.message import Address, Frozen, Inquiry, ReplyKind
 from ponderd.workers.run.choices import Choice
@@ -164,8 +164,7 @@ class ApprovalRequested(_Event):
 
 
 class LimitReached(_Event):
-    """A limit of spending is reached. The run waits for a person's yes to go on until `allows` is
-    used in all. `account` says whose limit it is."""
+    """The limit of `account` is reached. The run waits for a yes to go on until `allows` is used."""
 
     type: Literal["limit_reached"] = "limit_reached"
     scope: Scope
@@ -278,13 +277,15 @@ class ToolOutcomeUnknown(_Event):
 class ReplyStarted(_Event):
     """The intent to send the reply, written before sending. `key` is the idempotency key."""
 
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
+
     type: Literal["reply_started"] = "reply_started"
     key: str
     kind: ReplyKind
     text: str
     to: Address | None = None
-    inquiry: Inquiry | None = Field(None, validation_alias=AliasChoices("inquiry", "prompt"))
-    """Older logs call it `prompt`."""
+    inquiry: Inquiry | None = Field(None, alias="prompt")
+    """Logs, the API and callbacks call it `prompt`."""
 
 
 class ReplySent(_Event):
