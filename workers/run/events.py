@@ -164,7 +164,7 @@ class ApprovalRequested(_Event):
 
 
 class LimitReached(_Event):
-    """The limit of `account` is reached. The run waits for a yes to go on until `allows` is used."""
+    """The limit of `account` is reached. The run waits for a yes to use up to `allows`."""
 
     type: Literal["limit_reached"] = "limit_reached"
     scope: Scope
