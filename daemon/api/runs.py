@@ -23,7 +23,7 @@ from ponderd.workers.control.runs import Runs
 from ponderd.workers.control.views import RunPage, RunView, run_view
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
-from ponderd.workers.run.state import TERMINAL
+from ponderd.workers.run.state import FINISHED
 
 POLL_SECONDS = 0.1
 """How often a live stream looks whether its run has new events."""
@@ -229,7 +229,7 @@ async def _follow(run_log: RunLog, run_id: str, sent: int) -> AsyncIterator[str]
             sent, shown, last_sent = len(log), True, time.monotonic()
             run = fold(log)
             yield f"event: status\ndata: {run_view(run).model_dump_json()}\n\n"
-            if run.status in TERMINAL:
+            if run.status in FINISHED:
                 return
         elif time.monotonic() - last_sent > KEEP_ALIVE_SECONDS:
             last_sent = time.monotonic()

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from ponderd.workers.control.views import run_view
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
-from ponderd.workers.run.state import TERMINAL, Status
+from ponderd.workers.run.state import FINISHED, Status
 from tests.chaos.receivers import Received
 from tests.chaos.senders import Conversation
 
@@ -271,7 +271,7 @@ def _state(run: SeenRun) -> Iterable[Violation]:
             what = f"the listing shows {name}={run.listed[name]!r}, its log says {value!r}"
             yield Violation("wrong", what, run.id)
     status, waits_for = Status(folded["status"]), folded["waiting_for"]
-    at_rest = status in TERMINAL or (status is Status.WAITING and waits_for != "retry")
+    at_rest = status in FINISHED or (status is Status.WAITING and waits_for != "retry")
     if not at_rest:
         yield Violation("stuck", f"{status} {waits_for or ''}".strip(), run.id)
     started = [event.key for event in run.log if isinstance(event, e.ReplyStarted)]

@@ -72,7 +72,7 @@ class Effort:
     """The event of the first model call for this message; 0 before it."""
     trouble: Trouble | None = None
     """What went wrong since the last model call was decided."""
-    calm: int = 0
+    untroubled: int = 0
     """Model calls since something last went wrong."""
     steps: int = 0
     """All model calls for this message. A person who steps in does not reset them."""
@@ -91,7 +91,7 @@ class Effort:
             arm=arm,
             first_arm=self.first_arm or arm,
             trouble=None,
-            calm=self.calm + 1,
+            untroubled=self.calm + 1,
         ).troubled(trouble)
 
     def troubled(self, trouble: Trouble | None) -> Effort:
@@ -100,7 +100,7 @@ class Effort:
         return replace(
             self,
             trouble=trouble,
-            calm=0,
+            untroubled=0,
             setbacks=self.setbacks + 1,
             tool_errors=self.tool_errors + (trouble == "tool error"),
         )

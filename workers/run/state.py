@@ -40,7 +40,7 @@ class Status(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
+FINISHED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)

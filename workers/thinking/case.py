@@ -171,7 +171,7 @@ def case_of(
         asked_again=run.message.asked_again,
         trouble=effort.trouble,
         last_rejection=effort.last_rejection,
-        untroubled=effort.calm,
+        untroubled=effort.untroubled,
         retries=effort.rejections + effort.doubts,
         destructive=any(tool.destructive for tool in agent.tools),
         tools=len(agent.tools),

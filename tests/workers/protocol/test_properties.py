@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from ponderd.workers.control.views import run_view
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold, reduce
-from ponderd.workers.run.state import TERMINAL
+from ponderd.workers.run.state import FINISHED
 from tests.workers.protocol.wanderer import Wanderer
 
 LOGS = Path(__file__).parent / "logs"
@@ -59,7 +59,7 @@ def test_only_what_somebody_writes_reopens_a_run_that_is_over(seed: int, steps: 
     run = fold(events[:1])
     for event in events[1:]:
         before, run = run, reduce(run, event)
-        if before.status in TERMINAL and run.status is not before.status:
+        if before.status in FINISHED and run.status is not before.status:
             assert isinstance(event, e.MessageReceived), event
 
 
