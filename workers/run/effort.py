@@ -91,7 +91,7 @@ class Effort:
             arm=arm,
             first_arm=self.first_arm or arm,
             trouble=None,
-            untroubled=self.calm + 1,
+            untroubled=self.untroubled + 1,
         ).troubled(trouble)
 
     def troubled(self, trouble: Trouble | None) -> Effort:
