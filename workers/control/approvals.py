@@ -217,7 +217,7 @@ def _is_question(events: Sequence[e.Event], version: int) -> bool:
 
 def _first_answer(events: Sequence[e.Event], version: int) -> tuple[str, str] | None:
     """Who answered the question that the event number `version` asked, and what they said. None
-    if nobody did, or the run is over."""
+    if nobody did, or if the run has ended."""
     run = fold(events[:version])
     asked = run.work.question
     for event in events[version:]:

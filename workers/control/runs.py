@@ -108,7 +108,7 @@ class Runs:
         return run_view((await self._log.signal(history, choose)).run)
 
     async def react(self, reaction: Reaction) -> None:
-        """Take a reaction to a message as feedback. Do nothing if the message is no answer of ours.
+        """Take a reaction to a message as feedback. Do nothing if the message is not an answer of ours.
 
         Implements `ponderd.channels.channel.React`.
         """
@@ -125,7 +125,7 @@ class Runs:
             pass
 
     async def pause(self, run_id: str, by: str) -> RunView:
-        """Let a run rest until somebody resumes it. Raises `Conflict` if it is over."""
+        """Let a run rest until somebody resumes it. Raises `Conflict` if it has ended."""
 
         def choose(run: Run, now: float) -> e.Event | None:
             _must_not_be_over(run, "paused")
@@ -135,7 +135,7 @@ class Runs:
 
     async def resume(self, run_id: str, by: str, *, adopt_version: bool = False) -> RunView:
         """Let a paused run go on. With `adopt_version` it goes on with the agent as it is today,
-        not as it was at the beginning. Raises `Conflict` if the run is over."""
+        not as it was at the beginning. Raises `Conflict` if the run has ended."""
 
         def adopt(run: Run, now: float) -> e.Event | None:
             _must_not_be_over(run, "resumed")

@@ -140,7 +140,7 @@ def approval_view(
     if approval is None or approval.id != str(EventRef(run.id, version)):
         return None
     shown = _open(run, approval, approvers)
-    # How it ended: the first event after which it is not the open approval any more.
+    # How it ended: the first event after which it is no longer the open approval.
     for event in events[version:]:
         call = run.work.call
         run = reduce(run, event)

@@ -227,9 +227,7 @@ class Executor:
                 to=outgoing.to,
                 inquiry=outgoing.inquiry,
             )
-            if (
-                outgoing.to is None
-            ):  # the reply waits in the run: beginning it is all there is to do
+            if outgoing.to is None:  # the reply waits in the run: there is nothing else to do
                 run, _ = await held.commit(run, [begin, e.ReplySent(at=begin.at, receipt="held")])
                 return run
             run, begun = await held.commit(run, [begin])

@@ -1,4 +1,7 @@
-"""One model call: how much it may think, what it cost, and what the model chose to do next."""
+"""What a model may choose to do next: call a tool, answer, or ask. Pure data.
+
+An agent's own `check` gets one of these.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +11,36 @@ from pydantic import Field
 
 from ponderd.channels.message import Frozen, Urgency
 
-# What a model may choose to do next. `ToolCall` is a tool of the agent's own.
-
 
 class ToolCall(Frozen):
+    """Call one of the agent's tools."""
+
     action: Literal["tool"] = "tool"
     tool: str
+    """The tool's name."""
     arguments: dict[str, Any]
+    """By name, as JSON has them. The tool's own types check them before it runs."""
 
 
 class Answer(Frozen):
-    """Answer the sender. `output` is the agent's typed result where it declares a type."""
+    """Answer the sender, and end the work on their message."""
 
     action: Literal["answer"] = "answer"
     text: str
     output: dict[str, Any] | None = None
+    """The typed result, if the agent declares one."""
 
 
 class Question(Frozen):
-    """Ask the people of the conversation. Yes/no and choices become buttons where there are any;
-    a free answer is taken all the same."""
+    """Ask the people of the conversation, and wait for what they say."""
 
     action: Literal["question"] = "question"
     text: str
     format: Literal["text", "yes_no", "choices"] = "text"
+    """Yes/no and choices become buttons, in a channel that has any. People may always answer in
+    their own words."""
     choices: tuple[str, ...] = ()
+    """The words on the buttons."""
     urgency: Urgency = "normal"
 
 
