@@ -199,7 +199,7 @@ def _hear_early(run: Run) -> Run:
     """
     inbox, approval = run.inbox, run.work.approval
     early = inbox.early
-    if approval is None:
+    if approval is None or inbox.waiting:  # the next message withdraws the approval
         inbox = replace(inbox, waiting=inbox.waiting + early, early=())
         return replace(run, inbox=inbox) if early else run
     run = replace(run, inbox=replace(inbox, early=()))

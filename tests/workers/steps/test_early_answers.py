@@ -54,6 +54,14 @@ def test_that_came_before_the_question_withdraws_the_call() -> None:
     assert run.work.call is None and run.work.approval is None
 
 
+def test_is_not_lost_when_another_message_withdraws_the_call() -> None:
+    other = yes(5, "wait, what is it for?")
+    run = fold([*ASKED[:-1], other, ASKED[-1], yes(12, "and tell me the price"), SENT])
+    assert run.work.call is None and run.work.approval is None
+    assert run.message.text == other.text
+    assert [message.text for message in run.inbox.waiting] == ["and tell me the price"]
+
+
 def test_is_not_lost_when_a_button_decides_meanwhile() -> None:
     pressed = e.ApprovalAnswered(at=13, approved=True, by="u2", via="slack", approval="00-r:4")
     run = fold([*ASKED, yes(12), pressed, SENT])
