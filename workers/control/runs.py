@@ -108,7 +108,7 @@ class Runs:
         return run_view((await self._log.signal(history, choose)).run)
 
     async def react(self, reaction: Reaction) -> None:
-        """Take a reaction to a message as feedback. Do nothing if the message is not an answer of ours.
+        """Take a reaction to one of our answers as feedback. Ignore one to anything else.
 
         Implements `ponderd.channels.channel.React`.
         """
