@@ -28,7 +28,7 @@ from ponderd.daemon.configuration import describe
 from ponderd.daemon.routing import load_routes, route_to
 from ponderd.daemon.settings import DaemonSettings
 from ponderd.workers.agents.discovery import discover
-from ponderd.workers.control.approvals import Approvals
+from ponderd.workers.control.inquiries import Inquiries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.execution.pokes import Poker
@@ -145,7 +145,7 @@ def test_the_page_of_the_api_lists_exactly_its_routes() -> None:
     routes = load_routes(None, ["assistant"])
     store = MemoryStore()
     run_log = RunLog(store, lambda _: None)
-    runs, approvals = Runs(run_log, {}), Approvals(run_log, {})
+    runs, approvals = Runs(run_log, {}), Inquiries(run_log, {})
     daemon = DaemonSettings(api_token=SecretStr("t"))
     accept = route_to(runs, routes)
     server = create_app(run_log, runs, approvals, accept, routes, ChannelSettings(), daemon)

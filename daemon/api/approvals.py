@@ -22,7 +22,7 @@ from ponderd.channels.links import check_link
 from ponderd.channels.message import principal
 from ponderd.daemon.api.approval_page import approval_page, pretty
 from ponderd.daemon.api.runs import Body
-from ponderd.workers.control.approvals import Approvals
+from ponderd.workers.control.inquiries import Inquiries
 from ponderd.workers.control.views import ApprovalView
 
 
@@ -42,23 +42,23 @@ class ApprovalPage(BaseModel):
     approvals: list[ApprovalView]
 
 
-def approval_routes(approvals: Approvals) -> APIRouter:
+def approval_routes(inquiries: Inquiries) -> APIRouter:
     router = APIRouter(prefix="/approvals", tags=["approvals"])
 
     @router.get("")
     async def list_approvals() -> ApprovalPage:
         """All open approvals, oldest first."""
-        return ApprovalPage(approvals=await approvals.open())
+        return ApprovalPage(approvals=await inquiries.open())
 
     @router.get("/{approval_id}")
     async def show(approval_id: str) -> ApprovalView:
-        return await approvals.show(approval_id)
+        return await inquiries.show(approval_id)
 
     @router.post("/{approval_id}")
     async def decide(approval_id: str, body: DecideBody) -> ApprovalView:
         """Approve or deny. The first answer counts. A repeat of it changes nothing; a different
         answer gets a 409 that says who decided."""
-        return await approvals.decide(
+        return await inquiries.decide(
             approval_id,
             approve=body.approve,
             by=principal("api", body.by),
@@ -78,7 +78,7 @@ class _LinkRoute(APIRoute):
         return super().matches(scope) if "mark" in given else (Match.NONE, {})
 
 
-def approval_page_routes(approvals: Approvals, secret: SecretStr | None) -> APIRouter:
+def approval_page_routes(inquiries: Inquiries, secret: SecretStr | None) -> APIRouter:
     """The routes behind signed links. They need no token: the mark proves who was sent the link.
 
     Include them before `approval_routes`, which has the same paths and would match first.
@@ -90,7 +90,7 @@ def approval_page_routes(approvals: Approvals, secret: SecretStr | None) -> APIR
         person = request.query_params.get("as", "")
         try:
             _check(secret, approval_id, request)
-            return approval_page(await approvals.show(approval_id), person)
+            return approval_page(await inquiries.show(approval_id), person)
         except (Refused, Unavailable) as error:
             return approval_page(None, person, status=error.http_status, problem=str(error))
 
@@ -101,8 +101,8 @@ def approval_page_routes(approvals: Approvals, secret: SecretStr | None) -> APIR
         form = _Form(await request.body())
         try:
             _check(secret, approval_id, request)
-            approval = await approvals.show(approval_id)
-            decided = await approvals.decide(
+            approval = await inquiries.show(approval_id)
+            decided = await inquiries.decide(
                 approval_id,
                 approve=form.approve,
                 by=person,
@@ -112,7 +112,7 @@ def approval_page_routes(approvals: Approvals, secret: SecretStr | None) -> APIR
             )
             return approval_page(decided, person)
         except Conflict as error:
-            approval = await approvals.show(approval_id)
+            approval = await inquiries.show(approval_id)
             return approval_page(approval, person, status=409, problem=str(error))
         except (Refused, Unavailable) as error:
             return approval_page(

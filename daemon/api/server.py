@@ -27,7 +27,7 @@ from ponderd.daemon.api.thinking import thinking_routes
 from ponderd.daemon.routing import Routes, load_routes, route_to
 from ponderd.daemon.settings import DaemonSettings
 from ponderd.workers.agents.discovery import discover
-from ponderd.workers.control.approvals import Approvals
+from ponderd.workers.control.inquiries import Inquiries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.execution.pokes import Poker
@@ -62,19 +62,19 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     archive = open_archive(workers)
     try:
         run_log = RunLog(store, poker.poke, archive)
-        runs, approvals = Runs(run_log, agents), Approvals(run_log, agents)
+        runs, inquiries = Runs(run_log, agents), Inquiries(run_log, agents)
         accept = route_to(runs, routes)
-        app = create_app(run_log, runs, approvals, accept, routes, channels, daemon)
+        app = create_app(run_log, runs, inquiries, accept, routes, channels, daemon)
         app.include_router(health_routes(store, poker, workers))
         needs_token = [Depends(require_token(daemon.api_token))]
         app.include_router(thinking_routes(store, agents), dependencies=needs_token)
         mail = MailServer(
             channels,
             accept,
-            answer=approvals.answer,
+            answer=inquiries.answer,
             agents=lambda: routes.mailboxes(agents),
         )
-        async with _mail(mail, daemon), _socket_mode(channels, accept, approvals, runs):
+        async with _mail(mail, daemon), _socket_mode(channels, accept, inquiries, runs):
             config = uvicorn.Config(
                 app,
                 log_config=None,
@@ -95,7 +95,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
 def create_app(
     run_log: RunLog,
     runs: Runs,
-    approvals: Approvals,
+    inquiries: Inquiries,
     accept: Accept,
     routes: Routes,
     channels: ChannelSettings,
@@ -111,14 +111,14 @@ def create_app(
     app.add_middleware(BodyLimit)
     install_errors(app)
     # Before approval_routes, which has the same paths.
-    app.include_router(approval_page_routes(approvals, channels.signing_secret))
+    app.include_router(approval_page_routes(inquiries, channels.signing_secret))
     for router in (
         run_routes(run_log, runs, accept, channels.callback_allow),
-        approval_routes(approvals),
+        approval_routes(inquiries),
     ):
         app.include_router(router, dependencies=[Depends(require_token(daemon.api_token))])
     app.include_router(webhook_routes(accept, routes, channels, daemon.api_token))
-    app.include_router(slack_routes(accept, approvals.answer, runs.react, channels))
+    app.include_router(slack_routes(accept, inquiries.answer, runs.react, channels))
     return app
 
 
@@ -136,12 +136,12 @@ async def _mail(server: MailServer, daemon: DaemonSettings) -> AsyncIterator[Non
 
 @contextlib.asynccontextmanager
 async def _socket_mode(
-    channels: ChannelSettings, accept: Accept, approvals: Approvals, runs: Runs
+    channels: ChannelSettings, accept: Accept, inquiries: Inquiries, runs: Runs
 ) -> AsyncIterator[None]:
     if channels.slack_app_token is None:
         yield
         return
-    app = build_slack(channels, accept, approvals.answer, runs.react)
+    app = build_slack(channels, accept, inquiries.answer, runs.react)
     slack = SocketMode(app, channels.slack_app_token.get_secret_value())
     await slack.start()
     try:

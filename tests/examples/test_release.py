@@ -36,7 +36,7 @@ async def test_only_an_approver_may_say_yes(stage: Stage, tags: Path) -> None:
     run = await world.advance(await world.write("Please release 1.1.0"))
     approval = await world.approval(run.id)
     with pytest.raises(Forbidden):
-        await world.approvals.decide(approval.id, approve=True, by="slack:U1")
+        await world.inquiries.decide(approval.id, approve=True, by="slack:U1")
     assert tags.read_text() == "1.0.0\n"
 
 

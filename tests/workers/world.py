@@ -14,7 +14,7 @@ from ponderd.channels.channel import Channel
 from ponderd.channels.kept import KeptChannel
 from ponderd.channels.message import Address, Trigger
 from ponderd.workers.agents.agent import Agent, tool
-from ponderd.workers.control.approvals import Approvals
+from ponderd.workers.control.inquiries import Inquiries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.control.views import ApprovalView
@@ -105,7 +105,7 @@ class World:
     def serve(self, agents: Mapping[str, Agent], archive: Archive | None = None) -> None:
         """From here on the daemon knows these agents, and this archive."""
         self.log = RunLog(self.store, lambda run_id: None, archive, self.clock)
-        self.runs, self.approvals = Runs(self.log, agents), Approvals(self.log, agents)
+        self.runs, self.inquiries = Runs(self.log, agents), Inquiries(self.log, agents)
 
     def worker(self, **changed: Any) -> Executor:
         """Another worker on the same store."""
@@ -157,12 +157,12 @@ class World:
         """The open one."""
         found = (await self.run(run_id)).work.approval
         assert found is not None
-        return await self.approvals.show(found.id)
+        return await self.inquiries.show(found.id)
 
     async def decide(self, run_id: str, approve: bool, by: str, **fields: Any) -> Run:
         """Somebody answers the open approval, and a worker looks at the run."""
         approval = await self.approval(run_id)
-        await self.approvals.decide(approval.id, approve=approve, by=by, **fields)
+        await self.inquiries.decide(approval.id, approve=approve, by=by, **fields)
         return await self.advance(run_id)
 
 

@@ -25,7 +25,7 @@ from ponderd.daemon.routing import load_routes, route_to
 from ponderd.daemon.settings import DaemonSettings
 from ponderd.workers.agents.agent import Agent, tool
 from ponderd.workers.agents.policies import Approvals
-from ponderd.workers.control import approvals
+from ponderd.workers.control import inquiries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.execution.leases import projection
@@ -130,7 +130,7 @@ async def serving(call: ToolCall, *, secret: str | None = SECRET) -> AsyncIterat
     app = create_app(
         log,
         runs,
-        approvals.Approvals(log, agents),
+        inquiries.Inquiries(log, agents),
         route_to(runs, routes),
         routes,
         ChannelSettings(signing_secret=SecretStr(secret) if secret else None),

@@ -38,7 +38,7 @@ from ponderd.channels.errors import DeliveryError, PonderdError, Unavailable
 from ponderd.channels.message import Address, Reply, Trigger
 from ponderd.workers.agents.agent import Agent, ToolContext, tool
 from ponderd.workers.agents.policies import Approvals
-from ponderd.workers.control import approvals
+from ponderd.workers.control import inquiries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.execution.executor import Executor
@@ -141,7 +141,7 @@ def trigger(text: str) -> Trigger:
 
 
 async def decide(
-    run_log: RunLog, people: approvals.Approvals, run_id: str, approve: bool, by: str
+    run_log: RunLog, people: inquiries.Inquiries, run_id: str, approve: bool, by: str
 ) -> None:
     """Answer what is asked now."""
     asked = fold(await run_log.events(run_id)).work.approval
@@ -174,7 +174,7 @@ class Player:
             data_dir=Path("unused"),
         )
         run_log = RunLog(store, lambda run_id: None, clock=lambda: world.now)
-        runs, people = Runs(run_log, agents), approvals.Approvals(run_log, agents)
+        runs, people = Runs(run_log, agents), inquiries.Inquiries(run_log, agents)
         doing: Coroutine[Any, Any, Any]
         match verb.split(":"):
             case ["advance"]:

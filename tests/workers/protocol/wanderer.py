@@ -153,7 +153,7 @@ class Wanderer:
         self.mood.calm = True
         for _ in range(60):
             if approval := self.run.work.approval:
-                await self.world.approvals.decide(approval.id, approve=True, by="api:ann")
+                await self.world.inquiries.decide(approval.id, approve=True, by="api:ann")
             elif self.due is not None:
                 await self.world.later(max(0.0, self.due - self.world.clock.now) + 1)
             elif self.run.paused:
@@ -172,7 +172,7 @@ class Wanderer:
     async def _decide(self) -> None:
         if approval := self.run.work.approval:
             approve = self.mood.random.random() < 0.7
-            await self.world.approvals.decide(approval.id, approve=approve, by="api:ann")
+            await self.world.inquiries.decide(approval.id, approve=approve, by="api:ann")
 
     async def _steer(self) -> None:
         verbs = (self.world.runs.pause, self.world.runs.resume, self.world.runs.cancel)

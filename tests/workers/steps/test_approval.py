@@ -86,24 +86,24 @@ class TestAnApproval:
 
     async def test_is_listed_while_it_is_open(self, world: World) -> None:
         run = await asked(world)
-        assert [view.run_id for view in await world.approvals.open()] == [run.id]
+        assert [view.run_id for view in await world.inquiries.open()] == [run.id]
         await world.runs.pause(run.id, "ann")
-        assert [view.status for view in await world.approvals.open()] == ["open"]
+        assert [view.status for view in await world.inquiries.open()] == ["open"]
         await world.decide(run.id, True, ANN)
-        assert await world.approvals.open() == []
+        assert await world.inquiries.open() == []
 
     async def test_is_listed_however_many_wait_for_something_else(self, world: World) -> None:
         run = await asked(world)
         world.model.lines = [{"action": "ask_human", "text": "Which one?"}]
         for number in range(501):
             await world.advance(await world.write("go", conversation=f"c{number}"))
-        assert [view.run_id for view in await world.approvals.open()] == [run.id]
+        assert [view.run_id for view in await world.inquiries.open()] == [run.id]
 
     async def test_survives_the_worker_that_asked(self, world: World) -> None:
         run = await asked(world)
         world.clock.now += 30 * 86400
         approval = await world.approval(run.id)
-        await world.approvals.decide(approval.id, approve=True, by=ANN)
+        await world.inquiries.decide(approval.id, approve=True, by=ANN)
         await world.worker().advance(run.id)
         assert world.effects.counted == ["50 to zoe"]
 
@@ -112,12 +112,12 @@ class TestTheFirstAnswer:
     async def test_wins_and_others_are_told_who_decided(self, world: World) -> None:
         run = await asked(world)
         approval = (await world.approval(run.id)).id
-        await world.approvals.decide(approval, approve=False, by=BOB)
+        await world.inquiries.decide(approval, approve=False, by=BOB)
         with pytest.raises(Conflict, match=r"denied by email:bob@example\.com"):
-            await world.approvals.decide(approval, approve=True, by=ANN)
+            await world.inquiries.decide(approval, approve=True, by=ANN)
         await world.advance(run.id)
         with pytest.raises(Conflict, match=r"denied by email:bob@example\.com"):
-            await world.approvals.decide(approval, approve=False, by=ANN)
+            await world.inquiries.decide(approval, approve=False, by=ANN)
         assert world.effects.counted == []
 
     async def test_wins_when_two_decide_at_once(self, world: World) -> None:
@@ -131,8 +131,8 @@ class TestTheFirstAnswer:
 
         world.store.signal = slow  # type: ignore[method-assign]
         outcomes = await asyncio.gather(
-            world.approvals.decide(approval, approve=True, by=ANN),
-            world.approvals.decide(approval, approve=False, by=BOB),
+            world.inquiries.decide(approval, approve=True, by=ANN),
+            world.inquiries.decide(approval, approve=False, by=BOB),
             return_exceptions=True,
         )
         assert [type(outcome) for outcome in outcomes].count(Conflict) == 1
@@ -142,12 +142,12 @@ class TestTheFirstAnswer:
         run = await asked(world)
         approval = (await world.approval(run.id)).id
         for _ in range(2):
-            decided = await world.approvals.decide(approval, approve=True, by=ANN)
+            decided = await world.inquiries.decide(approval, approve=True, by=ANN)
             assert (decided.status, decided.decided_by) == ("approved", ANN)
             await world.advance(run.id)
         assert world.effects.counted == ["50 to zoe"]
         verdict = Verdict(inquiry=approval, choice="approve", by=ANN)
-        assert await world.approvals.answer(verdict) == f"Approved by {ANN}."
+        assert await world.inquiries.answer(verdict) == f"Approved by {ANN}."
         assert len(await world.of_type(run.id, e.ApprovalAnswered)) == 1
 
     @pytest.mark.parametrize("pause", [False, True])
@@ -167,10 +167,10 @@ class TestTheFirstAnswer:
             assert (await world.advance(run.id)).status is Status.PAUSED
         if looked:
             with pytest.raises(Conflict, match=r"denied by email:ann@example\.com"):
-                await world.approvals.decide(approval, approve=True, by=BOB)
+                await world.inquiries.decide(approval, approve=True, by=BOB)
             assert world.effects.counted == []
             return
-        await world.approvals.decide(approval, approve=True, by=BOB)
+        await world.inquiries.decide(approval, approve=True, by=BOB)
         run = await world.advance(run.id)
         if pause:
             assert world.effects.counted == []
@@ -186,7 +186,7 @@ class TestTheFirstAnswer:
         world.model.lines = [PAY, REPLY, {"action": "reply", "text": "too late"}]
         run = await asked(world)
         approval = (await world.approval(run.id)).id
-        await world.approvals.decide(approval, approve=True, by=BOB)
+        await world.inquiries.decide(approval, approve=True, by=BOB)
         run = await world.say(run.id, "no", channel="slack", sender="U1", reply_to=THREAD)
         assert world.effects.counted == ["50 to zoe"]
         assert run.outbox.reply == "too late"
@@ -274,7 +274,7 @@ class TestEditedArguments:
         [answered] = await world.of_type(run.id, e.ApprovalAnswered)
         assert answered.arguments == EDITED
         assert answered.digest not in ("", before.digest)
-        view = await world.approvals.show(before.id)
+        view = await world.inquiries.show(before.id)
         assert (view.arguments, view.digest) == (EDITED, answered.digest)
         assert 'to {"to": "zoe", "euro": 20}' in world.model.prompts[1][-1]["content"]
         assert "with other arguments" in world.mail.texts[-1]
@@ -310,10 +310,10 @@ class TestEditedArguments:
         run = await asked(world)
         approval = (await world.approval(run.id)).id
         for _ in range(2):
-            await world.approvals.decide(approval, approve=True, by=ANN, arguments=EDITED)
+            await world.inquiries.decide(approval, approve=True, by=ANN, arguments=EDITED)
         with pytest.raises(Conflict):
             other = {"to": "zoe", "euro": 21}
-            await world.approvals.decide(approval, approve=True, by=ANN, arguments=other)
+            await world.inquiries.decide(approval, approve=True, by=ANN, arguments=other)
 
     async def test_of_what_was_looked_at_and_changed_since_are_refused(self, world: World) -> None:
         run = await asked(world)
@@ -369,7 +369,7 @@ async def test_a_cancel_ends_an_approval_and_says_so_everywhere(world: World) ->
     assert run.status is Status.CANCELLED
     assert "Cancelled by bob." in world.mail.texts[-1]
     with pytest.raises(Conflict, match="withdrawn by bob"):
-        await world.approvals.decide(approval, approve=True, by=ANN)
+        await world.inquiries.decide(approval, approve=True, by=ANN)
     assert world.effects.counted == []
 
 
@@ -379,7 +379,7 @@ async def test_a_remark_withdraws_the_call_and_goes_to_the_model(world: World) -
     await world.say(run.id, "is that not too much?", sender="U1", channel="slack", reply_to=THREAD)
     assert world.effects.counted == []
     assert "The person wrote: is that not too much?" in world.model.prompts[1][-1]["content"]
-    assert (await world.approvals.show(approval)).status == "withdrawn"
+    assert (await world.inquiries.show(approval)).status == "withdrawn"
 
 
 async def test_a_tool_that_is_gone_cannot_be_approved_with_other_arguments(world: World) -> None:

@@ -57,7 +57,7 @@ class TestNobodyAnswering:
         assert "nobody said no" in world.model.prompts[1][-1]["content"]
         requested = (await world.of_type(run.id, e.ApprovalRequested))[0]
         version = (await world.log.events(run.id)).index(requested) + 1
-        view = await world.approvals.show(f"{run.id}:{version}")
+        view = await world.inquiries.show(f"{run.id}:{version}")
         assert (view.status, view.decided_by) == ("expired", None)
 
     async def test_halts_if_the_policy_says_so(self, world: World) -> None:

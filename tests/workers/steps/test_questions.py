@@ -76,7 +76,7 @@ class TestAQuestion:
         run, prompt = await asked(world, COLOURS)
         await world.later(30 * 86400)
         assert (await world.run(run.id)).version == run.version
-        await world.approvals.answer(chosen(prompt, "blue"))
+        await world.inquiries.answer(chosen(prompt, "blue"))
         assert (await world.advance(run.id)).status is Status.COMPLETED
 
 
@@ -84,7 +84,7 @@ class TestAnAnswer:
     async def test_by_button_is_an_event_with_responder_and_time(self, world: World) -> None:
         run, prompt = await asked(world, COLOURS)
         world.clock.now += 77
-        assert await world.approvals.answer(chosen(prompt, "blue")) == f"{ANN}: blue"
+        assert await world.inquiries.answer(chosen(prompt, "blue")) == f"{ANN}: blue"
         received = (await world.of_type(run.id, e.MessageReceived))[-1]
         assert (received.text, received.via, received.sender) == ("blue", "slack", "u1")
         assert received.at == world.clock.now
@@ -99,11 +99,11 @@ class TestAnAnswer:
         )
         assert "neither, green" in world.model.prompts[1][-1]["content"]
         with pytest.raises(Conflict, match=r"answered by slack:u1: neither, green"):
-            await world.approvals.answer(chosen(prompt, "blue", BOB))
+            await world.inquiries.answer(chosen(prompt, "blue", BOB))
 
     async def test_takes_the_buttons_away(self, world: World) -> None:
         run, prompt = await asked(world, COLOURS)
-        await world.approvals.answer(chosen(prompt, "blue"))
+        await world.inquiries.answer(chosen(prompt, "blue"))
         await world.advance(run.id)
         [notice] = [reply for reply, _ in world.slack.sent if reply.resolves]
         assert notice.resolves == "receipt-1"
@@ -112,12 +112,12 @@ class TestAnAnswer:
     async def test_counts_once_and_others_are_told(self, world: World) -> None:
         run, prompt = await asked(world, COLOURS)
         for _ in range(2):
-            await world.approvals.answer(chosen(prompt, "blue"))
+            await world.inquiries.answer(chosen(prompt, "blue"))
         with pytest.raises(Conflict, match="answered by slack:u1: blue"):
-            await world.approvals.answer(chosen(prompt, "red", BOB))
+            await world.inquiries.answer(chosen(prompt, "red", BOB))
         await world.advance(run.id)
         with pytest.raises(Conflict, match="answered by slack:u1: blue"):
-            await world.approvals.answer(chosen(prompt, "red", BOB))
+            await world.inquiries.answer(chosen(prompt, "red", BOB))
         assert len(await world.of_type(run.id, e.MessageReceived)) == 2
 
     async def test_counts_once_when_two_click_at_once(self, world: World) -> None:
@@ -131,7 +131,7 @@ class TestAnAnswer:
         world.store.signal = slow  # type: ignore[method-assign]
         verdicts = [chosen(prompt, "blue"), chosen(prompt, "red", BOB)]
         outcomes = await asyncio.gather(
-            *map(world.approvals.answer, verdicts), return_exceptions=True
+            *map(world.inquiries.answer, verdicts), return_exceptions=True
         )
         assert [type(outcome) for outcome in outcomes].count(Conflict) == 1
         assert len(await world.of_type(run.id, e.MessageReceived)) == 2
@@ -145,7 +145,7 @@ class TestAnAnswer:
         async def clicked_at_once(reply: Any, *, resend: bool) -> str:
             receipt = await send(reply, resend=resend)
             if reply.kind == "question":
-                await world.approvals.answer(chosen(reply.inquiry, "blue"))
+                await world.inquiries.answer(chosen(reply.inquiry, "blue"))
             return receipt
 
         world.slack.send = clicked_at_once  # type: ignore[method-assign]
@@ -157,18 +157,18 @@ class TestAnAnswer:
         run, prompt = await asked(world, COLOURS)
         await world.runs.cancel(run.id, "bob")
         with pytest.raises(Conflict):
-            await world.approvals.answer(chosen(prompt, "blue"))
+            await world.inquiries.answer(chosen(prompt, "blue"))
 
     async def test_may_come_after_a_command(self, world: World) -> None:
         run, prompt = await asked(world, COLOURS)
         for word in ("/pause", "/resume"):
             await world.say(run.id, word, channel="slack", sender="U2", reply_to=THREAD)
-        assert await world.approvals.answer(chosen(prompt, "blue")) == f"{ANN}: blue"
+        assert await world.inquiries.answer(chosen(prompt, "blue")) == f"{ANN}: blue"
 
     async def test_while_the_run_is_paused_is_kept(self, world: World) -> None:
         run, prompt = await asked(world, COLOURS)
         await world.runs.pause(run.id, "ann")
-        await world.approvals.answer(chosen(prompt, "blue"))
+        await world.inquiries.answer(chosen(prompt, "blue"))
         assert (await world.advance(run.id)).status is Status.PAUSED
         await world.runs.resume(run.id, "ann")
         assert (await world.advance(run.id)).status is Status.COMPLETED

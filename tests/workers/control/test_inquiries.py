@@ -74,7 +74,7 @@ class TestAnAnswer:
     async def test_reads_the_log_once(self, world: World, loads: list[str], ask: Any) -> None:
         verdict = await ask(world)
         loads.clear()
-        told = await world.approvals.answer(verdict)
+        told = await world.inquiries.answer(verdict)
         assert len(loads) == 1
         assert told in (f"Approved by {ANN}.", f"{ANN}: red")
 
@@ -83,10 +83,10 @@ class TestAnAnswer:
         self, world: World, loads: list[str], ask: Any
     ) -> None:
         verdict = await ask(world)
-        told = await world.approvals.answer(verdict)
+        told = await world.inquiries.answer(verdict)
         version = (await world.run(loads[0])).version
         loads.clear()
-        assert await world.approvals.answer(verdict) == told
+        assert await world.inquiries.answer(verdict) == told
         assert len(loads) == 1
         assert (await world.run(loads[0])).version == version
 
@@ -98,7 +98,7 @@ class TestAnAnswer:
         run_id = loads[0]
         interfere(world, lambda: world.runs.pause(run_id, "bob"))
         loads.clear()
-        await world.approvals.answer(verdict)
+        await world.inquiries.answer(verdict)
         assert len(loads) == 2  # one of them Bob's
         types = await world.types(run_id)
         assert types.index("run_paused") < len(types) - 1
@@ -108,9 +108,9 @@ class TestAnAnswer:
         verdict = await ask(world)
         other = {"approve": "deny", "red": "blue"}[verdict.choice]
         faster = verdict.model_copy(update={"choice": other, "by": BOB})
-        interfere(world, lambda: world.approvals.answer(faster))
+        interfere(world, lambda: world.inquiries.answer(faster))
         with pytest.raises(Conflict, match=rf"already .* ?by {BOB}"):
-            await world.approvals.answer(verdict)
+            await world.inquiries.answer(verdict)
 
     async def test_counts_for_nothing_in_a_run_that_is_cancelled_meanwhile(
         self, world: World
@@ -119,7 +119,7 @@ class TestAnAnswer:
         run_id = verdict.inquiry.partition(":")[0]
         interfere(world, lambda: world.runs.cancel(run_id, "bob"))
         with pytest.raises(Conflict, match="already withdrawn"):
-            await world.approvals.answer(verdict)
+            await world.inquiries.answer(verdict)
         assert await world.of_type(run_id, e.ApprovalAnswered) == []
         assert (await world.run(run_id)).status is Status.CANCELLED
 
@@ -132,7 +132,7 @@ class TestAnAnswer:
         run_id = verdict.inquiry.partition(":")[0]
         wrong = verdict.model_copy(update={"inquiry": inquiry.format(run=run_id)})
         with pytest.raises(NotFound):
-            await world.approvals.answer(wrong)
+            await world.inquiries.answer(wrong)
 
 
 class TestADecision:
@@ -140,7 +140,7 @@ class TestADecision:
         verdict = await approval(world)
         loads.clear()
         edited = {"to": "zoe", "euro": 20}
-        shown = await world.approvals.decide(
+        shown = await world.inquiries.decide(
             verdict.inquiry, approve=True, by=ANN, arguments=edited
         )
         assert len(loads) == 1

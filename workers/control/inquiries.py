@@ -35,7 +35,7 @@ class _Decision:
     digest: str | None = None
 
 
-class Approvals:
+class Inquiries:
     """Shows what runs ask of people, and takes their answers. The first answer counts: it is
     appended only while nobody else has answered. Giving the same answer again changes nothing."""
 
