@@ -42,6 +42,9 @@ def test_a_type_checker_sees_the_same_names() -> None:
         for alias in node.names
     ]
     assert sorted(imported) == ponderd.__all__
+    # Were `__getattr__` visible to it, a misspelt import would pass.
+    seen = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert seen == ["__dir__"]
     assert (ROOT / "src" / "ponderd" / "py.typed").exists()
 
 

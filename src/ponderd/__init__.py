@@ -27,6 +27,19 @@ if TYPE_CHECKING:
         ThoughtBudget,
     )
     from ponderd.workers.run.choices import Answer, Choice, Question, ToolCall
+else:  # a type checker that saw this function would believe that every name exists
+
+    def __getattr__(name: str) -> Any:
+        # Loaded when first used: `ponderd --help` imports this package and needs none of it.
+        for home, names in _HOMES.items():
+            if name in names:
+                import importlib
+
+                value = getattr(importlib.import_module(f"ponderd.workers.{home}"), name)
+                globals()[name] = value
+                return value
+        raise AttributeError(f"module 'ponderd' has no attribute {name!r}")
+
 
 __all__ = [
     "Agent",
@@ -53,18 +66,6 @@ _HOMES = {
     "agents.policies": ("Approvals", "Budget", "Budgets", "Busy", "Thinking", "ThoughtBudget"),
     "run.choices": ("Answer", "Choice", "Question", "ToolCall"),
 }
-
-
-def __getattr__(name: str) -> Any:
-    # Loaded when first used: `ponderd --help` imports this package and needs none of it.
-    for home, names in _HOMES.items():
-        if name in names:
-            import importlib
-
-            value = getattr(importlib.import_module(f"ponderd.workers.{home}"), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module 'ponderd' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
