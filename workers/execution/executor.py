@@ -2,8 +2,8 @@
 
 Why nothing gets lost or done twice:
 
-- The log in the store is the truth. A worker that dies leaves a lease behind. When it expires, the
-  sweeper pokes the run, and the next worker folds the same log.
+- The log in the store is the truth. A worker that dies leaves a lease behind. When it expires,
+  another worker's sweeper finds the run, and advances it from the same log.
 - Every commit is compare-and-append. If somebody else has written (a message, a pause), nothing is
   written, and the missed events come back. A fact is then committed on top of them; an intent is
   decided again. So a pause between choosing a tool and using it always wins.
@@ -99,7 +99,7 @@ class Executor:
 
     async def _advance(self, held: LeasedRun, raw: tuple[bytes, ...]) -> None:
         try:
-            run = self._met(e.decode_all(raw))
+            run = self._fold(e.decode_all(raw))
         except (ValidationError, ValueError) as error:
             # A newer ponderd wrote them. Leave the run to a worker that understands them.
             log.warning("unknown events, leaving the run alone", error=str(error)[:200])
@@ -142,7 +142,7 @@ class Executor:
                     assert_never(step)
         return await held.give_back(held.now())
 
-    def _met(self, events: tuple[e.Event, ...]) -> Run:
+    def _fold(self, events: tuple[e.Event, ...]) -> Run:
         """Fold the run, and show the observer what others appended since a worker last had it."""
         known = len(events)
         while known and isinstance(events[known - 1], FROM_OUTSIDE):

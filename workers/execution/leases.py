@@ -180,8 +180,7 @@ class Leases:
         """
         held = LeasedRun(self._store, claim, self.seconds, asked_at, self.observe)
         # After this process was stopped for a while (SIGSTOP, a suspended machine), its own sweeper
-        # may
-        # claim a run that an earlier task here still works on.
+        # may claim a run that an earlier task here still works on.
         if former := self._held.get(claim.run_id):
             former.lose()
         self._held[claim.run_id] = held

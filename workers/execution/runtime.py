@@ -166,8 +166,7 @@ class Runtime:
         """Advance runs that are due and that nobody holds: lost pokes, expired leases, ended
         sleeps.
 
-        Takes no more runs than there are free slots, so that a backlog is not read over and
-        over.
+        Takes no more runs than there are free slots, or a backlog would be read over and over.
         """
         if self._draining.is_set():
             return
@@ -178,9 +177,8 @@ class Runtime:
         try:
             if free:
                 found = await store.sweep(max(1, free // SHARDS), POKE_GRACE)
-                random.shuffle(
-                    found
-                )  # otherwise, with few slots, the last shards would always wait
+                # Otherwise, with few slots, the last shards would always wait.
+                random.shuffle(found)
                 found = found[:free]
         finally:
             for run_id in found:

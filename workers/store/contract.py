@@ -39,7 +39,7 @@ TRIGGER_TTL = 7 * 24 * 3600
 """Seconds for which a trigger's keys are remembered. GitHub may deliver again after days."""
 
 POKE_GRACE = 2.0
-"""Seconds after which the sweeper pokes again for a run that was poked but not claimed."""
+"""Seconds after which a sweep finds a run that was poked but not claimed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ class RunStore(Protocol):
         """Ids of runs that a worker should look at now: their poke was lost, their lease expired or
         their sleep ended. At most `limit` from each shard.
 
-        Each is due again only after `grace` seconds, so many sweepers do not multiply pokes.
+        Each is due again only after `grace` seconds, so that other workers' sweeps pass it over.
         """
 
     async def load(self, run_id: str) -> tuple[bytes, ...]:

@@ -1,5 +1,5 @@
 -- Find the runs that a worker must look at now, and make each due again only after a grace period.
--- So any number of sweepers poke for it once.
+-- So only one of any number of sweepers takes it up.
 -- ARGV: limit, grace (ms)
 -- Returns the run ids.
 local now = now_ms()
