@@ -150,7 +150,7 @@ def cancel(
 @app.command(epilog="Example: ponderd runs answer 0c-mha1v2k8-9f3c1a2b7d yes")
 def answer(
     run_id: RunId,
-    text: Annotated[list[str], typer.Argument(metavar="TEXT…", help="The answer.")],
+    text: Annotated[list[str], typer.Argument(metavar="TEXT", help="The answer.")],
     arguments: Annotated[
         str | None, typer.Option(metavar="JSON", help="Approve the call with these arguments.")
     ] = None,
@@ -199,7 +199,7 @@ def fork(
 def event(
     run_id: RunId,
     name: Annotated[str, typer.Argument(help="The name that the run waits for.")],
-    payload: Annotated[str, typer.Argument(metavar="[JSON]", help="Data for the run.")] = "null",
+    payload: Annotated[str, typer.Argument(metavar="JSON", help="Data for the run.")] = "null",
     as_json: Json = False,
 ) -> None:
     """Tell a run that something happened outside."""
