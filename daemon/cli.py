@@ -41,7 +41,6 @@ app = typer.Typer(
 runs.app.command(epilog="Example: ponderd runs replay 0c-mha1v2k8-9f3c1a2b7d --model small")(replay)
 app.add_typer(runs.app, name="runs")
 app.add_typer(thinking.app, name="thinking")
-app.command(epilog="Example: ponderd approvals")(approvals)
 
 LogsAsJson = Annotated[bool, typer.Option("--json", help="Log in JSON, one object per line.")]
 
@@ -134,6 +133,9 @@ def launch(
         agent, text, channel="api", by=runs.me(), conversation=conversation, reply_to=reply_to
     )
     raise typer.Exit(report(api, view, wait=wait, as_json=as_json))
+
+
+app.command(epilog="Example: ponderd approvals")(approvals)
 
 
 @app.command(epilog="Example: ponderd settings --env > ponderd.env")
