@@ -51,7 +51,7 @@ def load(file: Path) -> Agent:
     except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {error}"
         if isinstance(error, ImportError):
-            reason = old_imports.advice(file.read_text("utf-8"), error) or reason
+            reason = old_imports.advice(file.read_bytes(), error) or reason
         raise _broken(file, reason) from error
     agent = getattr(module, "agent", None)
     if not isinstance(agent, Agent):

@@ -17,9 +17,12 @@ _MOVED = {
 }
 
 
-def advice(source: str, error: ImportError) -> str:
+def advice(source: bytes, error: ImportError) -> str:
     """About each old import in `source`, which failed with `error`; empty if something else could
-    not be imported. Packages of others have the names `channels` and `daemon`, too."""
+    not be imported. Packages of others have the names `channels` and `daemon`, too.
+
+    `source` is in bytes, because only Python knows how it is encoded.
+    """
     if (error.name or "").split(".")[0] not in ("workers", "channels", "daemon"):
         return ""
     return "; ".join(

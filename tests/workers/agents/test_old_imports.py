@@ -80,6 +80,22 @@ def test_every_such_line_is_named_at_once(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("first", "encoding"), [("", "utf-8-sig"), ("# -*- coding: latin-1 -*-", "latin-1")]
+)
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("from workers.agent import Agent", "which is now: from ponderd import Agent"),
+        ("import numpy_is_not_this", "No module named 'numpy_is_not_this'"),
+    ],
+)
+def test_a_file_in_another_encoding_gets_an_answer_too(tmp_path, first, encoding, line, reason):
+    source = f"{first}\n# für Grüße\n{line}\n"
+    (tmp_path / "mine.py").write_bytes(source.encode(encoding))
+    assert reason in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
     "source",
     [
         "from channels.layers import get_channel_layer",  # Django Channels
