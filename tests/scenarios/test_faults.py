@@ -156,7 +156,7 @@ async def test_deploying_workers_under_load_wastes_no_model_call(world: World) -
         run_ids = [await world.client.launch("assistant", f"hello {i}") for i in range(20)]
         await eventually(lambda: world.model.in_flight >= 10)
         stopping = asyncio.create_task(world.stack.stop("work-0", signal.SIGTERM))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.5)  # for the signal to arrive: too little proves less, fails nothing
     assert await stopping == 0
     world.stack.start("work", "work-1")
     for run_id in run_ids:

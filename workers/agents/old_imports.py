@@ -16,6 +16,9 @@ _MOVED = {
     "workers.tools": "workers.agents.tools",
 }
 
+_RENAMED = {"Result": "ToolResult"}
+"""What such a file may have imported, and is called otherwise now."""
+
 
 def advice(source: bytes, error: ImportError) -> str:
     """About each old import in `source`, which failed with `error`; empty if something else could
@@ -47,6 +50,7 @@ def _instead(module: str, names: Sequence[ast.alias]) -> str:
         return ""  # of the folders themselves nothing was ever imported
     if not names:
         return f"import {now}"
+    names = [ast.alias(_RENAMED.get(name.name, name.name), name.asname) for name in names]
     public = [name for name in names if name.name in PUBLIC or name.name == "*"]
     others = [name for name in names if name not in public]
     return " and ".join(

@@ -35,7 +35,7 @@ def _as_installed(monkeypatch):
         ("import workers.agent as a", "import ponderd.workers.agents.agent"),
         (
             "from workers.agent import Agent, Result",
-            "from ponderd import Agent and from ponderd.workers.agents.agent import Result",
+            "from ponderd import Agent and from ponderd.workers.agents.agent import ToolResult",
         ),
         (
             "from workers.tools.clock import clock",
@@ -60,6 +60,8 @@ def test_an_old_line_is_told_what_it_becomes(tmp_path, old, new):
     file.write_text(f"import json\n{old}\nagent = 3\n")
     module = old.split()[1]
     assert refusal(tmp_path) == (f"agent file {file}: line 2 imports {module}, which is now: {new}")
+    for line in new.split(" and "):
+        exec(line, {})  # what it names is there
 
 
 def test_the_file_loads_once_that_line_is_changed(tmp_path):
