@@ -34,11 +34,20 @@ class Address(Frozen):
 
 
 class Attachment(Frozen):
-    """A file that came with a message. The agent sees its name; its content is not kept."""
+    """A file that came with a message."""
 
     name: str
     content_type: str
     size: int = Field(ge=0, description="bytes")
+    blob: str = ""
+    """Handle of its content in the blob store. Empty: the content is not kept."""
+    text: str = ""
+    """What the agent sees of it at once: all of a short text, the beginning of a long one."""
+    text_blob: str = ""
+    """Handle of its whole text, if `text` is only the beginning."""
+    length: int = Field(0, ge=0, description="characters of the whole text")
+    unread: str = ""
+    """Why it cannot be read, in words for the agent and the person. Empty: it can."""
 
 
 class Trigger(Frozen):
@@ -65,6 +74,13 @@ class Trigger(Frozen):
     reply_to: Address | None = None
     """Where the answer goes. None: the answer waits in the run until somebody reads it."""
     attachments: tuple[Attachment, ...] = ()
+    cut: str = ""
+    """What was left out of `text`: the history that the conversation already has. It is kept so
+    that it can be read again."""
+    people: tuple[str, ...] = ()
+    """Who else reads along: the addresses of the other recipients."""
+    tag: str = ""
+    """The tag of the address written to: "invoices" of assistant+invoices@."""
 
 
 class Inquiry(Frozen):

@@ -41,6 +41,7 @@ TESTED_IN = {
     "workers/execution/test_model_call": "run/model_call",
     "workers/llm/test_client": "llm/connect llm/http llm/llamacpp llm/vllm llm/vllm_stream",
     "workers/llm/test_margin": "llm/probe",
+    "workers/run/test_attached": "run/inbound_events",
     "workers/run/test_run_states_doc": "run/reduce run/reduce_approvals run/reduce_messages "
     "run/effort run/reduce_replies run/state steps/next_step",
     "workers/steps/test_approval": "run/approved_call",

@@ -241,9 +241,10 @@ def _received(trigger: Trigger, now: float) -> e.MessageReceived:
         via=trigger.channel,
         authentic=trigger.authentic,
         reply_to=trigger.reply_to,
-        attachments=tuple(
-            f"{file.name} ({file.content_type}, {file.size} bytes)" for file in trigger.attachments
-        ),
+        attachments=trigger.attachments,
+        cut=trigger.cut,
+        people=trigger.people,
+        tag=trigger.tag,
     )
 
 

@@ -13,6 +13,11 @@ from pydantic import ConfigDict, Field, TypeAdapter, model_validator
 
 from ponderd.channels.message import Address, Frozen, Inquiry, ReplyKind
 from ponderd.workers.run.choices import Choice
+from ponderd.workers.run.inbound_events import EventBase as _Event
+from ponderd.workers.run.inbound_events import EventReceived as EventReceived
+from ponderd.workers.run.inbound_events import MessageReceived as MessageReceived
+from ponderd.workers.run.inbound_events import MessageRefused as MessageRefused
+from ponderd.workers.run.inbound_events import MessagesJoined as MessagesJoined
 from ponderd.workers.run.model_call import (
     DoubtReason,
     ModelCall,
@@ -24,10 +29,6 @@ Measure = Literal["steps", "tokens", "seconds", "money"]
 
 FeedbackSource = Literal["thumb", "judge"]
 """Who rates an answer: a person with a reaction, or a program that judges answers."""
-
-
-class _Event(Frozen):
-    at: float
 
 
 class RunLaunched(_Event):
@@ -62,41 +63,6 @@ class VersionAdopted(_Event):
     type: Literal["version_adopted"] = "version_adopted"
     agent_version: str
     by: str
-
-
-class MessageReceived(_Event):
-    """A person or a program wrote. The fields are those of `channels.message.Trigger`; `via` is
-    the channel."""
-
-    type: Literal["message_received"] = "message_received"
-    text: str
-    sender: str
-    via: str = ""
-    authentic: bool = False
-    reply_to: Address | None = None
-    attachments: tuple[str, ...] = ()
-
-
-class MessagesJoined(_Event):
-    """The messages that wait are answered together with the current one."""
-
-    type: Literal["messages_joined"] = "messages_joined"
-
-
-class MessageRefused(_Event):
-    """A message is not taken up. `text` tells its sender why; the agent may be busy, say."""
-
-    type: Literal["message_refused"] = "message_refused"
-    text: str
-
-
-class EventReceived(_Event):
-    """Something happened outside that the run waits for, or will wait for."""
-
-    type: Literal["event_received"] = "event_received"
-    name: str
-    payload: str = ""
-    by: str = ""
 
 
 class WaitEnded(_Event):

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from ponderd.channels.message import principal
 from ponderd.workers.run import events as e
+from ponderd.workers.run.attached import told
 from ponderd.workers.run.chat_commands import command_of
 from ponderd.workers.run.effort import Effort
 from ponderd.workers.run.repeats import repeats
@@ -129,14 +130,16 @@ def end_wait(run: Run) -> Run:
 
 
 def _hear(run: Run, message: e.MessageReceived) -> Run:
-    files = "".join(f"\n[attached: {name}]" for name in message.attachments)
+    files = told(message.attachments, len(run.files) + 1)
+    also = f"\n[also to: {', '.join(message.people)}]" if message.people else ""
+    tag = f"\n[tag: {message.tag}]" if message.tag else ""
     first = run.first_sender or message.sender
     # The model is told who speaks as soon as there is more than one person.
     another = message.sender.lower() != first.lower()  # a button tells it in lower case
     by = f"\n[from {message.sender}]" if another else ""
     current = replace(run.message, sender=principal(message.via, message.sender))
-    run = replace(run, first_sender=first, message=current)
-    return add(run, Turn("person", message.text + files + by))
+    run = replace(run, first_sender=first, message=current, files=run.files + message.attachments)
+    return add(run, Turn("person", message.text + files + also + tag + by))
 
 
 def _answered(run: Run, message: e.MessageReceived) -> tuple[Outgoing, ...]:

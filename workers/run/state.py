@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
-from ponderd.channels.message import Address, Inquiry, ReplyKind
+from ponderd.channels.message import Address, Attachment, Inquiry, ReplyKind
 from ponderd.workers.run import events as e
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.effort import Effort, Usage
@@ -191,6 +191,8 @@ class Run:
     turns: tuple[Turn, ...] = ()
     first_sender: str = ""
     """Who began the conversation, as the channel names them."""
+    files: tuple[Attachment, ...] = ()
+    """The files that came with its messages, in the order in which the model was told of them."""
     message: CurrentMessage = field(default_factory=CurrentMessage)
     inbox: Inbox = field(default_factory=Inbox)
     work: Work = field(default_factory=Work)

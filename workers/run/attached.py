@@ -1,0 +1,44 @@
+"""How the model is told of the files that came with a message. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from ponderd.channels.message import Attachment
+
+
+def told(files: Sequence[Attachment], first: int) -> str:
+    """The lines about `files`, each ended before by a line break. The run counts its files, and
+    `first` is the number of the first of these.
+
+    What a file says stands between two lines of backticks, more than it has in a row anywhere, so
+    nothing in it can look like the end of it.
+    """
+    return "".join(
+        f"\n{line}" for number, file in enumerate(files, first) for line in _lines(file, number)
+    )
+
+
+def label(file: Attachment) -> str:
+    """Such as "orders.csv (text/csv, 29 bytes)"."""
+    if not file.content_type:  # an old log did not say more
+        return file.name
+    return f"{file.name} ({file.content_type}, {file.size} bytes)"
+
+
+def _lines(file: Attachment, number: int) -> Iterator[str]:
+    yield f"[attached: {label(file)}]"
+    if file.unread:
+        yield f"[file {number} is not read: {file.unread}]"
+    elif file.text_blob:
+        yield f"[file {number} begins so; it has {file.length} characters]"
+    elif file.blob and not file.text:
+        yield f"[kept as file {number}]"
+    if file.text:
+        fence = "`" * max(3, _longest_run(file.text) + 1)
+        yield f"{fence}\n{file.text.rstrip()}\n{fence}"
+
+
+def _longest_run(text: str) -> int:
+    return max(map(len, re.findall("`+", text)), default=0)

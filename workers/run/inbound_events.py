@@ -1,0 +1,69 @@
+"""What can happen to a run from outside: somebody writes to it. A part of `events`. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import field_validator
+
+from ponderd.channels.message import Address, Attachment, Frozen
+
+_DESCRIPTION = re.compile(r"(.*) \((.*), ([0-9]{1,15}) bytes\)", re.DOTALL)
+
+
+class EventBase(Frozen):
+    at: float
+
+
+class MessageReceived(EventBase):
+    """A person or a program wrote. The fields are those of `channels.message.Trigger`; `via` is
+    the channel."""
+
+    type: Literal["message_received"] = "message_received"
+    text: str
+    sender: str
+    via: str = ""
+    authentic: bool = False
+    reply_to: Address | None = None
+    attachments: tuple[Attachment, ...] = ()
+    cut: str = ""
+    people: tuple[str, ...] = ()
+    tag: str = ""
+
+    @field_validator("attachments", mode="before")
+    @classmethod
+    def _from_descriptions(cls, files: Sequence[object]) -> tuple[object, ...]:
+        """Older logs have only a description of each file: "a.csv (text/csv, 29 bytes)"."""
+        return tuple(_described(file) if isinstance(file, str) else file for file in files)
+
+
+class MessagesJoined(EventBase):
+    """The messages that wait are answered together with the current one."""
+
+    type: Literal["messages_joined"] = "messages_joined"
+
+
+class MessageRefused(EventBase):
+    """A message is not taken up. `text` tells its sender why; the agent may be busy, say."""
+
+    type: Literal["message_refused"] = "message_refused"
+    text: str
+
+
+class EventReceived(EventBase):
+    """Something happened outside that the run waits for, or will wait for."""
+
+    type: Literal["event_received"] = "event_received"
+    name: str
+    payload: str = ""
+    by: str = ""
+
+
+def _described(description: str) -> Attachment:
+    match = _DESCRIPTION.fullmatch(description)
+    if match is None:
+        return Attachment(name=description, content_type="", size=0)
+    name, content_type, size = match.groups()
+    return Attachment(name=name, content_type=content_type, size=int(size))
