@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -16,9 +16,12 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from ponderd.channels.channel import Accept, AnswerInquiry
 from ponderd.channels.errors import Refused, Unauthenticated, Unavailable
 from ponderd.channels.mail.authentication import Lookup, is_authenticated, txt_records
-from ponderd.channels.mail.names import is_approve_mailbox
-from ponderd.channels.mail.receive import MailRules, parse, parse_answer
-from ponderd.channels.message import Ignored, Trigger, Verdict
+from ponderd.channels.mail.content import File
+from ponderd.channels.mail.header import read_header, split
+from ponderd.channels.mail.names import MailNames
+from ponderd.channels.mail.reading import Reader
+from ponderd.channels.mail.receive import Letter, MailRules, judge, understood
+from ponderd.channels.message import Attachment, Ignored, Trigger, Verdict
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.text import one_line
 
@@ -48,6 +51,7 @@ class MailServer:
         self._lookup = lookup
         self._agents = agents
         self._new_id = new_id
+        self._reader = Reader()
         self._sessions: weakref.WeakSet[SMTP] = weakref.WeakSet()
         self._server: asyncio.Server | None = None
 
@@ -65,6 +69,7 @@ class MailServer:
             if session.transport is not None:
                 session.transport.close()
         await self._server.wait_closed()
+        await self._reader.close()
         self._server = None
 
     def _session(self) -> SMTP:
@@ -79,7 +84,12 @@ class MailServer:
         return session
 
     def _rules(self) -> MailRules:
-        return MailRules.of(self._settings, self._agents())
+        domain = self._settings.mail_domain
+        return MailRules(
+            MailNames(domain, self._settings.signing_key),
+            allow=self._settings.mail_allow or (f"@{domain}",),
+            agents=frozenset(self._agents()),
+        )
 
     # aiosmtpd calls the hooks below by their names.
 
@@ -87,79 +97,78 @@ class MailServer:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         rules = self._rules()
-        mailbox = rules.mailbox(address)
-        if mailbox is None:
+        local = rules.local_part(address)
+        if local is None:
             domain = rules.names.domain
             return _ascii(f"550 5.7.1 relay denied: this server receives for {domain} only")
-        if mailbox not in rules.agents and not is_approve_mailbox(mailbox):
+        if not rules.is_ours(address):
             known = ", ".join(sorted(rules.agents))
-            return _ascii(f"550 5.1.1 no agent {mailbox}; the agents are: {known}")
-        if mailbox not in envelope.rcpt_tos:
-            envelope.rcpt_tos.append(mailbox)
+            return _ascii(f"550 5.1.1 no agent {local}; the agents are: {known}")
+        if local not in envelope.rcpt_tos:
+            envelope.rcpt_tos.append(local)
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content = envelope.content
         assert isinstance(content, bytes)  # decode_data is off
         mail_from = envelope.mail_from or ""
-        rules = self._rules()
         try:
-            # One mail may go to several mailboxes, but DATA has only one reply. So all are read
-            # before the first is stored: a refusal then means that nothing was stored.
-            parsed = [
-                await self._read(content, mail_from, mailbox, rules)
-                for mailbox in envelope.rcpt_tos
-            ]
-            # Verdicts first: one may come too late, and then the whole mail is refused.
-            for entry in sorted(parsed, key=lambda entry: not isinstance(entry, Verdict)):
-                match entry:
-                    case Verdict():
-                        outcome = await self._answer(entry)
-                        log.info("mail decided", sender=mail_from, outcome=outcome)
-                    case Trigger():
-                        await self._accept(entry)
-                    case Ignored():
-                        log.info("mail ignored", sender=mail_from, reason=entry.reason)
+            await self._take(content, mail_from, envelope.rcpt_tos)
         except (Refused, Unavailable) as error:
             log.info("mail refused", sender=mail_from, error=str(error))
             return _ascii(f"{error.smtp_status} {error}")
         return "250 2.0.0 OK"
 
-    async def _read(
-        self, content: bytes, mail_from: str, mailbox: str, rules: MailRules
-    ) -> Verdict | Trigger | Ignored:
-        """Parse one mail for one mailbox, and check who wrote it if that can make a difference."""
-        if not is_approve_mailbox(mailbox):
-            trigger = parse(
-                content, mail_from=mail_from, agent=mailbox, rules=rules, new_id=self._new_id
-            )
-            if isinstance(trigger, Ignored) or not trigger.authentic:
-                return trigger
-            proven = await self._is_authenticated(content, trigger.sender)
-            return trigger.model_copy(update={"authentic": proven})
-        answer = parse_answer(
-            content, mail_from=mail_from, mailbox=mailbox, rules=rules, new_id=self._new_id
+    async def _take(self, content: bytes, mail_from: str, mailboxes: Sequence[str]) -> None:
+        """Store what a mail says. Raises Refused, Unavailable.
+
+        One mail may go to several mailboxes, but DATA has only one reply. So all is decided before
+        the first part is stored: a refusal then means that nothing was stored.
+        """
+        rules = self._rules()
+        header = read_header(split(content)[0])
+        judged = judge(
+            header, mail_from=mail_from, mailboxes=mailboxes, rules=rules, new_id=self._new_id
         )
-        match answer:
-            case Ignored():
-                return answer
-            case Verdict(by=by):
-                sender = by.removeprefix("email:")
-            case Trigger(sender=sender):
-                pass
-        if not await self._is_authenticated(content, sender):
+        if isinstance(judged, Ignored):
+            log.info("mail ignored", sender=mail_from, reason=judged.reason)
+            return
+        letters = judged
+        proven = await self._is_proven(content, letters)
+        read = await self._reader.read(content, letters[0].thread)
+        attachments = tuple(map(_described, read.files))
+        for letter in letters:
+            match understood(letter, read, attachments, rules):
+                case Verdict() as verdict:
+                    outcome = await self._answer(verdict)
+                    log.info("mail decided", sender=mail_from, outcome=outcome)
+                case Trigger() as trigger:
+                    authentic = trigger.authentic and proven
+                    await self._accept(trigger.model_copy(update={"authentic": authentic}))
+
+    async def _is_proven(self, content: bytes, letters: Sequence[Letter]) -> bool:
+        """Whether the writer is who From says, if that can make a difference.
+
+        Raises Unauthenticated for a mail to an approval of which nothing proves that.
+        """
+        if not any(letter.run_id for letter in letters):
+            return False
+        sender = letters[0].sender.address
+        how = self._settings.mail_authentication
+        proven = await is_authenticated(content, sender, how, self._lookup)
+        if not proven and any(letter.inquiry for letter in letters):
             raise Unauthenticated(
                 f"nothing proves that this is from {sender} (DKIM, DMARC), so it decides nothing"
             )
-        return answer
-
-    async def _is_authenticated(self, content: bytes, sender: str) -> bool:
-        how = self._settings.mail_authentication
-        return await is_authenticated(content, sender, how, self._lookup)
+        return proven
 
     async def handle_exception(self, error: Exception) -> str:
         log.error("mail session failed", exc_info=error)
         return "451 4.3.0 internal error, try again later"
+
+
+def _described(file: File) -> Attachment:
+    return Attachment(name=file.name, content_type=file.content_type, size=len(file.content))
 
 
 def _ascii(answer: str) -> str:

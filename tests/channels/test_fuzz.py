@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ponderd.channels.errors import Refused, Unauthenticated
-from ponderd.channels.mail import receive as email
 from ponderd.channels.mail.authentication import read_results
 from ponderd.channels.mail.names import MailNames
+from ponderd.channels.mail.receive import MailRules
 from ponderd.channels.message import Ignored, Trigger, Verdict
 from ponderd.channels.signature import (
     sign_standard,
@@ -27,6 +27,7 @@ from ponderd.channels.signature import (
 from ponderd.channels.slack import receive as slack
 from ponderd.channels.slack.clicks import parse_click
 from ponderd.channels.webhook import receive as webhook
+from tests.channels.mail.mails import parse
 from tests.services.slack_api import mention
 
 thorough = settings(
@@ -37,7 +38,7 @@ thorough = settings(
 )
 KEY = standard_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 NAMES = MailNames("agents.test", b"secret")
-RULES = email.MailRules(NAMES, ("@team.test",), ("assistant",))
+RULES = MailRules(NAMES, ("@team.test",), ("assistant",))
 OWN_ID = NAMES.message_id("run1:7")
 
 
@@ -104,17 +105,19 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(content)
 
 
+def read_mail(content: bytes, mail_from: str) -> Trigger | Ignored:
+    parsed = parse(content, mail_from=mail_from, rules=RULES)
+    assert not isinstance(parsed, Verdict)
+    return parsed
+
+
 @thorough
 @given(
     st.one_of(mutated(), mutated(), mutated(), st.binary(max_size=300)),
     st.sampled_from(["ann@team.test", "", "<>", "x"]),
 )
 def test_mails(content: bytes, mail_from: str) -> None:
-    parsed = outcome(
-        lambda: email.parse(
-            content, mail_from=mail_from, agent="assistant", rules=RULES, new_id=lambda: "new"
-        )
-    )
+    parsed = outcome(lambda: read_mail(content, mail_from))
     if parsed is not None:
         assert parsed.sender.endswith("@team.test")
 
@@ -124,9 +127,7 @@ def test_mails(content: bytes, mail_from: str) -> None:
 def test_mails_that_answer_an_approval(content: bytes) -> None:
     mailbox = NAMES.approve_address("0c-1:7", "ann@team.test").partition("@")[0]
     try:
-        parsed = email.parse_answer(
-            content, mail_from="ann@team.test", mailbox=mailbox, rules=RULES, new_id=lambda: "new"
-        )
+        parsed = parse(content, mailbox, rules=RULES)
     except Refused as error:
         assert str(error)
         return

@@ -16,10 +16,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from ponderd.channels.errors import Refused, Unavailable
+from ponderd.channels.mail.content import read_content
+from ponderd.channels.mail.header import read_header, split
 from ponderd.channels.mail.names import MailNames
-from ponderd.channels.mail.receive import MailRules
+from ponderd.channels.mail.receive import Letter, MailRules, judge, understood
 from ponderd.channels.mail.server import MailServer
-from ponderd.channels.message import Accepted, Trigger, Verdict
+from ponderd.channels.message import Accepted, Attachment, Ignored, Trigger, Verdict
 from ponderd.channels.settings import ChannelSettings
 from tests.services.eventually import PATIENCE
 
@@ -41,6 +43,39 @@ def mail(text: str = "hello", **headers: str) -> bytes:
     }
     head = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items() if value]
     return ("\r\n".join(head) + "\r\n\r\n" + text.replace("\n", "\r\n")).encode()
+
+
+def judged(
+    content: bytes,
+    mailbox: str = "assistant",
+    *,
+    mail_from: str = "ann@team.test",
+    rules: MailRules,
+) -> Letter | Ignored:
+    header = read_header(split(content)[0])
+    found = judge(
+        header, mail_from=mail_from, mailboxes=[mailbox], rules=rules, new_id=lambda: "new"
+    )
+    return found if isinstance(found, Ignored) else found[0]
+
+
+def parse(
+    content: bytes,
+    mailbox: str = "assistant",
+    *,
+    mail_from: str = "ann@team.test",
+    rules: MailRules = RULES,
+) -> Trigger | Verdict | Ignored:
+    """What the server makes of one mail to one mailbox, but for proof, blobs and limits."""
+    letter = judged(content, mailbox, mail_from=mail_from, rules=rules)
+    if isinstance(letter, Ignored):
+        return letter
+    read = read_content(content, letter.thread)
+    attachments = tuple(
+        Attachment(name=file.name, content_type=file.content_type, size=len(file.content))
+        for file in read.files
+    )
+    return understood(letter, read, attachments, rules)
 
 
 def settings(data_dir: Path, relay: str | None = None, **fields: Any) -> ChannelSettings:

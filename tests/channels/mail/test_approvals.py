@@ -10,11 +10,10 @@ import pytest
 from ponderd.channels.errors import Conflict, Forbidden, Unauthenticated
 from ponderd.channels.links import approval_link
 from ponderd.channels.mail.names import MailNames
-from ponderd.channels.mail.receive import parse_answer
 from ponderd.channels.mail.send import EmailChannel, compose
 from ponderd.channels.message import Address, Ignored, Inquiry, Reply, Trigger, Verdict
 from ponderd.workers.store.contract import new_run_id
-from tests.channels.mail.mails import DATE, NAMES, RULES, Inbox, mail, opened, settings
+from tests.channels.mail.mails import DATE, NAMES, Inbox, mail, opened, parse, settings
 
 RUN = new_run_id("a conversation")
 PROMPT = Inquiry(id=f"{RUN}:7", kind="approval")
@@ -119,13 +118,7 @@ class TestQuestion:
 def answered(
     text: str = "yes\n", to: str = ANN, mail_from: str = "ann@team.test", **headers: str
 ) -> Verdict | Trigger | Ignored:
-    return parse_answer(
-        mail(text, **headers),
-        mail_from=mail_from,
-        mailbox=to.partition("@")[0].lower(),
-        rules=RULES,
-        new_id=lambda: "new",
-    )
+    return parse(mail(text, **headers), to.partition("@")[0].lower(), mail_from=mail_from)
 
 
 class TestAnswer:

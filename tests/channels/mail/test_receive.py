@@ -9,16 +9,25 @@ import pytest
 
 from ponderd.channels.errors import Forbidden, Malformed
 from ponderd.channels.mail.names import MailNames
-from ponderd.channels.mail.receive import MailRules, parse
+from ponderd.channels.mail.receive import MailRules
 from ponderd.channels.mail.server import MailServer
-from ponderd.channels.message import Address, Attachment, Ignored, Trigger
+from ponderd.channels.message import Address, Attachment, Ignored, Trigger, Verdict
 from ponderd.channels.text import one_line
-from tests.channels.mail.mails import OWN_ID, RULES, Inbox, mail, settings
+from tests.channels.mail.mails import (
+    OWN_ID,
+    RULES,
+    Inbox,
+    mail,
+    parse,
+    settings,
+)
 from tests.services.cpu import in_linear_time
 
 
 def read(content: bytes, mail_from: str = "ann@team.test") -> Trigger | Ignored:
-    return parse(content, mail_from=mail_from, agent="assistant", rules=RULES, new_id=lambda: "new")
+    parsed = parse(content, mail_from=mail_from)
+    assert not isinstance(parsed, Verdict)
+    return parsed
 
 
 def trigger(content: bytes) -> Trigger:
@@ -43,6 +52,7 @@ class TestParse:
                 headers={
                     "subject": "Question",
                     "references": "<m1@team.test>",
+                    "answers": "yes",
                     "from": "assistant@agents.test",
                 },
             ),
@@ -96,13 +106,7 @@ class TestParse:
     def test_without_a_secret_nothing_is_authentic(self) -> None:
         names = MailNames("agents.test", b"")
         rules = MailRules(names, RULES.allow, RULES.agents)
-        parsed = parse(
-            mail(In_Reply_To=names.message_id("run1:7")),
-            mail_from="ann@team.test",
-            agent="assistant",
-            rules=rules,
-            new_id=str,
-        )
+        parsed = parse(mail(In_Reply_To=names.message_id("run1:7")), rules=rules)
         assert isinstance(parsed, Trigger)
         assert not parsed.authentic
 
@@ -193,15 +197,15 @@ class TestParse:
         parsed = trigger(mail(html, Subject="", Content_Type="text/html; charset=utf-8"))
         assert parsed.text == "Hello you\none\ntwo & 3"
 
-    def test_plain_text_goes_before_html_and_files_are_named(self) -> None:
+    def test_of_alternatives_the_one_is_read_that_people_see(self) -> None:
         message = EmailMessage()
         message["From"] = "ann@team.test"
         message.set_content("plain")
-        message.add_alternative("<p>html</p>", subtype="html")
+        message.add_alternative("<p>shown</p>", subtype="html")
         message.add_attachment(b"12345", maintype="application", subtype="pdf", filename="a.pdf")
         message.add_attachment("notes", filename="notes.txt")
         parsed = trigger(message.as_bytes())
-        assert parsed.text == "plain"
+        assert parsed.text == "shown"
         assert parsed.attachments == (
             Attachment(name="a.pdf", content_type="application/pdf", size=5),
             Attachment(name="notes.txt", content_type="text/plain", size=6),
@@ -243,15 +247,6 @@ class TestParse:
     def test_a_huge_header_is_refused(self) -> None:
         with pytest.raises(Malformed, match="header"):
             read(mail(X="y" * 200_000))
-
-    def test_a_header_with_endless_parameters_is_refused(self) -> None:
-        endless = 'multipart/mixed; "' + ";" * 900 + "\r\n " + ('"' + ";" * 900 + "\r\n ") * 900
-        for content in (
-            mail(Content_Type='text/plain; "' + ";" * 100_000),
-            mail(f"--b\nContent-Type: {endless}\n\nx", Content_Type="multipart/mixed; boundary=b"),
-        ):
-            with pytest.raises(Malformed, match="Content-"):
-                read(content)
 
     @pytest.mark.parametrize(
         "content",
