@@ -8,10 +8,9 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from ponderd.channels.errors import DeliveryError
-from ponderd.channels.mail.receive import parse
 from ponderd.channels.mail.send import EmailChannel, compose
 from ponderd.channels.message import Address, Reply, Trigger
-from tests.channels.mail.mails import DATE, NAMES, OWN_ID, RULES, mail, opened, settings
+from tests.channels.mail.mails import DATE, NAMES, OWN_ID, mail, opened, parse, settings
 
 
 def reply(to: str = "ann@team.test", text: str = "Grüße", **headers: str) -> Reply:
@@ -72,10 +71,6 @@ class TestOutbox:
                 References=f"{ours['References']} {ours['Message-ID']}",
                 In_Reply_To=str(ours["Message-ID"]),
             ),
-            mail_from="ann@team.test",
-            agent="assistant",
-            rules=RULES,
-            new_id=str,
         )
         assert isinstance(answer, Trigger)
         assert answer.authentic
