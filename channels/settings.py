@@ -80,6 +80,16 @@ class ChannelSettings(PonderdSettings):
         description="senders whom agents answer; comma-separated, address or @domain; "
         "default: anyone at PONDERD_MAIL_DOMAIN",
     )
+    mail_size: int = Field(
+        25 * 1024 * 1024,
+        ge=64 * 1024,
+        description="most bytes of one mail that is taken, its attachments as they travel",
+    )
+    blobs: str | None = Field(
+        None,
+        description="where the contents of attachments are kept: a folder or s3://bucket/prefix; "
+        "the same for the daemon and all workers; default: the folder blobs in the data folder",
+    )
     mail_authentication: str = Field(
         "off",
         pattern=r"^(off|dkim|relay:[^\s;]+)$",

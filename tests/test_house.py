@@ -27,6 +27,7 @@ TESTED_IN = {
     "channels/mail/test_receive": "mail/server",
     "channels/slack/test_receive": "slack/clicks",
     "channels/slack/test_send": "slack/blocks",
+    "channels/test_blobs": "storage",
     "channels/test_fuzz": "message",
     "channels/test_text": "mail/text",
     "channels/webhook/test_receive": "webhook/callback webhook/send",

@@ -21,6 +21,7 @@ from typing import Any
 
 import structlog
 
+from ponderd.channels.blobs import open_blobs
 from ponderd.channels.errors import ModelError, Unavailable
 from ponderd.channels.outbound import outbound_channels
 from ponderd.channels.settings import ChannelSettings
@@ -75,6 +76,7 @@ class Runtime:
         self._learning: Learning
         self._metrics = Metrics()
         self._archive = open_archive(settings)
+        self._blobs = open_blobs(channels)
         self._registered = False
 
     def start(self) -> None:
@@ -227,7 +229,11 @@ class Runtime:
 
     async def _archive_finished(self, store: RunStore) -> None:
         await archive_round(
-            store, self._archive, owner=self._owner, keep_days=self._settings.keep_days
+            store,
+            self._archive,
+            owner=self._owner,
+            keep_days=self._settings.keep_days,
+            blobs=self._blobs,
         )
 
     async def _close(self, timeout: float) -> None:
@@ -243,6 +249,7 @@ class Runtime:
         await self._executor.model.client.close()
         await self._executor.store.close()
         await self._archive.close()
+        await self._blobs.close()
 
     def _call(self, coroutine: Coroutine[Any, Any, None]) -> Future[None]:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)

@@ -5,28 +5,28 @@ S3-compatible storage. A file holds the log of its run and nothing else, so the 
 from __future__ import annotations
 
 import asyncio
-import os
+import json
 import re
-import tempfile
 import time
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
+from typing import Protocol
 
-from ponderd.channels.errors import StartupError, Unavailable
+import structlog
+
+from ponderd.channels.blobs import Blobs, owner_in
+from ponderd.channels.errors import Unavailable
+from ponderd.channels.storage import Bucket, open_bucket, place_of, read, write
 from ponderd.workers.settings import WorkerSettings
 from ponderd.workers.store.contract import RunStore
-
-if TYPE_CHECKING:
-    from obstore.store import S3Store
 
 ROUND = 60.0
 """Seconds between two rounds of archiving."""
 BATCH = 100
 """Runs that are looked up at a time."""
-TIMEOUT = 20
-"""Seconds that one request to S3 may take, with all its attempts."""
+
+_SETTING = "PONDERD_ARCHIVE"
+
+log = structlog.get_logger(__name__)
 
 
 class Archive(Protocol):
@@ -51,21 +51,21 @@ class Archive(Protocol):
 
 def open_archive(settings: WorkerSettings) -> Archive:
     """The archive that PONDERD_ARCHIVE names. Raises `StartupError` if its value is not valid."""
-    place = settings.archive or str(settings.data_dir / "archive")
-    if "://" not in place:
-        return FolderArchive(Path(place).expanduser())
-    url = urlsplit(place)
-    if url.scheme != "s3" or not url.netloc or url.query or url.fragment:
-        raise StartupError(
-            f"PONDERD_ARCHIVE: {place!r} is neither a folder nor s3://bucket/prefix", exit_code=2
-        )
-    return S3Archive(url.netloc, url.path.strip("/"))
+    place = place_of(settings.archive or str(settings.data_dir / "archive"), _SETTING)
+    return S3Archive(place) if isinstance(place, Bucket) else FolderArchive(place)
 
 
 async def archive_finished(
-    store: RunStore, archive: Archive, *, keep: float, now: float, limit: int
+    store: RunStore,
+    archive: Archive,
+    *,
+    keep: float,
+    now: float,
+    limit: int,
+    blobs: Blobs | None = None,
 ) -> int:
-    """Archive and expire runs that finished more than `keep` seconds before `now` (Unix seconds).
+    """Archive and expire runs that finished more than `keep` seconds before `now` (Unix seconds),
+    and delete the files that came with their messages from `blobs`.
 
     Takes at most `limit` runs, oldest first. Returns how many expired. Any number of workers may do
     this at the same time. If one crashes between the two steps, a run is in both places; the next
@@ -73,14 +73,45 @@ async def archive_finished(
     """
     expired = 0
     for run_id in await store.finished(now - keep, limit):
-        log = await store.load(run_id)
-        if log:
-            await archive.put(run_id, log)
-            expired += await store.expire(run_id, len(log))
+        events = await store.load(run_id)
+        if events:
+            await archive.put(run_id, events)
+            if await store.expire(run_id, len(events)):
+                expired += 1
+                if blobs:
+                    await _delete_files(run_id, events, blobs)
     return expired
 
 
-async def archive_round(store: RunStore, archive: Archive, *, owner: str, keep_days: float) -> None:
+async def _delete_files(run_id: str, events: tuple[bytes, ...], blobs: Blobs) -> None:
+    """Delete what belongs to the run alone. If that fails, the operator is told."""
+    for owner in sorted(owners(events)):
+        try:
+            await blobs.delete(owner)
+        except Unavailable as error:
+            log.error("files of an archived run stay", run=run_id, owner=owner, error=str(error))
+
+
+def owners(events: tuple[bytes, ...]) -> set[str]:
+    """The owners of the files that came with the messages of a run. Those that a fork has from
+    its source are its source's."""
+    found: set[str] = set()
+    for entry in events:
+        if b'"run_forked"' not in entry and b'"message_received"' not in entry:
+            continue
+        event = json.loads(entry)
+        if event.get("type") == "run_forked":
+            found.clear()
+        elif event.get("type") == "message_received":
+            for file in event.get("attachments", ()):
+                if isinstance(file, dict):  # older logs have only a description
+                    found |= {owner_in(file.get("blob", "")), owner_in(file.get("text_blob", ""))}
+    return found - {""}
+
+
+async def archive_round(
+    store: RunStore, archive: Archive, *, owner: str, keep_days: float, blobs: Blobs | None = None
+) -> None:
     """Archive whatever is old enough. Every worker calls this every `ROUND` seconds.
 
     Only the first of them in a round does it; the others would repeat the same work.
@@ -90,7 +121,7 @@ async def archive_round(store: RunStore, archive: Archive, *, owner: str, keep_d
     more = True
     while more:
         expired = await archive_finished(
-            store, archive, keep=keep_days * 24 * 3600, now=time.time(), limit=BATCH
+            store, archive, keep=keep_days * 24 * 3600, now=time.time(), limit=BATCH, blobs=blobs
         )
         more = expired == BATCH
 
@@ -114,9 +145,7 @@ class FolderArchive:
 
     def _read(self, path: Path) -> bytes | None:
         try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            return None
+            return read(path)
         except OSError as error:
             raise _unusable(error) from error
 
@@ -124,22 +153,7 @@ class FolderArchive:
         if _includes(self._read(path), content):
             return
         try:
-            if not self._folder.exists():
-                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _fsync(self._folder.parent)
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Write, fsync, rename: a reader sees a whole file or none, even after a power failure.
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-                try:
-                    file.write(content)
-                    file.flush()
-                    os.fsync(file.fileno())
-                    Path(file.name).replace(path)
-                except BaseException:
-                    Path(file.name).unlink(missing_ok=True)
-                    raise
-            for folder in (path.parent, path.parent.parent, self._folder):  # their new names, too
-                _fsync(folder)
+            write(path, content, self._folder)
         except OSError as error:
             raise _unusable(error) from error
 
@@ -147,9 +161,9 @@ class FolderArchive:
 class S3Archive:
     """Objects in an S3 bucket. Credentials, region and endpoint come from AWS_* variables."""
 
-    def __init__(self, bucket: str, prefix: str) -> None:
-        self._prefix = prefix
-        self._store = _s3_store(bucket)
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._store = open_bucket(bucket, _SETTING)
 
     async def put(self, run_id: str, log: tuple[bytes, ...]) -> None:
         from obstore.exceptions import BaseError
@@ -180,23 +194,7 @@ class S3Archive:
             raise _unusable(error) from error
 
     def _path(self, run_id: str) -> str:
-        return "/".join(filter(None, (self._prefix, _path(run_id))))
-
-
-def _s3_store(bucket: str) -> S3Store:
-    from obstore.exceptions import BaseError
-    from obstore.store import S3Store
-
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-    plain = endpoint.startswith("http://")
-    try:
-        return S3Store(
-            bucket,
-            client_options={"timeout": f"{TIMEOUT}s", "allow_http": plain},
-            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=TIMEOUT)},
-        )
-    except BaseError as error:
-        raise StartupError(f"PONDERD_ARCHIVE: {error}") from error
+        return self._bucket.path(_path(run_id))
 
 
 def _is_run_id(text: str) -> bool:
@@ -226,14 +224,6 @@ def _decode(content: bytes | None) -> tuple[bytes, ...] | None:
 def _includes(kept: bytes | None, content: bytes) -> bool:
     # Logs only grow. So a stored one that begins with `content` is the same or newer.
     return kept is not None and kept.startswith(content)
-
-
-def _fsync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unusable(error: Exception) -> Unavailable:

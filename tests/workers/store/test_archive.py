@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ponderd.channels.errors import StartupError, Unavailable
+from ponderd.channels.blobs import Blobs, FolderBlobs, owner_of
+from ponderd.channels.errors import NotFound, StartupError, Unavailable
+from ponderd.channels.message import Attachment
 from ponderd.workers.settings import WorkerSettings
 from ponderd.workers.store.archive import (
     BATCH,
@@ -21,6 +23,7 @@ from ponderd.workers.store.archive import (
     archive_finished,
     archive_round,
     open_archive,
+    owners,
 )
 from ponderd.workers.store.contract import (
     NewMessage,
@@ -181,6 +184,77 @@ class TestArchiveFinished:
                 store, FolderArchive(tmp_path / "file"), keep=0, now=later, limit=10
             )
         assert await store.load(run_id)
+
+
+class TestFilesOfAnArchivedRun:
+    async def attach(self, world: World, blobs: Blobs, agent: str, key: str) -> Attachment:
+        owner = owner_of(agent, key)
+        handle, whole = await blobs.put(owner, b"%PDF"), await blobs.put(owner, b"its text")
+        return Attachment(
+            name="a.pdf", content_type="application/pdf", size=4, blob=handle, text_blob=whole
+        )
+
+    async def archived(self, world: World, archive: Archive, blobs: Blobs) -> int:
+        world.clock.now += 100
+        return await archive_finished(
+            world.store, archive, keep=10, now=world.clock.now, limit=9, blobs=blobs
+        )
+
+    async def test_go_with_it(self, world: World, tmp_path: Path) -> None:
+        blobs, archive = FolderBlobs(tmp_path / "blobs"), FolderArchive(tmp_path / "archive")
+        first = await self.attach(world, blobs, "tester", "email:1")
+        second = await self.attach(world, blobs, "tester", "email:2")
+        stranger = await self.attach(world, blobs, "other", "email:1")
+        run = await world.advance(await world.write("one", attachments=(first,)))
+        await world.say(run.id, "two", attachments=(second,))
+        assert await blobs.get(first.blob) == b"%PDF"
+        assert await self.archived(world, archive, blobs) == 1
+        for handle in (first.blob, first.text_blob, second.blob, second.text_blob):
+            with pytest.raises(NotFound):
+                await blobs.get(handle)
+        assert await blobs.get(stranger.blob) == b"%PDF"
+
+    async def test_stay_with_a_run_that_got_a_message_meanwhile(
+        self, world: World, tmp_path: Path
+    ) -> None:
+        blobs = FolderBlobs(tmp_path / "blobs")
+        file = await self.attach(world, blobs, "tester", "email:1")
+        run = await world.advance(await world.write("one", attachments=(file,)))
+
+        class Interrupted(FolderArchive):
+            async def put(self, run_id: str, log: tuple[bytes, ...]) -> None:
+                await super().put(run_id, log)
+                await world.write("two", run_id=run.id)
+
+        assert await self.archived(world, Interrupted(tmp_path / "archive"), blobs) == 0
+        assert await blobs.get(file.blob) == b"%PDF"
+
+    async def test_stay_with_the_source_when_its_fork_goes(
+        self, world: World, tmp_path: Path
+    ) -> None:
+        blobs = FolderBlobs(tmp_path / "blobs")
+        file = await self.attach(world, blobs, "tester", "email:1")
+        run = await world.advance(await world.write("one", attachments=(file,)))
+        fork = await world.runs.fork(run.id, at=None, by="ann")
+        assert owners(await world.store.load(fork.id)) == set()
+        assert owners(await world.store.load(run.id)) == {owner_of("tester", "email:1")}
+
+    async def test_that_cannot_be_deleted_hold_nothing_up(
+        self, world: World, tmp_path: Path
+    ) -> None:
+        class Away(FolderBlobs):
+            async def delete(self, owner: str) -> None:
+                raise Unavailable("away")
+
+        blobs, archive = Away(tmp_path / "blobs"), FolderArchive(tmp_path / "archive")
+        file = await self.attach(world, blobs, "tester", "email:1")
+        run = await world.advance(await world.write("one", attachments=(file,)))
+        assert await self.archived(world, archive, blobs) == 1
+        assert await archive.get(run.id)
+
+    def test_of_older_logs_are_none(self) -> None:
+        old = b'{"type":"message_received","attachments":["a.csv (text/csv, 29 bytes)"]}'
+        assert owners((b"{}", old)) == set()
 
 
 class TestArchiveRound:
