@@ -1,4 +1,4 @@
-"""HTML as a person sees it. Pure."""
+"""An HTML mail as its reader sees it, without the mails it quotes. Pure."""
 
 from __future__ import annotations
 
@@ -7,4 +7,5 @@ from ponderd.channels.mail.text import text_of_html
 
 
 def read_html(source: str, thread: Thread) -> Reading:
+    """Take an HTML text apart, as `read_plain` does with a plain one."""
     return read_plain(text_of_html(source), thread)
