@@ -20,8 +20,13 @@ from ponderd.channels.mail.names import MailNames, is_approve_mailbox
 from ponderd.channels.mail.quotation import Thread
 from ponderd.channels.mail.subjects import is_forward
 from ponderd.channels.message import Address, Attachment, Ignored, Trigger, Verdict, principal
+from ponderd.channels.text import one_line
 from ponderd.channels.yes_no import read_first_line
 
+PEOPLE = 50
+"""Other recipients that the agent is told of."""
+QUOTE_LIMIT = 5_000
+"""Characters of a mail that its answer quotes."""
 REMARK_LIMIT = 2_000
 """Characters that are kept of the text below a yes or no."""
 
@@ -35,6 +40,10 @@ class MailRules:
     """Senders who may write: addresses and @domains."""
     agents: Collection[str]
     """Names of the mailboxes that exist."""
+    reply_all: bool = False
+    """The answer goes to the other recipients, too."""
+    quote: bool = False
+    """The answer quotes what it answers."""
 
     def allows(self, address: str) -> bool:
         address = address.lower()
@@ -151,7 +160,7 @@ def understood(
                 by=principal("email", letter.sender.address),
                 remark=remark[:REMARK_LIMIT],
             )
-    mailbox, _ = split_tag(letter.local)
+    mailbox, tag = ("", "") if letter.inquiry else split_tag(letter.local)
     text = content.text
     if not letter.thread.knows_us and not letter.inquiry and letter.header.subject:
         text = f"Subject: {letter.header.subject}\n\n{text}"
@@ -162,14 +171,30 @@ def understood(
         run_id=letter.run_id,
         text=text.strip() or "(no text)",
         sender=letter.sender.address,
-        agent=None if letter.inquiry else mailbox,
+        agent=mailbox or None,
         authentic=letter.run_id is not None,
-        reply_to=_reply_to(letter, mailbox, rules),
+        reply_to=_reply_to(letter, mailbox, content.own, attachments, rules),
         attachments=attachments,
+        cut=content.cut,
+        people=_others(letter, rules),
+        tag=tag,
     )
 
 
-def _reply_to(letter: Letter, mailbox: str, rules: MailRules) -> Address:
+def _others(letter: Letter, rules: MailRules) -> tuple[str, ...]:
+    """The other recipients: neither we nor the writer."""
+    named = (entry.address for entry in (*letter.header.to, *letter.header.cc))
+    others = (entry for entry in named if entry != letter.sender.address)
+    return tuple(dict.fromkeys(entry for entry in others if not rules.is_ours(entry)))[:PEOPLE]
+
+
+def _reply_to(
+    letter: Letter,
+    mailbox: str,
+    own: str,
+    attachments: Sequence[Attachment],
+    rules: MailRules,
+) -> Address:
     header = letter.header
     asked = next((entry.address for entry in header.reply_to), None)
     to = asked if asked and not letter.inquiry and rules.allows(asked) else letter.sender.address
@@ -181,6 +206,14 @@ def _reply_to(letter: Letter, mailbox: str, rules: MailRules) -> Address:
         "references": " ".join(dict.fromkeys(filter(None, ids))),
         "answers": "yes",
     }
-    if not letter.inquiry:
+    if mailbox:
         headers["from"] = f"{mailbox}@{rules.names.domain}"
+    if rules.reply_all and not letter.inquiry:
+        headers["cc"] = ", ".join(entry for entry in _others(letter, rules) if entry != to)
+    if rules.quote:
+        headers["quote"] = own[:QUOTE_LIMIT]
+        headers["quote_from"] = letter.sender.name or letter.sender.address
+        headers["quote_date"] = one_line(header.text("Date"), 50)
+    if unread := [f"{file.name}: {file.unread}" for file in attachments if file.unread]:
+        headers["unread"] = "\n".join(unread)
     return Address(channel="email", to=to, thread=header.own_id or "", headers=headers)
