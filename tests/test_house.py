@@ -24,6 +24,7 @@ MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 # in that of its folder, tests/.../test_FOLDER.py; and these are the exceptions.
 TESTED_IN = {
     "channels/mail/test_approvals": "mail/names mail/send",
+    "channels/mail/test_machines": "mail/out_of_office",
     "channels/mail/test_receive": "mail/server",
     "channels/slack/test_receive": "slack/clicks",
     "channels/slack/test_send": "slack/blocks",

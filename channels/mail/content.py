@@ -15,6 +15,7 @@ from ponderd.channels.charset import decode
 from ponderd.channels.mail.flowed import unflow
 from ponderd.channels.mail.header import Header
 from ponderd.channels.mail.html import read_html
+from ponderd.channels.mail.machines import automatic_content
 from ponderd.channels.mail.mime import Part, read_mime
 from ponderd.channels.mail.quotation import Reading, Thread, read_plain
 from ponderd.channels.text import clean, one_line
@@ -57,11 +58,17 @@ class Content:
     own: str
     cut: str
     files: tuple[File, ...] = ()
+    automatic: str = ""
+    """Why its parts show it to be a machine's. Empty: they do not."""
 
 
 def read_content(content: bytes, thread: Thread) -> Content:
-    """Read a whole mail. Raises Malformed, or TooLarge for one with too many parts."""
-    found = _read(read_mime(content), thread)
+    """Read a whole mail. Raises Malformed, TooLarge for one with too many parts, or Forbidden for
+    what `automatic_content` refuses."""
+    tree = read_mime(content)
+    found = _read(tree, thread)
+    if reason := automatic_content(tree, found.own):
+        return replace(found, automatic=reason)
     if len(found.text) <= TEXT_LIMIT:
         return replace(found, cut=found.cut[:CUT_LIMIT])
     whole = File("mail.txt", "text/plain", found.text.encode(), found.text)

@@ -136,6 +136,9 @@ class MailServer:
         letters = judged
         proven = await self._is_proven(content, letters)
         read = await self._reader.read(content, letters[0].thread)
+        if read.automatic:
+            log.info("mail ignored", sender=mail_from, reason=read.automatic)
+            return
         attachments = tuple(map(_described, read.files))
         for letter in letters:
             match understood(letter, read, attachments, rules):

@@ -71,6 +71,8 @@ def parse(
     if isinstance(letter, Ignored):
         return letter
     read = read_content(content, letter.thread)
+    if read.automatic:
+        return Ignored(reason=read.automatic)
     attachments = tuple(
         Attachment(name=file.name, content_type=file.content_type, size=len(file.content))
         for file in read.files

@@ -173,13 +173,26 @@ class TestAnswer:
         [
             ({}, ""),
             ({"Auto_Submitted": "auto-replied"}, "ann@team.test"),
-            ({"Precedence": "bulk"}, "ann@team.test"),
-            ({"X_Auto_Response_Suppress": "All"}, "ann@team.test"),
+            ({"Precedence": "junk"}, "ann@team.test"),
+            ({"X_Autorespond": "1"}, "ann@team.test"),
             ({"From": "assistant@agents.test"}, "ann@team.test"),
         ],
     )
     def test_a_machine_approves_nothing(self, headers: dict[str, str], mail_from: str) -> None:
         assert isinstance(answered("yes\n", mail_from=mail_from, **headers), Ignored)
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"X_Auto_Response_Suppress": "OOF, DR"},
+            {"X_Auto_Response_Suppress": "All"},
+            {"Precedence": "list", "List_Id": "<ops.team.test>"},
+        ],
+    )
+    def test_a_yes_through_exchange_or_a_list_counts(self, headers: dict[str, str]) -> None:
+        verdict = answered("yes\n", **headers)
+        assert isinstance(verdict, Verdict)
+        assert verdict.choice == "approve"
 
 
 @pytest.fixture

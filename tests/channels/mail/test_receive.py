@@ -125,11 +125,8 @@ class TestParse:
         [
             {"Auto_Submitted": "auto-replied"},
             {"Auto_Submitted": "Auto-Generated; x=y"},
-            {"Precedence": "bulk"},
-            {"Precedence": "List"},
-            {"List_Id": "<dev.team.test>"},
-            {"List_Unsubscribe": "<mailto:u@team.test>"},
-            {"X_Auto_Response_Suppress": "All"},
+            {"Precedence": "auto_reply"},
+            {"X_Autoreply": "yes"},
             {"From": "assistant@agents.test"},
             {"From": "Triage <TRIAGE@Agents.test>"},
             {"Message_ID": OWN_ID},
