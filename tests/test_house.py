@@ -25,6 +25,7 @@ MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 TESTED_IN = {
     "channels/mail/test_approvals": "mail/names mail/send",
     "channels/mail/test_machines": "mail/out_of_office",
+    "channels/mail/test_reading": "mail/reading_process",
     "channels/mail/test_receive": "mail/server",
     "channels/slack/test_receive": "slack/clicks",
     "channels/slack/test_send": "slack/blocks",

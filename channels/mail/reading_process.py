@@ -1,0 +1,94 @@
+"""The process that reads mails of strangers. reading.py starts it.
+
+It takes one task after the other from its standard input and answers on its standard output, each
+a length and a pickle. It has a limit of memory, and of time for each task, and ends with whoever
+started it.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import signal
+import sys
+import traceback
+from typing import BinaryIO, Literal, NamedTuple
+
+from ponderd.channels.errors import Refused
+from ponderd.channels.mail.content import Content, read_content
+from ponderd.channels.mail.quotation import Thread
+
+MEMORY = 1024**3
+"""Bytes that the process may take, where the system can limit that."""
+NICENESS = 5
+"""How far it stands back behind the daemon, which answers everybody else."""
+
+LENGTH_BYTES = 8
+
+
+class Task(NamedTuple):
+    """Read a mail within so many seconds; the process kills itself if nobody else does."""
+
+    seconds: int
+    content: bytes
+    thread: Thread
+
+
+class Answer(NamedTuple):
+    """What came of a task: what was read, why it is refused, or which fault of ours it met."""
+
+    kind: Literal["read", "refused", "memory", "fault"]
+    result: Content | Refused | str | None
+
+
+def answer(task: Task) -> Answer:
+    try:
+        return Answer("read", read_content(task.content, task.thread))
+    except Refused as error:
+        return Answer("refused", error)
+    except MemoryError:
+        return Answer("memory", None)
+    except Exception:
+        return Answer("fault", traceback.format_exc(limit=-5)[-2_000:])
+
+
+def packed(message: object) -> bytes:
+    """`message` as it goes through a pipe."""
+    data = pickle.dumps(message)
+    return len(data).to_bytes(LENGTH_BYTES, "big") + data
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which ends us
+    # Whatever a library prints must not get between the answers.
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    _limit()
+    _serve(sys.stdin.buffer, answers)
+
+
+def _serve(tasks: BinaryIO, answers: BinaryIO) -> None:
+    answers.write(packed("ready"))
+    answers.flush()
+    while length := tasks.read(LENGTH_BYTES):
+        task: Task = pickle.loads(tasks.read(int.from_bytes(length, "big")))
+        signal.alarm(task.seconds)  # its default is to end the process, whatever it is doing
+        reply = packed(answer(task))
+        signal.alarm(0)
+        del task
+        try:
+            answers.write(reply)
+            answers.flush()
+        except BrokenPipeError:  # nobody waits for it any more
+            os._exit(0)
+
+
+def _limit() -> None:
+    os.nice(NICENESS)
+    for kind in (resource.RLIMIT_DATA, resource.RLIMIT_CORE):
+        size = MEMORY if kind == resource.RLIMIT_DATA else 0
+        try:
+            resource.setrlimit(kind, (size, size))
+        except (ValueError, OSError):
+            pass  # macOS knows the name and no such limit
