@@ -1,14 +1,356 @@
-"""Bytes as the text that their writer typed. Pure."""
+"""Text from bytes, whatever their label says. Pure.
+
+`decode` reads what programs really write: a label means its widest set, and one that the bytes
+contradict gives way to the likeliest reading.
+"""
 
 from __future__ import annotations
 
 import codecs
+import re
+import unicodedata
+
+from ponderd.channels.charset_guess import likeliest
+from ponderd.channels.charset_labels import codec_of
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+_EAST_ASIAN = ("gb18030", "big5", "cp932", "euc-jp", "cp949", "johab")
+# Seven-bit sets that switch between alphabets in the text.
+_SWITCHING = ("jis", "hz", "iso-2022-kr", "utf-7")
+_ANY = ("", "ascii", "utf-8")
+"""Labels that programs put on text of every set."""
+
+_HIGH = re.compile(rb"[\x80-\xff]")
+_JIS_MARK = re.compile(rb"\x1b(?:\$[@B]|\$\([@BDOPQ]|\([IJ])")
+_KR_MARK = re.compile(rb"\x1b\$\)C")
+# What was no valid UTF-8 in text that was decoded with "surrogateescape".
+_ESCAPED = re.compile("[\udc80-\udcff]")
+_BEYOND_ASCII = re.compile("[^\x00-\x7f\udc80-\udcff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SAMPLE = 64 * 1024
+
+# Windows has letters and quotation marks where the ISO sets, and Unicode, have unseen controls.
+_C1 = "".join(bytes([byte]).decode("cp1252", "replace") for byte in range(0x80, 0xA0))
+_SEEN = {0x80 + index: char for index, char in enumerate(_C1)}
+_SIBLINGS = {
+    "iso8859-2": "cp1250",
+    "iso8859-4": "cp1257",
+    "iso8859-5": "cp1251",
+    "iso8859-6": "cp1256",
+    "iso8859-7": "cp1253",
+    "iso8859-13": "cp1257",
+}
+# With one of these bytes, the whole text is in the Windows set: it has other letters elsewhere.
+_WHOLLY_WINDOWS = {
+    "iso8859-2": re.compile(rb"[\x9c\x9f\x8c\x8f]"),
+    "iso8859-7": re.compile(rb"[\x80-\x9f]"),
+    "iso8859-13": re.compile(rb"[\x80-\x9f]"),
+}
+_C1_BYTES = re.compile(rb"[\x80-\x9f]")
 
 
 def decode(data: bytes, label: str = "") -> str:
+    """`data` as text, by its charset label ("" if there is none). Never raises.
+
+    What cannot be read becomes U+FFFD; the result holds no surrogates and no C1 controls. A byte
+    order mark at the start is read and left out.
+    """
+    text = _text(data, codec_of(label)).removeprefix("\ufeff")
+    return _SURROGATE.sub("\ufffd", text).translate(_SEEN)
+
+
+def _text(data: bytes, codec: str) -> str:
+    for mark, marked in _BOMS:
+        if data.startswith(mark) and (len(mark) > 2 or len(data) % 2 == 0 or codec in _WIDE):
+            return data.decode(marked, "replace")
+    wide = _wide(data, codec)
+    if wide:
+        return data.decode(wide, "replace")
+    if _HIGH.search(data) is None:
+        return _seven_bit(data, codec)
+    return _eight_bit(data, "" if codec in (*_WIDE, "utf-7", "hz") else codec)
+
+
+def _wide(data: bytes, codec: str) -> str:
+    """The UTF-16 or UTF-32 in which `data` is written. "" if it is in neither."""
+    sample = data[:_SAMPLE]
+    zeros = [sample[place::4].count(0) for place in range(4)]
+    quarter = len(sample) / 4
+    if sample and len(data) % 4 == 0:
+        if min(zeros[2], zeros[3]) > 0.9 * quarter and zeros[0] < 0.5 * quarter:
+            return "utf-32-le"
+        if min(zeros[0], zeros[1]) > 0.9 * quarter and zeros[3] < 0.5 * quarter:
+            return "utf-32-be"
+    even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
+    if codec in _WIDE and not codec.startswith("utf-32"):
+        if even + odd == 0 and _is_utf8(data):
+            return ""
+        if codec != "utf-16":
+            swapped = {"utf-16-le": "utf-16-be", "utf-16-be": "utf-16-le"}
+            wrong = even > 2 * odd if codec == "utf-16-le" else odd > 2 * even
+            return swapped[codec] if wrong else codec
+        if even != odd:
+            return "utf-16-le" if odd > even else "utf-16-be"
+        return min("utf-16-le", "utf-16-be", key=lambda one: _oddness(sample, one))
+    if codec in _WIDE:
+        return codec + "-be" if codec == "utf-32" and zeros[0] and zeros[1] and zeros[2] else ""
+    if max(even, odd) > 0.2 * len(sample) and min(even, odd) < 0.1 * max(even, odd):
+        return "utf-16-le" if odd > even else "utf-16-be"
+    return ""
+
+
+def _oddness(sample: bytes, codec: str) -> float:
+    """How unlike text a reading is: the number of different blocks of 256 characters in it."""
+    text = sample.decode(codec, "replace")
+    return len({ord(char) >> 8 for char in text}) + 10 * text.count("\ufffd")
+
+
+def _is_utf8(data: bytes) -> bool:
     try:
-        if codecs.lookup(label).name not in ("punycode", "idna", "ascii"):
-            return data.decode(label, "replace")
-    except (LookupError, ValueError, TypeError):
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _seven_bit(data: bytes, codec: str) -> str:
+    if codec == "utf-7":
+        return data.decode("utf-7", "replace")
+    if codec == "hz":
+        return _hz(data)
+    if b"\x1b" in data:
+        if _KR_MARK.search(data):
+            return _iso_2022_kr(data)
+        if codec == "jis" or _JIS_MARK.search(data):
+            return _iso_2022_jp(data)
+    return data.decode("ascii")
+
+
+def _eight_bit(data: bytes, codec: str) -> str:
+    utf8 = _utf8(data, codec)
+    if utf8 is not None:
+        return utf8
+    if codec in _ANY or codec in _SWITCHING:
+        marked = codec in _SWITCHING or _JIS_MARK.search(data)
+        if marked and b"\x1b" in data:
+            return _iso_2022_kr(data) if _KR_MARK.search(data) else _iso_2022_jp(data)
+        return _labelled(data, likeliest(data))
+    text = _labelled(data, codec)
+    if _is_contradicted(data, text, codec):
+        return _labelled(data, likeliest(data, codec))
+    return text
+
+
+def _utf8(data: bytes, codec: str) -> str | None:
+    """`data` as UTF-8, with U+FFFD where it is broken; None if it rather is something else."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        first = _HIGH.search(data)
+        starts = {first.start() if first else 0, max(0, error.start - _SAMPLE // 2)}
+        sample = "".join(
+            data[start : start + _SAMPLE].decode("utf-8", "surrogateescape") for start in starts
+        )
+        broken = len(_ESCAPED.findall(sample))
+        sound = len(_BEYOND_ASCII.findall(sample))
+        if sound < broken or (codec not in _ANY and sound < 8 * broken):
+            return None
+        return _cesu(data) or data.decode("utf-8", "replace")
+    # By chance, a few letters in another set may be valid UTF-8, too.
+    beyond = _BEYOND_ASCII.findall(text[:_SAMPLE])
+    if codec in _ANY or len(beyond) > 2 or any(char > "\u07ff" for char in beyond):
+        return text
+    other = _labelled(data, codec)
+    if codec in _EAST_ASIAN:
+        return text if re.search("[a-z][\x80-\u07ff]|[\x80-\u07ff][a-z]", text) else None
+    letters = [char for char in other if char > "\x7f"]
+    likely = all(char.isalpha() and char > "\u036f" for char in letters)
+    return None if likely else text
+
+
+def _cesu(data: bytes) -> str:
+    """UTF-8 that writes surrogates in pairs, as some databases do. "" if it is something else."""
+    try:
+        pairs = data.decode("utf-8", "surrogatepass").encode("utf-16-le", "surrogatepass")
+    except UnicodeDecodeError:
+        return ""
+    return pairs.decode("utf-16-le", "replace")
+
+
+def _is_contradicted(data: bytes, text: str, codec: str) -> bool:
+    """Whether `text`, read by its label, can hardly be what was written."""
+    beyond = len(_BEYOND_ASCII.findall(text[:_SAMPLE]))
+    if text[:_SAMPLE].count("\ufffd") > 1 + beyond // 20:
+        return True
+    if codec != "cp1252":
+        return False
+    # Words of only accented letters: no language of Western Europe has them.
+    runs = re.findall(rb"[\x80-\xff]{3,}", data[:_SAMPLE])
+    many = sum(map(len, runs))
+    return len(runs) >= 2 and many >= 8 and many > 0.6 * beyond
+
+
+def _labelled(data: bytes, codec: str) -> str:
+    """`data` in exactly this codec."""
+    if codec == "jis":
+        return _iso_2022_jp(data)
+    if codec == "iso-2022-kr":
+        return _iso_2022_kr(data)
+    if codec == "euc-jp":
+        return _euc_jp(data)
+    if codec == "big5":
+        return _big5(data)
+    if codec == "gb18030":
+        return data.decode("gb18030", "ponderd.euro")
+    if codec == "cp1258":  # it writes some accents apart from their letters
+        return unicodedata.normalize("NFC", data.decode("cp1258", "replace"))
+    if codec.startswith("iso8859") and _C1_BYTES.search(data):
+        windows = _SIBLINGS.get(codec, "cp1252")
+        if codec in _WHOLLY_WINDOWS and _WHOLLY_WINDOWS[codec].search(data):
+            return data.decode(windows, "replace")
+        seen = {byte: bytes([byte]).decode(windows, "replace") for byte in range(0x80, 0xA0)}
+        return data.decode(codec, "replace").translate(seen)
+    return data.decode(codec, "replace")
+
+
+def _euro(error: UnicodeError) -> tuple[str, int]:
+    """A lone byte 80 is the euro sign of Windows in Chinese text."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    is_euro = error.object[error.start] == 0x80
+    return ("€" if is_euro else "\ufffd"), error.start + 1
+
+
+codecs.register_error("ponderd.euro", _euro)
+
+
+def _big5(data: bytes) -> str:
+    for codec in ("cp950", "big5hkscs"):
+        try:
+            return data.decode(codec)
+        except UnicodeDecodeError:
+            pass
+    return data.decode("big5hkscs", "replace")
+
+
+_WITH_HIGH_BIT = bytes(byte | 0x80 for byte in range(256))
+_EUC_RUN = re.compile(rb"(?:[\xa1-\xfe]{2})+")
+# Python follows JIS; Windows, and so everybody's fonts, have these.
+_AS_WINDOWS = str.maketrans("〜‖−¢£¬", "～∥－￠￡￢")
+
+
+def _jis_x_0208(pairs: bytes) -> str:
+    """Pairs of bytes A1 to FE, with what NEC and IBM added (①, ㈱, 﨑)."""
+    try:
+        return pairs.decode("euc_jp").translate(_AS_WINDOWS)
+    except UnicodeDecodeError:
         pass
-    return data.decode("utf-8", "replace")
+    shifted = bytearray()
+    for high, low in zip(pairs[0::2], pairs[1::2], strict=False):
+        row, cell = high - 0xA1, low - 0xA1
+        lead = 0x81 + row // 2
+        shifted.append(lead if lead < 0xA0 else lead + 0x40)
+        if row % 2:
+            shifted.append(cell + 0x9F)
+        else:
+            shifted.append(cell + (0x40 if cell < 0x3F else 0x41))
+    text = bytes(shifted).decode("cp932", "replace")
+    return text + "\ufffd" * (len(pairs) % 2)
+
+
+def _euc_jp(data: bytes) -> str:
+    try:
+        return data.decode("euc_jp").translate(_AS_WINDOWS)
+    except UnicodeDecodeError:
+        pass
+    pieces: list[str] = []
+    position = 0
+    while position < len(data):
+        run = _EUC_RUN.match(data, position)
+        if run:
+            pieces.append(_jis_x_0208(run[0]))
+            position = run.end()
+        else:
+            length = {0x8E: 2, 0x8F: 3}.get(data[position], 1)
+            pieces.append(data[position : position + length].decode("euc_jp", "replace"))
+            position += length
+    return "".join(pieces)
+
+
+# The alphabets of ISO-2022-JP, -JP-1, -JP-2 and -JP-3, by their escape sequences.
+_ESCAPE = re.compile(rb"\x1b(\$\([@ABCDOPQ]|\$[@AB]|\([A-Za-z]|&@|\.[AF])")
+_PAIRS = re.compile(rb"(?:[\x21-\x7e]{2})+")
+_DOUBLE = {
+    b"$(@": "", b"$@": "", b"$(B": "", b"$B": "", b"$A": "gb2312", b"$(A": "gb2312",
+    b"$(C": "cp949", b"$(D": "jis x 0212", b"$(O": "euc_jis_2004", b"$(P": "plane 2",
+    b"$(Q": "euc_jis_2004",
+}  # fmt: skip
+
+
+def _iso_2022_jp(data: bytes) -> str:
+    pieces: list[str] = []
+    alphabet = b"(B"
+    # Odd: the escape sequences; even: what stands between them.
+    for index, piece in enumerate(_ESCAPE.split(data)):
+        if index % 2:
+            alphabet = piece
+            continue
+        line, newline, rest = piece.partition(b"\n")
+        pieces.append(_in_alphabet(line, alphabet))
+        if newline:  # every line begins in ASCII
+            alphabet = b"(B"
+            pieces.append("\n" + _in_alphabet(rest, alphabet))
+    return "".join(pieces)
+
+
+def _in_alphabet(data: bytes, alphabet: bytes) -> str:
+    if alphabet == b"(I":
+        return data.translate(_KATAKANA).decode("cp932", "replace")
+    if alphabet not in _DOUBLE:
+        text = data.decode("cp932", "replace")
+        return text.replace("\\", "¥") if alphabet == b"(J" else text
+    return "".join(
+        _pairs(piece.translate(_WITH_HIGH_BIT), _DOUBLE[alphabet])
+        if _PAIRS.fullmatch(piece)
+        else piece.decode("ascii", "replace")
+        for piece in re.split(rb"((?:[\x21-\x7e]{2})+)", data)
+    )
+
+
+_KATAKANA = bytes(byte | 0x80 if 0x21 <= byte <= 0x5F else byte for byte in range(256))
+
+
+def _pairs(pairs: bytes, codec: str) -> str:
+    if not codec:
+        return _jis_x_0208(pairs)
+    if codec in ("jis x 0212", "plane 2"):
+        codec = "euc_jp" if codec == "jis x 0212" else "euc_jis_2004"
+        each = zip(pairs[0::2], pairs[1::2], strict=True)
+        pairs = b"".join(bytes((0x8F, high, low)) for high, low in each)
+    return pairs.decode(codec, "replace")
+
+
+_SHIFTED = re.compile(rb"\x0e([^\x0f\n]*)\x0f?")
+_HZ = re.compile(rb"~\{([^~\n]*)(?:~\}|~?(?=\n)|\Z)|~(~)|~\r?\n")
+
+
+def _iso_2022_kr(data: bytes) -> str:
+    return _SHIFTED.sub(
+        lambda found: found[1].translate(_SHIFT_UP), _KR_MARK.sub(b"", data)
+    ).decode("cp949", "replace")
+
+
+_SHIFT_UP = bytes(byte | 0x80 if 0x21 <= byte <= 0x7E else byte for byte in range(256))
+
+
+def _hz(data: bytes) -> str:
+    return _HZ.sub(
+        lambda found: (found[1] or b"").translate(_SHIFT_UP) + (found[2] or b""), data
+    ).decode("gb18030", "replace")
