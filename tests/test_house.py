@@ -26,7 +26,7 @@ TESTED_IN = {
     "channels/mail/test_approvals": "mail/names mail/send",
     "channels/mail/test_machines": "mail/out_of_office",
     "channels/mail/test_reading": "mail/reading_process",
-    "channels/mail/test_receive": "mail/server",
+    "channels/mail/test_server": "mail/postmaster mail/session",
     "channels/slack/test_receive": "slack/clicks",
     "channels/slack/test_send": "slack/blocks",
     "channels/test_blobs": "storage",

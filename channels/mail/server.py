@@ -6,6 +6,7 @@ It runs on the caller's event loop. TLS and spam filtering are left to the relay
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 import weakref
 from collections.abc import Callable, Collection, Sequence
@@ -14,19 +15,20 @@ import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from ponderd.channels.channel import Accept, AnswerInquiry
-from ponderd.channels.errors import Refused, Unauthenticated, Unavailable
+from ponderd.channels.errors import Forbidden, Refused, Unauthenticated, Unavailable
+from ponderd.channels.mail import postmaster
 from ponderd.channels.mail.authentication import Lookup, is_authenticated, txt_records
 from ponderd.channels.mail.content import File
 from ponderd.channels.mail.header import read_header, split
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.reading import Reader
 from ponderd.channels.mail.receive import Letter, MailRules, judge, understood
+from ponderd.channels.mail.session import RECIPIENTS, Gate, MailSession
 from ponderd.channels.message import Attachment, Ignored, Trigger, Verdict
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.text import one_line
 
-SIZE_LIMIT = 1024 * 1024
-"""Bytes of one mail. SMTP announces it as SIZE."""
+POSTMASTER = "postmaster"
 
 log = structlog.get_logger(__name__)
 
@@ -52,12 +54,15 @@ class MailServer:
         self._agents = agents
         self._new_id = new_id
         self._reader = Reader()
+        self._warming: asyncio.Task[None] | None = None
+        self._gate = Gate(settings.mail_size)
         self._sessions: weakref.WeakSet[SMTP] = weakref.WeakSet()
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port (0 chooses a free one). Raises OSError if it is taken."""
         self._server = await asyncio.get_running_loop().create_server(self._session, host, port)
+        self._warming = asyncio.create_task(self._warm())
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -69,17 +74,19 @@ class MailServer:
             if session.transport is not None:
                 session.transport.close()
         await self._server.wait_closed()
+        assert self._warming is not None
+        self._warming.cancel()
+        await asyncio.wait([self._warming])
         await self._reader.close()
         self._server = None
 
+    async def _warm(self) -> None:
+        # Where nothing can be started now, the first mail tries it again.
+        with contextlib.suppress(Unavailable):
+            await self._reader.start()
+
     def _session(self) -> SMTP:
-        session = SMTP(
-            self,
-            data_size_limit=SIZE_LIMIT,
-            hostname=self._settings.mail_domain,
-            ident="ponderd",
-            loop=asyncio.get_running_loop(),
-        )
+        session = MailSession(self, self._gate, self._settings.mail_domain)
         self._sessions.add(session)
         return session
 
@@ -93,19 +100,33 @@ class MailServer:
 
     # aiosmtpd calls the hooks below by their names.
 
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if not _is_utf8(address):
+            return "553 5.6.7 the address of the sender is not UTF-8"
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 2.1.0 OK"
+
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         rules = self._rules()
-        local = rules.local_part(address)
+        local = POSTMASTER if address == POSTMASTER else rules.local_part(address)
         if local is None:
             domain = rules.names.domain
             return _ascii(f"550 5.7.1 relay denied: this server receives for {domain} only")
-        if not rules.is_ours(address):
+        if not rules.is_ours(address) and local != POSTMASTER:
+            if not rules.allows(envelope.mail_from or ""):
+                return "550 5.1.1 no such mailbox"
             known = ", ".join(sorted(rules.agents))
             return _ascii(f"550 5.1.1 no agent {local}; the agents are: {known}")
-        if local not in envelope.rcpt_tos:
-            envelope.rcpt_tos.append(local)
+        if local in envelope.rcpt_tos:
+            return "250 2.1.5 OK"
+        if len(envelope.rcpt_tos) >= RECIPIENTS:
+            return f"452 4.5.3 a mail may have up to {RECIPIENTS} recipients here"
+        envelope.rcpt_tos.append(local)
         return "250 2.1.5 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
@@ -113,11 +134,30 @@ class MailServer:
         assert isinstance(content, bytes)  # decode_data is off
         mail_from = envelope.mail_from or ""
         try:
-            await self._take(content, mail_from, envelope.rcpt_tos)
+            await self._deliver(content, mail_from, envelope.rcpt_tos)
         except (Refused, Unavailable) as error:
-            log.info("mail refused", sender=mail_from, error=str(error))
+            log.info("mail refused", sender=one_line(mail_from), error=one_line(str(error), 500))
             return _ascii(f"{error.smtp_status} {error}")
         return "250 2.0.0 OK"
+
+    async def _deliver(self, content: bytes, mail_from: str, mailboxes: Sequence[str]) -> None:
+        """Store a mail for agents, and keep one for the postmaster, if that is no agent."""
+        others = [local for local in mailboxes if local != POSTMASTER]
+        if others == list(mailboxes):
+            return await self._take(content, mail_from, mailboxes)
+        if POSTMASTER in self._agents():
+            # Anybody may write to a postmaster: what the agent must not read, the operator may.
+            with contextlib.suppress(Forbidden):
+                return await self._take(content, mail_from, mailboxes)
+        if others:
+            await self._take(content, mail_from, others)
+        folder = self._settings.data_dir / POSTMASTER
+        try:
+            path = await asyncio.to_thread(postmaster.keep, content, mail_from, folder)
+        except OSError as error:
+            raise Unavailable(f"mail to {POSTMASTER} cannot be kept: {error.strerror}") from error
+        log.warning("mail for the postmaster", sender=one_line(mail_from), file=str(path))
+        return None
 
     async def _take(self, content: bytes, mail_from: str, mailboxes: Sequence[str]) -> None:
         """Store what a mail says. Raises Refused, Unavailable.
@@ -131,20 +171,20 @@ class MailServer:
             header, mail_from=mail_from, mailboxes=mailboxes, rules=rules, new_id=self._new_id
         )
         if isinstance(judged, Ignored):
-            log.info("mail ignored", sender=mail_from, reason=judged.reason)
+            log.info("mail ignored", sender=one_line(mail_from), reason=one_line(judged.reason))
             return
         letters = judged
         proven = await self._is_proven(content, letters)
         read = await self._reader.read(content, letters[0].thread)
         if read.automatic:
-            log.info("mail ignored", sender=mail_from, reason=read.automatic)
+            log.info("mail ignored", sender=one_line(mail_from), reason=one_line(read.automatic))
             return
         attachments = tuple(map(_described, read.files))
         for letter in letters:
             match understood(letter, read, attachments, rules):
                 case Verdict() as verdict:
                     outcome = await self._answer(verdict)
-                    log.info("mail decided", sender=mail_from, outcome=outcome)
+                    log.info("mail decided", sender=one_line(mail_from), outcome=one_line(outcome))
                 case Trigger() as trigger:
                     authentic = trigger.authentic and proven
                     await self._accept(trigger.model_copy(update={"authentic": authentic}))
@@ -172,6 +212,11 @@ class MailServer:
 
 def _described(file: File) -> Attachment:
     return Attachment(name=file.name, content_type=file.content_type, size=len(file.content))
+
+
+def _is_utf8(address: str) -> bool:
+    # aiosmtpd makes lone surrogates of the bytes that are not.
+    return address.isascii() or address.encode("utf-8", "replace").decode() == address
 
 
 def _ascii(answer: str) -> str:

@@ -7,7 +7,7 @@ import contextlib
 import email
 import email.policy
 import smtplib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
@@ -120,17 +120,18 @@ class Inbox:
         return "noted"
 
     @contextlib.asynccontextmanager
-    async def serving(self, settings: ChannelSettings, **options: Any) -> AsyncIterator[Inbox]:
-        server = MailServer(
-            settings,
-            self.accept,
-            answer=self.answer,
-            agents=lambda: ["assistant", "triage"],
-            **options,
-        )
+    async def serving(
+        self,
+        settings: ChannelSettings,
+        agents: Callable[[], Collection[str]] = lambda: ["assistant", "triage"],
+        **options: Any,
+    ) -> AsyncIterator[Inbox]:
+        server = MailServer(settings, self.accept, answer=self.answer, agents=agents, **options)
         self.port = await server.start("127.0.0.1", 0)
-        yield self
-        await server.stop()
+        try:
+            yield self
+        finally:
+            await server.stop()
 
     async def client(self, talk: Callable[[smtplib.SMTP], Any]) -> Any:
         """What `talk` returns, said by a real client in a thread of its own."""

@@ -1,25 +1,17 @@
-import asyncio
-import smtplib
-import socket
-from collections.abc import AsyncIterator
 from email.message import EmailMessage
-from pathlib import Path
 
 import pytest
 
 from ponderd.channels.errors import Forbidden, Malformed
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import MailRules
-from ponderd.channels.mail.server import MailServer
 from ponderd.channels.message import Address, Attachment, Ignored, Trigger, Verdict
 from ponderd.channels.text import one_line
 from tests.channels.mail.mails import (
     OWN_ID,
     RULES,
-    Inbox,
     mail,
     parse,
-    settings,
 )
 from tests.services.cpu import in_linear_time
 
@@ -277,104 +269,6 @@ class TestParse:
     def test_nothing_takes_long_to_read(self, content: bytes) -> None:
         with in_linear_time():
             trigger(content)
-
-
-@pytest.fixture
-async def inbox(tmp_path: Path) -> AsyncIterator[Inbox]:
-    inbox = Inbox()
-    async with inbox.serving(settings(tmp_path)):
-        yield inbox
-
-
-class TestMailServer:
-    async def test_a_mail_is_stored_before_it_is_acknowledged(self, inbox: Inbox) -> None:
-        assert (await inbox.send(mail())).startswith("250 ")
-        [trigger] = inbox.triggers
-        assert trigger.agent == "assistant"
-        assert trigger.sender == "ann@team.test"
-
-    async def test_a_mail_to_two_agents_is_two_triggers(self, inbox: Inbox) -> None:
-        await inbox.send(mail(), "assistant@agents.test", "Triage@AGENTS.test")
-        assert [trigger.agent for trigger in inbox.triggers] == ["assistant", "triage"]
-        assert len({trigger.keys for trigger in inbox.triggers}) == 2
-
-    async def test_a_recipient_named_twice_counts_once(self, inbox: Inbox) -> None:
-        await inbox.send(mail(), "assistant@agents.test", "assistant@agents.test")
-        assert len(inbox.triggers) == 1
-
-    async def test_an_unknown_agent_is_refused_with_the_known_ones(self, inbox: Inbox) -> None:
-        answer = await inbox.send(mail(), "nobody@agents.test")
-        assert answer == "550 5.1.1 no agent nobody; the agents are: assistant, triage"
-
-    async def test_another_domain_is_not_relayed_to(self, inbox: Inbox) -> None:
-        assert (await inbox.send(mail(), "bob@team.test")).startswith("550 5.7.1 relay denied")
-
-    async def test_a_stranger_is_refused(self, inbox: Inbox) -> None:
-        answer = await inbox.send(mail(), mail_from="eve@evil.test")
-        assert answer.startswith("550 5.7.1 eve@evil.test")
-        assert inbox.triggers == []
-
-    async def test_a_mail_without_a_sender_is_refused(self, inbox: Inbox) -> None:
-        assert (await inbox.send(mail(From=""))).startswith("554 5.6.0")
-
-    async def test_a_bounce_is_taken_and_ignored(self, inbox: Inbox) -> None:
-        assert (await inbox.send(mail(), mail_from="")).startswith("250 ")
-        assert inbox.triggers == []
-
-    async def test_a_store_that_is_away_means_later(self, inbox: Inbox) -> None:
-        inbox.away = True
-        assert (await inbox.send(mail())).startswith("451 4.3.0")
-        inbox.away = False
-        assert (await inbox.send(mail())).startswith("250 ")
-
-    async def test_a_mail_over_one_mebibyte_is_refused(self, inbox: Inbox) -> None:
-        big = mail(("x" * 70 + "\n") * 15_500)
-        assert len(big) > 1024 * 1024
-        assert (await inbox.send(big)).startswith("552")
-
-        def announce(client: smtplib.SMTP) -> int:
-            client.ehlo()
-            return client.mail("ann@team.test", [f"SIZE={len(big)}"])[0]
-
-        assert await inbox.client(announce) == 552
-        assert inbox.triggers == []
-
-    async def test_a_mail_hidden_behind_bare_line_feeds_stays_one_mail(self, inbox: Inbox) -> None:
-        hidden = mail(
-            "body\n.\nMAIL FROM:<ann@team.test>\nRCPT TO:<triage@agents.test>\nDATA\n"
-        ).replace(b"\r\n.\r\n", b"\n.\n")
-
-        def talk() -> None:
-            with socket.create_connection(("127.0.0.1", inbox.port), 5) as client:
-                for line in (
-                    b"HELO x\r\n",
-                    b"MAIL FROM:<ann@team.test>\r\n",
-                    b"RCPT TO:<assistant@agents.test>\r\n",
-                    b"DATA\r\n",
-                    hidden + b"\r\n.\r\n",
-                ):
-                    client.recv(4096)
-                    client.sendall(line)
-                assert client.recv(4096).startswith(b"250")
-
-        await asyncio.to_thread(talk)
-        [trigger] = inbox.triggers
-        assert trigger.agent == "assistant"
-        assert "RCPT TO" in trigger.text
-
-    async def test_stopping_hangs_up_and_frees_the_port(self, tmp_path: Path) -> None:
-        inbox = Inbox()
-        server = MailServer(
-            settings(tmp_path), inbox.accept, answer=inbox.answer, agents=lambda: ["assistant"]
-        )
-        port = await server.start("127.0.0.1", 0)
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        await reader.readline()
-        await server.stop()
-        assert await reader.read() == b""
-        writer.close()
-        assert await server.start("127.0.0.1", port) == port
-        await server.stop()
 
 
 def test_answers_to_clients_are_one_line_of_ascii() -> None:

@@ -1,0 +1,248 @@
+"""SMTP sessions with the limits that Postfix has: connections, errors, recipients, size, time.
+
+The relay in front of us brings all mail from one address, so private addresses have no limit of
+their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiosmtpd.smtp import SMTP
+
+CONNECTIONS = 200
+PEER_CONNECTIONS = 20
+"""Connections at once, in total and from one public address."""
+RECIPIENTS = 20
+"""Mailboxes that one mail may be for."""
+ERRORS = 10
+"""Refusals without a mail taken in between. Whoever goes on after so many is hung up on."""
+IDLE_SECONDS = 300
+"""How long a client may say nothing."""
+DATA_SECONDS = 1_800
+"""How long the sending of one mail may take."""
+BUFFERED = 200 * 1024 * 1024
+"""Bytes of all mails that are received or read at the same time."""
+LINE_LIMIT = 1_000
+"""Bytes of a line (RFC 5321, 4.5.3.1.6)."""
+
+# Whoever sends these for long wants no mail taken.
+_CALLS = {"NOOP": 100, "HELP": 20, "VRFY": 20, "EHLO": 100, "HELO": 100, "*": 100_000}
+_SIZE = re.compile(r"(?i)\bSIZE=(\d{1,20})(?!\d)")
+_POSTMASTER = re.compile(r"(?i)\s*<?(postmaster)>?(?=\s|\Z)")
+_LINES = re.compile(rb"(?:[^\n]{0,%d}+\n)*+" % LINE_LIMIT)
+_END = b"\r\n.\r\n"
+
+
+class Gate:
+    """Counts connections and bytes, over all sessions of a server."""
+
+    def __init__(self, size_limit: int) -> None:
+        self.size_limit = size_limit
+        """Bytes of one mail."""
+        self.buffered = 0
+        self._peers: Counter[str] = Counter()
+
+    def enter(self, peer: str) -> bool:
+        """Whether one more connection from this address is taken; then it counts."""
+        if self._peers.total() >= CONNECTIONS:
+            return False
+        if self._peers[peer] >= PEER_CONNECTIONS and not _is_private(peer):
+            return False
+        self._peers[peer] += 1
+        return True
+
+    def leave(self, peer: str) -> None:
+        self._peers[peer] -= 1
+        self._peers += Counter()  # forgets who has none any more
+
+    @property
+    def too_large(self) -> str:
+        limit = f"{self.size_limit / 1024**2:.3g} MB"
+        return f"552 5.3.4 the mail is larger than {limit} (PONDERD_MAIL_SIZE)"
+
+
+def _is_private(peer: str) -> bool:
+    try:
+        return ipaddress.ip_address(peer.partition("%")[0]).is_private
+    except ValueError:
+        return True  # no address: a socket of this machine
+
+
+class MailSession(SMTP):
+    """One client. `handler` has the hooks that aiosmtpd calls."""
+
+    def __init__(self, handler: object, gate: Gate, hostname: str) -> None:
+        super().__init__(
+            handler,
+            data_size_limit=gate.size_limit,
+            enable_SMTPUTF8=True,
+            hostname=hostname,
+            ident="ponderd",
+            timeout=IDLE_SECONDS,
+            command_call_limit=_CALLS,
+            loop=asyncio.get_running_loop(),
+        )
+        self._smtp_methods = _Commands(self._smtp_methods, self._unknown)
+        self._gate = gate
+        self._peer: str | None = None
+        self._errors = 0
+        self._data_ends: float | None = None
+
+    # -- connections and time -----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        name = transport.get_extra_info("peername")
+        peer = str(name[0]) if name else ""
+        if not self._gate.enter(peer):
+            transport.write(b"421 4.7.0 too many connections, try again later\r\n")
+            transport.close()
+            return
+        self._peer = peer
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._peer is not None:
+            self._gate.leave(self._peer)
+            super().connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        if self._peer is None:
+            return
+        if self._data_ends is not None and self.loop.time() < self._data_ends:
+            self._reset_timeout()
+        super().data_received(data)
+
+    def eof_received(self) -> bool | None:
+        return super().eof_received() if self._peer is not None else None
+
+    def _timeout_cb(self) -> None:
+        self._goodbye("421 4.4.2 nothing came for too long")
+
+    def _goodbye(self, last: str) -> None:
+        if isinstance(self.transport, asyncio.WriteTransport):
+            self.transport.write(f"{last}, goodbye\r\n".encode())
+            self.transport.close()
+            assert self._handler_coroutine is not None
+            self._handler_coroutine.cancel()
+
+    # -- commands -----------------------------------------------------------------------------
+
+    async def push(self, status: Any) -> None:
+        await super().push(status)
+        text = status.decode() if isinstance(status, bytes) else str(status)
+        self._errors += text.startswith("5")
+        if self._errors >= ERRORS:
+            self._goodbye("421 4.7.0 too many errors")
+
+    async def _unknown(self, _: str | None) -> None:
+        # aiosmtpd would log the bytes as they came, and say them back.
+        await self.push("500 5.5.2 no such command")
+
+    async def smtp_MAIL(self, arg: str | None) -> None:
+        size = _SIZE.search(arg or "")
+        if size and int(size[1]) > self._gate.size_limit:
+            await self.push(self._gate.too_large)
+        else:
+            await super().smtp_MAIL(arg)
+
+    def _getaddr(self, arg: str) -> Any:
+        # The only mailbox that has a name without a domain (RFC 5321, 4.5.1).
+        found = _POSTMASTER.match(arg)
+        return (found[1].lower(), arg[found.end() :]) if found else super()._getaddr(arg)
+
+    async def smtp_DATA(self, arg: str | None) -> None:
+        assert self.session is not None and self.envelope is not None
+        if await self.check_helo_needed():
+            return
+        if not self.envelope.rcpt_tos:
+            await self.push("503 5.5.1 Error: need RCPT command")
+            return
+        if arg:
+            await self.push("501 5.5.4 Syntax: DATA")
+            return
+        await self.push("354 End data with <CR><LF>.<CR><LF>")
+        held = 0
+
+        def hold(size: int) -> None:
+            nonlocal held
+            held += size
+            self._gate.buffered += size
+
+        try:
+            status = await self._received(hold)
+        finally:
+            hold(-held)
+        self._set_post_data_state()  # type: ignore[no-untyped-call]
+        if status.startswith("2"):
+            self._errors = 0
+        await self.push(status)
+
+    async def _received(self, hold: Callable[[int], None]) -> str:
+        """Take in a mail and hand it over: the reply to it. `hold` counts its bytes."""
+        self._data_ends = self.loop.time() + DATA_SECONDS
+        try:
+            refusal, data = await self._until_the_end(hold)
+        finally:
+            self._data_ends = None
+        if refusal:
+            return refusal
+        assert self.envelope is not None
+        # A dot at the start of a line was doubled (RFC 5321, 4.5.2).
+        content = bytes(data.replace(b"\r\n.", b"\r\n")[2:])
+        del data
+        self.envelope.content = self.envelope.original_content = content
+        self._reset_timeout(IDLE_SECONDS)
+        return str(await self._call_handler_hook("DATA"))
+
+    async def _until_the_end(self, hold: Callable[[int], None]) -> tuple[str, bytearray]:
+        """All up to the line with a dot, which stands behind a line end; or why it is not kept."""
+        reader: Any = self._reader
+        reader._buffer[:0] = b"\r\n"  # so that the dot may be on the first line
+        refusal, data, size, line = "", bytearray(), 0, 0
+        while True:
+            try:
+                chunk, ended = await reader.readuntil(_END), True
+            except asyncio.LimitOverrunError as more:
+                chunk, ended = await reader.read(more.consumed), False
+            size += len(chunk)
+            if not refusal and size > self._gate.size_limit + len(_END):
+                refusal = self._gate.too_large
+            elif not refusal and self._gate.buffered + len(chunk) > BUFFERED:
+                refusal = "452 4.3.1 too much mail at the same time, try again later"
+            if refusal:
+                data.clear()  # the client hears of it only at the end
+            else:
+                data += chunk
+                hold(len(chunk))
+                line = _line_after(data, line)
+                if line < 0:
+                    refusal = f"500 5.6.0 a line is longer than {LINE_LIMIT} bytes"
+            if ended:
+                del data[-3:]
+                return refusal, data
+
+
+def _line_after(data: bytearray, start: int) -> int:
+    """Where the last line from `start` on begins; -1 if one of them is too long. Called for each
+    chunk, so that no mail holds up the others."""
+    found = _LINES.match(data, start)
+    begin = found.end() if found else start
+    return begin if len(data) - begin <= LINE_LIMIT else -1
+
+
+class _Commands(dict[str, Callable[[str | None], Awaitable[None]]]):
+    """The methods of commands; that of any other command is `unknown`."""
+
+    def __init__(self, known: Any, unknown: Callable[[str | None], Awaitable[None]]) -> None:
+        super().__init__(known)
+        self._unknown = unknown
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name, self._unknown)
