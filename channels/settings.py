@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import platformdirs
 from pydantic import Field, SecretStr, field_validator
@@ -68,9 +68,19 @@ class ChannelSettings(PonderdSettings):
     slack_api_url: str = Field("https://slack.com/api/", description="base of the Slack Web API")
     smtp_relay: str | None = Field(
         None,
-        pattern=r"^[^:\s]+:\d{1,5}$",
-        description="host:port of the server that sends our mail on; without it, mail is written "
-        "to the folder outbox in the data folder",
+        pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):\d{1,5}$",
+        description="host:port of the server that sends our mail on; on port 465 TLS begins at "
+        "once; without it, mail is written to the folder outbox in the data folder",
+    )
+    smtp_relay_tls: Literal["auto", "verify", "opportunistic", "off"] = Field(
+        "auto",
+        description="TLS to the relay: verify (always, with a certificate for its name; a CA of "
+        "your own goes into SSL_CERT_FILE), opportunistic (if it is offered, whatever the "
+        "certificate), off, or auto: opportunistic on this machine, otherwise verify",
+    )
+    smtp_relay_user: str | None = Field(None, description="name for the login at the relay")
+    smtp_relay_password: SecretStr | None = Field(
+        None, description="password for the login at the relay"
     )
     mail_domain: str = Field(
         "ponderd.localhost", description="mail domain: each agent has a mailbox there"
@@ -90,6 +100,17 @@ class ChannelSettings(PonderdSettings):
         description="where the contents of attachments are kept: a folder or s3://bucket/prefix; "
         "the same for the daemon and all workers; default: the folder blobs in the data folder",
     )
+    mail_from_name: str = Field(
+        "{agent}",
+        description="display name of our mails; {agent} stands for the agent's name",
+    )
+    mail_signature: str = Field(
+        "", description=r"text below each of our mails; \n in it begins a new line"
+    )
+    mail_quote: bool = Field(False, description="quote the mail that is answered below the answer")
+    mail_reply_all: bool = Field(
+        False, description="send an answer to the other recipients of the mail, too"
+    )
     mail_authentication: str = Field(
         "off",
         pattern=r"^(off|dkim|relay:[^\s;]+)$",
@@ -104,6 +125,11 @@ class ChannelSettings(PonderdSettings):
         if value == "dkim" and not (find_spec("dkim") and find_spec("dns")):
             raise ValueError("to verify signatures here, install ponderd[dkim]")
         return value
+
+    @field_validator("mail_signature")
+    @classmethod
+    def _signature_has_lines(cls, value: str) -> str:
+        return value.replace(r"\n", "\n")
 
     @field_validator("webhook_secret")
     @classmethod

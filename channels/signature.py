@@ -82,6 +82,16 @@ def is_reply_mark(secret: bytes, key: str, mark: str) -> bool:
     return _same(reply_mark(secret, key), mark)
 
 
+def answer_mark(secret: bytes, key: str) -> str:
+    """Proof, in a mail address, that we asked for answers to the reply `key` there: 64 bits as 16
+    hex digits, so that the name of an agent fits before it."""
+    return hmac.new(secret, b"ponderd answer " + _bytes(key), hashlib.sha256).hexdigest()[:16]
+
+
+def is_answer_mark(secret: bytes, key: str, mark: str) -> bool:
+    return _same(answer_mark(secret, key), mark)
+
+
 def inquiry_mark(secret: bytes, inquiry: str, principal: str) -> str:
     """Proof, in a link or a mail address, that `principal` was asked `inquiry`.
 

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from ponderd.channels.errors import Unauthenticated
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import principal
-from ponderd.channels.signature import inquiry_mark, is_inquiry_mark, is_reply_mark, reply_mark
+from ponderd.channels.signature import (
+    answer_mark,
+    inquiry_mark,
+    is_answer_mark,
+    is_inquiry_mark,
+    is_reply_mark,
+    reply_mark,
+)
 
 ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 MESSAGE_ID = re.compile(r"<[^<>\s]{1,900}>")
@@ -19,6 +26,9 @@ MESSAGE_ID = re.compile(r"<[^<>\s]{1,900}>")
 _OWN_ID = re.compile(r"<(?P<run>.+)\.(?P<version>\d+)\.(?P<mark>[0-9a-f]{24})@(?P<domain>.+)>")
 _APPROVE = re.compile(
     r"approve\+(?P<run>[0-9a-z-]{1,40})\.(?P<version>\d{1,9})\.(?P<mark>[0-9a-f]{20})"
+)
+_REPLY_TAG = re.compile(
+    r"(?P<run>[0-9a-z-]{1,40})\.(?P<version>[0-9]{1,9})\.(?P<mark>[0-9a-f]{16})"
 )
 
 
@@ -52,6 +62,31 @@ class MailNames:
         run, version = _parsed(inquiry)
         mark = inquiry_mark(self.secret, inquiry, principal("email", recipient))
         return f"approve+{run}.{version}.{mark}@{self.domain}"
+
+    def reply_address(self, key: str, agent: str) -> str | None:
+        """The address of `agent` at which answers to the reply `key` find its run, even from mail
+        programs that drop References. None without a secret, and if it were too long (RFC 5321).
+        """
+        run, version = _parsed(key)
+        local = f"{agent}+{run}.{version}.{answer_mark(self.secret, key)}"
+        found = _REPLY_TAG.fullmatch(local.partition("+")[2])
+        return f"{local}@{self.domain}" if self.secret and found and len(local) <= 64 else None
+
+    def run_of_tag(self, tag: str) -> EventRef | None:
+        """The reply that is answered at an address with this tag, if `reply_address` made it.
+
+        It tells where an answer belongs, not who wrote it: addresses get forwarded.
+        """
+        found = _REPLY_TAG.fullmatch(tag.lower())
+        reply = EventRef.parse(f"{found['run']}:{found['version']}") if found else None
+        if (
+            found
+            and reply
+            and self.secret
+            and is_answer_mark(self.secret, str(reply), found["mark"])
+        ):
+            return reply
+        return None
 
     def inquiry(self, mailbox: str, sender: str) -> EventRef:
         """The approval that mail from `sender` to this mailbox answers. Raises Unauthenticated."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import email
+import email.policy
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -89,14 +90,16 @@ class Relay(MailSink):
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         assert isinstance(envelope.content, bytes)
-        mail = email.message_from_bytes(envelope.content)
+        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        plain = mail.get_body(("plain",))
+        assert plain is not None
         key = str(mail["Message-ID"]).strip()
         trouble = self._trouble_of("mail", key)
         if trouble == "451":
             return "451 4.3.0 not now"
         if trouble != "drop":
             address = f"mail:{str(mail['In-Reply-To']).strip()}"
-            self._received.add(Visible("mail", address, key, str(mail.get_payload())))
+            self._received.add(Visible("mail", address, key, plain.get_content()))
         if trouble:
             assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()

@@ -21,6 +21,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from tests.channels.mail.mails import plain
 from tests.scenarios.agents_in_charge import write_agents
 from tests.services import slack_api
 from tests.services.eventually import eventually, quickly
@@ -218,7 +219,7 @@ async def answer_the_mail(world: World, run_id: str) -> None:
 
 
 async def open_the_link_and_press(world: World, run_id: str) -> None:
-    body = (await world.mail_to(BOSS, run_id)).get_content()
+    body = plain(await world.mail_to(BOSS, run_id))
     link = re.findall(r"https?://\S+", body)[0]
     async with aiohttp.ClientSession() as http:
         async with http.get(link) as page:

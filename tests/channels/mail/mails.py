@@ -95,6 +95,22 @@ def opened(content: bytes) -> EmailMessage:
     return email.message_from_bytes(content, policy=email.policy.default)
 
 
+def plain(message: EmailMessage) -> str:
+    """The plain text of an answer."""
+    return _body(message, "plain")
+
+
+def page(message: EmailMessage) -> str:
+    """The HTML of an answer."""
+    return _body(message, "html")
+
+
+def _body(message: EmailMessage, kind: str) -> str:
+    body = message.get_body((kind,))
+    assert isinstance(body, EmailMessage)
+    return str(body.get_content()).replace("\r\n", "\n")
+
+
 class Inbox:
     """The daemon's side of the mail server."""
 

@@ -1,5 +1,6 @@
 """An approval by mail: what the question looks like, and which answers to it count."""
 
+import html
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -9,11 +10,22 @@ import pytest
 
 from ponderd.channels.errors import Conflict, Forbidden, Unauthenticated
 from ponderd.channels.links import approval_link
+from ponderd.channels.mail.compose import compose
 from ponderd.channels.mail.names import MailNames
-from ponderd.channels.mail.send import EmailChannel, compose
+from ponderd.channels.mail.send import EmailChannel
 from ponderd.channels.message import Address, Ignored, Inquiry, Reply, Trigger, Verdict
 from ponderd.workers.store.contract import new_run_id
-from tests.channels.mail.mails import DATE, NAMES, Inbox, mail, opened, parse, settings
+from tests.channels.mail.mails import (
+    DATE,
+    NAMES,
+    Inbox,
+    mail,
+    opened,
+    page,
+    parse,
+    plain,
+    settings,
+)
 
 RUN = new_run_id("a conversation")
 PROMPT = Inquiry(id=f"{RUN}:7", kind="approval")
@@ -50,21 +62,35 @@ class TestQuestion:
         assert message["From"] == "deployer <deployer@agents.test>"
         assert message["Subject"] == 'Approval needed: May I run deploy(service="api")?'
         assert message["Auto-Submitted"] == "auto-generated"
-        assert message.get_content() == (
+        assert plain(message) == (
             'May I run deploy(service="api")?\n\n'
             "Answer this mail with yes or no in its first line.\n"
         )
 
+    def test_the_call_is_shown_as_it_will_run(self) -> None:
+        call = 'send(to="*all*", text="<b>[x](https://a.test)</b>\\n# _1_ | `2`")'
+        message = sent(question(text=f"May I run {call}? Please answer yes or no."))
+        assert plain(message).startswith(f"May I run {call}? Please answer yes or no.\n\n")
+        assert f">{html.escape(call, quote=False)}</pre>" in page(message)
+
+    def test_its_link_goes_to_nobody_else(self) -> None:
+        address = {"headers": {"cc": "bob@team.test", "quote": "a secret"}}
+        message = sent(question(address=address), public_url="https://agents.test")
+        assert message["Cc"] is None
+        assert "secret" not in plain(message)
+
     def test_with_a_public_url_there_is_a_link_for_its_recipient(self) -> None:
-        text = sent(question(), public_url="https://agents.test").get_content()
+        text = plain(sent(question(), public_url="https://agents.test"))
         person = "email:ann@team.test"
         link = approval_link("https://agents.test", NAMES.secret, PROMPT.id, person)
         assert text.endswith(f"Or decide here: {link}\n")
+        shown = page(sent(question(), public_url="https://agents.test"))
+        assert f'<a href="{html.escape(link)}"' in shown and ">Decide here</a>" in shown
 
     def test_without_a_secret_it_promises_nothing(self) -> None:
         message = sent(question(), names=MailNames("agents.test", b""), public_url="https://a.test")
         assert message["Reply-To"] is None
-        assert message.get_content() == 'May I run deploy(service="api")?\n'
+        assert plain(message) == 'May I run deploy(service="api")?\n'
 
     def test_the_address_is_short_enough_for_every_mail_system(self) -> None:
         address = NAMES.approve_address(f"{RUN}:9999999", "x" * 64 + "@team.test")
@@ -80,9 +106,10 @@ class TestQuestion:
     def test_choices_are_listed(self) -> None:
         prompt = Inquiry(id=f"{RUN}:7", kind="question", choices=("staging", "production"))
         message = sent(question(prompt, text="Where to?"))
-        assert message.get_content() == "Where to?\n\nThe choices:\n- staging\n- production\n"
+        assert plain(message) == "Where to?\n\nThe choices:\n- staging\n- production\n"
+        assert "<li>production</li>" in page(message)
         assert message["Subject"] == "deployer: Where to?"
-        assert message["Reply-To"] is None
+        assert message["Reply-To"] == NAMES.reply_address(f"{RUN}:7", "deployer")
 
     def test_a_subject_that_the_address_carries_is_used(self) -> None:
         address = {"headers": {"subject": "Deployments"}}
@@ -112,7 +139,7 @@ class TestQuestion:
         [file] = (tmp_path / "outbox").iterdir()
         message = opened(file.read_bytes())
         assert message["Reply-To"] == ANN
-        assert "https://agents.test/approvals/" in message.get_content()
+        assert "https://agents.test/approvals/" in plain(message)
 
 
 def answered(

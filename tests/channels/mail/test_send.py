@@ -8,9 +8,10 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from ponderd.channels.errors import DeliveryError
-from ponderd.channels.mail.send import EmailChannel, compose
+from ponderd.channels.mail.compose import compose
+from ponderd.channels.mail.send import EmailChannel
 from ponderd.channels.message import Address, Reply, Trigger
-from tests.channels.mail.mails import DATE, NAMES, OWN_ID, mail, opened, parse, settings
+from tests.channels.mail.mails import DATE, NAMES, OWN_ID, mail, opened, parse, plain, settings
 
 
 def reply(to: str = "ann@team.test", text: str = "Grüße", **headers: str) -> Reply:
@@ -42,19 +43,26 @@ class TestOutbox:
         assert file.name == f"{receipt.strip('<>')}.eml"
         assert "Grüße\n" in file.read_text(encoding="utf-8")
         message = opened(file.read_bytes())
-        headers = {name: str(message[name]) for name in message if name != "Date"}
+        headers = {
+            name: str(message[name]) for name in message if name not in ("Date", "Content-Type")
+        }
         assert headers == {
-            "Content-Type": 'text/plain; charset="utf-8"',
-            "Content-Transfer-Encoding": "8bit",
-            "MIME-Version": "1.0",
             "From": "assistant <assistant@agents.test>",
             "To": "ann@team.test",
+            "Reply-To": NAMES.reply_address("run1:7", "assistant"),
             "Subject": "Re: Question",
             "Message-ID": OWN_ID,
             "In-Reply-To": "<m1@team.test>",
             "References": "<root@team.test> <m1@team.test>",
             "Auto-Submitted": "auto-replied",
+            "X-Auto-Response-Suppress": "OOF, AutoReply",
+            "MIME-Version": "1.0",
         }
+        assert [part.get_content_type() for part in message.walk()] == [
+            "multipart/alternative",
+            "text/plain",
+            "text/html",
+        ]
         assert message["Date"].datetime.tzinfo is not None
 
     async def test_sent_again_it_is_the_same_file(self, tmp_path: Path) -> None:
@@ -111,7 +119,7 @@ class TestOutbox:
             date=DATE,
         )
         content = message.as_bytes()
-        assert opened(content)["References"].split() == long
+        assert opened(content)["References"].split() == [*long, "<m1@team.test>"]
         assert max(map(len, content.splitlines())) <= 998
 
     def test_a_subject_gets_one_re(self) -> None:
@@ -167,7 +175,7 @@ class TestRelay:
         assert isinstance(envelope.content, bytes)
         message = opened(envelope.content)
         assert message["Message-ID"] == receipt == OWN_ID
-        assert message.get_content().replace("\r\n", "\n") == text + "\n"
+        assert plain(message) == text + "\n"
 
     @pytest.mark.parametrize(
         ("to_rcpt", "to_data", "permanent"),

@@ -1,0 +1,234 @@
+"""The Markdown of answers: CommonMark with tables and strike-through, less eager. Pure.
+
+What only looks like Markdown stays as it was typed: a*b*c, __init__, C:\\temp\\_new, > 5 %, HTML.
+Nothing typed gets lost: there are no link references, which would vanish from the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock, blockquote, table
+from markdown_it.rules_block.table import escapedSplit
+from markdown_it.rules_inline import StateInline, escape, link
+from markdown_it.rules_inline.state_inline import Delimiter
+from markdown_it.token import Token
+
+NESTING = 24
+"""Levels of lists, quotations and emphasis. The parser drops what is nested more deeply."""
+
+_SCHEME = re.compile(r"https?://[^\s/]|mailto:[^\s@]|tel:[+\d]", re.IGNORECASE)
+_UNFIT = re.compile(
+    '[\\s\x00-\x20\x7f-\x9f"<>\\\\^`{|}\u00ad\u061c\u115f\u180e\u200b-\u200f\u2028-\u202e'
+    "\u2060-\u206f\ufeff\ud800-\udfff]"
+)
+_DUNDER = re.compile(r"__[a-z0-9][a-z0-9_]{0,60}__(?![A-Za-z0-9_])")
+_URL = re.compile(
+    # A host in brackets is an IPv6 address. Chinese and Japanese text follows without a blank.
+    r"://(?:\[[0-9A-Fa-f:.]{2,45}\])?"
+    r"[^\s\x00-\x20\x7f-\x9f\"<>`*\\^{|}\[\]\u3000-\u9fff\uf900-\ufaff\uff00-\uffef]{1,2000}"
+)
+_PATH = re.compile(r"[(\"'<\[]?(?:[A-Za-z]:\\|\\\\\w)")
+_REST_OF_PATH = re.compile(r"\\[^\s*`]*")
+_COMPARISON = re.compile(r">=?[ \t]*[-+~$€£]?\d")
+
+
+class _Markdown(MarkdownIt):
+    """Links lead to web pages, mailboxes and telephones. All others stay text, as typed."""
+
+    def validateLink(self, url: str) -> bool:
+        return _SCHEME.match(url) is not None
+
+    def normalizeLink(self, url: str) -> str:
+        url = f"https://{url}" if url[:4].lower() == "www." else url
+        return _UNFIT.sub(lambda found: _percent(found[0]), url)
+
+    def normalizeLinkText(self, url: str) -> str:
+        return self.normalizeLink(url) if _UNFIT.search(url) else url
+
+
+def parse(source: str) -> list[Token] | None:
+    """The tokens of `source`. None if it is nested so deeply that the parser would drop some."""
+    try:
+        tokens = _PARSER.parse(source)
+    except RecursionError:
+        return None
+    deep = any(token.nesting > 0 and token.level >= NESTING - 1 for token in tokens)
+    return None if deep else tokens
+
+
+def _percent(text: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in text.encode("utf-8", "replace"))
+
+
+def _url(state: StateInline, silent: bool) -> bool:
+    """A web address in the text, before emphasis can take its underscores."""
+    start = state.pos
+    if not state.src.startswith("://", start):
+        return False
+    before = state.src[max(0, start - 6) : start].lower()
+    scheme = next((name for name in ("https", "http") if before.endswith(name)), "")
+    if not scheme or before[: -len(scheme)][-1:].isalnum():
+        return False
+    found = _URL.match(state.src, start, state.posMax)
+    if found is None:
+        return False
+    rest = _trimmed(found[0])
+    if len(rest) <= len("://"):
+        return False
+    if not silent:
+        url = state.src[start - len(scheme) : start] + rest
+        if state.linkLevel or not state.pending.endswith(url[: len(scheme)]):
+            state.append_pending(rest)
+        else:
+            state.pending = state.pending[: -len(scheme)]
+            opening = state.push("link_open", "a", 1)
+            opening.attrs = {"href": state.md.normalizeLink(url)}
+            state.push("text", "", 0).content = url
+            state.push("link_close", "a", -1)
+    state.pos = start + len(rest)
+    return True
+
+
+def _trimmed(url: str) -> str:
+    """Without the marks at its end that belong to the sentence."""
+    surplus = url.count(")") - url.count("(")
+    end = len(url)
+    while end:
+        last = url[end - 1]
+        if last == ")" and surplus > 0:
+            surplus -= 1
+        elif last not in ".,;:!?'_~”’»…":
+            break
+        end -= 1
+    return url[:end]
+
+
+def _escape(state: StateInline, silent: bool) -> bool:
+    """A backslash in the path of a file is no escape, and the rest of the path is no emphasis."""
+    start = state.pos
+    if state.src[start] != "\\":
+        return False
+    before = state.src[max(0, start - 250) : start]
+    if not _PATH.match(_last_word(before) + state.src[start : start + 3]):
+        return escape(state, silent)
+    rest = _REST_OF_PATH.match(state.src, start, state.posMax)
+    assert rest is not None
+    if not silent:
+        state.append_pending(rest[0])
+    state.pos = rest.end()
+    return True
+
+
+def _last_word(text: str) -> str:
+    """What stands behind the last blank."""
+    words = text.split()
+    return words[-1] if words and not text[-1].isspace() else ""
+
+
+def _emphasis(state: StateInline, silent: bool) -> bool:
+    start, marker = state.pos, state.src[state.pos]
+    if silent or marker not in "_*":
+        return False
+    name = _DUNDER.match(state.src, start) if marker == "_" else None
+    if name and not state.src[max(0, start - 1) : start].isalnum():
+        state.append_pending(name[0])
+        state.pos += len(name[0])
+        return True
+    scanned = state.scanDelims(start, marker == "*")
+    opens, closes = scanned.can_open, scanned.can_close
+    if marker == "*":
+        last = state.src[start - 1] if start else " "
+        end = start + scanned.length
+        following = state.src[end] if end < state.posMax else " "
+        opens, closes = _flanks(scanned.length, last, following, opens, closes)
+    for _ in range(scanned.length):
+        state.push("text", "", 0).content = marker
+        token = len(state.tokens) - 1
+        state.delimiters.append(
+            Delimiter(ord(marker), scanned.length, token, end=-1, open=opens, close=closes)
+        )
+    state.pos += scanned.length
+    return True
+
+
+def _flanks(length: int, last: str, following: str, opens: bool, closes: bool) -> tuple[bool, bool]:
+    """Whether asterisks between these two characters open and close emphasis."""
+    if last.isspace() or following.isspace():
+        return opens, closes
+    if _is_wide(last) or _is_wide(following):  # no blanks between words, marks stand anywhere
+        return True, True
+    if length == 1:
+        is_product = (last.isalnum() or last in ")]}_") and (
+            following.isalnum() or following in "([{_"
+        )
+        return (False, False) if is_product else (opens, closes)
+    if last.isalnum() and following.isalnum():  # 2**3, but **API**s
+        return False, last.isalpha() and following.isalpha()
+    return opens, closes or last == ":"  # **Total:**500
+
+
+def _is_wide(char: str) -> bool:
+    return unicodedata.east_asian_width(char) in "WF"
+
+
+def _image(state: StateInline, silent: bool) -> bool:
+    """A picture is a link: nothing is fetched by showing a mail."""
+    if not state.src.startswith("![", state.pos):
+        return False
+    state.pos += 1
+    if link(state, silent):
+        return True
+    state.pos -= 1
+    return False
+
+
+def _blockquote(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """`> 5 %` compares."""
+    at = state.bMarks[start] + state.tShift[start]
+    if _COMPARISON.match(state.src, at):
+        return False
+    return blockquote(state, start, end, silent)
+
+
+def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """A row with more cells than the head keeps them: they stand in its last one."""
+    first = len(state.tokens)
+    if not table(state, start, end, silent):
+        return False
+    columns = sum(token.type == "th_open" for token in state.tokens[first:])
+    for token in state.tokens[first:]:
+        if token.type == "tr_open" and token.map:
+            line, cell = token.map[0], 0
+        elif token.type == "inline":
+            cell += 1
+            if cell == columns:
+                surplus = _cells(state, line)[columns:]
+                token.content = " | ".join([token.content, *surplus])
+    return True
+
+
+def _cells(state: StateBlock, line: int) -> list[str]:
+    at = state.bMarks[line] + state.tShift[line]
+    cells = [cell.strip() for cell in escapedSplit(state.src[at : state.eMarks[line]].strip())]
+    return cells[not cells[0] : len(cells) - (len(cells) > 1 and not cells[-1])]
+
+
+def _parser() -> MarkdownIt:
+    parser = _Markdown("commonmark", {"html": False, "maxNesting": NESTING})
+    parser.enable(["table", "strikethrough", "linkify"])
+    # A line of dashes below a text is a rule, and not what makes a heading of it.
+    parser.disable(["reference", "lheading", "html_block", "html_inline"])
+    inline, block = parser.inline.ruler, parser.block.ruler
+    inline.at("linkify", _url)
+    inline.at("escape", _escape)
+    inline.at("emphasis", _emphasis)
+    inline.at("image", _image)
+    block.at("table", _table, {"alt": ["paragraph"]})
+    block.at("blockquote", _blockquote, {"alt": ["paragraph", "blockquote", "list"]})
+    return parser
+
+
+_PARSER = _parser()
