@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ponderd.channels import documents
 from ponderd.channels.charset import decode
 from ponderd.channels.mail.flowed import unflow
 from ponderd.channels.mail.header import Header
@@ -46,8 +47,12 @@ class File:
     name: str
     content_type: str
     content: bytes
+    charset: str = ""
+    """The label of its encoding, for a file of text."""
     text: str | None = None
-    """Its text, where the mail gives it: that of an attached mail. None: the file must be read."""
+    """Its text. None: it was not read yet, or it cannot be."""
+    unread: str = ""
+    """Why it cannot be read, in words for the agent and the person. Empty: it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +76,18 @@ def read_content(content: bytes, thread: Thread) -> Content:
         return replace(found, automatic=reason)
     if len(found.text) <= TEXT_LIMIT:
         return replace(found, cut=found.cut[:CUT_LIMIT])
-    whole = File("mail.txt", "text/plain", found.text.encode(), found.text)
+    whole = File("mail.txt", "text/plain", found.text.encode(), text=found.text)
     beginning = found.text[:TEXT_LIMIT].rsplit("\n", 1)[0]
     text = f"{beginning}\n[the mail goes on in the attached mail.txt]"
     return replace(found, text=text, cut=found.cut[:CUT_LIMIT], files=(whole, *found.files))
+
+
+def with_text(file: File) -> File:
+    """The file with its text, or with the reason why it has none."""
+    if file.text is not None or file.unread:
+        return file
+    found = documents.read(file.content, file.content_type, file.name, file.charset)
+    return replace(file, text=found.text, unread=found.unread)
 
 
 def _read(part: Part, thread: Thread) -> Content:
@@ -220,7 +233,7 @@ def _forwarded(part: Part, thread: Thread) -> Content:
     lines = [f"{name}: {value}" for name, value in _described(header) if value]
     text = "\n".join(lines) + f"\n\n{said.text}"
     name = part.header.filename or f"{one_line(header.subject, 80) or 'mail'}.eml"
-    return Content("", "", "", (File(name, "message/rfc822", part.content, text), *said.files))
+    return Content("", "", "", (File(name, "message/rfc822", part.content, text=text), *said.files))
 
 
 def _described(header: Header) -> Iterator[tuple[str, str]]:
@@ -230,7 +243,8 @@ def _described(header: Header) -> Iterator[tuple[str, str]]:
 
 def _file(part: Part) -> File:
     header = part.header
-    return File(header.filename or _name(header), header.content_type, part.content)
+    charset = header.params.get("charset", "")
+    return File(header.filename or _name(header), header.content_type, part.content, charset)
 
 
 def _name(header: Header) -> str:

@@ -13,10 +13,11 @@ import resource
 import signal
 import sys
 import traceback
+from dataclasses import replace
 from typing import BinaryIO, Literal, NamedTuple
 
 from ponderd.channels.errors import Refused
-from ponderd.channels.mail.content import Content, read_content
+from ponderd.channels.mail.content import Content, read_content, with_text
 from ponderd.channels.mail.quotation import Thread
 
 MEMORY = 1024**3
@@ -44,7 +45,8 @@ class Answer(NamedTuple):
 
 def answer(task: Task) -> Answer:
     try:
-        return Answer("read", read_content(task.content, task.thread))
+        content = read_content(task.content, task.thread)
+        return Answer("read", replace(content, files=tuple(map(with_text, content.files))))
     except Refused as error:
         return Answer("refused", error)
     except MemoryError:

@@ -1,7 +1,7 @@
 """Incoming mail. Every agent has a mailbox, and so has every approval that is asked for by mail.
 
 `judge` decides by the header alone, which costs nothing, whether and for whom a mail is read.
-`trigger` and `verdict` then make of its content what the daemon stores. Our marks alone prove what
+`verdict_of` and `trigger_of` then make of its content what the daemon stores. Our marks alone prove what
 a mail answers; authentication.py checks who wrote it. Pure.
 """
 
@@ -147,19 +147,25 @@ def _thread(header: Header, rules: MailRules, *, to_approval: bool) -> Thread:
     )
 
 
-def understood(
+def verdict_of(letter: Letter, content: Content) -> Verdict | None:
+    """The yes or no in a mail to an approval. None: it is a message."""
+    if letter.inquiry is None:
+        return None
+    approved, remark = read_first_line(content.own)
+    if approved is None:
+        return None
+    return Verdict(
+        inquiry=str(letter.inquiry),
+        choice="approve" if approved else "deny",
+        by=principal("email", letter.sender.address),
+        remark=remark[:REMARK_LIMIT],
+    )
+
+
+def trigger_of(
     letter: Letter, content: Content, attachments: tuple[Attachment, ...], rules: MailRules
-) -> Verdict | Trigger:
-    """What the content of a letter means: a verdict for an approval, otherwise a message."""
-    if letter.inquiry is not None:
-        approved, remark = read_first_line(content.own)
-        if approved is not None:
-            return Verdict(
-                inquiry=str(letter.inquiry),
-                choice="approve" if approved else "deny",
-                by=principal("email", letter.sender.address),
-                remark=remark[:REMARK_LIMIT],
-            )
+) -> Trigger:
+    """The message in a mail, with its files as they are kept."""
     mailbox, tag = ("", "") if letter.inquiry else split_tag(letter.local)
     text = content.text
     if not letter.thread.knows_us and not letter.inquiry and letter.header.subject:

@@ -18,13 +18,14 @@ from ponderd.channels.channel import Accept, AnswerInquiry
 from ponderd.channels.errors import Forbidden, Refused, Unauthenticated, Unavailable
 from ponderd.channels.mail import postmaster
 from ponderd.channels.mail.authentication import Lookup, is_authenticated, txt_records
-from ponderd.channels.mail.content import File
+from ponderd.channels.blobs import Blobs, owner_of
+from ponderd.channels.mail.attachments import keep
 from ponderd.channels.mail.header import read_header, split
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.reading import Reader
-from ponderd.channels.mail.receive import Letter, MailRules, judge, understood
+from ponderd.channels.mail.receive import Letter, MailRules, judge, trigger_of, verdict_of
 from ponderd.channels.mail.session import RECIPIENTS, Gate, MailSession
-from ponderd.channels.message import Attachment, Ignored, Trigger, Verdict
+from ponderd.channels.message import Ignored
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.text import one_line
 
@@ -35,7 +36,7 @@ log = structlog.get_logger(__name__)
 
 class MailServer:
     """`accept` and `answer` store what comes in. `agents` returns the mailboxes that exist now.
-    `lookup` asks DNS for the keys of senders."""
+    `blobs` keeps the files that come with mails. `lookup` asks DNS for the keys of senders."""
 
     def __init__(
         self,
@@ -44,12 +45,14 @@ class MailServer:
         *,
         answer: AnswerInquiry,
         agents: Callable[[], Collection[str]],
+        blobs: Blobs,
         lookup: Lookup = txt_records,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
         self._settings = settings
         self._accept = accept
         self._answer = answer
+        self._blobs = blobs
         self._lookup = lookup
         self._agents = agents
         self._new_id = new_id
@@ -179,15 +182,21 @@ class MailServer:
         if read.automatic:
             log.info("mail ignored", sender=one_line(mail_from), reason=one_line(read.automatic))
             return
-        attachments = tuple(map(_described, read.files))
         for letter in letters:
-            match understood(letter, read, attachments, rules):
-                case Verdict() as verdict:
-                    outcome = await self._answer(verdict)
-                    log.info("mail decided", sender=one_line(mail_from), outcome=one_line(outcome))
-                case Trigger() as trigger:
-                    authentic = trigger.authentic and proven
-                    await self._accept(trigger.model_copy(update={"authentic": authentic}))
+            verdict = verdict_of(letter, read)
+            if verdict is not None:
+                outcome = await self._answer(verdict)
+                log.info("mail decided", sender=one_line(mail_from), outcome=one_line(outcome))
+                continue
+            owner = owner_of(letter.local, letter.header.own_id or self._new_id())
+            attachments = await keep(read.files, owner, self._blobs)
+            trigger = trigger_of(letter, read, attachments, rules)
+            authentic = trigger.authentic and proven
+            try:
+                await self._accept(trigger.model_copy(update={"authentic": authentic}))
+            except Refused:
+                await self._blobs.delete(owner)
+                raise
 
     async def _is_proven(self, content: bytes, letters: Sequence[Letter]) -> bool:
         """Whether the writer is who From says, if that can make a difference.
@@ -208,10 +217,6 @@ class MailServer:
     async def handle_exception(self, error: Exception) -> str:
         log.error("mail session failed", exc_info=error)
         return "451 4.3.0 internal error, try again later"
-
-
-def _described(file: File) -> Attachment:
-    return Attachment(name=file.name, content_type=file.content_type, size=len(file.content))
 
 
 def _is_utf8(address: str) -> bool:

@@ -14,6 +14,7 @@ from fastapi import Depends, FastAPI
 
 from ponderd.channels.channel import Accept
 from ponderd.channels.errors import StartupError
+from ponderd.channels.blobs import open_blobs
 from ponderd.channels.mail.server import MailServer
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.receive import SocketMode
@@ -60,6 +61,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     store = RedisStore(connect(workers.redis_url))
     poker = Poker(workers.broker)
     archive = open_archive(workers)
+    blobs = open_blobs(channels)
     try:
         run_log = RunLog(store, poker.poke, archive)
         runs, inquiries = Runs(run_log, agents), Inquiries(run_log, agents)
@@ -73,6 +75,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
             accept,
             answer=inquiries.answer,
             agents=lambda: routes.mailboxes(agents),
+            blobs=blobs,
         )
         async with _mail(mail, daemon), _socket_mode(channels, accept, inquiries, runs):
             config = uvicorn.Config(
@@ -88,6 +91,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     finally:
         await poker.close()
         await archive.close()
+        await blobs.close()
         await store.close()
     return 0
 

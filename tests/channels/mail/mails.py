@@ -15,11 +15,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from ponderd.channels.blobs import FolderBlobs
 from ponderd.channels.errors import Refused, Unavailable
-from ponderd.channels.mail.content import read_content
+from ponderd.channels.mail.content import read_content, with_text
 from ponderd.channels.mail.header import read_header, split
 from ponderd.channels.mail.names import MailNames
-from ponderd.channels.mail.receive import Letter, MailRules, judge, understood
+from ponderd.channels.mail.receive import Letter, MailRules, judge, trigger_of, verdict_of
 from ponderd.channels.mail.server import MailServer
 from ponderd.channels.message import Accepted, Attachment, Ignored, Trigger, Verdict
 from ponderd.channels.settings import ChannelSettings
@@ -74,10 +75,16 @@ def parse(
     if read.automatic:
         return Ignored(reason=read.automatic)
     attachments = tuple(
-        Attachment(name=file.name, content_type=file.content_type, size=len(file.content))
-        for file in read.files
+        Attachment(
+            name=file.name,
+            content_type=file.content_type,
+            size=len(file.content),
+            text=file.text or "",
+            length=len(file.text or ""),
+        )
+        for file in map(with_text, read.files)
     )
-    return understood(letter, read, attachments, rules)
+    return verdict_of(letter, read) or trigger_of(letter, read, attachments, rules)
 
 
 def settings(data_dir: Path, relay: str | None = None, **fields: Any) -> ChannelSettings:
@@ -142,7 +149,13 @@ class Inbox:
         agents: Callable[[], Collection[str]] = lambda: ["assistant", "triage"],
         **options: Any,
     ) -> AsyncIterator[Inbox]:
-        server = MailServer(settings, self.accept, answer=self.answer, agents=agents, **options)
+        server = MailServer(
+            settings,
+            self.accept,
+            answer=self.answer,
+            agents=agents,
+            **{"blobs": FolderBlobs(settings.data_dir / "blobs"), **options},
+        )
         self.port = await server.start("127.0.0.1", 0)
         try:
             yield self

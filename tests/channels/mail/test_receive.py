@@ -2,6 +2,7 @@ from email.message import EmailMessage
 
 import pytest
 
+from ponderd.channels.blobs import FolderBlobs
 from ponderd.channels.errors import Forbidden, Malformed
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import MailRules
