@@ -1,8 +1,8 @@
 """Incoming mail. Every agent has a mailbox, and so has every approval that is asked for by mail.
 
 `judge` decides by the header alone, which costs nothing, whether and for whom a mail is read.
-`verdict_of` and `trigger_of` then make of its content what the daemon stores. Our marks alone prove what
-a mail answers; authentication.py checks who wrote it. Pure.
+`verdict_of` and `trigger_of` then make of its content what the daemon stores. Our marks alone prove
+what a mail answers; authentication.py checks who wrote it. Pure.
 """
 
 from __future__ import annotations

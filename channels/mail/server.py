@@ -14,12 +14,13 @@ from collections.abc import Callable, Collection, Sequence
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from ponderd.channels.blobs import Blobs, owner_of
 from ponderd.channels.channel import Accept, AnswerInquiry
 from ponderd.channels.errors import Forbidden, Refused, Unauthenticated, Unavailable
 from ponderd.channels.mail import postmaster
 from ponderd.channels.mail.authentication import Lookup, is_authenticated, txt_records
-from ponderd.channels.blobs import Blobs, owner_of
 from ponderd.channels.mail.attachments import keep
+from ponderd.channels.mail.authentication import Lookup, is_authenticated, txt_records
 from ponderd.channels.mail.header import read_header, split
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.reading import Reader

@@ -12,9 +12,9 @@ import structlog
 import uvicorn
 from fastapi import Depends, FastAPI
 
+from ponderd.channels.blobs import open_blobs
 from ponderd.channels.channel import Accept
 from ponderd.channels.errors import StartupError
-from ponderd.channels.blobs import open_blobs
 from ponderd.channels.mail.server import MailServer
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.receive import SocketMode

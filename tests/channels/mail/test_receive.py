@@ -6,7 +6,8 @@ from ponderd.channels.blobs import FolderBlobs
 from ponderd.channels.errors import Forbidden, Malformed
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import MailRules
-from ponderd.channels.message import Address, Attachment, Ignored, Trigger, Verdict
+from ponderd.channels.mail.server import MailServer
+from ponderd.channels.message import Address, Ignored, Trigger, Verdict
 from ponderd.channels.text import one_line
 from tests.channels.mail.mails import (
     OWN_ID,
@@ -196,10 +197,8 @@ class TestParse:
         message.add_attachment("notes", filename="notes.txt")
         parsed = trigger(message.as_bytes())
         assert parsed.text == "shown"
-        assert parsed.attachments == (
-            Attachment(name="a.pdf", content_type="application/pdf", size=5),
-            Attachment(name="notes.txt", content_type="text/plain", size=6),
-        )
+        files = [(file.name, file.content_type, file.size) for file in parsed.attachments]
+        assert files == [("a.pdf", "application/pdf", 5), ("notes.txt", "text/plain", 6)]
 
     def test_a_mail_inside_the_mail_is_an_attachment(self) -> None:
         inner = EmailMessage()
