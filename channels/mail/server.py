@@ -18,7 +18,6 @@ from ponderd.channels.blobs import Blobs, owner_of
 from ponderd.channels.channel import Accept, AnswerInquiry
 from ponderd.channels.errors import Forbidden, Refused, Unauthenticated, Unavailable
 from ponderd.channels.mail import postmaster
-from ponderd.channels.mail.authentication import Lookup, is_authenticated, txt_records
 from ponderd.channels.mail.attachments import keep
 from ponderd.channels.mail.authentication import Lookup, is_authenticated, txt_records
 from ponderd.channels.mail.header import read_header, split

@@ -2,11 +2,9 @@ from email.message import EmailMessage
 
 import pytest
 
-from ponderd.channels.blobs import FolderBlobs
 from ponderd.channels.errors import Forbidden, Malformed
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import MailRules
-from ponderd.channels.mail.server import MailServer
 from ponderd.channels.message import Address, Ignored, Trigger, Verdict
 from ponderd.channels.text import one_line
 from tests.channels.mail.mails import (

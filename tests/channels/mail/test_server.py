@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ponderd.channels.blobs import FolderBlobs
 from ponderd.channels.mail import postmaster, session
 from ponderd.channels.mail.server import MailServer
 from ponderd.channels.mail.session import Gate
@@ -92,7 +93,11 @@ class TestMailServer:
     async def test_stopping_hangs_up_and_frees_the_port(self, tmp_path: Path) -> None:
         inbox = Inbox()
         server = MailServer(
-            settings(tmp_path), inbox.accept, answer=inbox.answer, agents=lambda: ["assistant"]
+            settings(tmp_path),
+            inbox.accept,
+            answer=inbox.answer,
+            agents=lambda: ["assistant"],
+            blobs=FolderBlobs(tmp_path),
         )
         port = await server.start("127.0.0.1", 0)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
