@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,8 +10,6 @@ ReplyKind = Literal["answer", "question", "failure", "notice"]
 """An answer, a question or a failure is the outcome of a message. A notice is only information."""
 
 Urgency = Literal["low", "normal", "high"]
-
-_SIGNATURE = re.compile(r"(?m)^--\s*$")
 
 
 class Frozen(BaseModel):
@@ -157,8 +154,3 @@ def principal(channel: str, person: str) -> str:
     Always lower case, so that two spellings of one address compare equal.
     """
     return f"{channel}:{person}".lower()
-
-
-def without_signature(text: str) -> str:
-    """The text of a message, up to the line `--` that begins a signature."""
-    return _SIGNATURE.split(text, maxsplit=1)[0]

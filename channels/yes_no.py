@@ -1,51 +1,165 @@
-"""Read a yes or a no. Only a clear one counts; anything else is an ordinary message. Pure."""
+"""Read a yes or a no. Only a clear one counts; anything else is an ordinary message. Pure.
+
+This is the one reader for mail, Slack, terminal and API. A yes consists of nothing but phrases of
+yes and politeness (`yes_no_words`), besides what letters hold around what they say (`own_words`).
+Every other word makes it unclear: a condition, a doubt, a question, a delay, a taking back.
+"""
 
 from __future__ import annotations
 
 import re
 
-from ponderd.channels.message import without_signature
+from ponderd.channels.own_words import is_greeting, names_of, own_words, seen
+from ponderd.channels.words.base import bare
+from ponderd.channels.words.no import EAST_NO, NO
+from ponderd.channels.words.polite import EAST_POLITE, POLITE
+from ponderd.channels.words.yes import EAST_YES, YES
 
-_YES = frozenset(
-    "yes|y|yes please|yep|yeah|ok|okay|sure|approve|approved|i approve|go|go ahead|do it|confirm"
-    "|confirmed|lgtm|👍|ja|ja bitte|oui|si|sí".split("|")
+TEXT_LIMIT = 20_000
+"""Characters. A longer message is not read for a yes or no."""
+OWN_LIMIT = 2_000
+"""Characters of own words. A longer message is no clear yes or no."""
+
+_KINDS = {
+    **dict.fromkeys(POLITE | EAST_POLITE, ""),
+    **dict.fromkeys(YES | EAST_YES, "yes"),
+    **dict.fromkeys(NO | EAST_NO, "no"),
+}
+_LONGEST = max(len(phrase.split()) for phrase in _KINDS)
+
+# Scripts without spaces. In a longer word their phrases of one sign do not count.
+_EAST = re.compile(
+    "[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u1100-\u11ff\u3130-\u318f]"
 )
-_NO = frozenset(
-    "no|n|nope|no thanks|deny|denied|reject|rejected|stop|cancel|don't|do not|👎|nein|non".split(
-        "|"
-    )
+_EAST_KINDS = {
+    phrase: kind for phrase, kind in _KINDS.items() if len(phrase) > 1 and _EAST.search(phrase)
+}
+_EAST_LONGEST = max(map(len, _EAST_KINDS))
+
+_MEANT = ("\u037e", "⁇", "⁈", "⁉", "‽", "؟", "՞", "¿", "፧", "⸮", "꘏", "❓", "❔")
+"""Signs of a question, apart from `?` and what NFKC makes one."""
+_FALTERING = re.compile(r"\.{2,}|…|‥|。{2,}|⋯")
+_UNCLEAR = re.compile(r":-?[(/\\|\[]|:'\(|\)-?:|\[[ x]?\]")
+_SMILE = re.compile(r"[:;=]-?[)D]|<3|\^_?\^")
+_SHORTCODE = re.compile(r":(?:skin-tone-[2-6]|[a-z0-9_+-]{1,40}):")
+_STOPS = re.compile(
+    r"[.!,;:()\[\]{}\n、。，；：！・·•|،؛۔।॥。、¡‚—–―]|(?:^|(?<=\s))-(?=\s)|-(?=\s*$)", re.MULTILINE
 )
-# Politeness changes no answer.
-_POLITE = frozenset("please|thanks|thank you|bitte|danke|merci|gracias".split("|"))
+_QUOTES = "*_`\"'“”„«»‹›「」『』‘’‚´〝〞"
+_SIGN = re.compile("([\u2190-\u2bff\U0001f000-\U0001faff])")
 
 
-def read_yes_no(text: str) -> bool | None:
-    """True for a clear yes, False for a clear no, otherwise None. A signature is ignored."""
-    phrases = _said(without_signature(text))
-    if phrases and all(part in _YES for part in phrases):
-        return True
-    return False if phrases and all(part in _NO for part in phrases) else None
+def read_yes_no(text: str, sender: str = "") -> bool | None:
+    """True for a clear yes, False for a clear no, otherwise None.
 
-
-def read_first_line(text: str) -> tuple[bool | None, str]:
-    """Read the verdict in a mail's first line. Returns it, or None, and the text below that line.
-
-    Lines that hold only politeness are skipped. People go on below their yes, with a footer or a
-    thank you. But a yes that a later line takes back ("no, wait") does not count.
-    If this finds no verdict, `read_yes_no` must find none either: the mail then goes to the run as
-    a message, and a message must not decide another approval than the one it answers.
+    `sender` is whatever is known of the writer (`own_words`).
     """
-    first, _, rest = without_signature(text).strip().partition("\n")
-    while rest and not _said(first):
-        first, _, rest = rest.strip().partition("\n")
-    verdict = read_yes_no(first)
-    if verdict and any(part.split()[0] in _NO or part in _NO for part in _said(rest)):
-        verdict = None
-    return verdict, rest.strip()
+    return read_verdict(text, sender)[0]
 
 
-def _said(text: str) -> list[str]:
-    """The phrases between full stops, commas and line ends, in lower case, without politeness."""
-    parts = re.split(r"[.!,;\n]+", text.replace("’", "'").lower())
-    words = (" ".join(part.split()) for part in parts)
-    return [part for part in words if part and part not in _POLITE]
+def read_verdict(text: str, sender: str = "") -> tuple[bool | None, str]:
+    """Read the verdict, or None, and the remark: what the person wrote below the line of it.
+
+    A yes holds nothing but the yes. A no may stand alone on its line above a reason.
+    """
+    if len(text) > TEXT_LIMIT:
+        return None, ""
+    own = own_words(text, sender)
+    if len(own) > OWN_LIMIT:
+        return None, ""
+    names = names_of(sender)
+    first, _, rest = own.partition("\n")
+    kinds = _kinds(own, names)
+    if kinds == {"yes"}:
+        return True, rest.strip()
+    if kinds == {"no"}:
+        return False, rest.strip()
+    below = _phrases(rest) if rest.strip() else None
+    if _kinds(first, names) != {"no"} or below is None:
+        return None, ""
+    if any("yes" in _read(phrase, names) for phrase in below):
+        return None, ""
+    return False, rest.strip()
+
+
+def leans_to_yes(text: str, sender: str = "") -> bool:
+    """Whether a message that is no clear yes begins with one and asks nothing: "Yes, but …"."""
+    phrases = _phrases(own_words(text[:TEXT_LIMIT], sender)[:OWN_LIMIT])
+    for phrase in phrases or []:
+        words = phrase.split()
+        if is_greeting(phrase) or _KINDS.get(phrase) == "":
+            continue
+        heads = (" ".join(words[:count]) for count in range(1, min(_LONGEST, len(words)) + 1))
+        return any(_KINDS.get(head) == "yes" for head in heads) or "yes" in _read(
+            phrase, frozenset()
+        )
+    return False
+
+
+def _kinds(text: str, names: frozenset[str]) -> set[str]:
+    """Of which kinds the phrases of `text` are, without politeness; "?" for what is unclear."""
+    phrases = _phrases(text)
+    if phrases is None:
+        return {"?"}
+    return {kind for phrase in phrases for kind in _read(phrase, names)} - {""}
+
+
+def _phrases(text: str) -> list[str] | None:
+    """The phrases of `text` as `bare` writes them. None if it asks or falters."""
+    text = seen(text)
+    if any(sign in text for sign in _MEANT):
+        return None
+    text = bare(text)
+    if "?" in text or _FALTERING.search(text) or _UNCLEAR.search(text):
+        return None
+    codes = _SHORTCODE.findall(text)
+    text = _SMILE.sub(" ", _SHORTCODE.sub(" \x00 ", text))
+    text = _SIGN.sub(r" \1 ", text)
+    parts = (_tidy(part) for part in _STOPS.split(text))
+    named = iter(codes)
+    spelled = (re.sub("\x00", lambda _: next(named), part) for part in parts)
+    return [
+        " ".join(part.split())
+        for part in (re.sub(":skin-tone-[2-6]:", "", s) for s in spelled)
+        if part.strip()
+    ]
+
+
+def _tidy(part: str) -> str:
+    """Without quotation marks and emphasis around words."""
+    return " ".join(word.strip(_QUOTES) or "" for word in part.split())
+
+
+def _read(phrase: str, names: frozenset[str]) -> set[str]:
+    """The kinds of a phrase: "yes", "no", "" for politeness; "?" if any of it is none of these."""
+    if is_greeting(phrase) or all(word in names for word in phrase.split()):
+        return {""}
+    words, kinds, start = phrase.split(), [], 0
+    while start < len(words):
+        for end in range(min(len(words), start + _LONGEST), start, -1):
+            kind = _KINDS.get(" ".join(words[start:end]))
+            if kind is not None:
+                kinds.append(kind)
+                start = end
+                break
+        else:
+            if (inner := _east(words[start])) is None:
+                return {"?"}
+            kinds += inner
+            start += 1
+    # Two of them may take each other back: "don't stop".
+    return {"?"} if kinds.count("no") > 1 else set(kinds)
+
+
+def _east(word: str) -> list[str] | None:
+    """The kinds of the phrases that make up a word without spaces. None: there are others."""
+    kinds, start = [], 0
+    while start < len(word):
+        for end in range(min(len(word), start + _EAST_LONGEST), start, -1):
+            if (kind := _EAST_KINDS.get(word[start:end])) is not None:
+                kinds.append(kind)
+                start = end
+                break
+        else:
+            return None
+    return kinds

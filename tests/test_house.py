@@ -157,13 +157,17 @@ class TestTheImportContracts:
         assert isinstance(parsed, ast.Call)
         assert is_impure(parsed) == impure
 
-    def test_what_happened_knows_messages_and_the_names_of_events(self) -> None:
+    def test_what_happened_knows_messages_their_words_and_the_names_of_events(self) -> None:
         assert {
             name
             for path in (ROOT / "workers" / "run").glob("*.py")
             for name in imports(path)
             if name.startswith("ponderd.") and not name.startswith("ponderd.workers.run")
-        } == {"ponderd.channels.event_ref", "ponderd.channels.message"}
+        } == {
+            "ponderd.channels.event_ref",
+            "ponderd.channels.message",
+            "ponderd.channels.own_words",
+        }
 
 
 def test_the_packages_import_nothing_of_the_tests() -> None:

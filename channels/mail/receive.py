@@ -21,7 +21,7 @@ from ponderd.channels.mail.quotation import Thread
 from ponderd.channels.mail.subjects import is_forward
 from ponderd.channels.message import Address, Attachment, Ignored, Trigger, Verdict, principal
 from ponderd.channels.text import one_line
-from ponderd.channels.yes_no import read_first_line
+from ponderd.channels.yes_no import read_verdict
 
 PEOPLE = 50
 """Other recipients that the agent is told of."""
@@ -151,7 +151,8 @@ def verdict_of(letter: Letter, content: Content) -> Verdict | None:
     """The yes or no in a mail to an approval. None: it is a message."""
     if letter.inquiry is None:
         return None
-    approved, remark = read_first_line(content.own)
+    sender = f"{letter.sender.name} <{letter.sender.address}>"
+    approved, remark = read_verdict(content.own, sender)
     if approved is None:
         return None
     return Verdict(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from ponderd.channels.message import without_signature
+from ponderd.channels.own_words import own_words
 
 Switch = Literal["off", "on", "hard"]
 
@@ -45,12 +45,20 @@ def without_switch(text: str) -> str:
 Command = Literal["pause", "resume", "cancel"]
 
 
-_COMMAND = re.compile(r"[/!](pause|resume|cancel)[.!]?", re.IGNORECASE)
+_COMMAND = re.compile(r"[/!／！](pause|resume|cancel)[.!]?", re.IGNORECASE)
+# A longer message is no command, whatever footer it has.
+_LONGEST = 20_000
 
 
-def command_of(text: str) -> Command | None:
-    """Read `/pause`, `/resume` or `/cancel`. It must stand alone, but for a signature."""
-    found = _COMMAND.fullmatch(without_signature(text).strip())
+def command_of(text: str, sender: str = "") -> Command | None:
+    """Read `/pause`, `/resume` or `/cancel`.
+
+    It must stand alone, but for what letters hold around what they say (`own_words`).
+    """
+    # Most messages hold none, and each is looked at whenever its run is read.
+    if len(text) > _LONGEST or not _COMMAND.search(text):
+        return None
+    found = _COMMAND.fullmatch(own_words(text, sender))
     match found[1].lower() if found else None:
         case "pause":
             return "pause"

@@ -17,7 +17,7 @@ def receive(run: Run, message: e.MessageReceived) -> Run:
     run = _hurried(run)
     inbox, work = replace(run.inbox, heard_at=message.at), run.work
     run = replace(run, inbox=inbox)
-    if command_of(message.text):
+    if command_of(message.text, message.sender):
         return replace(run, inbox=replace(inbox, commands=(*inbox.commands, message)))
     if run.is_asking:
         return replace(run, inbox=replace(inbox, early=(*inbox.early, message)))

@@ -1,13 +1,15 @@
 """Read what people answer to an approval. Pure.
 
 Only a clear yes approves, written by an approver for whom the channel vouches. A clear no denies.
-Anything else withdraws the call and goes to the agent as a remark.
+A yes with anything else in it decides nothing: its writer is told how to answer, and the question
+stays open. What is neither withdraws the call and goes to the agent as a remark.
 """
 
 from __future__ import annotations
 
 from ponderd.channels.message import principal
-from ponderd.channels.yes_no import read_yes_no
+from ponderd.channels.text import one_line
+from ponderd.channels.yes_no import leans_to_yes, read_verdict
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.run.events import ApprovalAnswered, MessageRefused
 from ponderd.workers.run.state import Approval, Run
@@ -19,6 +21,15 @@ def refused_text(approval: Approval, agent: Agent) -> str:
     return f"You may not decide this; it waits for {' or '.join(named)}. {approval.text}"
 
 
+def _unclear_text(text: str, approval: Approval) -> str:
+    """Tell somebody how to answer, and what was read: they may believe to have decided."""
+    return (
+        f"I read no clear yes in “{one_line(text)}”, so nothing is decided yet. Please answer with "
+        "yes alone, or with no and below it what to do instead. "
+        f"{approval.text}"
+    )
+
+
 def judge(run: Run, agent: Agent, now: float) -> ApprovalAnswered | MessageRefused:
     """Say what the message means that came while an approval was open."""
     message, approval = run.work.reply_to_approval, run.work.approval
@@ -26,17 +37,19 @@ def judge(run: Run, agent: Agent, now: float) -> ApprovalAnswered | MessageRefus
     if not message.authentic:
         text = f"I cannot see who wrote this, so it decides nothing. {approval.text}"
         return MessageRefused(at=now, text=text)
-    said_yes = read_yes_no(message.text)
+    said_yes, remark = read_verdict(message.text, message.sender)
     if said_yes is True and not may_decide(run, agent, principal(message.via, message.sender)):
         return MessageRefused(at=now, text=refused_text(approval, agent))
     if said_yes is None and approval.subject != "tool":
         return MessageRefused(at=now, text=f"Please answer yes or no first. {approval.text}")
+    if said_yes is None and leans_to_yes(message.text, message.sender):
+        return MessageRefused(at=now, text=_unclear_text(message.text, approval))
     return ApprovalAnswered(
         at=now,
         approved=said_yes is True,
         by=message.sender,
         via=message.via,
-        remark="" if said_yes is not None else message.text,
+        remark=message.text if said_yes is None else remark,
         withdrawn=said_yes is None,
         digest=approval.bound_to,
     )

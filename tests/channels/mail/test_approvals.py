@@ -155,10 +155,10 @@ class TestAnswer:
             ("yes\n", "approve", ""),
             ("No, thanks.\n\nUse staging.\n-- \nAnn", "deny", "Use staging."),
             ("OK!\n\nOn Monday, Bot <bot@x> wrote:\n> May I?\n> no\n", "approve", ""),
-            ("> May I?\nyes\nSent from my phone", "approve", "Sent from my phone"),
+            ("> May I?\nyes\nSent from my phone", "approve", ""),
         ],
     )
-    def test_the_first_line_decides(self, text: str, choice: str, remark: str) -> None:
+    def test_the_persons_own_words_decide(self, text: str, choice: str, remark: str) -> None:
         given = answered(text)
         assert given == Verdict(
             inquiry=PROMPT.id, choice=choice, by="email:ann@team.test", remark=remark

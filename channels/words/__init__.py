@@ -1,0 +1,1 @@
+"""Words that messages are read by, in the languages that people write in."""

@@ -1,0 +1,252 @@
+"""Recognise the lines of signatures: names, titles, numbers, addresses. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from ponderd.channels.words.base import bare, pattern, phrases
+from ponderd.channels.words.doubts import doubts
+from ponderd.channels.words.no import EAST_NO, NO
+from ponderd.channels.words.polite import EAST_POLITE, POLITE
+from ponderd.channels.words.yes import EAST_YES, YES
+
+_TITLES = phrases(
+    """
+    technique|commercial|commerciale|financier|financière|général|générale|adjoint|adjointe|
+    técnico|técnica|comercial|general|financiero|tecnico|tecnica|generale|engineering|product|
+    head|manager|engineer|director|officer|lead|leader|developer|team|department|dept|ceo|cto|
+    coo|cfo|cio|ciso|vp|svp|evp|president|chief|founder|co-founder|cofounder|owner|partner|
+    consultant|analyst|architect|administrator|admin|specialist|coordinator|assistant|associate|
+    secretary|professor|prof|dr|phd|msc|bsc|mba|intern|trainee|student|supervisor|executive|
+    operator|technician|designer|scientist|researcher|accountant|controller|sales|marketing|
+    support|operations|ops|devops|sre|hr|it|office|group|division|unit|institute|university|
+    college|school|faculty|company|inc|ltd|llc|llp|plc|corp|corporation|co|gmbh|ag|kg|ohg|ug|e.v|
+    ev|se|sa|sas|sarl|s.a|s.r.l|srl|spa|s.p.a|bv|b.v|nv|ab|oy|as|a/s|aps|sp|z o.o|s.r.o|a.s|kft|
+    zrt|d.o.o|doo|pty|pte|lda|ltda|ооо|зао|оао|ао|leiter|leiterin|leitung|teamleiter|
+    teamleiterin|teamleitung|abteilungsleiter|abteilungsleiterin|abteilung|bereich|
+    bereichsleiter|geschäftsführer|geschäftsführerin|geschäftsführung|geschäftsleitung|vorstand|
+    prokurist|entwickler|entwicklerin|ingenieur|ingenieurin|berater|beraterin|referent|
+    referentin|sachbearbeiter|sachbearbeiterin|leitender|systemadministrator|projektleiter|
+    projektleiterin|vertrieb|einkauf|betrieb|entwicklung|inhaber|sekretariat|assistenz|directeur|
+    directrice|responsable|chef|cheffe|ingénieur|ingénieure|développeur|développeuse|gérant|
+    gérante|président|présidente|consultante|service|équipe|direction|chargé|chargée|jefe|jefa|
+    directora|gerente|ingeniero|ingeniera|desarrollador|desarrolladora|coordinador|coordinadora|
+    departamento|equipo|diretor|diretora|engenheiro|engenheira|desenvolvedor|coordenador|
+    coordenadora|chefe|direttore|direttrice|responsabile|ingegnere|sviluppatore|sviluppatrice|
+    amministratore|ufficio|reparto|capo|hoofd|ontwikkelaar|adviseur|teamleider|afdeling|
+    utvecklare|ingenjör|ansvarig|avdelning|direktør|leder|udvikler|utvikler|ingeniør|johtaja|
+    päällikkö|kehittäjä|insinööri|kierownik|dyrektor|inżynier|programista|prezes|dział|vedoucí|
+    ředitel|inženýr|vývojář|jednatel|oddělení|vedúci|riaditeľ|voditelj|direktor|inženjer|inginer|
+    șef|vezető|igazgató|mérnök|fejlesztő|müdür|müdürü|mühendis|mühendisi|yönetici|yöneticisi|
+    uzman|διευθυντής|διευθύντρια|μηχανικός|руководитель|директор|менеджер|инженер|разработчик|
+    начальник|отдел|отдела|заместитель|специалист|керівник|розробник|інженер|відділ|ръководител|
+    مدير|مهندس|مطور|رئيس|قسم|مدیر|برنامه نویس|מנהל|מנהלת|מהנדס|מהנדסת|מפתח|מפתחת|סמנכ|מנכ
+    """,
+)
+
+_EAST_TITLE = pattern(
+    r"""
+    总监|總監|经理|經理|工程师|工程師|主管|总裁|總裁|董事|主任|部长|部門|部门|部$|团队|團隊|公司|
+    集团|集團|研发|研發|电话|電話|手机|手機|邮箱|郵箱|电邮|地址|传真|微信|网址|邮编|株式会社|
+    有限会社|課長|部長|係長|社長|取締役|担当|開発|エンジニア|マネージャー?|室長|本部|電話番号|
+    住所|携帯|주식회사|팀장|부장|과장|대리|차장|이사|사원|팀$|개발|엔지니어|전화|휴대폰|주소|
+    이메일
+    """
+)
+
+_LABELS = pattern(
+    r"""
+    tel|telephone|telefon|telefono|teléfono|téléphone|tél|telefone|phone|ph|mobile|mob|mobil|
+    móvil|movil|cell|cellulare|portable|handy|gsm|fax|telefax|e-?mail|mail|correo|courriel|web|
+    www|website|skype|teams|slack|linkedin|twitter|x|github|address|adresse|anschrift|dirección|
+    indirizzo|endereço|adres|t|m|f|p|e|w|d|direct|durchwahl|dw|office|büro|тел|телефон|моб|факс|
+    почта|сайт|адрес|هاتف|جوال|بريد|טל|טלפון|נייד|电话|電話|手机|手機|邮箱|郵箱|传真|傳真|地址|
+    微信|qq|携帯|전화|휴대폰|팩스|이메일|주소
+    """
+)
+
+_STREET = pattern(
+    r"""
+    street|str\.|straße|strasse|road|\brd\b|avenue|\bave\b|lane|boulevard|blvd|\bsuite\b|
+    \bfloor\b|building|house|p\.?o\.? box|postfach|platz|weg\b|gasse|allee|\brue\b|place|\bvia\b|
+    piazza|viale|corso|calle|avenida|plaza|paseo|\brua\b|praça|straat|laan|gracht|plein|gatan|
+    vägen|\bvej\b|gade|\bgata|veien|katu|\btie\b|ulica|\bul\.|aleja|ulice|třída|náměstí|utca|
+    \bút\b|strada|cadde|sokak|улица|\bул\.|проспект|переулок|路\d|号|街|丁目|番地|번길|로 \d
+    """
+)
+
+COMPANY = pattern(
+    r"""
+    registered (?:office|in|number|no|company|address)|company (?:no|number|reg|registration)|
+    reg(?:istration)?\.? (?:no|number|office)|\bvat\b|vat[- ](?:no|id|number|reg)|
+    handelsregister|amtsgericht|\bhr[ab]\b|ust-?id|ust\.-id|steuernummer|umsatzsteuer|
+    sitz der gesellschaft|registergericht|geschäftsführ|vorstand|aufsichtsrat|vorsitzender|
+    siège social|siret|siren|\brcs\b|capital (?:social|de)|capitale sociale|\btva\b|p\.?\s?iva|
+    partita iva|cod(?:ice)?\.? fisc|sede legale|c\.?f\.? e p\.?i|\bc\.?i\.?f\b|\bn\.?i\.?f\b|
+    cnpj|domicilio social|inscrita en|\bkvk\b|\bbtw\b|org\.? ?n(?:r|ummer)|\bcvr\b|y-tunnus|
+    \bnip\b|\bkrs\b|regon|\bičo?\b|\bdič\b|\boib\b|cégjegyzék|adószám|\babn\b|\bacn\b|\bein\b|
+    \bинн\b|\bогрн\b|统一社会信用代码|注册地址|法人番号|사업자등록번호
+    """
+)
+
+_ABBREVIATIONS = phrases(
+    """
+    inc|ltd|co|corp|jr|sr|e.v|etc|d.o.o|s.r.o|a.s|o.o|b.v|s.a|dept|dr|prof|phd|ph.d|p.a|i.a|i.v|
+    ppa
+    """,
+)
+
+_LABEL = re.compile(
+    rf"(?<!\w)(?:{_LABELS.pattern})(?:\s?[:：]\s?|\.\s?|\s(?=[+(\d]))", re.IGNORECASE
+)
+ENDS = " \t,.!;:~|*_·•-–—/，。！、"
+_NAME = re.compile(r"[^\W\d_]+(?:['.-][^\W\d_]+)*\.?")
+_INITIALS = re.compile(
+    r"(?:[^\W\d_a-z]\.[ -]?){1,3}\s?[^\W\d_]{2,}(?:-[^\W\d_]+)?(?: [^\W\d_]{2,})?"
+)
+_EAST_NAME = re.compile(
+    "[\u3400-\u9fff]{2,4}|[\uac00-\ud7af]{2,4}|[\u3400-\u9fff]{1,3}[ \u3000][\u3400-\u9fff]{1,3}"
+    "|[\u30a0-\u30ff]{2,8}"
+)
+_EAST_LETTER = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+_ADDRESS = re.compile(
+    r"[\w.+-]{1,64}@[\w.-]{1,255}|https?://\S{1,400}|\bwww\.\S{1,200}"
+    r"|\b[\w-]{1,63}(?:\.[\w-]{1,63})*"
+    r"\.(?:com|org|net|de|io|test|example|eu|co|uk|fr|es|it|nl|ch|at|cn|jp|kr|ru|pl|se|dk|no|fi)\b(?:/\S{0,200})?"
+)
+_PHONE = re.compile(r"(?:\+|\(?0)[\d ()/.\u2010-\u2015-]{6,24}")
+_CITY = re.compile(r"(?:[A-Z]{1,2}-)?\d{4,6} [^\W\d_][^\d]{1,60}")
+CUT = re.compile(r"[|·•/]|,| - | – ")
+LINKING = frozenset(
+    "of the and & for in at de del della di da do dos das du des la le les el los van von der den"
+    " dem für und im in zu y e et i og och ja en a und/oder w z ds v na".split()
+)
+_VOCABULARY = YES | NO | POLITE | EAST_YES | EAST_NO | EAST_POLITE
+
+
+def is_meant(word: str) -> bool:
+    """Whether a word that looks like a name says something."""
+    return key(word) in _VOCABULARY or (doubts(word) and key(word) not in LINKING)
+
+
+def is_capital(word: str) -> bool:
+    """Whether a word begins like a name does."""
+    first = word.lstrip("(\"'@")[:1]
+    return bool(_NAME.fullmatch(word.strip("(),\"'@"))) and (
+        first.isupper() or (first.isalpha() and not first.islower())
+    )
+
+
+def key(text: str) -> str:
+    return " ".join(bare(text).strip(ENDS).split())
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the sender is called, in lower case and without accents."""
+
+    known: frozenset[str]
+    local: str
+    """The part of the address before the @."""
+    whole: frozenset[str]
+    """Whole names, for languages that put no space into them."""
+
+    @classmethod
+    def of(cls, sender: str) -> Names:
+        sender = sender[:500]
+        address = re.search(r"[^\s<>\"]{1,64}@[^\s<>\"]{1,255}", sender)
+        local = address[0].partition("@")[0].partition("+")[0] if address else ""
+        name = sender.replace(address[0], " ") if address else sender
+        words = {_plain(word) for word in re.findall(r"[^\W\d_]+", f"{name} {local}")}
+        known = {word for word in words if len(word) > 1 and not is_meant(word)}
+        # Who is called "will" or "no" is not recognised.
+        return cls(
+            frozenset(known), _plain(local), frozenset({"".join(name.split()).strip("<>\"'")})
+        )
+
+    def has(self, word: str) -> bool:
+        plain = _plain(word.strip("."))
+        if plain in self.known:
+            return True
+        return len(plain) >= 4 and plain in self.local and not is_meant(word)
+
+    def signs(self, line: str) -> bool:
+        """Whether `line` is the name of the sender, perhaps with a title or another name."""
+        if "".join(line.split()) in self.whole and _EAST_LETTER.search(line):
+            return True
+        words = _NAME.findall(line)
+        if not words or len(words) > 5 or re.search(r"[^\w\s.,'()-]", line):
+            return False
+        known = [word for word in words if self.has(word)]
+        others = [word for word in words if not self.has(word)]
+        return bool(known) and all(is_capital(word) and not is_meant(word) for word in others)
+
+
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", bare(text))
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
+def is_initials(text: str) -> bool:
+    """ "N. Example", "J.-P. Example": nobody gives an order like that."""
+    words = [word for word in re.findall(r"[^\W\d_]+", text) if len(word) > 1]
+    return bool(_INITIALS.fullmatch(text)) and all(is_capital(w) and not is_meant(w) for w in words)
+
+
+def is_name(text: str) -> bool:
+    """Whether this may be anybody's name, where a name is to be expected."""
+    text = re.sub(r"\([^()]{1,30}\)", "", text).strip(ENDS + "\"'")
+    if not text or len(text) > 60 or key(text) in _VOCABULARY:
+        return False
+    if is_initials(text):
+        return True
+    if _EAST_LETTER.search(text):
+        return bool(_EAST_NAME.fullmatch(text)) and not doubts(text)
+    words = text.split()
+    return len(words) <= 4 and all(
+        (is_capital(word) or key(word) in LINKING) and not is_meant(word) for word in words
+    )
+
+
+def is_signature_line(line: str, *, named: bool, delimited: bool) -> bool:
+    if delimited and not doubts(line) and key(line) not in _VOCABULARY:
+        return True
+    if is_name(line):
+        return True
+    parts = [part.strip() for part in CUT.split(line) if part.strip(ENDS)]
+    whole = is_signature_part(line.strip(ENDS))
+    return (named or delimited) and (whole or (bool(parts) and all(map(is_signature_part, parts))))
+
+
+def is_signature_part(part: str) -> bool:
+    """Whether this is a title, a company, a number, an address."""
+    part = part.strip(ENDS + "()\"'")
+    if not part:
+        return True
+    if len(part) > 90 or key(part) in _VOCABULARY:
+        return False
+    keys = [key(word) for word in part.split()]
+    is_title = any(key in _TITLES for key in keys)
+    rest = _PHONE.sub(" ", _ADDRESS.sub(" ", _LABEL.sub(" ", part)))
+    if doubts(rest, title=is_title):
+        return False
+    if rest != part:
+        return all(is_capital(word) or word.isdigit() for word in re.findall(r"\w+", rest))
+    if _EAST_TITLE.search(part):
+        return True
+    if _STREET.search(part) or _CITY.fullmatch(part):
+        return len(keys) <= 8
+    return len(keys) <= 8 and _reads_as_title(part.split(), is_title=is_title)
+
+
+def _reads_as_title(words: list[str], *, is_title: bool) -> bool:
+    last = words[-1]
+    if last.endswith((".", "!")) and key(last) not in _ABBREVIATIONS:
+        return False
+    plain = [word for word in words if key(word) not in LINKING and key(word) not in _TITLES]
+    if not all(is_capital(word) or word == "&" for word in plain):
+        return False
+    shouted = all(word.isupper() for word in words) and len("".join(words)) > 4
+    return is_title or not (shouted or _EAST_LETTER.search("".join(words)))

@@ -1,0 +1,130 @@
+"""What carries meaning stays; what letters hold around it goes, if it is recognised."""
+
+import pytest
+
+from ponderd.channels.own_words import is_greeting, own_words, seen
+
+ANN = "Ann Example <ann@team.test>"
+
+AROUND = {
+    "a greeting": "Hi,\n\n{}",
+    "a greeting by name": "Dear Dr. Keller,\n{}",
+    "a greeting in German": "Hallo zusammen,\n\n{}",
+    "a greeting in French": "Bonjour à tous,\n\n{}",
+    "a greeting in Chinese": "你好，\n\n{}",
+    "a greeting in Japanese": "田中様\nお世話になっております。\n\n{}",
+    "politeness": "Thanks for asking!\n\n{}\n\nHave a nice day!",
+    "the name": "{}\n\nAnn",
+    "the whole name": "{}\n\nAnn Example",
+    "the name with a dash": "{}\n- Ann",
+    "an initial and a title": "{}\n\nN. Example\nHead of Operations",
+    "a closing": "{}\n\nBest regards,\nMaria Keller",
+    "a closing in one line": "{}\n\nViele Grüße, Ann",
+    "a closing in French": "{}\n\nCordialement,\nMarie Dupont\nDirectrice technique",
+    "a closing in Chinese": "{}\n\n此致\n敬礼\n王芳\n技术总监\n电话：+86 10 1234 5678",
+    "a closing in Japanese": "{}\n\nよろしくお願いいたします。\n田中",
+    "a closing in Russian": "{}\n\nС уважением,\nИван Петров\nРуководитель отдела",
+    "a signature": "{}\n-- \nAnn Example | Example GmbH | Tel. +49 89 1234567",
+    "a signature with two dashes": "{}\n--\nAnn\nQuality since 1970",
+    "a block of contacts": "{}\n\nRegards\nAnn Example\nRelease Manager\nExample Ltd\n"
+    "12 Example Street\n80331 München\nT: +44 20 7946 0000\nann@team.test\nwww.example.com",
+    "a phone's line": "{}\n\nSent from my iPhone",
+    "a phone's line in German": "{}\n\nVon meinem iPhone gesendet",
+    "a footer": "{}\n\nThis message is confidential. If you are not the intended recipient,\n"
+    "please delete it and notify the sender.",
+    "a company's line": "{}\n\nAnn\nExample Ltd. Registered in England No. 1234567. VAT No. GB1234",
+    "a banner": "CAUTION: This email originated from outside of the organization.\n\n{}",
+    "a tag": "[EXTERNAL]\n\n{}",
+    "a list's footer": "{}\n\n_______________________________________________\nops mailing list\n"
+    "To unsubscribe from this group and stop receiving emails from it, send an email to\n"
+    "ops@lists.test.",
+    "all of it": "[EXTERNAL]\n\nHi all,\n\n{}\n\nThanks and best regards\nAnn\n\n--\nAnn Example\n"
+    "Example GmbH\n\nSent from my Galaxy S24\n\nNo virus found in this message.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("around", AROUND)
+def test_it_goes(around: str) -> None:
+    assert own_words(AROUND[around].format("Use blue."), ANN) == "Use blue."
+
+
+STAYS = {
+    "an order below the name": "Yes\n\nBest\nAnn\nPS: not before Friday",
+    "a doubt in a footer": "Yes\n\nThis is confidential, do not deploy",
+    "a doubt as a title": "Yes\n\nAnn\nHead of Not Today",
+    "a scope as a name": "Yes\n\nThanks\nStaging",
+    "a condition below the dashes": "Yes\n-- \nAnn\nonly if the tests pass",
+    "a greeting that says something": "Hi Wait,\n\nyes",
+    "another's name": "Yes\n\nBob",
+    "a day as a name": "Yes\n\nBest,\nMonday",
+    "a date": "Yes\n\nAnn\n12.12.2026",
+    "a version": "Yes\n\nAnn\nVersion 1.4.1",
+    "an unknown sentence": "Yes\n\nAnn\nThe moon is round",
+    "a doubt in Chinese": "同意\n\n谢谢\n明天",
+    "sent by mistake": "Yes\n\nSent by mistake",
+}
+
+
+@pytest.mark.parametrize("case", STAYS)
+def test_it_stays(case: str) -> None:
+    first = STAYS[case].splitlines()[0]
+    assert own_words(STAYS[case], ANN) not in ("", first, "yes")
+
+
+@pytest.mark.parametrize(
+    "sender", ["ann@team.test", "Ann Example", ANN, "aexample@team.test", "a.example@x.test"]
+)
+def test_the_sender_is_known_by_address_or_name(sender: str) -> None:
+    name = "Ann" if "nn" in sender else "Example"
+    assert own_words(f"Use blue.\n\n{name}", sender) == "Use blue."
+
+
+@pytest.mark.parametrize(
+    "sender", ["no@team.test", "wait@team.test", "not.today@team.test", "staging@x.test", ""]
+)
+def test_a_senders_name_is_no_way_to_hide_a_doubt(sender: str) -> None:
+    for line in ("No", "Wait", "Not Today", "Staging"):
+        assert own_words(f"Yes\n\n{line}", sender) == f"Yes\n\n{line}"
+
+
+def test_a_name_in_a_script_without_spaces() -> None:
+    assert own_words("同意\n王芳", "王芳 <wang.fang@team.test>") == "同意"
+    assert own_words("同意\n王芳", "wang.fang@team.test") == "同意\n王芳"
+
+
+@pytest.mark.parametrize(
+    "text", ["Hi", "Hello Ann,", "Dear Sir or Madam", "Hallo Frau Dr. Keller", "您好", "Hej Bo!"]
+)
+def test_a_greeting(text: str) -> None:
+    assert is_greeting(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["Hi no", "Hello Stop", "Hi Bob wait", "Yes", "Hi what is it", "先别您好", ""]
+)
+def test_no_greeting(text: str) -> None:
+    assert not is_greeting(text)
+
+
+def test_what_is_seen() -> None:
+    assert seen("\ufeffa\u200bb\r\nc\u2028d\u00ade\ufe0f") == "ab\nc\nde"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "Best ",
+        "a.",
+        "Hi Ann, ",
+        "Sent from ",
+        "(",
+        "+0 ",
+        "confidential ",
+        "--\n",
+        "Ann\n",
+        "x\n\n",
+    ],
+)
+def test_a_long_text_takes_linear_time(piece: str) -> None:
+    """The benchmark measures; this only shows that it ends."""
+    assert isinstance(own_words(piece * (100_000 // len(piece)), ANN), str)
