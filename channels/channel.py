@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Protocol
 
-from ponderd.channels.message import Accepted, Reaction, Reply, Trigger, Verdict
+from ponderd.channels.message import Accepted, Bounce, Reaction, Reply, Trigger, Verdict
 
 Accept = Callable[[Trigger], Awaitable[Accepted]]
 """Stores a trigger durably, then returns. Only after that may a channel acknowledge to its sender.
@@ -24,6 +24,10 @@ not decide), another `Refused`, or `Unavailable`.
 
 React = Callable[[Reaction], Awaitable[None]]
 """Records what somebody thinks of an answer. Raises `Unavailable`."""
+
+Bounced = Callable[[Bounce], Awaitable[None]]
+"""Records that a reply did not reach somebody. The same report again changes nothing. Raises
+`Unavailable`."""
 
 still_ours: ContextVar[Callable[[], None]] = ContextVar("still_ours", default=lambda: None)
 """A check that is set while a reply is sent. It raises if another worker may be sending it by now.

@@ -135,6 +135,18 @@ class Reply(Frozen):
     text."""
 
 
+class Bounce(Frozen):
+    """A report that a reply of ours did not reach somebody. Our mark proves which."""
+
+    key: str
+    """The `Reply.key`, or the `Inquiry.id` of the approval that it asked."""
+    recipient: str
+    reason: str
+    """Why, in the words of the server that reports it."""
+    permanent: bool
+    """False: that server goes on trying."""
+
+
 class Accepted(Frozen):
     """The trigger is stored. Only now may the channel acknowledge it to its sender."""
 

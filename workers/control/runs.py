@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ponderd.channels.errors import Conflict, Malformed, NotFound
 from ponderd.channels.event_ref import EventRef
-from ponderd.channels.message import Accepted, Reaction, Trigger
+from ponderd.channels.message import Accepted, Bounce, Reaction, Trigger
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.versions import pinned, recorded_version
 from ponderd.workers.control.forks import forked
@@ -17,6 +17,9 @@ from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Run, Status
 from ponderd.workers.store.contract import conversation_key, new_run_id, receipt_key
+
+BOUNCES = 20
+"""Reports of undelivered mail that a run keeps: whoever got a mail of ours can forge one."""
 
 
 class Runs:
@@ -123,6 +126,34 @@ class Runs:
             )
         except NotFound:  # archived meanwhile
             pass
+
+    async def bounced(self, bounce: Bounce) -> None:
+        """Record in its run that a reply did not reach somebody, even if the run has ended or is
+        only in the archive. It goes on as before. Ignore what names nothing of ours.
+
+        Implements `ponderd.channels.channel.Bounced`.
+        """
+        about = EventRef.parse(bounce.key)
+        if about is None:
+            return
+
+        def choose(run: Run, now: float) -> e.ReplyBounced | None:
+            event = e.ReplyBounced(at=now, **bounce.model_dump())
+            known = [old.model_copy(update={"at": now}) for old in run.bounces]
+            return None if event in known or len(known) >= BOUNCES else event
+
+        try:
+            history = await self._log.read(about.run_id)
+        except NotFound:
+            return
+        if about.version > len(history.events):
+            return
+        try:
+            await self._log.signal(history, choose)
+        except NotFound:  # only the archive has it
+            if event := choose(history.run, self._log.clock()):
+                named = (bounce.key, bounce.recipient, str(bounce.permanent))
+                await self._log.admit_to(about.run_id, (f"bounce:{':'.join(named)}",), event)
 
     async def pause(self, run_id: str, by: str) -> RunView:
         """Let a run rest until somebody resumes it. Raises `Conflict` if it has ended."""

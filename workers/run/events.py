@@ -269,6 +269,18 @@ class ReplyFailed(_Event):
     retry_at: float | None
 
 
+class ReplyBounced(_Event):
+    """A mail server reports that a reply did not reach `recipient`, or has not yet reached it (then
+    `permanent` is false). `key` is that of the reply, or the approval that it asked. Nothing
+    follows from it here: whoever looks at the run reads `reason`."""
+
+    type: Literal["reply_bounced"] = "reply_bounced"
+    key: str
+    recipient: str
+    reason: str
+    permanent: bool
+
+
 class FeedbackReceived(_Event):
     """Somebody rates an answer, from 0 (useless) to 1 (just right). `answer` is the number of the
     event with the rated model call; None is the newest answer. The run does not change."""
@@ -341,6 +353,7 @@ Event = Annotated[
     | ReplyStarted
     | ReplySent
     | ReplyFailed
+    | ReplyBounced
     | FeedbackReceived
     | RunFailed
     | RunPaused

@@ -101,6 +101,8 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             return replies.said(run, event.receipt)
         case e.ReplyFailed():
             return replies.not_said(run, event)
+        case e.ReplyBounced():
+            return replies.bounced(run, event)
         case e.FeedbackReceived():
             return run
         case e.RunFailed():

@@ -246,6 +246,15 @@ def not_said(run: Run, event: e.ReplyFailed) -> Run:
     return run
 
 
+def bounced(run: Run, event: e.ReplyBounced) -> Run:
+    """Remember that it came back. Whether a person saw it elsewhere is not known, so the run stays
+    as it is, and an approval stays open."""
+    run = replace(run, bounces=(*run.bounces, event))
+    if not event.permanent:
+        return run
+    return replace(run, error=f"did not reach {event.recipient}: {event.reason}")
+
+
 def _given_up(run: Run) -> Run:
     """Go on as if it had been said, but remember that nobody saw it."""
     asked = run.work.approval

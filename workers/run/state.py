@@ -208,6 +208,8 @@ class Run:
     usage: Usage = field(default_factory=Usage)
     retry_at: float | None = None
     """When the model server or a receiver is tried again, Unix seconds."""
+    bounces: tuple[e.ReplyBounced, ...] = ()
+    """What mail servers reported of its replies."""
     paused: bool = False
     ended: Status | None = None
     """How the last message ended; None while there is a current one."""

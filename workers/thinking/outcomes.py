@@ -17,6 +17,7 @@ FROM_OUTSIDE = (
     e.MessageReceived,
     e.ApprovalAnswered,
     e.FeedbackReceived,
+    e.ReplyBounced,
     e.EventReceived,
     e.RunPaused,
     e.RunResumed,

@@ -255,6 +255,7 @@ def steering(run: Run) -> Iterator[e.Event]:
         yield e.RunCancelled(at=NOW, by="p")
         yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
     yield e.FeedbackReceived(at=NOW, value=1, by="p", source="thumb")  # of an earlier answer
+    yield e.ReplyBounced(at=NOW, key="00-q:2", recipient="p", reason="", permanent=True)
     if not run.first_sender:
         yield e.RunForked(at=NOW, source="00-q", at_version=2, by="p")
 
@@ -371,6 +372,7 @@ def forget(run: Run) -> Run:
             answered_at=None,
         ),
         error=None,
+        bounces=(),
         effort=Effort(
             model_calls=run.effort.model_calls,
             rejections=run.effort.rejections,
