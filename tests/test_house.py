@@ -33,6 +33,8 @@ TESTED_IN = {
     "channels/slack/test_receive": "slack/clicks",
     "channels/slack/test_send": "slack/blocks",
     "channels/test_blobs": "storage",
+    "channels/test_documents": "office/flow office/legacy office/package office/pdf office/sheets "
+    "office/text office/word",
     "channels/test_fuzz": "message",
     "channels/test_text": "mail/text",
     "channels/webhook/test_receive": "webhook/callback webhook/send",
