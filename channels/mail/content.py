@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from ponderd.channels import documents
 from ponderd.channels.charset import decode
+from ponderd.channels.errors import Refused
 from ponderd.channels.mail.flowed import unflow
 from ponderd.channels.mail.header import Header
 from ponderd.channels.mail.html import read_html
@@ -128,6 +129,8 @@ def _pieces(part: Part, thread: Thread, *, first: bool) -> Iterator[Content]:
             pass
         case _ if _is_text(part, first):
             yield _text(part, thread)
+        case _ if part.header.filename.lower().endswith(".eml"):
+            yield _mail_file(part, thread)
         case _:
             yield Content("", "", "", (_file(part),))
 
@@ -234,6 +237,14 @@ def _forwarded(part: Part, thread: Thread) -> Content:
     text = "\n".join(lines) + f"\n\n{said.text}"
     name = part.header.filename or f"{one_line(header.subject, 80) or 'mail'}.eml"
     return Content("", "", "", (File(name, "message/rfc822", part.content, text=text), *said.files))
+
+
+def _mail_file(part: Part, thread: Thread) -> Content:
+    """A mail that was saved to a file first. One that goes over a limit stays a file."""
+    try:
+        return _forwarded(replace(part, parts=(read_mime(part.content),)), thread)
+    except Refused as error:
+        return Content("", "", "", (replace(_file(part), unread=str(error)),))
 
 
 def _described(header: Header) -> Iterator[tuple[str, str]]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from ponderd.channels.errors import Forbidden
 from ponderd.channels.event_ref import EventRef
-from ponderd.channels.mail.addresses import Mailbox, split_tag
+from ponderd.channels.mail.addresses import Mailbox, allowed, split_tag
 from ponderd.channels.mail.content import Content
+from ponderd.channels.mail.envelope import may_carry
 from ponderd.channels.mail.header import Header
 from ponderd.channels.mail.machines import automatic
 from ponderd.channels.mail.names import MailNames, is_approve_mailbox
@@ -27,6 +28,7 @@ PEOPLE = 50
 """Other recipients that the agent is told of."""
 QUOTE_LIMIT = 5_000
 """Characters of a mail that its answer quotes."""
+_FORWARDED = ("List-Id", "Resent-From", "X-Forwarded-To", "X-Forwarded-For")
 REMARK_LIMIT = 2_000
 """Characters that are kept of the text below a yes or no."""
 
@@ -46,9 +48,7 @@ class MailRules:
     """The answer quotes what it answers."""
 
     def allows(self, address: str) -> bool:
-        address = address.lower()
-        domain = address[address.rfind("@") :]
-        return any(entry.lower() in (address, domain) for entry in self.allow)
+        return allowed(address, self.allow)
 
     def is_ours(self, address: str) -> bool:
         """Whether mail to this address comes to an agent or an approval of ours."""
@@ -114,9 +114,7 @@ def judge(
     for local in approvals or mailboxes:
         inquiry = rules.names.inquiry(local, sender.address) if approvals else None
         if inquiry is None:
-            for address in (mail_from, sender.address):
-                if not rules.allows(address):
-                    raise Forbidden(f"{address} may not write to {local}")
+            _check_allowed(header, sender.address, mail_from, rules)
         run_id = next(filter(None, map(rules.names.run_of, reversed(ancestors))), None)
         letters.append(
             Letter(
@@ -133,6 +131,19 @@ def judge(
             )
         )
     return tuple(letters)
+
+
+def _check_allowed(header: Header, sender: str, mail_from: str, rules: MailRules) -> None:
+    """Raise Forbidden unless the person in From may write here.
+
+    The envelope may differ: forwarders, lists and mail services rewrite it. Only the plain address
+    of a stranger shows that the mail is not from who it says.
+    """
+    if not rules.allows(sender):
+        raise Forbidden(f"{sender} may not write here (it is the address in From)")
+    forwarded = any(map(header.has, _FORWARDED))
+    if not forwarded and not may_carry(mail_from, sender, rules.allow):
+        raise Forbidden(f"{one_line(mail_from)} may not send mail from {sender}")
 
 
 def _thread(header: Header, rules: MailRules, *, to_approval: bool) -> Thread:
