@@ -8,7 +8,8 @@ Exception
 │   │   ├── Forbidden           403 · SMTP 550   known sender, but not allowed to do this
 │   │   ├── NotFound            404 · SMTP 550   no such agent, source, mailbox or run
 │   │   ├── Conflict            409 · SMTP 554   key with another body; run ended; decided
-│   │   └── TooLarge            413 · SMTP 552
+│   │   ├── TooLarge            413 · SMTP 552
+│   │   └── TooMany             429 · SMTP 550   a loop, or more than is taken from one sender
 │   ├── Unavailable             503 · SMTP 451 · Slack not acknowledged: send it again later
 │   ├── DeliveryError           a reply could not be sent (`permanent`: trying again is useless)
 │   ├── ModelError              the model server gave no answer (`retryable`, `too_long`)
@@ -64,6 +65,14 @@ class Conflict(Refused):
 class TooLarge(Refused):
     http_status = 413
     smtp_status = "552 5.3.4"
+
+
+class TooMany(Refused):
+    """Come back later. Mail gets a 5xx all the same: a queue that tried again would keep a loop
+    alive, and a person would not learn of it for hours."""
+
+    http_status = 429
+    smtp_status = "550 5.7.1"
 
 
 class Unavailable(PonderdError):

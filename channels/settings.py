@@ -111,6 +111,12 @@ class ChannelSettings(PonderdSettings):
     mail_reply_all: bool = Field(
         False, description="send an answer to the other recipients of the mail, too"
     )
+    mail_hourly: int = Field(
+        300,
+        ge=1,
+        description="mails that are taken from one sender within an hour; the sender of more is "
+        "told so",
+    )
     mail_authentication: str = Field(
         "off",
         pattern=r"^(off|dkim|relay:[^\s;]+)$",

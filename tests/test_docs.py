@@ -164,7 +164,7 @@ def test_the_page_of_the_api_lists_exactly_its_routes() -> None:
 @each_page
 def test_metrics_exist(page: Path) -> None:
     gauges = Gauges(0, 0, 0, {}, 0, {})
-    real = {metric.name for metric in families(gauges, 0)}
+    real = {metric.name for metric in families(gauges, 0, {})}
     named = set(re.findall(r"`[^`]*?\b(ponderd_[a-z_]+)", page.read_text()))
     assert {name.removesuffix("_total") for name in named} - real == set()
 

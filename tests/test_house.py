@@ -68,6 +68,7 @@ TESTED_IN = {
     "daemon/commands/test_thinking": "api/thinking commands/thinking_evaluate "
     "commands/thinking_export commands/thinking_pages workers/evaluation/plot",
     "daemon/local/test_supervisor": "local/processes",
+    "daemon/test_mail_brake": "mail_report",
     "daemon/test_configuration": "settings channels/settings workers/settings",
     "model/test_up": "local/model_server local/progress local/up",
     "scenarios/test_main_path": "api/health api/http api/ingress api/runs logs "

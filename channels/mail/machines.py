@@ -95,6 +95,17 @@ def automatic_content(tree: Part, own: str) -> str | None:
     return None
 
 
+def says_undelivered(header: Header, mail_from: str) -> bool:
+    """Whether a mail server says by this header that a mail did not arrive, in any form."""
+    local = _local(_from(header))
+    by_server = local == "postmaster" or mail_from in ("", "<>")
+    return (
+        header.has("X-Failed-Recipients")
+        or _DAEMONS.fullmatch(local) is not None
+        or (by_server and _BOUNCED.search(header.subject) is not None)
+    )
+
+
 def _declared(header: Header) -> str | None:
     submitted = _COMMENT.sub(" ", header.text("Auto-Submitted")[:1_000]).partition(";")[0]
     submitted = submitted.strip().lower()

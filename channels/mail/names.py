@@ -46,12 +46,17 @@ class MailNames:
 
     def run_of(self, message_id: str) -> str | None:
         """The run that wrote this Message-ID. None for an id that somebody else may have made."""
+        reply = self.reply_of(message_id)
+        return reply.run_id if reply else None
+
+    def reply_of(self, message_id: str) -> EventRef | None:
+        """The reply that this is the Message-ID of, as `run_of`."""
         found = _OWN_ID.fullmatch(message_id)
         if not found or not self.secret or found["domain"].lower() != self.domain.lower():
             return None
         reply = EventRef.parse(f"{found['run']}:{found['version']}")
         if reply and is_reply_mark(self.secret, str(reply), found["mark"]):
-            return reply.run_id
+            return reply
         return None
 
     def approve_address(self, inquiry: str, recipient: str) -> str:

@@ -9,17 +9,18 @@ import asyncio
 import contextlib
 import uuid
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from ponderd.channels.blobs import Blobs, owner_of
-from ponderd.channels.channel import Accept, AnswerInquiry
+from ponderd.channels.channel import Accept, AnswerInquiry, Bounced
 from ponderd.channels.errors import Forbidden, Refused, Unauthenticated, Unavailable
 from ponderd.channels.mail import postmaster
 from ponderd.channels.mail.attachments import keep
 from ponderd.channels.mail.authentication import Lookup, is_authenticated, txt_records
+from ponderd.channels.mail.bounces import read_bounces
 from ponderd.channels.mail.header import read_header, split
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.reading import Reader
@@ -35,7 +36,8 @@ log = structlog.get_logger(__name__)
 
 
 class MailServer:
-    """`accept` and `answer` store what comes in. `agents` returns the mailboxes that exist now.
+    """`accept` and `answer` store what comes in, `bounced` what is reported of our own mail.
+    `check` refuses a mail that is part of a loop. `agents` returns the mailboxes that exist now.
     `blobs` keeps the files that come with mails. `lookup` asks DNS for the keys of senders."""
 
     def __init__(
@@ -44,6 +46,8 @@ class MailServer:
         accept: Accept,
         *,
         answer: AnswerInquiry,
+        bounced: Bounced,
+        check: Callable[[Trigger], Awaitable[None]],
         agents: Callable[[], Collection[str]],
         blobs: Blobs,
         lookup: Lookup = txt_records,
@@ -52,6 +56,8 @@ class MailServer:
         self._settings = settings
         self._accept = accept
         self._answer = answer
+        self._bounced = bounced
+        self._check = check
         self._blobs = blobs
         self._lookup = lookup
         self._agents = agents
@@ -175,6 +181,7 @@ class MailServer:
         )
         if isinstance(judged, Ignored):
             log.info("mail ignored", sender=one_line(mail_from), reason=one_line(judged.reason))
+            await self._hear_of_bounces(content, mail_from, rules.names)
             return
         letters = judged
         proven = await self._is_proven(content, letters)
@@ -182,6 +189,9 @@ class MailServer:
         if read.automatic:
             log.info("mail ignored", sender=one_line(mail_from), reason=one_line(read.automatic))
             return
+        for letter in letters:
+            if verdict_of(letter, read) is None:
+                await self._check(trigger_of(letter, read, (), rules))
         for letter in letters:
             verdict = verdict_of(letter, read)
             if verdict is not None:
@@ -197,6 +207,10 @@ class MailServer:
             except Refused:
                 await self._blobs.delete(owner)
                 raise
+
+    async def _hear_of_bounces(self, content: bytes, mail_from: str, names: MailNames) -> None:
+        for bounce in await asyncio.to_thread(read_bounces, content, mail_from, names):
+            await self._bounced(bounce)
 
     async def _is_proven(self, content: bytes, letters: Sequence[Letter]) -> bool:
         """Whether the writer is who From says, if that can make a difference.

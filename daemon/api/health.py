@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 
 import aiohttp
 from fastapi import APIRouter
@@ -18,6 +18,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from ponderd.channels.errors import Unavailable
+from ponderd.daemon.mail_report import counted
 from ponderd.workers.execution.metrics import SECONDS_BUCKETS
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.settings import WorkerSettings
@@ -50,7 +51,8 @@ def health_routes(store: RunStore, poker: Poker, workers: WorkerSettings) -> API
     async def metrics() -> Response:
         registry = CollectorRegistry()
         try:
-            registry.register(_Families(families(await store.gauges(), await _queue(poker))))
+            gauges, mail = await store.gauges(), await counted(store)
+            registry.register(_Families(families(gauges, await _queue(poker), mail)))
         except Unavailable:
             registry.register(_Families([_gauge("ponderd_state_up", "State server answers", 0)]))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
@@ -58,8 +60,8 @@ def health_routes(store: RunStore, poker: Poker, workers: WorkerSettings) -> API
     return router
 
 
-def families(gauges: Gauges, queue_length: int | None) -> list[Metric]:
-    """The store's gauges and the workers' counters as Prometheus metrics. Pure."""
+def families(gauges: Gauges, queue_length: int | None, mail: Mapping[str, float]) -> list[Metric]:
+    """The store's gauges and the counters of workers and mail as Prometheus metrics. Pure."""
     found: list[Metric] = [
         _gauge("ponderd_state_up", "State server answers", 1),
         _gauge("ponderd_workers", "Workers heard from in the last 10 s", gauges.workers),
@@ -98,7 +100,20 @@ def families(gauges: Gauges, queue_length: int | None) -> list[Metric]:
         "Model calls that failed after all their attempts",
         value=gauges.counters.get("model_failures", 0),
     )
-    return [*found, runs, tokens, decisions, overruns, failures, _latency(gauges.counters)]
+    refused = CounterMetricFamily(
+        "ponderd_mail_braked",
+        "Mails refused because they seem to be part of a loop or a flood",
+        value=mail.get("refused", 0),
+    )
+    bounces = CounterMetricFamily(
+        "ponderd_mail_bounces",
+        "Reports that mail of ours did not arrive, or not yet",
+        labels=["outcome"],
+    )
+    for outcome in ("bounced", "delayed"):
+        bounces.add_metric([outcome], mail.get(outcome, 0))
+    found += [runs, tokens, decisions, overruns, failures, refused, bounces]
+    return [*found, _latency(gauges.counters)]
 
 
 def _latency(counters: dict[str, float]) -> HistogramMetricFamily:

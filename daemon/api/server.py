@@ -25,6 +25,8 @@ from ponderd.daemon.api.http import BodyLimit, install_errors, require_token
 from ponderd.daemon.api.ingress import slack_routes, webhook_routes
 from ponderd.daemon.api.runs import run_routes
 from ponderd.daemon.api.thinking import thinking_routes
+from ponderd.daemon.mail_brake import MailBrake
+from ponderd.daemon.mail_report import recording
 from ponderd.daemon.routing import Routes, load_routes, route_to
 from ponderd.daemon.settings import DaemonSettings
 from ponderd.workers.agents.discovery import discover
@@ -70,10 +72,13 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         app.include_router(health_routes(store, poker, workers))
         needs_token = [Depends(require_token(daemon.api_token))]
         app.include_router(thinking_routes(store, agents), dependencies=needs_token)
+        brake = MailBrake(run_log, routes.agent_for, channels.mail_hourly)
         mail = MailServer(
             channels,
-            accept,
+            brake.noting(accept),
             answer=inquiries.answer,
+            bounced=recording(runs, store),
+            check=brake.check,
             agents=lambda: routes.mailboxes(agents),
             blobs=blobs,
         )

@@ -127,33 +127,32 @@ class Runs:
         except NotFound:  # archived meanwhile
             pass
 
-    async def bounced(self, bounce: Bounce) -> None:
+    async def bounced(self, bounce: Bounce) -> RunView | None:
         """Record in its run that a reply did not reach somebody, even if the run has ended or is
-        only in the archive. It goes on as before. Ignore what names nothing of ours.
-
-        Implements `ponderd.channels.channel.Bounced`.
-        """
-        about = EventRef.parse(bounce.key)
-        if about is None:
-            return
+        only in the archive. It goes on as before. Returns None if there was nothing to record: the
+        report is known, or names nothing of ours."""
 
         def choose(run: Run, now: float) -> e.ReplyBounced | None:
             event = e.ReplyBounced(at=now, **bounce.model_dump())
             known = [old.model_copy(update={"at": now}) for old in run.bounces]
             return None if event in known or len(known) >= BOUNCES else event
 
+        about = EventRef.parse(bounce.key)
         try:
-            history = await self._log.read(about.run_id)
+            history = await self._log.read(about.run_id if about else "")
         except NotFound:
-            return
-        if about.version > len(history.events):
-            return
+            return None
+        before = len(history.run.bounces)
+        if about is None or about.version > len(history.events):
+            return None
         try:
-            await self._log.signal(history, choose)
+            history = await self._log.signal(history, choose)
         except NotFound:  # only the archive has it
             if event := choose(history.run, self._log.clock()):
                 named = (bounce.key, bounce.recipient, str(bounce.permanent))
                 await self._log.admit_to(about.run_id, (f"bounce:{':'.join(named)}",), event)
+                history = history.then(event)
+        return run_view(history.run) if len(history.run.bounces) > before else None
 
     async def pause(self, run_id: str, by: str) -> RunView:
         """Let a run rest until somebody resumes it. Raises `Conflict` if it has ended."""

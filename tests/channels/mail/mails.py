@@ -22,7 +22,7 @@ from ponderd.channels.mail.header import read_header, split
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import Letter, MailRules, judge, trigger_of, verdict_of
 from ponderd.channels.mail.server import MailServer
-from ponderd.channels.message import Accepted, Attachment, Ignored, Trigger, Verdict
+from ponderd.channels.message import Accepted, Attachment, Bounce, Ignored, Trigger, Verdict
 from ponderd.channels.settings import ChannelSettings
 from tests.services.eventually import PATIENCE
 
@@ -124,9 +124,15 @@ class Inbox:
     def __init__(self) -> None:
         self.triggers: list[Trigger] = []
         self.verdicts: list[Verdict] = []
+        self.bounces: list[Bounce] = []
         self.away = False
         self.refuses: Refused | None = None
+        self.refuses_mail: Refused | None = None
         self.port = 0
+
+    async def check(self, trigger: Trigger) -> None:
+        if self.refuses_mail is not None:
+            raise self.refuses_mail
 
     async def accept(self, trigger: Trigger) -> Accepted:
         if self.away:
@@ -142,6 +148,11 @@ class Inbox:
         self.verdicts.append(verdict)
         return "noted"
 
+    async def bounced(self, bounce: Bounce) -> None:
+        if self.away:
+            raise Unavailable("the state server is away")
+        self.bounces.append(bounce)
+
     @contextlib.asynccontextmanager
     async def serving(
         self,
@@ -153,6 +164,8 @@ class Inbox:
             settings,
             self.accept,
             answer=self.answer,
+            bounced=self.bounced,
+            check=self.check,
             agents=agents,
             **{"blobs": FolderBlobs(settings.data_dir / "blobs"), **options},
         )

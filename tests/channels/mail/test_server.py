@@ -96,6 +96,8 @@ class TestMailServer:
             settings(tmp_path),
             inbox.accept,
             answer=inbox.answer,
+            bounced=inbox.bounced,
+            check=inbox.check,
             agents=lambda: ["assistant"],
             blobs=FolderBlobs(tmp_path),
         )

@@ -1,0 +1,73 @@
+"""When mails look like those of a program that answers each of our answers. Pure.
+
+Autoresponders that know no rules write the same again and again, with another number or date in
+it, and at once. People say something else, or ask, and read the answer first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+ALIKE = 5
+"""Mails that say the same and are answered within an hour."""
+QUICK = 20.0
+"""Seconds after our answer in which a person has hardly read it and written the next mail."""
+THREAD_HOURLY = 100
+"""Mails of one sender in one thread that are taken within an hour."""
+
+_LIMIT = 20_000
+_QUOTED = re.compile(r"^[ \t]{0,20}>.*$", re.MULTILINE)
+_SUBJECT = re.compile(r"Subject: [^\n]*\n")
+_TOKENS = re.compile(r"\w+")
+_WORDS = re.compile(r"[^\W\d_]+")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]")
+
+Suspicion = Literal["loop", "loop if quick", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """By what the texts of two mails are compared."""
+
+    same: str
+    """Equal for equal texts."""
+    alike: str
+    """Equal for texts that differ in numbers, dates and ids at most."""
+    words: int
+    asks: bool
+
+
+def likeness(text: str) -> Likeness:
+    """Compare the text of a mail, not its subject, nor what it quotes."""
+    said = _QUOTED.sub("", _SUBJECT.sub("", text[:_LIMIT], count=1)).casefold()
+    same = " ".join(said.split())
+    alike = _TOKENS.sub(_without_numbers, same)
+    unspaced = len(_UNSPACED.findall(alike))
+    spaced = len(_WORDS.findall(_UNSPACED.sub(" ", alike)))
+    return Likeness(
+        same=hashlib.sha256(same.encode("utf-8", "replace")).hexdigest()[:32],
+        alike=hashlib.sha256(alike.encode("utf-8", "replace")).hexdigest()[:32],
+        words=spaced + unspaced // 2,
+        asks="?" in said or "？" in said,
+    )
+
+
+def suspicion(mail: Likeness, *, same: int, alike: int, in_thread: bool) -> Suspicion:
+    """What a mail is suspected of, if within an hour `same` and `alike` mails came, it included.
+
+    Outside a thread of ours people may repeat themselves, above all in few words.
+    """
+    if same > ALIKE and in_thread:
+        return "loop" if mail.words >= 3 else "loop if quick"
+    if same > ALIKE and mail.words >= 3 and not mail.asks:
+        return "loop if quick"
+    if alike > ALIKE and mail.words >= 5 and not mail.asks:
+        return "loop if quick"
+    return ""
+
+
+def _without_numbers(token: re.Match[str]) -> str:
+    return "0" if any(map(str.isdigit, token[0])) else token[0]
