@@ -26,7 +26,7 @@ from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.reading import Reader
 from ponderd.channels.mail.receive import Letter, MailRules, judge, trigger_of, verdict_of
 from ponderd.channels.mail.session import RECIPIENTS, Gate, MailSession
-from ponderd.channels.message import Ignored
+from ponderd.channels.message import Ignored, Trigger
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.text import one_line
 
