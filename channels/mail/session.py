@@ -11,7 +11,7 @@ import ipaddress
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP
 
@@ -97,7 +97,7 @@ class MailSession(SMTP):
     # -- connections and time -----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
+        transport = cast(asyncio.WriteTransport, transport)  # uvloop's have no common base class
         name = transport.get_extra_info("peername")
         peer = str(name[0]) if name else ""
         if not self._gate.enter(peer):
@@ -126,9 +126,10 @@ class MailSession(SMTP):
         self._goodbye("421 4.4.2 nothing came for too long")
 
     def _goodbye(self, last: str) -> None:
-        if isinstance(self.transport, asyncio.WriteTransport):
-            self.transport.write(f"{last}, goodbye\r\n".encode())
-            self.transport.close()
+        if self.transport is not None:
+            transport = cast(asyncio.WriteTransport, self.transport)
+            transport.write(f"{last}, goodbye\r\n".encode())
+            transport.close()
             assert self._handler_coroutine is not None
             self._handler_coroutine.cancel()
 
