@@ -78,6 +78,13 @@ class Trigger(Frozen):
     """Who else reads along: the addresses of the other recipients."""
     tag: str = ""
     """The tag of the address written to: "invoices" of assistant+invoices@."""
+    sender_proven: bool = True
+    """The channel vouches for `sender`, as far as it was told to check senders at all."""
+    answers: tuple[str, ...] = ()
+    """What it provably answers: the channel's ids of our messages, or an `Inquiry.id`. Empty: the
+    channel proves that in another way, or `authentic` is False."""
+    written_at: float | None = None
+    """When it was written, Unix seconds, as its writer signed it. None: when it came."""
 
 
 class Inquiry(Frozen):
@@ -102,6 +109,13 @@ class Verdict(Frozen):
     """The person, in the form that `principal` gives. The channel proved the identity."""
     remark: str = ""
     """Anything else they wrote."""
+    answers: tuple[str, ...] = ()
+    """What it provably answers, as in `Trigger`."""
+    written_at: float | None = None
+    """When it was written, as in `Trigger`."""
+    key: str = ""
+    """The channel's id of the message that says so, prefixed by the channel. It decides nothing
+    else. Empty: nothing but this inquiry can be answered in the same way."""
 
 
 class Reaction(Frozen):

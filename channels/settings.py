@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import platformdirs
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # NoDecode: pydantic-settings would otherwise read the variable as JSON.
@@ -121,8 +121,14 @@ class ChannelSettings(PonderdSettings):
         "off",
         pattern=r"^(off|dkim|relay:[^\s;]+)$",
         description="what proves that a mail comes from the address in From: `relay:ID` (the "
-        "Authentication-Results of your mail server with that authserv-id), `dkim` (signatures "
-        "verified here), or `off` (a reply to our own mail is proof enough)",
+        "Authentication-Results of your mail server with that authserv-id; `relay:microsoft365` "
+        "for Microsoft 365), `dkim` (signatures verified here), or `off` (a reply to our own mail "
+        "is proof enough)",
+    )
+    mail_require_proof: bool = Field(
+        False,
+        description="refuse all mail of which PONDERD_MAIL_AUTHENTICATION does not prove that it "
+        "comes from the address in From",
     )
 
     @field_validator("mail_authentication")
@@ -136,6 +142,14 @@ class ChannelSettings(PonderdSettings):
     @classmethod
     def _signature_has_lines(cls, value: str) -> str:
         return value.replace(r"\n", "\n")
+
+    @model_validator(mode="after")
+    def _proof_is_possible(self) -> Self:
+        if self.mail_require_proof and self.mail_authentication == "off":
+            raise ValueError(
+                "PONDERD_MAIL_REQUIRE_PROOF needs PONDERD_MAIL_AUTHENTICATION: `off` proves nothing"
+            )
+        return self
 
     @field_validator("webhook_secret")
     @classmethod

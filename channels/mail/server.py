@@ -19,13 +19,15 @@ from ponderd.channels.channel import Accept, AnswerInquiry, Bounced
 from ponderd.channels.errors import Forbidden, Refused, Unauthenticated, Unavailable
 from ponderd.channels.mail import postmaster
 from ponderd.channels.mail.attachments import keep
-from ponderd.channels.mail.authentication import Lookup, is_authenticated, txt_records
+from ponderd.channels.mail.authentication import authenticate, txt_records
 from ponderd.channels.mail.bounces import read_bounces
 from ponderd.channels.mail.header import read_header, split
 from ponderd.channels.mail.names import MailNames
+from ponderd.channels.mail.proof import Evidence, proven_trigger, proven_verdict, weigh
 from ponderd.channels.mail.reading import Reader
 from ponderd.channels.mail.receive import Letter, MailRules, judge, trigger_of, verdict_of
 from ponderd.channels.mail.session import RECIPIENTS, Gate, MailSession
+from ponderd.channels.mail.signatures import Lookup
 from ponderd.channels.message import Ignored, Trigger
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.text import one_line
@@ -184,7 +186,7 @@ class MailServer:
             await self._hear_of_bounces(content, mail_from, rules.names)
             return
         letters = judged
-        proven = await self._is_proven(content, letters)
+        evidence = await self._prove(content, letters, rules)
         read = await self._reader.read(content, letters[0].thread)
         if read.automatic:
             log.info("mail ignored", sender=one_line(mail_from), reason=one_line(read.automatic))
@@ -192,18 +194,17 @@ class MailServer:
         for letter in letters:
             if verdict_of(letter, read) is None:
                 await self._check(trigger_of(letter, read, (), rules))
-        for letter in letters:
+        for letter, proven in zip(letters, evidence, strict=True):
             verdict = verdict_of(letter, read)
             if verdict is not None:
-                outcome = await self._answer(verdict)
+                outcome = await self._answer(proven_verdict(verdict, proven))
                 log.info("mail decided", sender=one_line(mail_from), outcome=one_line(outcome))
                 continue
             owner = owner_of(letter.local, letter.header.own_id or self._new_id())
             attachments = await keep(read.files, owner, self._blobs)
             trigger = trigger_of(letter, read, attachments, rules)
-            authentic = trigger.authentic and proven
             try:
-                await self._accept(trigger.model_copy(update={"authentic": authentic}))
+                await self._accept(proven_trigger(trigger, proven))
             except Refused:
                 await self._blobs.delete(owner)
                 raise
@@ -212,21 +213,28 @@ class MailServer:
         for bounce in await asyncio.to_thread(read_bounces, content, mail_from, names):
             await self._bounced(bounce)
 
-    async def _is_proven(self, content: bytes, letters: Sequence[Letter]) -> bool:
-        """Whether the writer is who From says, if that can make a difference.
+    async def _prove(
+        self, content: bytes, letters: Sequence[Letter], rules: MailRules
+    ) -> list[Evidence | None]:
+        """What is proven of the mail to each mailbox. None: nothing is to be proven here.
 
-        Raises Unauthenticated for a mail to an approval of which nothing proves that.
+        Raises Unauthenticated if it is not enough to take the mail, Unavailable if DNS is away.
         """
-        if not any(letter.run_id for letter in letters):
-            return False
-        sender = letters[0].sender.address
-        how = self._settings.mail_authentication
-        proven = await is_authenticated(content, sender, how, self._lookup)
-        if not proven and any(letter.inquiry for letter in letters):
+        settings, sender = self._settings, letters[0].sender.address
+        if settings.mail_authentication == "off":
+            return [None for _ in letters]
+        try:
+            proof = await authenticate(content, sender, settings.mail_authentication, self._lookup)
+        except Unavailable:
+            if settings.mail_require_proof or any(letter.run_id for letter in letters):
+                raise
+            proof = None
+        if proof is None and settings.mail_require_proof:
             raise Unauthenticated(
-                f"nothing proves that this is from {sender} (DKIM, DMARC), so it decides nothing"
+                f"nothing proves that this is from {sender} (DKIM, DMARC), and only mail of which "
+                "that is proven is taken here"
             )
-        return proven
+        return [weigh(letter, proof, rules.names) for letter in letters]
 
     async def handle_exception(self, error: Exception) -> str:
         log.error("mail session failed", exc_info=error)

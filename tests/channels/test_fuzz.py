@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ponderd.channels.errors import Refused, Unauthenticated
-from ponderd.channels.mail.authentication import read_results
+from ponderd.channels.mail.results import read_report
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import MailRules
 from ponderd.channels.message import Ignored, Trigger, Verdict
@@ -147,10 +147,10 @@ claims = st.lists(st.sampled_from([*WORDS, " ", "\r\n "]), max_size=25).map("".j
 @given(claims, st.sampled_from(['"{}"', "({})", 'x="{}"@e', 'x="a"({})']))
 def test_what_a_stranger_gets_quoted_claims_nothing(claim: str, quoted: str) -> None:
     escaped = "".join(f"\\{char}" if char in '\\"()' else char for char in claim)
-    said_by, results = read_results(f"mx.test; spf=fail smtp.helo={quoted.format(escaped)}")
-    assert said_by == "mx.test"
-    assert {result.method for result in results} <= {"spf"}
-    read_results(claim)
+    report = read_report(f"mx.test; spf=fail smtp.helo={quoted.format(escaped)}")
+    assert report is not None and report.said_by == "mx.test"
+    assert {result.method for result in report.results} <= {"spf"}
+    read_report(claim)
 
 
 ODD: list[Any] = [

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ponderd.channels.errors import Conflict, Forbidden, Malformed, NotFound
+from ponderd.channels.errors import Conflict, Forbidden, Malformed, NotFound, Unauthenticated
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Verdict, principal
 from ponderd.workers.agents.agent import Agent
@@ -21,7 +21,8 @@ from ponderd.workers.run.approved_call import replace_arguments
 from ponderd.workers.run.choices import Question
 from ponderd.workers.run.reduce import fold, reduce
 from ponderd.workers.run.state import Run, Status
-from ponderd.workers.steps.approval import may_decide, refused_text
+from ponderd.workers.steps.approval import is_answer, may_decide, refused_text
+from ponderd.workers.store.contract import TRIGGER_TTL
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,18 @@ class Inquiries:
         history = await self._log.read(asked.run_id)
         if _is_question(history.events, asked.version):
             return await self._answer_question(history, asked, verdict)
+        _check_proof(history.events, asked, verdict)
+        await self._use_up(verdict)
         decision = _Decision(verdict.choice == "approve", verdict.by, verdict.remark)
         decided = await self._decide(history, asked, decision)
         return f"{decided.status.capitalize()} by {decided.decided_by}."
+
+    async def _use_up(self, verdict: Verdict) -> None:
+        """Let a message decide one thing only. Raises `Conflict`."""
+        if verdict.key:
+            store, key = self._log.store, f"decided:{verdict.key}"
+            if await store.remember(key, verdict.inquiry, TRIGGER_TTL) != verdict.inquiry:
+                raise Conflict("this mail has already decided something else")
 
     async def _decide(self, history: History, asked: EventRef, decision: _Decision) -> ApprovalView:
         before = self._view(history.events, asked)
@@ -208,6 +218,22 @@ def _parsed(inquiry: str) -> EventRef:
     if asked is None:
         raise NotFound(f"there is no approval {inquiry}")
     return asked
+
+
+def _check_proof(events: Sequence[e.Event], asked: EventRef, verdict: Verdict) -> None:
+    """Raises `Unauthenticated` if what is proven of the verdict is about something else."""
+    receipts, asking = [], False
+    for event in events:
+        if isinstance(event, e.ReplyStarted):
+            asking = event.inquiry is not None and event.inquiry.id == str(asked)
+        elif isinstance(event, e.ReplySent) and asking:
+            receipts.append(event.receipt)
+    asked_at = events[asked.version - 1].at if asked.version <= len(events) else None
+    if not is_answer(verdict.answers, verdict.written_at, str(asked), receipts, asked_at):
+        raise Unauthenticated(
+            "this is not provably an answer to the question (it names another one, or is older), "
+            "so it decides nothing"
+        )
 
 
 def _is_question(events: Sequence[e.Event], version: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -28,6 +28,9 @@ from ponderd.workers.store.contract import (
 Choose = Callable[[Run, float], e.Event | None]
 """Makes an event for a run as it is now, at a time in Unix seconds; None if there is nothing to
 append."""
+
+Joins = Callable[[Run], bool]
+"""Whether a message belongs to a run as it is now."""
 
 
 class History(NamedTuple):
@@ -112,24 +115,26 @@ class RunLog:
         If it has no run, one begins with the events `history`, or with `launched` alone. `keys` as
         in `Trigger`. Raises `Unavailable`.
         """
-        admission = await self.store.admit(
-            NewMessage(
-                run_id=launched.run_id,
-                conversation_key=conversation_key(
-                    launched.agent, launched.channel, launched.source, launched.conversation
-                ),
-                keys=keys,
-                agent=launched.agent,
-                agent_version=launched.agent_version,
-                channel=launched.channel,
-                conversation=launched.conversation,
-                history=tuple(history) or (e.encode(launched),),
-                received=e.encode(received),
-            )
-        )
-        if admission.poke:
-            self.poke(admission.run_id)
-        return Accepted(run_id=admission.run_id, duplicate=admission.outcome == "duplicate")
+        return await self._admit(_message(launched, keys, received, history))
+
+    async def admit_if(
+        self,
+        joins: Joins,
+        launched: e.RunLaunched,
+        keys: tuple[str, ...],
+        first: e.Event,
+        later: e.Event,
+        history: Sequence[bytes] = (),
+    ) -> Accepted | None:
+        """Begin a run with `first`, as `admit` does. If the conversation has a run already, admit
+        `later` to it, provided that it `joins`; None if not. Raises `Unavailable`."""
+        message = _message(launched, keys, first, history)
+        admission = await self.store.admit(replace(message, only_new=True))
+        if admission.outcome != "taken":
+            return self._accepted(admission)
+        if not joins((await self.read(admission.run_id)).run):
+            return None
+        return await self._admit(_message(launched, keys, later, history))
 
     async def admit_to(self, run_id: str, keys: tuple[str, ...], received: e.Event) -> Accepted:
         """Admit `received` to a run that exists. One that is only in the archive comes back with
@@ -140,6 +145,28 @@ class RunLog:
         assert isinstance(launched, e.RunLaunched)
         return await self.admit(launched, keys, received, log if archived else log[:1])
 
+    async def admit_to_if(
+        self, joins: Joins, run_id: str, keys: tuple[str, ...], received: e.Event
+    ) -> Accepted | None:
+        """As `admit_to`, provided that it `joins` that run; None if not."""
+        log, archived = await self._load(run_id)
+        events = _decoded(run_id, log)
+        launched = events[0]
+        assert isinstance(launched, e.RunLaunched)
+        if not joins(fold(events)):
+            return None
+        if archived:  # another run may have the conversation by now
+            return await self.admit_if(joins, launched, keys, received, received, log)
+        return await self.admit(launched, keys, received)
+
+    async def _admit(self, message: NewMessage) -> Accepted:
+        return self._accepted(await self.store.admit(message))
+
+    def _accepted(self, admission: Admission) -> Accepted:
+        if admission.poke:
+            self.poke(admission.run_id)
+        return Accepted(run_id=admission.run_id, duplicate=admission.outcome == "duplicate")
+
     async def _load(self, run_id: str) -> tuple[tuple[bytes, ...], bool]:
         """The log, and whether only the archive has it. Raises `NotFound`."""
         _check_id(run_id)
@@ -149,6 +176,27 @@ class RunLog:
         if not archived:
             raise NotFound(f"there is no run {run_id}")
         return archived, True
+
+
+def _message(
+    launched: e.RunLaunched,
+    keys: tuple[str, ...],
+    received: e.Event,
+    history: Sequence[bytes],
+) -> NewMessage:
+    return NewMessage(
+        run_id=launched.run_id,
+        conversation_key=conversation_key(
+            launched.agent, launched.channel, launched.source, launched.conversation
+        ),
+        keys=keys,
+        agent=launched.agent,
+        agent_version=launched.agent_version,
+        channel=launched.channel,
+        conversation=launched.conversation,
+        history=tuple(history) or (e.encode(launched),),
+        received=e.encode(received),
+    )
 
 
 def _decoded(run_id: str, log: Sequence[bytes]) -> tuple[e.Event, ...]:

@@ -14,6 +14,7 @@ from ponderd.workers.control.prompts import find_prompt
 from ponderd.workers.control.run_log import Choose, RunLog
 from ponderd.workers.control.views import PromptView, RunPage, RunView, run_summary, run_view
 from ponderd.workers.run import events as e
+from ponderd.workers.run.participants import takes_part
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Run, Status
 from ponderd.workers.store.contract import conversation_key, new_run_id, receipt_key
@@ -38,16 +39,52 @@ class Runs:
         if agent not in self._agents:
             known = ", ".join(sorted(self._agents))
             raise NotFound(f"there is no agent {agent!r}; known agents: {known}")
+        if trigger.channel == "email":
+            return await self._accept_mail(agent, trigger)
         now = self._log.clock()
-        if trigger.run_id:
-            answered = await self._log.agent_of(trigger.run_id)
-            if answered and (trigger.agent is None or answered == agent):
-                received = _received(trigger, now)
-                return await self._log.admit_to(trigger.run_id, trigger.keys, received)
-            # The proof was for another run, and vouches for nothing in this one.
-            trigger = trigger.model_copy(update={"authentic": False})
+        if trigger.run_id and await self._is_run_of(agent, trigger):
+            received = _received(trigger, now)
+            return await self._log.admit_to(trigger.run_id, trigger.keys, received)
+        launched = self._launched(agent, trigger, now)
+        return await self._log.admit(launched, trigger.keys, _received(_unbound(trigger), now))
+
+    async def _accept_mail(self, agent: str, trigger: Trigger) -> Accepted:
+        """Store a mail in the run that it answers, else in that of its thread, provided that the
+        sender takes part in it. Everybody else begins a run of their own: the thread's Message-IDs,
+        which anybody may have, let nobody read what was said there."""
+        now, keys = self._log.clock(), trigger.keys
+
+        def joins(run: Run) -> bool:
+            return takes_part(run, trigger.sender)
+
+        if trigger.run_id and await self._is_run_of(agent, trigger):
+            received = _received(trigger, now)
+            joined = await self._log.admit_to_if(joins, trigger.run_id, keys, received)
+            if joined:
+                return joined
+        later = _received(_unbound(trigger), now)
+        first = _received(_complete(_unbound(trigger)), now)
+        launched = self._launched(agent, trigger, now)
+        joined = await self._log.admit_if(joins, launched, keys, first, later)
+        if joined:
+            return joined
+        own = trigger.model_copy(
+            update={"conversation": f"{trigger.conversation} {trigger.sender.lower()}"}
+        )
+        launched = self._launched(agent, own, now)
+        joined = await self._log.admit_if(lambda run: True, launched, keys, first, later)
+        assert joined
+        return joined
+
+    async def _is_run_of(self, agent: str, trigger: Trigger) -> bool:
+        """Whether the run that is answered exists, and is one of the agent's that was written to,
+        if any was."""
+        answered = await self._log.agent_of(trigger.run_id or "")
+        return answered is not None and (trigger.agent is None or answered == agent)
+
+    def _launched(self, agent: str, trigger: Trigger, now: float) -> e.RunLaunched:
         key = conversation_key(agent, trigger.channel, trigger.source, trigger.conversation)
-        launched = e.RunLaunched(
+        return e.RunLaunched(
             at=now,
             run_id=new_run_id(key),
             agent=agent,
@@ -56,7 +93,6 @@ class Runs:
             conversation=trigger.conversation,
             source=trigger.source,
         )
-        return await self._log.admit(launched, trigger.keys, _received(trigger, now))
 
     async def message(
         self, run_id: str, text: str, *, sender: str, keys: tuple[str, ...] = ()
@@ -263,6 +299,22 @@ class Runs:
         return run_view(history.run)
 
 
+def _unbound(trigger: Trigger) -> Trigger:
+    """A message outside the run that it answers: the proof was for that one, and vouches for
+    nothing elsewhere."""
+    if trigger.run_id is None:
+        return trigger
+    nothing = {"authentic": False, "answers": (), "written_at": None}
+    return trigger.model_copy(update=nothing)
+
+
+def _complete(trigger: Trigger) -> Trigger:
+    """An answer as the first message of a run, which has nothing of the history that was cut."""
+    if trigger.run_id is None or not trigger.cut:
+        return trigger
+    return trigger.model_copy(update={"text": f"{trigger.text}\n\n{trigger.cut}", "cut": ""})
+
+
 def _received(trigger: Trigger, now: float) -> e.MessageReceived:
     return e.MessageReceived(
         at=now,
@@ -275,6 +327,9 @@ def _received(trigger: Trigger, now: float) -> e.MessageReceived:
         cut=trigger.cut,
         people=trigger.people,
         tag=trigger.tag,
+        sender_proven=trigger.sender_proven,
+        answers=trigger.answers,
+        written_at=trigger.written_at,
     )
 
 

@@ -31,6 +31,9 @@ class MessageReceived(EventBase):
     cut: str = ""
     people: tuple[str, ...] = ()
     tag: str = ""
+    sender_proven: bool = True
+    answers: tuple[str, ...] = ()
+    written_at: float | None = None
 
     @field_validator("attachments", mode="before")
     @classmethod

@@ -19,6 +19,7 @@ from ponderd.workers.run import reduce_messages as messages
 from ponderd.workers.run import reduce_replies as replies
 from ponderd.workers.run.approved_call import unknown_outcome_text
 from ponderd.workers.run.choices import Answer, Question, ToolCall
+from ponderd.workers.run.participants import heard, told
 from ponderd.workers.run.reduce_messages import settle
 from ponderd.workers.run.reduce_replies import notify, say
 from ponderd.workers.run.state import OpenQuestion, Outgoing, Run, Status, Turn, add
@@ -45,7 +46,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
         case e.VersionAdopted():
             return replace(run, agent_version=event.agent_version)
         case e.MessageReceived():
-            return messages.receive(run, event)
+            return messages.receive(heard(run, event), event)
         case e.MessagesJoined():
             return _join(run)
         case e.MessageRefused():
@@ -96,7 +97,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             run = settle(run, "the outcome is unknown, a person was asked to look.")
             return run if run.ended else say(run, "question", question)
         case e.ReplyStarted():
-            return replies.begun(run, event)
+            return replies.begun(told(run, event.to), event)
         case e.ReplySent():
             return replies.said(run, event.receipt)
         case e.ReplyFailed():

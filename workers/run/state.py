@@ -193,6 +193,8 @@ class Run:
     """Who began the conversation, as the channel names them."""
     files: tuple[Attachment, ...] = ()
     """The files that came with its messages, in the order in which the model was told of them."""
+    people: frozenset[str] = frozenset()
+    """Who takes part by mail: addresses in lower case."""
     message: CurrentMessage = field(default_factory=CurrentMessage)
     inbox: Inbox = field(default_factory=Inbox)
     work: Work = field(default_factory=Work)

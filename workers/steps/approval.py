@@ -7,12 +7,18 @@ stays open. What is neither withdraws the call and goes to the agent as a remark
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ponderd.channels.message import principal
 from ponderd.channels.text import one_line
 from ponderd.channels.yes_no import leans_to_yes, read_verdict
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.run.events import ApprovalAnswered, MessageRefused
 from ponderd.workers.run.state import Approval, Run
+
+CLOCK_SKEW = 300.0
+"""Seconds by which the clock of a person's machine may be behind ours. What is proven of their
+answer names the question, so a bound this wide lets nothing else pass."""
 
 
 def refused_text(approval: Approval, agent: Agent) -> str:
@@ -37,6 +43,11 @@ def judge(run: Run, agent: Agent, now: float) -> ApprovalAnswered | MessageRefus
     if not message.authentic:
         text = f"I cannot see who wrote this, so it decides nothing. {approval.text}"
         return MessageRefused(at=now, text=text)
+    receipts = [posted.receipt for posted in approval.posted]
+    asked_at = None if approval.escalated else approval.asked_at  # it was asked before that, too
+    if not is_answer(message.answers, message.written_at, approval.id, receipts, asked_at):
+        text = f"What you wrote answers something else, so it decides nothing. {approval.text}"
+        return MessageRefused(at=now, text=text)
     said_yes, remark = read_verdict(message.text, message.sender)
     if said_yes is True and not may_decide(run, agent, principal(message.via, message.sender)):
         return MessageRefused(at=now, text=refused_text(approval, agent))
@@ -53,6 +64,21 @@ def judge(run: Run, agent: Agent, now: float) -> ApprovalAnswered | MessageRefus
         withdrawn=said_yes is None,
         digest=approval.bound_to,
     )
+
+
+def is_answer(
+    answers: Sequence[str],
+    written_at: float | None,
+    inquiry: str,
+    receipts: Sequence[str],
+    asked_at: float | None,
+) -> bool:
+    """Whether what is proven of an answer (see `Trigger`) is about this question, which was sent as
+    the messages `receipts`, and was written after it. A channel that proves it otherwise says
+    nothing."""
+    about = not answers or inquiry in answers or any(sent in answers for sent in receipts)
+    early = asked_at is not None and written_at is not None and written_at < asked_at - CLOCK_SKEW
+    return about and not early
 
 
 def may_decide(run: Run, agent: Agent, person: str) -> bool:

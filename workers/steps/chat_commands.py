@@ -7,6 +7,7 @@ from typing import assert_never
 from ponderd.workers.run import events as e
 from ponderd.workers.run.chat_commands import command_of
 from ponderd.workers.run.state import Run
+from ponderd.workers.steps.approval import CLOCK_SKEW
 
 
 def carry_out(
@@ -17,6 +18,10 @@ def carry_out(
     assert command is not None
     if not message.authentic:
         text = f"I cannot see who wrote this, so I did not {command} anything."
+        return e.MessageRefused(at=now, text=text)
+    written_at = message.written_at
+    if written_at is not None and written_at < run.message.since - CLOCK_SKEW:
+        text = f"You wrote that before the message I am at, so I did not {command} it."
         return e.MessageRefused(at=now, text=text)
     if run.ended:
         return e.MessageRefused(at=now, text=f"There is nothing to {command} here.")

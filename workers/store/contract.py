@@ -27,7 +27,7 @@ SHARDS = 16
 WORKER_TTL = 10.0
 """Seconds for which a worker counts as alive after its last report."""
 
-AdmissionOutcome = Literal["launched", "appended", "duplicate"]
+AdmissionOutcome = Literal["launched", "appended", "duplicate", "taken"]
 
 FINISHED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """Statuses of runs that have ended. `lua/common.lua` lists them, too."""
@@ -68,11 +68,13 @@ class NewMessage:
     """The events with which a new run begins."""
     received: bytes
     """The event of this message. In a new run it comes after `history`."""
+    only_new: bool = False
+    """Begin a run with it, or do nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A message is in the log of a run."""
+    """A message is in the log of a run, unless `outcome` is 'taken'."""
 
     run_id: str
     outcome: AdmissionOutcome
@@ -173,6 +175,7 @@ class RunStore(Protocol):
         the run of the conversation, append, mark it due.
 
         A repeat is a 'duplicate', even if its run has expired since; `run_id` is still that run's.
+        With `only_new`, a conversation that has a run is 'taken', and nothing is stored.
         """
 
     async def claim(self, run_id: str, owner: str, lease: float) -> Claim | None:

@@ -45,6 +45,9 @@ class MemoryStore:
         for key in message.keys:
             if seen := self._recall(f"trigger:{key}", now):
                 return s.Admission(seen, "duplicate", seen in self._due)
+        taken = self._conversations.get(message.conversation_key, "")
+        if message.only_new and taken in self._runs:
+            return s.Admission(taken, "taken", False)
         run_id = self._conversations.setdefault(message.conversation_key, message.run_id)
         run = self._runs.get(run_id)
         outcome: s.AdmissionOutcome = "appended" if run else "launched"

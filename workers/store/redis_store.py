@@ -48,6 +48,7 @@ class RedisStore:
             message.received,
             s.TRIGGER_TTL * 1000,
             _ms(s.POKE_GRACE),
+            int(message.only_new),
             len(message.keys),
             *message.keys,
             *message.history,

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from ponderd.channels.errors import Conflict, NotFound
+from ponderd.channels.errors import Conflict, NotFound, Unauthenticated
 from ponderd.channels.message import Verdict
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Status
-from tests.workers.payments import ANN, BOB, asked, with_payments
+from tests.workers.payments import ANN, BOB, PAY, asked, with_payments
 from tests.workers.world import REPLY, World
 
 COLOURS = {
@@ -133,6 +133,59 @@ class TestAnAnswer:
         wrong = verdict.model_copy(update={"inquiry": inquiry.format(run=run_id)})
         with pytest.raises(NotFound):
             await world.inquiries.answer(wrong)
+
+
+class TestAProof:
+    """A mail can be sent again by anybody, so what is proven of it must be about this question."""
+
+    async def sent(self, world: World, verdict: Verdict) -> str:
+        """The channel's id of the mail that asked."""
+        events = await world.log.events(verdict.inquiry.partition(":")[0])
+        asked = [e_ for e_ in events if isinstance(e_, e.ReplyStarted) and e_.to]
+        [number] = [i for i, e_ in enumerate(asked) if e_.to and e_.to.channel == "email"]
+        return [e_.receipt for e_ in events if isinstance(e_, e.ReplySent)][number]
+
+    @pytest.fixture
+    async def verdict(self, world: World) -> Verdict:
+        world.clock.now += 1_000
+        return await approval(world)
+
+    @pytest.mark.parametrize("late", [-299.0, 0.0, 1e6])
+    async def test_of_an_answer_counts(self, world: World, verdict: Verdict, late: float) -> None:
+        asked_at = (await world.inquiries.show(verdict.inquiry)).asked_at.timestamp()
+        answers = ("<other>", await self.sent(world, verdict))
+        by_id = {"answers": answers, "written_at": asked_at + late}
+        await world.inquiries.answer(verdict.model_copy(update=by_id))
+        by_address = {"answers": (verdict.inquiry,), "written_at": asked_at + late}
+        await world.inquiries.answer(verdict.model_copy(update=by_address))
+
+    async def test_of_something_older_does_not(self, world: World, verdict: Verdict) -> None:
+        asked_at = (await world.inquiries.show(verdict.inquiry)).asked_at.timestamp()
+        old = {"answers": (verdict.inquiry,), "written_at": asked_at - 301}
+        with pytest.raises(Unauthenticated, match="is older"):
+            await world.inquiries.answer(verdict.model_copy(update=old))
+        assert [a.status for a in await world.inquiries.open()] == ["open"]
+
+    async def test_of_an_answer_to_another_question_does_not(
+        self, world: World, verdict: Verdict
+    ) -> None:
+        run_id, _, number = verdict.inquiry.partition(":")
+        for other in ("<x>", f"{run_id}:{int(number) - 1}", ""):
+            about = verdict.model_copy(update={"answers": (other,), "written_at": 2e9})
+            with pytest.raises(Unauthenticated):
+                await world.inquiries.answer(about)
+        assert [a.status for a in await world.inquiries.open()] == ["open"]
+
+    async def test_is_used_up(self, world: World, verdict: Verdict) -> None:
+        keyed = verdict.model_copy(update={"key": "email:<m1>"})
+        told = await world.inquiries.answer(keyed)
+        assert await world.inquiries.answer(keyed) == told
+        world.model.lines = [PAY] * 9
+        other = (await asked(world, conversation="c2")).work.approval
+        assert other is not None
+        with pytest.raises(Conflict, match="already decided something else"):
+            await world.inquiries.answer(keyed.model_copy(update={"inquiry": other.id}))
+        assert [a.id for a in await world.inquiries.open()] == [other.id]
 
 
 class TestADecision:

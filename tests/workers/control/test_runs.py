@@ -1,14 +1,20 @@
 """Which run a trigger belongs to, and what feedback is about."""
 
+import asyncio
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from ponderd.channels.errors import Conflict, NotFound
-from ponderd.channels.message import Trigger
+from ponderd.channels.message import Address, Trigger
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
+from ponderd.workers.run import events as e
+from ponderd.workers.store.archive import FolderArchive
 from ponderd.workers.store.memory_store import MemoryStore
-from tests.workers.world import World
+from tests.workers.world import REPLY, World
 
 AGENTS = {name: Agent(name=name, description="", prompt="", tools=()) for name in ("a", "b")}
 
@@ -41,6 +47,138 @@ async def test_what_names_an_agent_goes_to_that_one_and_proves_nothing_there() -
     other = await runs.accept("a", written("a", asked.run_id))
     assert other.run_id != asked.run_id
     assert (await log.events(other.run_id))[-1].authentic is False
+
+
+ROOT = "<m1@team.test>"
+ANN, BOB, EVE = "ann@team.test", "bob@team.test", "eve@team.test"
+
+
+class TestAMailJoins:
+    """The run that it answers or whose thread it is in, if its sender takes part in that."""
+
+    @pytest.fixture(params=["mark", "thread"])
+    def known_by(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    async def mail(self, world: World, sender: str, run_id: str = "", **fields: Any) -> str:
+        bound = {"run_id": run_id, "answers": ("<x>",)} if run_id else {"authentic": False}
+        letter = {"channel": "email", "conversation": ROOT, "sender": sender, "agent": "tester"}
+        return await world.write(**{"text": "hello", **letter, **bound, **fields})
+
+    async def messages(self, world: World, run_id: str) -> list[e.MessageReceived]:
+        return [m for m in await world.log.events(run_id) if isinstance(m, e.MessageReceived)]
+
+    async def test_of_its_first_sender(self, world: World, known_by: str) -> None:
+        run_id = await self.mail(world, ANN)
+        answered = run_id if known_by == "mark" else ""
+        assert await self.mail(world, ANN.upper(), answered) == run_id
+        [_, message] = await self.messages(world, run_id)
+        assert (message.authentic, message.answers) == (
+            (True, ("<x>",)) if answered else (False, ())
+        )
+
+    async def test_but_a_newcomer_begins_one_of_their_own(
+        self, world: World, known_by: str
+    ) -> None:
+        run_id = await self.mail(world, ANN, text="the password is tulip")
+        answered = run_id if known_by == "mark" else ""
+        fields: dict[str, Any] = {"text": "which password?", "keys": ("k1",)}
+        fields |= {"written_at": 5.0} if answered else {}
+        own = await self.mail(world, EVE, answered, **fields)
+        assert own != run_id
+        [message] = await self.messages(world, own)
+        assert (message.text, message.sender) == ("which password?", EVE)
+        assert (message.authentic, message.answers, message.written_at) == (False, (), None)
+        assert len(await self.messages(world, run_id)) == 1
+        # It goes on there, whatever it is known by, and a repeat is known again.
+        assert await self.mail(world, EVE, answered) == own
+        assert await self.mail(world, EVE, own) == own
+        assert await self.mail(world, EVE, answered, **fields) == own
+        assert len(await self.messages(world, own)) == 3
+        # Others do not read along there either, and the thread stays that of who began it.
+        assert await self.mail(world, BOB, own) not in (own, run_id)
+        assert await self.mail(world, ANN, own) == run_id
+
+    async def test_which_has_the_history_that_was_cut(self, world: World) -> None:
+        run_id = await self.mail(world, ANN)
+        own = await self.mail(world, EVE, run_id, text="Is it?", cut="> It is 4711.")
+        assert [(m.text, m.cut) for m in await self.messages(world, own)] == [
+            ("Is it?\n\n> It is 4711.", "")
+        ]
+        await self.mail(world, EVE, own, text="Ah.", cut="> Is it?")
+        assert (await self.messages(world, own))[-1].text == "Ah."
+        first = await self.mail(world, BOB, conversation="<m2>", cut="Sent by a relay")
+        assert [m.cut for m in await self.messages(world, first)] == ["Sent by a relay"]
+
+    async def test_of_whom_somebody_wrote_to(self, world: World, known_by: str) -> None:
+        run_id = await self.mail(world, ANN, people=(BOB,))
+        answered = run_id if known_by == "mark" else ""
+        assert await self.mail(world, BOB, answered, people=(EVE,)) == run_id
+        assert await self.mail(world, EVE, answered) == run_id
+
+    async def test_but_nobody_is_let_in_by_a_mail_that_is_not_proven(self, world: World) -> None:
+        run_id = await self.mail(world, ANN)
+        await self.mail(world, ANN, run_id, people=(EVE,), sender_proven=False)
+        assert await self.mail(world, EVE, run_id) != run_id
+
+    async def test_of_whom_it_was_answered_or_asked(self, world: World) -> None:
+        world.model.lines = [REPLY, REPLY]
+        away = Address(channel="email", to=BOB)
+        run_id = await self.mail(world, ANN, reply_to=away)
+        await world.advance(run_id)
+        assert await self.mail(world, BOB, run_id, agent=None) == run_id
+
+    async def test_of_several_runs_that_in_which_its_sender_takes_part(self, world: World) -> None:
+        ours = await self.mail(world, ANN)
+        other = await self.mail(world, BOB, conversation="<m2@team.test>")
+        assert await self.mail(world, ANN, other) == ours
+        assert (await self.messages(world, ours))[-1].authentic is False
+
+    async def test_one_run_if_two_strangers_come_at_once(self, world: World) -> None:
+        senders = [f"p{number}@team.test" for number in range(9)]
+        runs = await asyncio.gather(*(self.mail(world, sender) for sender in senders))
+        assert len(set(runs)) == len(senders)
+        again = await asyncio.gather(*(self.mail(world, sender) for sender in senders))
+        assert again == runs
+
+    async def test_reads_one_log(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        run_id = await self.mail(world, ANN)
+        loads: list[str] = []
+        load = world.store.load
+
+        async def counted(run_id: str) -> tuple[bytes, ...]:
+            loads.append(run_id)
+            return await load(run_id)
+
+        monkeypatch.setattr(world.store, "load", counted)
+        await self.mail(world, ANN, run_id)
+        await self.mail(world, ANN)
+        assert loads == [run_id, run_id]
+
+    async def test_one_that_is_only_in_the_archive(self, world: World, tmp_path: Path) -> None:
+        archive = FolderArchive(tmp_path)
+        world.serve({"tester": world.agent}, archive)
+        world.model.lines = [REPLY]
+        run_id = await self.mail(world, ANN)
+        await world.advance(run_id)
+        log = await world.store.load(run_id)
+        await archive.put(run_id, log)
+        assert await world.store.expire(run_id, len(log))
+        # Somebody else began anew in that thread meanwhile.
+        eves = await self.mail(world, EVE)
+        assert eves != run_id
+        assert await self.mail(world, EVE, run_id) == eves
+        back = await self.mail(world, ANN, run_id, text="again", cut="> hello")
+        assert back not in (eves, run_id)
+        assert [m.sender for m in await self.messages(world, back)] == [ANN]
+        assert [m.sender for m in await self.messages(world, eves)] == [EVE, EVE]
+
+
+async def test_other_channels_know_who_belongs_to_a_conversation(world: World) -> None:
+    fields = {"channel": "slack", "conversation": "T1:C1:17.1"}
+    run_id = await world.write(sender="U1", **fields)
+    assert await world.write(sender="U2", run_id=run_id, **fields) == run_id
+    assert await world.write(sender="U3", **fields) == run_id
 
 
 class TestFeedback:

@@ -127,11 +127,26 @@ class Twins(RuleBasedStateMachine):
         conversation=st.sampled_from("ab"),
         keys=st.lists(st.sampled_from("xyz"), max_size=2, unique=True),
         history=EVENTS,
+        only_new=st.booleans(),
     )
-    def write(self, agent: str, conversation: str, keys: list[str], history: list[bytes]) -> None:
-        self.admit(agent, conversation, keys, history)
+    def write(
+        self,
+        agent: str,
+        conversation: str,
+        keys: list[str],
+        history: list[bytes],
+        only_new: bool,
+    ) -> None:
+        self.admit(agent, conversation, keys, history, only_new)
 
-    def admit(self, agent: str, conversation: str, keys: list[str], history: list[bytes]) -> None:
+    def admit(
+        self,
+        agent: str,
+        conversation: str,
+        keys: list[str],
+        history: list[bytes],
+        only_new: bool = False,
+    ) -> None:
         key = conversation_key(agent, "api", "", conversation)
         message = NewMessage(
             run_id=new_run_id(key),
@@ -143,6 +158,7 @@ class Twins(RuleBasedStateMachine):
             conversation=conversation,
             history=tuple(history),
             received=b"hello",
+            only_new=only_new,
         )
         run_id = self.same("admit", message).run_id
         self.runs = [*(run for run in self.runs if run != run_id), run_id]

@@ -158,7 +158,7 @@ class TestTheFirstAnswer:
         """Unless no worker has looked at the message yet: until then it is only a message."""
         run = await asked(world)
         approval = (await world.approval(run.id)).id
-        person = {"channel": "email", "sender": "ann@example.com", "reply_to": MAILBOX}
+        person = {"channel": "email", "sender": "boss@example.com", "reply_to": MAILBOX}
         await world.write("no", run_id=run.id, **person)
         if looked:
             await world.advance(run.id)
@@ -166,7 +166,7 @@ class TestTheFirstAnswer:
             await world.runs.pause(run.id, "ann")
             assert (await world.advance(run.id)).status is Status.PAUSED
         if looked:
-            with pytest.raises(Conflict, match=r"denied by email:ann@example\.com"):
+            with pytest.raises(Conflict, match=r"denied by email:boss@example\.com"):
                 await world.inquiries.decide(approval, approve=True, by=BOB)
             assert world.effects.counted == []
             return
@@ -236,11 +236,26 @@ class TestAnApprover:
     @pytest.mark.parametrize("text", ["yes", "no"])
     async def test_must_be_vouched_for(self, world: World, text: str) -> None:
         run = await asked(world)
-        forged = {"channel": "email", "sender": "bob@example.com", "authentic": False}
+        forged = {"channel": "email", "sender": "boss@example.com", "authentic": False}
         run = await world.say(run.id, text, reply_to=MAILBOX, **forged)
         assert world.effects.counted == []
         assert run.waits_for == "approval"
         assert "cannot see who wrote this" in world.mail.texts[-1]
+
+    async def test_must_answer_this_question_as_far_as_that_is_proven(self, world: World) -> None:
+        run = await asked(world)
+        assert run.work.approval is not None
+        [sent] = [p.receipt for p in run.work.approval.posted if p.to.channel == "email"]
+        boss = {"channel": "email", "sender": "boss@example.com", "reply_to": MAILBOX}
+        now = run.work.approval.asked_at
+        for answers, written_at in [(("<x>",), now), ((sent,), now - 301), (("<x>",), now - 301)]:
+            proven = {"answers": answers, "written_at": written_at}
+            run = await world.say(run.id, "yes", **boss, **proven)
+            assert (world.effects.counted, run.waits_for) == ([], "approval")
+            assert "answers something else" in world.mail.texts[-1]
+        proven = {"answers": ("<x>", sent), "written_at": now - 300}
+        await world.say(run.id, "yes", **boss, **proven)
+        assert world.effects.counted == ["50 to zoe"]
 
     async def test_who_comes_after_one_who_is_none_is_heard(self, world: World) -> None:
         """Both wrote before a worker looked."""

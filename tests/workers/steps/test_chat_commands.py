@@ -216,6 +216,16 @@ class TestACancel:
         assert (run.status, world.effects.counted) == (Status.CANCELLED, [])
 
 
+async def test_a_word_written_before_the_message_it_would_stop_does_nothing(world: World) -> None:
+    run = await in_approval(world)
+    since = run.message.since
+    run = await world.say(run.id, "/cancel", reply_to=CALLBACK, written_at=since - 301)
+    assert run.waits_for == "approval"
+    assert "You wrote that before" in world.channel.texts[-1]
+    run = await world.say(run.id, "/cancel", reply_to=CALLBACK, written_at=since - 300)
+    assert run.status is Status.CANCELLED
+
+
 async def cancel_unproven(world: World) -> None:
     await world.write("/cancel", reply_to=CALLBACK, authentic=False)
 

@@ -103,6 +103,24 @@ class TestAdmit:
         for key in ("k1", "k2", "k3"):
             assert (await store.admit(message("c1", key))).outcome == "duplicate"
 
+    async def test_one_that_may_only_begin_a_run_does_nothing_where_there_is_one(
+        self, store: RunStore
+    ) -> None:
+        new = dataclasses.replace(message("c1", "k1"), only_new=True)
+        first = await store.admit(new)
+        assert (first.outcome, first.poke) == ("launched", True)
+        assert await store.admit(new) == Admission(first.run_id, "duplicate", True)
+        taken = await store.admit(dataclasses.replace(message("c1", "k2"), only_new=True))
+        assert taken == Admission(first.run_id, "taken", False)
+        assert len(await store.load(first.run_id)) == 2
+        assert (await store.admit(message("c1", "k2"))).outcome == "appended"
+
+    async def test_of_many_that_may_only_begin_a_run_one_does(self, store: RunStore) -> None:
+        new = dataclasses.replace(message("c1"), only_new=True)
+        admissions = await asyncio.gather(*(store.admit(new) for _ in range(50)))
+        assert sorted(a.outcome for a in admissions) == ["launched"] + ["taken"] * 49
+        assert len(await store.load(admissions[0].run_id)) == 2
+
     async def test_same_key_again_changes_nothing(self, store: RunStore) -> None:
         first = await store.admit(message("c1", "event:1", "ts:1"))
         again = await store.admit(message("c1", "event:2", "ts:1"))
@@ -353,7 +371,9 @@ class TestExpire:
         log = await store.load(claim.run_id)
         await store.expire(claim.run_id, 3)
         await asyncio.sleep(0.005)  # tokens begin at the clock's milliseconds
-        back = dataclasses.replace(message("c1", text=b"more", history=log), run_id=claim.run_id)
+        back = dataclasses.dataclasses.replace(
+            message("c1", text=b"more", history=log), run_id=claim.run_id
+        )
         assert await store.admit(back) == Admission(claim.run_id, "launched", True)
         assert await store.load(claim.run_id) == (*log, b"more")
         again = await store.claim(claim.run_id, "worker", LONG)

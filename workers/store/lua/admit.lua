@@ -1,14 +1,15 @@
 -- Store one message exactly once.
 -- ARGV: agent, agent_version, channel, conversation, conversation key, new run id,
---       message_received event, trigger ttl (ms), poke grace (ms), number of trigger keys,
---       trigger key ..., event that a new run begins with ...
--- Returns {run id, 'launched' | 'appended' | 'duplicate', 1 if a worker should be poked else 0}.
+--       message_received event, trigger ttl (ms), poke grace (ms), 1 to begin a run only,
+--       number of trigger keys, trigger key ..., event that a new run begins with ...
+-- Returns {run id, 'launched' | 'appended' | 'duplicate' | 'taken', 1 if a worker should be poked
+-- else 0}.
 local agent, agent_version, channel, conversation = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local conversation_key = prefix .. ':conversation:' .. ARGV[5]
 local new_id, received, ttl, grace = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9])
-local last_key = 10 + ARGV[10]
+local only_new, last_key = ARGV[10] == '1', 11 + ARGV[11]
 
-for i = 11, last_key do
+for i = 12, last_key do
   local seen = redis.call('GET', prefix .. ':trigger:' .. ARGV[i])
   -- The first delivery may have died before its poke: a repeat that finds the run due pokes again.
   if seen then return {seen, 'duplicate', redis.call('ZSCORE', due_key, seen) and 1 or 0} end
@@ -16,7 +17,9 @@ end
 
 local now = now_ms()
 local id, outcome = redis.call('GET', conversation_key), 'appended'
-if not id or redis.call('EXISTS', run_key(id)) == 0 then
+local exists = id and redis.call('EXISTS', run_key(id)) == 1
+if exists and only_new then return {id, 'taken', 0} end
+if not exists then
   id, outcome = new_id, 'launched'
   redis.call('SET', conversation_key, id)
   redis.call('HSET', run_key(id), 'agent', agent, 'agent_version', agent_version,
@@ -36,5 +39,5 @@ local known = redis.call('HMGET', run_key(id), 'status', 'waiting_for')
 if known[1] == 'PAUSED' then project(id, 'PAUSED', known[2], now)
 else project(id, 'READY', '', now) end
 
-for i = 11, last_key do redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl) end
+for i = 12, last_key do redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl) end
 return {id, outcome, mark_due(id, now, grace)}

@@ -1,0 +1,108 @@
+"""What a mail may do, by what is proven of it. Pure.
+
+A signature proves who wrote a mail once. It does not prove for whom: a mail can be sent again by
+anybody who has it. So an answer counts only if the signed part itself says what it answers, and
+when it was written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ponderd.channels.errors import Unauthenticated
+from ponderd.channels.mail.header import Header
+from ponderd.channels.mail.message_ids import read_ids
+from ponderd.channels.mail.names import MailNames
+from ponderd.channels.mail.receive import Letter
+from ponderd.channels.message import Trigger, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The domain of the sender vouches for a mail, and for some of its headers."""
+
+    signed: frozenset[str] = frozenset()
+    """The names of the headers that are signed, in lower case."""
+    signed_at: float | None = None
+    """When they were signed, Unix seconds. None: that is not known."""
+
+    def written_at(self, header: Header) -> float | None:
+        """When the mail was written, Unix seconds, the earlier of two times that are signed."""
+        date = header.date if "date" in self.signed else None
+        times = (date.timestamp() if date else None, self.signed_at)
+        return min((time for time in times if time is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is proven of a mail to one mailbox."""
+
+    sender_proven: bool = False
+    answers: tuple[str, ...] = ()
+    """As in `Trigger`."""
+    written_at: float | None = None
+    """As in `Trigger`."""
+    key: str = ""
+    """As in `Verdict`."""
+
+
+def weigh(letter: Letter, proof: Proof | None, names: MailNames) -> Evidence:
+    """Raises Unauthenticated for a mail to an approval if it is not enough to answer that."""
+    if proof is None:
+        if letter.inquiry:
+            raise Unauthenticated(
+                f"nothing proves that this is from {letter.sender.address} (DKIM, DMARC)"
+                f"{_NOT_DECIDED}"
+            )
+        return Evidence()
+    answers, written_at = _answers(letter, proof, names), proof.written_at(letter.header)
+    bound = bool(answers) and written_at is not None
+    if letter.inquiry and not bound:
+        missing = "Date" if answers else "what it answers (To or In-Reply-To)"
+        raise Unauthenticated(f"the DKIM signature does not cover {missing}{_NOT_DECIDED}")
+    own_id = letter.header.own_id if "message-id" in proof.signed else None
+    return Evidence(
+        sender_proven=True,
+        answers=answers if bound else (),
+        written_at=written_at if bound else None,
+        key=f"email:{own_id}" if own_id else "",
+    )
+
+
+_NOT_DECIDED = ", so this mail decides nothing; use the link in our question, or another way"
+
+
+def believe(said: Trigger | Verdict, letter: Letter, evidence: Evidence) -> Trigger | Verdict:
+    """What a mail says, without all that is not proven."""
+    update: dict[str, object] = {"answers": evidence.answers, "written_at": evidence.written_at}
+    if isinstance(said, Verdict):
+        return said.model_copy(update={**update, "key": evidence.key})
+    reply_to = said.reply_to
+    if reply_to and not evidence.sender_proven:  # else the thread could be read from anywhere
+        headers = {name: value for name, value in reply_to.headers.items() if name != "cc"}
+        to = letter.sender.address
+        reply_to = reply_to.model_copy(update={"to": to, "headers": headers})
+    update |= {
+        "authentic": said.authentic and bool(evidence.answers),
+        "sender_proven": evidence.sender_proven,
+        "reply_to": reply_to,
+    }
+    return said.model_copy(update=update)
+
+
+def _answers(letter: Letter, proof: Proof, names: MailNames) -> tuple[str, ...]:
+    """The ids of our messages, or of the inquiry, that the signed part names."""
+    header, signed = letter.header, proof.signed
+    if letter.inquiry:
+        mailbox = f"{letter.local}@{names.domain}".lower()
+        to, cc = (header.to if "to" in signed else ()), (header.cc if "cc" in signed else ())
+        if any(entry.address.lower() == mailbox for entry in (*to, *cc)):
+            return (str(letter.inquiry),)
+    found = [
+        message_id
+        for name in ("in-reply-to", "references")
+        if name in signed
+        for message_id in read_ids(header.raw(name))
+    ]
+    ours = [i for i in found if letter.run_id and names.run_of(i) == letter.run_id]
+    return tuple(dict.fromkeys(ours))
