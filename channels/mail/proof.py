@@ -72,22 +72,30 @@ def weigh(letter: Letter, proof: Proof | None, names: MailNames) -> Evidence:
 _NOT_DECIDED = ", so this mail decides nothing; use the link in our question, or another way"
 
 
-def believe(said: Trigger | Verdict, letter: Letter, evidence: Evidence) -> Trigger | Verdict:
-    """What a mail says, without all that is not proven."""
-    update: dict[str, object] = {"answers": evidence.answers, "written_at": evidence.written_at}
-    if isinstance(said, Verdict):
-        return said.model_copy(update={**update, "key": evidence.key})
-    reply_to = said.reply_to
+def proven_verdict(verdict: Verdict, evidence: Evidence | None) -> Verdict:
+    """A verdict with what is proven of it; None: nothing is to be proven."""
+    if evidence is None:
+        return verdict
+    proven = {"answers": evidence.answers, "written_at": evidence.written_at, "key": evidence.key}
+    return verdict.model_copy(update=proven)
+
+
+def proven_trigger(trigger: Trigger, evidence: Evidence | None) -> Trigger:
+    """A message without all that is not proven of it; None: nothing is to be proven."""
+    if evidence is None:
+        return trigger
+    reply_to = trigger.reply_to
     if reply_to and not evidence.sender_proven:  # else the thread could be read from anywhere
         headers = {name: value for name, value in reply_to.headers.items() if name != "cc"}
-        to = letter.sender.address
-        reply_to = reply_to.model_copy(update={"to": to, "headers": headers})
-    update |= {
-        "authentic": said.authentic and bool(evidence.answers),
+        reply_to = reply_to.model_copy(update={"to": trigger.sender, "headers": headers})
+    proven = {
+        "authentic": trigger.authentic and bool(evidence.answers),
         "sender_proven": evidence.sender_proven,
+        "answers": evidence.answers,
+        "written_at": evidence.written_at,
         "reply_to": reply_to,
     }
-    return said.model_copy(update=update)
+    return trigger.model_copy(update=proven)
 
 
 def _answers(letter: Letter, proof: Proof, names: MailNames) -> tuple[str, ...]:

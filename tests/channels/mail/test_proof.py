@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ponderd.channels.mail.content import read_content
-from ponderd.channels.mail.proof import Evidence, believe
-from ponderd.channels.mail.receive import Letter, understood
+from ponderd.channels.mail.proof import Evidence, proven_trigger
 from ponderd.channels.message import Trigger
-from tests.channels.mail.mails import NAMES, OWN_ID, RULES, Inbox, judged, mail, settings
+from tests.channels.mail.mails import NAMES, OWN_ID, RULES, Inbox, mail, parse, settings
 from tests.channels.mail.signing import dns, signed
 from tests.channels.mail.test_authentication import PASSED, RELAY, on_top
 
@@ -175,16 +173,17 @@ class TestAMailInAThread:
         assert to == ["bob@team.test", ANN]
 
 
-def test_a_mail_that_is_not_proven_is_answered_to_nobody_else() -> None:
+@pytest.mark.parametrize(("sender_proven", "copies"), [(True, "bob@team.test"), (False, None)])
+def test_a_mail_that_is_not_proven_is_answered_to_nobody_else(
+    sender_proven: bool, copies: str | None
+) -> None:
     rules = replace(RULES, reply_all=True)
-    letter = judged(mail(Cc="bob@team.test"), rules=rules)
-    assert isinstance(letter, Letter)
-    said = understood(letter, read_content(mail(), letter.thread), (), rules)
-    for evidence, to in [(Evidence(sender_proven=True), "bob@team.test"), (Evidence(), None)]:
-        believed = believe(said, letter, evidence)
-        assert isinstance(believed, Trigger) and believed.reply_to is not None
-        assert believed.reply_to.headers.get("cc") == to
-        assert believed.people == ("bob@team.test",)
+    said = parse(mail(Cc="bob@team.test"), rules=rules)
+    assert isinstance(said, Trigger)
+    proven = proven_trigger(said, Evidence(sender_proven=sender_proven))
+    assert proven.reply_to is not None
+    assert proven.reply_to.headers.get("cc") == copies
+    assert proven.people == ("bob@team.test",)
 
 
 async def test_no_answer_from_dns_means_later_where_proof_matters(tmp_path: Path) -> None:
