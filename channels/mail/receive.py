@@ -78,6 +78,8 @@ class Letter:
     """The Message-ID at the top of the thread."""
     run_id: str | None
     """The run that it answers, as a mark of ours proves."""
+    authentic: bool
+    """It names a mail of ours, so its writer can read the mailbox that we wrote to."""
     inquiry: EventRef | None
     """The approval that mail to this mailbox answers. None for the mailbox of an agent."""
 
@@ -109,24 +111,26 @@ def judge(
     if rules.is_ours(sender.address) or (own_id and rules.names.run_of(own_id)):
         return Ignored(reason="it comes from one of our own agents")
     approvals = [local for local in mailboxes if is_approve_mailbox(local)]
-    thread = _thread(header, rules, to_approval=bool(approvals))
     letters = []
     for local in approvals or mailboxes:
         inquiry = rules.names.inquiry(local, sender.address) if approvals else None
         if inquiry is None:
             _check_allowed(header, sender.address, mail_from, rules)
         run_id = next(filter(None, map(rules.names.run_of, reversed(ancestors))), None)
+        # Some mail programs drop References. The address that we asked to be answered at is left.
+        tagged = rules.names.run_of_tag(split_tag(local)[1])
         letters.append(
             Letter(
                 header=header,
                 sender=sender,
                 local=local,
-                thread=thread,
+                thread=_thread(header, rules, answers_us=bool(inquiry or tagged)),
                 ancestors=ancestors,
                 # A thread whose first mail has no id gets a root from us. Every answer carries it
                 # along.
                 root=(*ancestors, own_id or f"<{new_id()}@{rules.names.domain}>")[0],
-                run_id=inquiry.run_id if inquiry else run_id,
+                run_id=inquiry.run_id if inquiry else run_id or (tagged and tagged.run_id),
+                authentic=bool(inquiry or run_id),
                 inquiry=inquiry,
             )
         )
@@ -146,14 +150,14 @@ def _check_allowed(header: Header, sender: str, mail_from: str, rules: MailRules
         raise Forbidden(f"{one_line(mail_from)} may not send mail from {sender}")
 
 
-def _thread(header: Header, rules: MailRules, *, to_approval: bool) -> Thread:
+def _thread(header: Header, rules: MailRules, *, answers_us: bool) -> Thread:
+    """`answers_us`: the address says so, whatever the header says."""
     ours = [ancestor for ancestor in header.ancestors if rules.names.run_of(ancestor)]
     return Thread(
         is_ours=rules.is_ours,
         subject=header.subject,
-        # Only our question names the address of an approval, whatever the headers say.
-        answers_us=to_approval or (bool(ours) and header.ancestors[-1] in ours),
-        knows_us=to_approval or bool(ours),
+        answers_us=answers_us or (bool(ours) and header.ancestors[-1] in ours),
+        knows_us=answers_us or bool(ours),
         is_forward=is_forward(header.subject),
     )
 
@@ -190,12 +194,12 @@ def trigger_of(
         text=text.strip() or "(no text)",
         sender=letter.sender.address,
         agent=mailbox or None,
-        authentic=letter.run_id is not None,
+        authentic=letter.authentic,
         reply_to=_reply_to(letter, mailbox, content.own, attachments, rules),
         attachments=attachments,
         cut=content.cut,
         people=_others(letter, rules),
-        tag=tag,
+        tag="" if rules.names.run_of_tag(tag) else tag,
     )
 
 

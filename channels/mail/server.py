@@ -107,6 +107,8 @@ class MailServer:
             MailNames(domain, self._settings.signing_key),
             allow=self._settings.mail_allow or (f"@{domain}",),
             agents=frozenset(self._agents()),
+            reply_all=self._settings.mail_reply_all,
+            quote=self._settings.mail_quote,
         )
 
     # aiosmtpd calls the hooks below by their names.
