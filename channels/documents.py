@@ -25,8 +25,9 @@ from ponderd.channels.text import clean
 
 FILE_PREVIEW = 4_000
 """Most characters of a file that the agent sees at once."""
-MESSAGE_PREVIEW = 8_000
-"""Most characters of all files of a message that the agent sees at once."""
+MESSAGE_PREVIEW = 5_000
+"""Most characters of all files of a message that the agent sees at once. With what the person
+wrote, more would not fit into a small context."""
 LISTED = 1_000
 """Most entries of an archive that are named."""
 _UNPACKED = 16 * 1024 * 1024

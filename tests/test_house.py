@@ -40,6 +40,7 @@ TESTED_IN = {
     "channels/webhook/test_receive": "webhook/callback webhook/send",
     "workers/agents/test_actions": "agents/agent run/choices",
     "workers/agents/test_config": "agents/policies",
+    "workers/agents/test_files": "agents/tools/attachments",
     "workers/control/test_forks_and_prompts": "control/forks control/prompts",
     "workers/control/test_runs": "control/views",
     "workers/evaluation/test_from_table": "evaluation/live/measure evaluation/live/questions "

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Thinking,
         ThoughtBudget,
     )
+    from ponderd.workers.agents.tools.attachments import read_attachment
     from ponderd.workers.run.choices import Answer, Choice, Question, ToolCall
 else:  # a type checker that saw this function would believe that every name exists
 
@@ -58,12 +59,14 @@ __all__ = [
     "ToolCall",
     "ToolContext",
     "WaitFor",
+    "read_attachment",
     "tool",
 ]
 
 _HOMES = {
     "agents.agent": ("Agent", "Example", "Limits", "Tool", "ToolContext", "WaitFor", "tool"),
     "agents.policies": ("Approvals", "Budget", "Budgets", "Busy", "Thinking", "ThoughtBudget"),
+    "agents.tools.attachments": ("read_attachment",),
     "run.choices": ("Answer", "Choice", "Question", "ToolCall"),
 }
 

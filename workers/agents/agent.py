@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, create_model
 
+from ponderd.workers.agents.files import Files
 from ponderd.workers.agents.policies import Approvals, Budgets, Busy, Thinking
 from ponderd.workers.run.choices import Answer, Question, ToolCall
 
@@ -50,6 +51,8 @@ class ToolContext:
     """An `EventRef` as text. It is the same if an idempotent tool runs again after a crash."""
     data_dir: Path
     """The data folder of this installation."""
+    files: Files = field(default_factory=Files)
+    """The files that people attached in this run."""
 
 
 @dataclass(frozen=True, slots=True)

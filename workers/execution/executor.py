@@ -22,11 +22,13 @@ from typing import assert_never
 import structlog
 from pydantic import ValidationError
 
+from ponderd.channels.blobs import Blobs
 from ponderd.channels.channel import Channel
 from ponderd.channels.errors import Unavailable
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Address
 from ponderd.workers.agents.agent import Agent, ToolContext
+from ponderd.workers.agents.files import Files
 from ponderd.workers.agents.versions import PATIENCE, changed, pinned, recorded_version
 from ponderd.workers.execution.delivery import deliver
 from ponderd.workers.execution.leases import LeasedRun, LeaseLost, Leases
@@ -76,6 +78,7 @@ class Executor:
     channels: Mapping[str, Channel]
     leases: Leases
     data_dir: Path
+    blobs: Blobs | None = None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def advance(self, run_id: str) -> None:
@@ -263,7 +266,12 @@ class Executor:
         return run
 
     def _context(self, run: Run, key: str) -> ToolContext:
-        return ToolContext(run_id=run.id, idempotency_key=key, data_dir=self.data_dir)
+        return ToolContext(
+            run_id=run.id,
+            idempotency_key=key,
+            data_dir=self.data_dir,
+            files=Files(run.files, self.blobs.get if self.blobs else None),
+        )
 
 
 async def record(held: LeasedRun, run: Run, fact: e.Event) -> Run:

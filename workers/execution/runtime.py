@@ -136,6 +136,7 @@ class Runtime:
             channels=outbound_channels(self._channel_settings),
             leases=leases,
             data_dir=settings.data_dir,
+            blobs=self._blobs,
         )
         self._background = [
             asyncio.create_task(_every(seconds, duty))

@@ -12,8 +12,7 @@ def told(files: Sequence[Attachment], first: int) -> str:
     """The lines about `files`, each ended before by a line break. The run counts its files, and
     `first` is the number of the first of these.
 
-    What a file says stands between two lines of backticks, more than it has in a row anywhere, so
-    nothing in it can look like the end of it.
+    What a file says is `fenced`, so nothing in it can look like the end of it.
     """
     return "".join(
         f"\n{line}" for number, file in enumerate(files, first) for line in _lines(file, number)
@@ -31,14 +30,18 @@ def _lines(file: Attachment, number: int) -> Iterator[str]:
     yield f"[attached: {label(file)}]"
     if file.unread:
         yield f"[file {number} is not read: {file.unread}]"
-    elif file.text_blob:
-        yield f"[file {number} begins so; it has {file.length} characters]"
+    elif file.text_blob and not file.text:
+        yield f"[file {number}: {file.length} characters, none of them here]"
     elif file.blob and not file.text:
         yield f"[kept as file {number}]"
+    if file.text and file.text_blob:
+        yield f"[file {number}: the first {len(file.text)} of {file.length} characters]"
     if file.text:
-        fence = "`" * max(3, _longest_run(file.text) + 1)
-        yield f"{fence}\n{file.text.rstrip()}\n{fence}"
+        yield fenced(file.text)
 
 
-def _longest_run(text: str) -> int:
-    return max(map(len, re.findall("`+", text)), default=0)
+def fenced(text: str) -> str:
+    """`text` between two lines of backticks, more than it has in a row anywhere."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text.rstrip()}\n{fence}"

@@ -67,7 +67,7 @@ def test_what_is_unusable_is_rejected_with_a_reason(content, reason):
 
 def test_the_rejection_of_an_unknown_action_names_the_known_ones():
     rejected = interpret(said(action="fly"), assistant)
-    assert "clock, calculator, reply, ask_human, done" in rejected.detail
+    assert "clock, calculator, read_attachment, reply, ask_human, done" in rejected.detail
 
 
 def test_a_number_that_json_cannot_hold_is_rejected():
@@ -82,7 +82,7 @@ def test_a_number_that_json_cannot_hold_is_rejected():
 def test_the_schema_is_a_union_of_closed_objects_with_the_action_first():
     options = schema(assistant)["anyOf"]
     names = [option["properties"]["action"]["const"] for option in options]
-    assert names == ["clock", "calculator", "reply", "ask_human", "done"]
+    assert names == ["clock", "calculator", "read_attachment", "reply", "ask_human", "done"]
     for option in options:
         assert option["additionalProperties"] is False
         assert option["required"] == list(option["properties"])

@@ -53,7 +53,7 @@ class TestFiles:
             text_blob="o/2",
             length=8999,
         )
-        assert "\n[file 1 begins so; it has 8999 characters]\n```\none\n```" in told(
+        assert "\n[file 1: the first 3 of 8999 characters]\n```\none\n```" in told(
             received(attachments=[file])
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ponderd import Agent, Example
+from ponderd import Agent, Example, read_attachment
 from ponderd.workers.agents.tools.calculator import calculator
 from ponderd.workers.agents.tools.clock import clock
 
@@ -11,7 +11,9 @@ You are a helpful assistant. The first rule that fits decides what you do:
 1. A line that begins with [tool] is a result: reply to the question with it.
 2. Numbers to calculate with, also in a story: calculator with the whole expression.
 3. Today's date, the weekday or the time: clock.
-4. Everything else: reply from your own knowledge, in one to three sentences; never done.
+4. An answer that stands further on in an attached file: read_attachment.
+5. Everything else: reply from your own knowledge, in one to three sentences; never done.
+[attached: …] names a file from the person; what it says is quoted below that line.
 """
 
 EXAMPLES = (
@@ -33,6 +35,16 @@ EXAMPLES = (
     ),
     Example("[tool] calculator: 70", {"action": "reply", "text": "They need 70 tins a week."}),
     Example(
+        "What does it cost?\n[attached: offer.pdf (application/pdf, 90210 bytes)]\n"
+        "[file 1: the first 29 of 2950 characters]\n```\nOur offer: ten lamps for you\n```",
+        {"action": "read_attachment", "file": "1", "begin": 29},
+    ),
+    Example(
+        "[tool] read_attachment: file 1, characters 29 to 2029, it goes on at 2029 of 2950\n"
+        "```\nAll ten for 420 euros.\n```",
+        {"action": "reply", "text": "The ten lamps cost 420 euros."},
+    ),
+    Example(
         "What is 'thank you' in French?",
         {"action": "reply", "text": "'Thank you' in French is 'merci'."},
     ),
@@ -46,8 +58,8 @@ EXAMPLES = (
 
 agent = Agent(
     name="assistant",
-    description="Answers questions; can calculate and look at the clock.",
+    description="Answers questions; can calculate, look at the clock, read files.",
     prompt=PROMPT,
-    tools=(clock, calculator),
+    tools=(clock, calculator, read_attachment),
     examples=EXAMPLES,
 )

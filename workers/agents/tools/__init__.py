@@ -1,2 +1,2 @@
-"""The tools of the shipped agents: calculator, clock, waiting, deployments. Each tool is one
-function."""
+"""The tools of the shipped agents: calculator, clock, waiting, deployments, attachments. Each tool
+is one function."""
