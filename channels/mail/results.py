@@ -82,19 +82,18 @@ def reported(fields: Sequence[Field], authserv_id: str, domain: str) -> tuple[Me
     that it cannot be one that a stranger wrote. Two headers, or two results of DMARC, that both
     say what the sender is, prove nothing.
     """
-    headers = [field for field in fields if field.name in ("authentication-results", "received")]
-    found: list[Report] = []
-    for name, value in headers:
-        report = read_report(value) if name == "authentication-results" else None
-        if report and _is_by(report, authserv_id):
-            found.append(report)
-        elif name != "received" and (report is None or authserv_id == MICROSOFT_365) and not found:
-            return ()  # it may be the relay's
-    if not found:
+    reports = [read_report(value) for name, value in fields if name == "authentication-results"]
+    ours = [report for report in reports if report and _is_by(report, authserv_id)]
+    if not ours:
         return ()
-    first, *others = found[:1] if authserv_id == MICROSOFT_365 else found
+    place = reports.index(ours[0])
+    above, below = reports[:place], reports[place + 1 :]
+    nameless = authserv_id == MICROSOFT_365
+    if None in above or (nameless and above):  # it may be the relay's
+        return ()
+    first, *others = ours[:1] if nameless else ours
     if not first.of(*_ABOUT_SENDERS):
-        if not others or not _spf_passed(first, domain) or not _adjacent(headers, authserv_id):
+        if not others or below[0] is not others[0] or not _spf_passed(first, domain):
             return ()
         first, *others = others
     said_twice = (
@@ -127,16 +126,6 @@ def _is_by(report: Report, authserv_id: str) -> bool:
 def _spf_passed(report: Report, domain: str) -> bool:
     found = report.of("spf")
     return len(found) == 1 and found[0].passed and is_aligned(found[0].domain, domain)
-
-
-def _adjacent(headers: Sequence[Field], authserv_id: str) -> bool:
-    """Whether the relay's first two headers follow each other, with no hop between them."""
-    reports = [
-        read_report(value) if name == "authentication-results" else None for name, value in headers
-    ]
-    ours = [report is not None and _is_by(report, authserv_id) for report in reports]
-    first = ours.index(True)
-    return ours[first : first + 2] == [True, True]
 
 
 def read_report(field: str) -> Report | None:
