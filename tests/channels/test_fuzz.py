@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ponderd.channels.errors import Refused, Unauthenticated
-from ponderd.channels.mail.results import read_report
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import MailRules
+from ponderd.channels.mail.results import read_report
 from ponderd.channels.message import Ignored, Trigger, Verdict
 from ponderd.channels.signature import (
     sign_standard,
