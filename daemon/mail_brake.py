@@ -6,6 +6,7 @@ All counts are in the store, so they hold for all daemons and after a restart.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import secrets
 from collections.abc import Callable, Mapping
 
@@ -72,12 +73,11 @@ class MailBrake:
 
         async def accept_and_note(trigger: Trigger) -> Accepted:
             accepted = await accept(trigger)
-            account = self._accounts(trigger, likeness(trigger.text))["here"]
-            period = self._period()
-            [spent] = await self._log.store.spent([f"{account}:{period}"])
-            number = int(spent.get("mails", 0))
-            note = f"{account}:{period}:{number}"
-            await self._log.store.remember(note, accepted.run_id, _TTL)
+            mail = likeness(trigger.text)
+            account = f"{self._accounts(trigger, mail)['here']}:{self._period()}"
+            [spent] = await self._log.store.spent([account])
+            note = f"{account}:{spent.get('mails', 0):.0f}"
+            await self._log.store.remember(note, f"{accepted.run_id} {mail.alike}", _TTL)
             return accepted
 
         return accept_and_note
@@ -97,7 +97,8 @@ class MailBrake:
         )
         match suspected:
             case "loop if quick":
-                run_id = trigger.run_id or await self._last_run(trigger, mail, counts["here"])
+                here = self._accounts(trigger, mail)["here"]
+                run_id = trigger.run_id or await self._last_run(here, counts["here"], mail)
                 if run_id is None or not await self._just_answered(run_id):
                     return None
             case "":
@@ -134,11 +135,22 @@ class MailBrake:
             for kind, name in accounts.items()
         }
 
-    async def _last_run(self, trigger: Trigger, mail: Likeness, counts: list[int]) -> str | None:
-        """The run that the sender's mail before this one went to."""
-        account, now = self._accounts(trigger, mail)["here"], self._period()
-        period, number = (now, counts[0] - 1) if counts[0] > 1 else (now - 1, counts[1])
-        return await self._log.store.recall(f"{account}:{period}:{number}")
+    async def _last_run(self, account: str, counts: list[int], mail: Likeness) -> str | None:
+        """The run that the sender's mail before this one went to. None if one of the last few said
+        something else: then a person writes."""
+        now = self._period()
+        before = (
+            f"{account}:{now - ago}:{number}"
+            for ago, total in enumerate(counts)
+            for number in range(total - (ago == 0), 0, -1)
+        )
+        last = None
+        for note in itertools.islice(before, ALIKE):
+            run_id, _, said = (await self._log.store.recall(note) or "").partition(" ")
+            if said not in ("", mail.alike):  # "": it was refused, or is about to be accepted
+                return None
+            last = last or run_id
+        return last
 
     async def _just_answered(self, run_id: str) -> bool:
         log = await self._log.store.load(run_id)

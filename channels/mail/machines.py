@@ -107,10 +107,10 @@ def says_undelivered(header: Header, mail_from: str) -> bool:
 
 
 def _declared(header: Header) -> str | None:
-    submitted = _COMMENT.sub(" ", header.text("Auto-Submitted")[:1_000]).partition(";")[0]
-    submitted = submitted.strip().lower()
-    if header.has("Auto-Submitted") and submitted not in ("", "no"):
-        return f"Auto-Submitted: {one_line(submitted, 50)}"
+    for value in header.all("Auto-Submitted")[:10]:
+        submitted = _COMMENT.sub(" ", value[:1_000]).partition(";")[0].strip().lower()
+        if submitted not in ("", "no"):
+            return f"Auto-Submitted: {one_line(submitted, 50)}"
     for name in _AUTORESPONDERS:
         if header.has(name) and _word(header, name) not in _NO:
             return f"it has a {name} header"

@@ -117,6 +117,13 @@ async def test_a_person_is_not_cut_off(
     assert await mailing.exchange(text, wait=wait, threads=threads) == 12
 
 
+async def test_a_person_repeats_themselves_among_other_mails(mailing: Mailing) -> None:
+    for number in range(8):
+        mailing.world.clock.now += 1
+        await mailing.send("Please cancel the last order.")
+        await mailing.send(f"How many are left of {number}?")
+
+
 async def test_people_write_the_same_in_different_threads(mailing: Mailing) -> None:
     for _ in range(12):
         run_id = await mailing.send("Please do this.", sender=f"p{next(_numbers)}")

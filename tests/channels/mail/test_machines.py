@@ -67,6 +67,7 @@ MACHINES: dict[str, dict[str, str]] = {
     "vacation": {"Auto_Submitted": "auto-replied (vacation)"},
     "generated": {"Auto_Submitted": "(by cron) Auto-Generated; x=y"},
     "notified": {"Auto_Submitted": "auto-notified; owner-email=a@team.test"},
+    "said twice": {"Auto_Submitted": "no\r\nAuto-Submitted: auto-replied"},
     "X-Autoreply": {"X_Autoreply": "yes"},
     "X-Auto-Reply": {"X_Auto_Reply": "true"},
     "X-Autorespond": {"X_Autorespond": "Out of office"},
