@@ -27,7 +27,6 @@ TESTED_IN = {
     "channels/mail/test_machines": "mail/out_of_office",
     "channels/mail/test_markdown": "mail/dialect",
     "channels/mail/test_reading": "mail/reading_process",
-    "channels/mail/test_receive": "mail/server",
     "channels/mail/test_send": "mail/relay",
     "channels/mail/test_server": "mail/postmaster mail/session",
     "channels/slack/test_receive": "slack/clicks",

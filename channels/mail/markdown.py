@@ -30,7 +30,7 @@ _PRE = (
 _CELL = "border:1px solid #8c8c8c;padding:4px 10px;vertical-align:top"
 _HEADING_SIZES = {"h1": 20, "h2": 18, "h3": 16, "h4": 15, "h5": 14, "h6": 14}
 
-_HOST = re.compile(r"(?<![\w@.-])(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_]{2,24}(?![\w-])")
+_HOST = re.compile(r"(?<![\w.-])(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_]{2,24}(?![\w-])")
 # File names are no hosts. These endings are none of a domain.
 _FILE = re.compile(
     r"\.(?:cfg|csv|docx?|go|html?|ini|java|js|json|jsx|log|lock|pdf|pptx?|rb|toml|ts|tsx|txt|xlsx?"
@@ -38,6 +38,7 @@ _FILE = re.compile(
     re.IGNORECASE,
 )
 _AUTHORITY = re.compile(r"https?://(?P<authority>[^/?#]*)", re.IGNORECASE)
+_LANGUAGE = re.compile(r"[\w+#.-]{0,30}")
 _BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
 
 
@@ -58,7 +59,7 @@ def render(source: str) -> Rendered:
     blocks = _tree(tokens)
     shown = Rendered("".join(_html_blocks(blocks)), "\n".join(_plain_blocks(blocks)))
     # A table of a few characters may have many empty cells.
-    if len(shown.html) > 100_000 + 30 * len(text) or len(shown.plain) > 100_000 + 10 * len(text):
+    if len(shown.html) > 100_000 + 60 * len(text) or len(shown.plain) > 100_000 + 10 * len(text):
         return as_typed(text)
     return shown
 
@@ -120,6 +121,13 @@ def _numbers(node: _Node) -> list[str]:
     if node.kind != "ordered_list" or len(set(typed)) > 1:
         return typed if node.kind == "ordered_list" else ["" for _ in typed]
     return [str(int(typed[0]) + index) for index in range(len(typed))]
+
+
+def _code(token: Token) -> str:
+    """The lines of a block of code. What stands behind its fence is a language, or one of them."""
+    info = token.info.strip()
+    head = "" if _LANGUAGE.fullmatch(info) else f"{info}\n"
+    return head + token.content.rstrip("\n")
 
 
 # -- links -------------------------------------------------------------------------------------
@@ -186,7 +194,7 @@ def _html_block(node: _Node, gap: int) -> Iterator[str]:
             yield from _html_blocks(node.children)
             yield "</blockquote>\n"
         case "fence" | "code_block":
-            yield f'<pre dir="ltr" style="{_PRE}">{_escaped(token.content)}</pre>\n'
+            yield f'<pre dir="ltr" style="{_PRE}">{_escaped(_code(token))}</pre>\n'
         case "table":
             yield from _html_table(node)
         case "hr":
@@ -281,9 +289,7 @@ def _plain_block(node: _Node) -> list[str]:
         case "blockquote":
             return [f"> {line}".rstrip() for line in _plain_blocks(node.children)]
         case "fence" | "code_block":
-            return [
-                f"    {line}".rstrip() for line in clean(token.content).rstrip("\n").split("\n")
-            ]
+            return [f"    {line}".rstrip() for line in clean(_code(token)).split("\n")]
         case "table":
             return _plain_table(node)
         case _:
