@@ -10,6 +10,7 @@ import hashlib
 import html
 import re
 import textwrap
+import unicodedata
 from collections.abc import Iterator
 from datetime import datetime
 from email.message import EmailMessage
@@ -167,7 +168,7 @@ def _subject(reply: Reply) -> str:
         return f"{about}: {textwrap.shorten(one_line(reply.text, 1000), 80, placeholder='…')}"
     if not _answers(reply) and not reply.resolves:
         return given
-    if not bare(given):
+    if not any(map(_is_visible, bare(given))):
         return "Re: your message"
     return _once(given) if is_reply(given) else f"Re: {given}"
 
@@ -186,6 +187,10 @@ def _once(subject: str) -> str:
 def _mark(subject: str) -> str:
     found = re.match(r"[^:：\[\]]{1,20}(?:\[\d+\])?[:：]", subject)
     return found[0] if found else ""
+
+
+def _is_visible(char: str) -> bool:
+    return unicodedata.category(char)[0] in "LNPS"
 
 
 def _letters(mark: str) -> str:

@@ -28,7 +28,7 @@ NAME_LIMIT = 100
 # What goes into a header as it is. "=?" begins an encoded word, so a reader would decode it.
 _PLAIN = re.compile(r"(?!.*=\?)[!-~]+")
 # A longer word is encoded, since only then it can be folded.
-_PLAIN_LIMIT = 66
+_PLAIN_LIMIT = 64
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 # The characters that an encoded word may hold unencoded in every place, also in a name.
 _Q_SAFE = frozenset((string.ascii_letters + string.digits + "!*+-/").encode())
@@ -167,18 +167,18 @@ def _is_plain(word: str) -> bool:
 
 def _phrase(column: int, name: str) -> list[str]:
     """A display name: as atoms, quoted or encoded."""
-    if len(name) > 60 or not all(map(_is_plain, name.split())):
+    if not all(map(_is_plain, name.split())):
         return list(_encoded(name, LINE - column))
-    if _ATOMS.fullmatch(name):
-        return name.split()
-    return ['"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"']
+    if not _ATOMS.fullmatch(name):
+        name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return name.split()
 
 
 def _encoded(text: str, first: int) -> Iterator[str]:
     """`text` as encoded words. The first fits into `first` columns, unless these are too few."""
     data = text.encode("utf-8", "replace")
     quoted = sum(1 if byte in _Q_SAFE or byte == 0x20 else 3 for byte in data)
-    shape = _q if quoted <= len(data) * 4 / 3 + 2 else _b
+    shape = _q if quoted <= 2 * len(data) else _b  # mostly ASCII stays readable
     limit = min(first, WORD) if first >= 30 else WORD
     word = b""
     for cluster in _clusters(text):

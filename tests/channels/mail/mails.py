@@ -22,7 +22,16 @@ from ponderd.channels.mail.header import read_header, split
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import Letter, MailRules, judge, trigger_of, verdict_of
 from ponderd.channels.mail.server import MailServer
-from ponderd.channels.message import Accepted, Attachment, Bounce, Ignored, Trigger, Verdict
+from ponderd.channels.message import (
+    Accepted,
+    Address,
+    Attachment,
+    Bounce,
+    Ignored,
+    Reply,
+    Trigger,
+    Verdict,
+)
 from ponderd.channels.settings import ChannelSettings
 from tests.services.eventually import PATIENCE
 
@@ -100,6 +109,29 @@ def settings(data_dir: Path, relay: str | None = None, **fields: Any) -> Channel
 
 def opened(content: bytes) -> EmailMessage:
     return email.message_from_bytes(content, policy=email.policy.default)
+
+
+def reply(to: str = "ann@team.test", text: str = "Grüße", **headers: str) -> Reply:
+    """An answer to the mail `<m1@team.test>`."""
+    return Reply(
+        key="run1:7",
+        run_id="run1",
+        agent="assistant",
+        conversation="<m1@team.test>",
+        kind="answer",
+        text=text,
+        to=Address(
+            channel="email",
+            to=to,
+            thread="<m1@team.test>",
+            headers={
+                "subject": "Question",
+                "references": "<root@team.test> <m1@team.test>",
+                "from": "assistant@agents.test",
+                **headers,
+            },
+        ),
+    )
 
 
 def plain(message: EmailMessage) -> str:

@@ -8,32 +8,9 @@ import pytest
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from ponderd.channels.errors import DeliveryError
-from ponderd.channels.mail.compose import compose
 from ponderd.channels.mail.send import EmailChannel
-from ponderd.channels.message import Address, Reply, Trigger
-from tests.channels.mail.mails import DATE, NAMES, OWN_ID, mail, opened, parse, plain, settings
-
-
-def reply(to: str = "ann@team.test", text: str = "Grüße", **headers: str) -> Reply:
-    return Reply(
-        key="run1:7",
-        run_id="run1",
-        agent="assistant",
-        conversation="<m1@team.test>",
-        kind="answer",
-        text=text,
-        to=Address(
-            channel="email",
-            to=to,
-            thread="<m1@team.test>",
-            headers={
-                "subject": "Question",
-                "references": "<root@team.test> <m1@team.test>",
-                "from": "assistant@agents.test",
-                **headers,
-            },
-        ),
-    )
+from ponderd.channels.message import Trigger
+from tests.channels.mail.mails import NAMES, OWN_ID, mail, opened, parse, plain, reply, settings
 
 
 class TestOutbox:
@@ -102,30 +79,6 @@ class TestOutbox:
             await EmailChannel(settings(tmp_path)).send(reply(to), resend=False)
         assert failed.value.permanent
         assert not (tmp_path / "outbox").exists()
-
-    def test_no_header_can_be_smuggled_in(self) -> None:
-        message = compose(
-            reply(subject="a\r\nBcc: eve@evil.test", references="<a@b>\r\nBcc: eve@evil.test"),
-            names=NAMES,
-            date=DATE,
-        )
-        assert opened(message.as_bytes())["Bcc"] is None
-
-    def test_long_message_ids_survive(self) -> None:
-        long = [f"<{'x' * 150}{number}@mail.team.test>" for number in range(20)]
-        message = compose(
-            reply(references=" ".join(long)),
-            names=NAMES,
-            date=DATE,
-        )
-        content = message.as_bytes()
-        assert opened(content)["References"].split() == [*long, "<m1@team.test>"]
-        assert max(map(len, content.splitlines())) <= 998
-
-    def test_a_subject_gets_one_re(self) -> None:
-        for given, expected in [("RE: a", "RE: a"), ("AW: a", "AW: a"), ("", "Re: your message")]:
-            message = compose(reply(subject=given), names=NAMES, date=DATE)
-            assert message["Subject"] == expected
 
 
 class Relay:
