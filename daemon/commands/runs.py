@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -275,6 +276,18 @@ def _say_run(view: View) -> None:
 def _say_event(event: dict[str, Any]) -> None:
     time = datetime.fromtimestamp(event["at"]).strftime("%H:%M:%S")
     print(f"{event['version']:>4} {time} {event['type']:<20} {one_line(_gist(event))}", flush=True)
+    for line in _more(event):
+        say(f"{'':14}{line}")
+
+
+def _more(event: dict[str, Any]) -> Iterator[str]:
+    """What came with a message, and what of it the model does not see."""
+    for file in event.get("attachments", ()):
+        why = f": {file['unread']}" if file["unread"] else ""
+        yield one_line(f"file {file['name']} ({file['content_type']}, {file['size']} bytes){why}")
+    if event.get("cut"):
+        yield "left out, because the conversation has it:"
+        yield from (f"| {line}" for line in event["cut"].splitlines())
 
 
 def _gist(event: dict[str, Any]) -> str:
