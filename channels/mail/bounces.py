@@ -6,6 +6,7 @@ somebody who has our mail.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -32,6 +33,7 @@ _OTHER_IDS = ("In-Reply-To", "X-Original-Message-ID", "X-Google-Original-Message
 _ID_LINE = re.compile(r"^[> \t]{0,10}Message-ID:\s{0,5}(<[^<>\s]{1,300}>)", re.I | re.M)
 _ANY_ID = re.compile(r"<[^<>\s]{1,300}>")
 _APPROVE = re.compile(r"approve\+[0-9a-z.-]{1,80}", re.IGNORECASE)
+_TAG = re.compile(r"\+([0-9a-z-]{1,40}\.[0-9]{1,9}\.[0-9a-f]{1,40})@", re.IGNORECASE)
 _SOFT_BREAK = re.compile(r"=\r?\n")
 _SMTP_REPLY = re.compile(
     r"^.{0,200}?\b(?:[45]\.\d{1,3}\.\d{1,3}\b|[45][0-5]\d[ -]).{0,300}",
@@ -47,28 +49,32 @@ class _Failure(NamedTuple):
     permanent: bool
 
 
-def read_bounces(content: bytes, mail_from: str, names: MailNames) -> tuple[Bounce, ...]:
-    """What a mail reports of mail of ours, one for each recipient. Empty for any other mail."""
+def read_bounces(
+    content: bytes, mail_from: str, mailboxes: Sequence[str], names: MailNames
+) -> tuple[Bounce, ...]:
+    """What a mail to `mailboxes` (local parts) reports of mail of ours, one for each recipient.
+    Empty for any other mail."""
     content = content[:LIMIT]
-    source = _SOFT_BREAK.sub("", content.decode("latin-1"))
-    if f"@{names.domain}".lower() not in source.lower():
-        return ()
     try:
-        tree = read_mime(content)
-    except Refused:
+        return tuple(_bounces(read_mime(content), content, mail_from, mailboxes, names))
+    except Refused:  # nobody needs to hear that a report is malformed
         return ()
+
+
+def _bounces(
+    tree: Part, content: bytes, mail_from: str, mailboxes: Sequence[str], names: MailNames
+) -> Iterator[Bounce]:
     parts = list(_parts(tree))
     if not _is_report(tree.header, parts, mail_from):
-        return ()
+        return
+    source = _SOFT_BREAK.sub("", content.decode("latin-1"))
+    source = "\n".join((*(f"{local}@{names.domain}" for local in mailboxes), source))
     notice = "\n".join(_texts(parts))
-    failures = list(_failures(tree.header, parts, notice, names.domain))[:RECIPIENTS]
-    found = _reply(tree.header, parts, source, names)
-    bounces = []
-    for failure in failures:
-        about = found or _inquiry(source, failure.recipient, names)
-        if about:
-            bounces.append(Bounce(key=str(about), **failure._asdict()))
-    return tuple(bounces)
+    reply = _reply(tree.header, parts, source, names)
+    failures = _failures(tree.header, parts, notice, names.domain)
+    for failure in itertools.islice(failures, RECIPIENTS):
+        if about := reply or _inquiry(source, failure.recipient, names):
+            yield Bounce(key=str(about), **failure._asdict())
 
 
 def _is_report(header: Header, parts: Sequence[Part], mail_from: str) -> bool:
@@ -88,8 +94,10 @@ def _reply(header: Header, parts: Sequence[Part], source: str, names: MailNames)
     for message_id in _named_ids(header, parts, source):
         if ref := names.reply_of(message_id):
             return ref
-    others = filter(None, (names.reply_of(found) for found in _ids(source, names)))
-    return max(others, key=lambda ref: ref.version, default=None)
+    others = [names.reply_of(found) for found in _ids(source, names)]
+    # Where a relay gave our mail another Message-ID, the address for answers is still ours.
+    others += [names.run_of_tag(found) for found in _TAG.findall(source)[:50]]
+    return max(filter(None, others), key=lambda ref: ref.version, default=None)
 
 
 def _named_ids(header: Header, parts: Sequence[Part], source: str) -> Iterator[str]:

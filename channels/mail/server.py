@@ -185,7 +185,7 @@ class MailServer:
         )
         if isinstance(judged, Ignored):
             log.info("mail ignored", sender=one_line(mail_from), reason=one_line(judged.reason))
-            await self._hear_of_bounces(content, mail_from, rules.names)
+            await self._hear_of_bounces(content, mail_from, mailboxes, rules.names)
             return
         letters = judged
         evidence = await self._prove(content, letters, rules)
@@ -211,8 +211,11 @@ class MailServer:
                 await self._blobs.delete(owner)
                 raise
 
-    async def _hear_of_bounces(self, content: bytes, mail_from: str, names: MailNames) -> None:
-        for bounce in await asyncio.to_thread(read_bounces, content, mail_from, names):
+    async def _hear_of_bounces(
+        self, content: bytes, mail_from: str, mailboxes: Sequence[str], names: MailNames
+    ) -> None:
+        found = await asyncio.to_thread(read_bounces, content, mail_from, mailboxes, names)
+        for bounce in found:
             await self._bounced(bounce)
 
     async def _prove(

@@ -114,8 +114,10 @@ REPORTS: dict[str, str] = {
 }
 
 
-def bounces(source: str, mail_from: str = "", names: MailNames = NAMES) -> tuple[Bounce, ...]:
-    return read_bounces(source.replace("\n", "\r\n").encode(), mail_from, names)
+def bounces(
+    source: str, mail_from: str = "", names: MailNames = NAMES, mailbox: str = "assistant"
+) -> tuple[Bounce, ...]:
+    return read_bounces(source.replace("\n", "\r\n").encode(), mail_from, [mailbox], names)
 
 
 @pytest.mark.parametrize("source", REPORTS.values(), ids=REPORTS.keys())
@@ -150,6 +152,16 @@ def test_every_recipient_is_named_but_those_who_got_it() -> None:
 def test_the_newest_of_our_mails_if_only_the_thread_is_named() -> None:
     [found] = bounces(report(NOTICE, STATUS, References=f"{OURS} {BEFORE}"))
     assert found.key == KEY
+
+
+def test_the_address_for_answers_where_a_relay_changed_the_message_id() -> None:
+    address = NAMES.reply_address(KEY, "assistant")
+    assert address
+    rewritten = f"Message-ID: <new@relay.test>\nReply-To: {address}"
+    [in_header] = bounces(report(NOTICE, STATUS, ("text/rfc822-headers", rewritten)))
+    [in_envelope] = bounces(report(NOTICE, STATUS), mailbox=address.partition("@")[0])
+    assert (in_header.key, in_envelope.key) == (KEY, KEY)
+    assert bounces(report(NOTICE, STATUS), mailbox="assistant+invoices") == ()
 
 
 class NotOurs(NamedTuple):
