@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 from ponderd.channels.charset import decode
 from ponderd.channels.errors import Malformed
@@ -26,6 +27,11 @@ SUBJECT_LIMIT = 1_000
 TEXT_LIMIT = 10_000
 NAME_LIMIT = 200
 """Characters that are kept of a subject, of any other field, and of a file name."""
+FIELD_LIMIT = 20_000
+LIST_LIMIT = 12_000
+SENDER_LIMIT = 5_000
+"""Characters that are read of a field, of a list of addresses or ids, and of From: a header is read
+before anything is known of its writer, so it must cost little."""
 
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:[ \t]?")
 # Fields by which a line is surely one of a header, and not "Note: …" in a body.
@@ -84,7 +90,7 @@ def _goes_on(content: bytes, position: int) -> bool:
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Header:
     """The fields in their order, and what they mean."""
 
@@ -102,45 +108,48 @@ class Header:
 
     def text(self, name: str) -> str:
         """The value of the first field of this name, as it reads. "" if there is none."""
-        return one_line(decode_words(self.raw(name)), TEXT_LIMIT)
+        return one_line(decode_words(self.raw(name)[:FIELD_LIMIT]), TEXT_LIMIT)
 
     def has(self, name: str) -> bool:
         return bool(self.all(name))
 
-    @property
+    @cached_property
     def subject(self) -> str:
         return one_line(self.text("subject"), SUBJECT_LIMIT)
 
-    @property
+    @cached_property
     def sender(self) -> Mailbox:
         """Whom From names. Raises Malformed, which says why, unless it is exactly one person."""
-        return sender_of(self.all("from"))
+        values = self.all("from")
+        if sum(map(len, values)) > SENDER_LIMIT:
+            raise Malformed(f"the From header is longer than {SENDER_LIMIT} characters")
+        return sender_of(values)
 
-    @property
+    @cached_property
     def to(self) -> tuple[Mailbox, ...]:
         return self._mailboxes("to")
 
-    @property
+    @cached_property
     def cc(self) -> tuple[Mailbox, ...]:
         return self._mailboxes("cc")
 
-    @property
+    @cached_property
     def reply_to(self) -> tuple[Mailbox, ...]:
         return self._mailboxes("reply-to")
 
-    @property
+    @cached_property
     def own_id(self) -> str | None:
         """The Message-ID, as `<…>`."""
         return next(iter(self._ids("message-id")), None)
 
-    @property
+    @cached_property
     def ancestors(self) -> tuple[str, ...]:
         """The Message-IDs of the mails above this one in its thread, oldest first."""
         own = self.own_id
         ids = dict.fromkeys((*self._ids("references"), *self._ids("in-reply-to")))
         return tuple(one for one in ids if one != own)
 
-    @property
+    @cached_property
     def date(self) -> datetime | None:
         """When it was written, by its own words."""
         try:
@@ -149,7 +158,7 @@ class Header:
         except (ValueError, TypeError, IndexError, OverflowError):
             return None
 
-    @property
+    @cached_property
     def content_type(self) -> str:
         """Type and subtype in lower case: "text/plain" if there is none that can be read."""
         kind = read_value(self.raw("content-type"))[0]
@@ -160,17 +169,17 @@ class Header:
         binary = ("application", "image", "audio", "video", "font", "model")
         return usual.get(main, "application/octet-stream" if main in binary else "text/plain")
 
-    @property
+    @cached_property
     def params(self) -> dict[str, str]:
         """The parameters of Content-Type, names in lower case, values decoded."""
         return read_value(self.raw("content-type"))[1]
 
-    @property
+    @cached_property
     def disposition(self) -> str:
         """Of Content-Disposition: "attachment", "inline" or another word; "" if there is none."""
         return one_line(read_value(self.raw("content-disposition"))[0], 50)
 
-    @property
+    @cached_property
     def filename(self) -> str:
         """The name of the file that this part is, without its folders. "" if it has none."""
         given = read_value(self.raw("content-disposition"))[1]
@@ -180,7 +189,7 @@ class Header:
                 return plain
         return ""
 
-    @property
+    @cached_property
     def encoding(self) -> str:
         """The Content-Transfer-Encoding in lower case. "7bit" if there is none."""
         found = _ENCODING.search(re.sub(r"\([^()]*\)", "", self.raw("content-transfer-encoding")))
@@ -188,12 +197,19 @@ class Header:
         return _ENCODINGS.get(encoding, encoding)
 
     def _mailboxes(self, name: str) -> tuple[Mailbox, ...]:
-        return parse_list(", ".join(self.all(name)))
+        return parse_list(", ".join(self.all(name))[:LIST_LIMIT])
+
+    @cached_property
+    def _people(self) -> frozenset[str]:
+        names = ("from", "to", "cc", "reply-to", "sender")
+        return frozenset(box.address for name in names for box in self._mailboxes(name))
 
     def _ids(self, name: str) -> tuple[str, ...]:
-        names = ("from", "to", "cc", "reply-to", "sender")
-        people = {mailbox.address for field in names for mailbox in self._mailboxes(field)}
-        return read_ids(" ".join(self.all(name)), people)
+        text = " ".join(self.all(name))
+        if len(text) > LIST_LIMIT:  # the root of the thread, and the newest
+            first, last = text[: LIST_LIMIT // 4], text[-LIST_LIMIT * 3 // 4 :]
+            text = f"{first[: first.rfind('>') + 1]} {last[max(last.find('<'), 0) :]}"
+        return read_ids(text, self._people)
 
 
 def read_header(head: bytes) -> Header:

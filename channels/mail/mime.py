@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ponderd.channels.errors import Malformed, TooLarge
-from ponderd.channels.mail.header import Header, read_header, split
+from ponderd.channels.mail.header import HEADER_LIMIT, Header, read_header, split
 from ponderd.channels.mail.transfer import decoded, uudecoded
 
 DEPTH_LIMIT = 20
@@ -107,7 +107,9 @@ def read_mime(content: bytes) -> Part:
 
 
 def _mail(content: bytes, place: _Place) -> Part:
-    head, body = split(content)
+    # What is too large for a header must not be searched for its end.
+    head, body = split(content[: HEADER_LIMIT + 1])
+    body += content[HEADER_LIMIT + 1 :]
     return _part(read_header(head), _Span(body, 0, len(body)), place)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from ponderd.channels.errors import Forbidden
 from ponderd.channels.event_ref import EventRef
@@ -206,8 +207,8 @@ def trigger_of(
 def _others(letter: Letter, rules: MailRules) -> tuple[str, ...]:
     """The other recipients: neither we nor the writer."""
     named = (entry.address for entry in (*letter.header.to, *letter.header.cc))
-    others = (entry for entry in named if entry != letter.sender.address)
-    return tuple(dict.fromkeys(entry for entry in others if not rules.is_ours(entry)))[:PEOPLE]
+    others = (entry for entry in dict.fromkeys(named) if entry != letter.sender.address)
+    return tuple(islice((entry for entry in others if not rules.is_ours(entry)), PEOPLE))
 
 
 def _reply_to(

@@ -21,7 +21,7 @@ from ponderd.channels.mail import postmaster
 from ponderd.channels.mail.attachments import keep
 from ponderd.channels.mail.authentication import authenticate, txt_records
 from ponderd.channels.mail.bounces import read_bounces
-from ponderd.channels.mail.header import read_header, split
+from ponderd.channels.mail.header import HEADER_LIMIT, read_header, split
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.proof import Evidence, proven_trigger, proven_verdict, weigh
 from ponderd.channels.mail.reading import Reader
@@ -33,6 +33,8 @@ from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.text import one_line
 
 POSTMASTER = "postmaster"
+SMALL_HEADER = 16 * 1024
+"""Bytes. A header that is no larger is judged at once."""
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +69,7 @@ class MailServer:
         self._reader = Reader()
         self._warming: asyncio.Task[None] | None = None
         self._gate = Gate(settings.mail_size)
+        self._large_header = asyncio.Lock()
         self._sessions: weakref.WeakSet[SMTP] = weakref.WeakSet()
         self._server: asyncio.Server | None = None
 
@@ -179,10 +182,7 @@ class MailServer:
         the first part is stored: a refusal then means that nothing was stored.
         """
         rules = self._rules()
-        header = read_header(split(content)[0])
-        judged = judge(
-            header, mail_from=mail_from, mailboxes=mailboxes, rules=rules, new_id=self._new_id
-        )
+        judged = await self._judged(content, mail_from, mailboxes, rules)
         if isinstance(judged, Ignored):
             log.info("mail ignored", sender=one_line(mail_from), reason=one_line(judged.reason))
             await self._hear_of_bounces(content, mail_from, mailboxes, rules.names)
@@ -217,6 +217,22 @@ class MailServer:
         found = await asyncio.to_thread(read_bounces, content, mail_from, mailboxes, names)
         for bounce in found:
             await self._bounced(bounce)
+
+    async def _judged(
+        self, content: bytes, mail_from: str, mailboxes: Sequence[str], rules: MailRules
+    ) -> tuple[Letter, ...] | Ignored:
+        """What the header alone says. Raises Refused."""
+
+        def decide() -> tuple[Letter, ...] | Ignored:
+            header = read_header(split(content[: HEADER_LIMIT + 1])[0])
+            return judge(
+                header, mail_from=mail_from, mailboxes=mailboxes, rules=rules, new_id=self._new_id
+            )
+
+        if content.find(b"\r\n\r\n", 0, SMALL_HEADER) >= 0:
+            return decide()
+        async with self._large_header:  # one at a time, and the loop goes on beside it
+            return await asyncio.to_thread(decide)
 
     async def _prove(
         self, content: bytes, letters: Sequence[Letter], rules: MailRules

@@ -35,7 +35,6 @@ LINE_LIMIT = 1_000
 _CALLS = {"NOOP": 100, "HELP": 20, "VRFY": 20, "EHLO": 100, "HELO": 100, "*": 100_000}
 _SIZE = re.compile(r"(?i)\bSIZE=(\d{1,20})(?!\d)")
 _POSTMASTER = re.compile(r"(?i)\s*<?(postmaster)>?(?=\s|\Z)")
-_LINES = re.compile(rb"(?:[^\n]{0,%d}+\n)*+" % LINE_LIMIT)
 _END = b"\r\n.\r\n"
 
 
@@ -231,11 +230,13 @@ class MailSession(SMTP):
 
 
 def _line_after(data: bytearray, start: int) -> int:
-    """Where the last line from `start` on begins; -1 if one of them is too long. Called for each
-    chunk, so that no mail holds up the others."""
-    found = _LINES.match(data, start)
-    begin = found.end() if found else start
-    return begin if len(data) - begin <= LINE_LIMIT else -1
+    """Where the last line from `start` on begins; -1 if one of them is too long. Takes steps of the
+    longest line, however short the lines are."""
+    while len(data) - start > LINE_LIMIT:
+        start = data.rfind(b"\n", start, start + LINE_LIMIT + 1) + 1
+        if not start:
+            return -1
+    return start
 
 
 class _Commands(dict[str, Callable[[str | None], Awaitable[None]]]):

@@ -19,6 +19,7 @@ from tests.benchmarks import (
     in_flight,
     latency,
     length,
+    mail,
     postgres,
     promises,
     state,
@@ -54,6 +55,7 @@ BENCHMARKS: dict[str, tuple[Measure, int]] = {
     "latency": (_alone(latency.measure), 40),
     "steps": (_alone(steps.measure), 50),
     "state": (_alone(state.measure), 20),
+    "mail": (lambda plan: mail.measure(plan.stage), 120),
 }
 """Each with about how many seconds it takes."""
 
