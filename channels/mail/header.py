@@ -201,8 +201,8 @@ class Header:
 
     @cached_property
     def _people(self) -> frozenset[str]:
-        names = ("from", "to", "cc", "reply-to", "sender")
-        return frozenset(box.address for name in names for box in self._mailboxes(name))
+        writers = (*self._mailboxes("from"), *self._mailboxes("sender"), *self.reply_to)
+        return frozenset(box.address for box in (*writers, *self.to, *self.cc))
 
     def _ids(self, name: str) -> tuple[str, ...]:
         text = " ".join(self.all(name))
