@@ -16,6 +16,7 @@ from ponderd.channels.words.footers import is_footer
 from ponderd.channels.words.letters import CLOSINGS, EAST_GREETING, GREETED, GREETINGS
 from ponderd.channels.words.polite import EAST_POLITE, POLITE
 from ponderd.channels.words.signatures import (
+    ASIDE,
     COMPANY,
     CUT,
     ENDS,
@@ -121,7 +122,7 @@ def _kept(lines: list[str], names: Names) -> Iterator[str]:
         if _DELIMITER.fullmatch(line):
             in_signature, delimited, named = (
                 begun,
-                begun and line.strip() in ("--", "__", "—"),
+                begun and line.endswith("-- "),
                 False,
             )
             after_blank = True
@@ -164,7 +165,7 @@ class _Footers:
             return 1
         paragraph, end = first, start + 1
         while end < len(self._lines) and self._lines[end].strip():
-            paragraph, end = f"{paragraph} {self._lines[end].strip()}", end + 1
+            paragraph, end = f"{paragraph}\n{self._lines[end].strip()}", end + 1
             if len(paragraph) > PARAGRAPH_LIMIT:
                 break
         if len(paragraph) <= PARAGRAPH_LIMIT and is_footer(paragraph):
@@ -208,7 +209,7 @@ def _closes(line: str, names: Names) -> str:
 
 def _signs(line: str, names: Names) -> bool:
     """Whether a line is surely a signature wherever it stands: the sender's name, or initials."""
-    parts = [part.strip(ENDS + "()\"'") for part in CUT.split(line) if part.strip()]
+    parts = [part.strip(ENDS + "()\"'") for part in CUT.split(ASIDE.sub("", line)) if part.strip()]
     if not parts or not (names.signs(parts[0]) or is_initials(parts[0])):
         return False
     return all(is_signature_part(part) or names.signs(part) for part in parts[1:])

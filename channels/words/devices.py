@@ -105,8 +105,7 @@ def _is_device(sentence: str) -> bool:
     if len(words) > 10 or not words:
         return not words
     return all(
-        (word[0].isupper() or word[0].isdigit() or _is_product(word))
-        and not doubts(word, title=True)
+        (word[0].isupper() or word[0].isdigit() or _is_product(word)) and not doubts(word)
         for word in named
     )
 

@@ -9,17 +9,27 @@ from __future__ import annotations
 import re
 
 from ponderd.channels.words.acting import FIRM
-from ponderd.channels.words.base import bare, pattern
+from ponderd.channels.words.base import bare, pattern, words
 from ponderd.channels.words.grammar import MILD, PLAIN, SCOPE
 
 _ACTING = FIRM - SCOPE - MILD
+_SCOPE_STEMS = ("test", "getest", "teszt", "тест", "deploy", "деплой", "δοκιμ", "backup")
 _ANY = _ACTING | PLAIN | MILD
+# A lawyer's condition is about the reader (`footers`): any other is a person's.
+_CONDITIONS = words(
+    """
+    if wenn falls sofern si s'il indien hvis jos jeśli jeżeli pokud jestli ak če dacă eğer αν εάν
+    jika kalau nếu если якщо إذا اگر אם अगर यदि provided
+    """
+)
 
 _EAST_ACTING = pattern(
     r"""
-    先别|先不|等一|等等|等到|稍等|再等|明天|今天|昨天|后天|周[一二三四五六日]|星期|下周|部署|
-    执行|上线|同意|批准|测试|取消|暂|但是|可是|不过|除非|确认|我|她|待って|まで待|明日|今日|曜日|
-    来週|デプロイ|本番|承認|中止|やめ|배포|내일|오늘|요일|승인|취소|보류|기다|나중
+    除了|除非|还没|還沒|还未|仅限|只|先|然后|再|之后|以后|直到|如果|要是|通过之后|现在|想想|以外|
+    まだ|たら|なら|だけ|以外|빼고|하면|지만|아직|แต่|ถ้า|หาก|ยังไม่|รอ|ก่อน|พรุ่งนี้|先别|先不|
+    等一|等等|等到|稍等|再等|明天|今天|昨天|后天|周[一二三四五六日]|星期|下周|部署|执行|上线|
+    同意|批准|测试|取消|暂|但是|可是|不过|除非|确认|我|她|待って|まで待|明日|今日|曜日|来週|
+    デプロイ|本番|承認|中止|やめ|배포|내일|오늘|요일|승인|취소|보류|기다|나중
     """
 )
 
@@ -40,7 +50,12 @@ _EAST = pattern(
     """
 )
 
-_WORD = re.compile(r"[^\W_]+(?:['.-][^\W_]+)*")
+# The signs of Indian and Thai letters are no letters to `re`.
+_LETTER = (
+    r"(?:[^\W_]|[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f"
+    r"\u0900-\u0963\u0966-\u0e7f])"
+)
+_WORD = re.compile(rf"{_LETTER}+(?:['.-]{_LETTER}+)*")
 _DATE = re.compile(
     r"\b\d{1,4}(?:[-/.]\d{1,2}[-/.]\d{1,4}|:\d{2}\b|\s?(?:am|pm|uhr)\b|h\d\d\b)", re.IGNORECASE
 )
@@ -48,9 +63,11 @@ _DATE = re.compile(
 
 def acts(text: str) -> bool:
     """Whether `text` holds anything that a lawyer's footer does not."""
-    if "?" in bare(text) or (not text.isascii() and _EAST_ACTING.search(text)):
+    if "?" in bare(text) or _DATE.search(bare(text)):
         return True
-    return any(word in _ACTING or word in SCOPE for word in words_of(text))
+    if not text.isascii() and _EAST_ACTING.search(text):
+        return True
+    return any(word in _ACTING or word in _CONDITIONS or _is_scope(word) for word in words_of(text))
 
 
 def doubts(text: str, *, title: bool = False) -> bool:
@@ -58,12 +75,19 @@ def doubts(text: str, *, title: bool = False) -> bool:
 
     A scope ("staging") may stand in a title.
     """
-    if "?" in bare(text) or _DATE.search(text) or (not text.isascii() and _EAST.search(text)):
+    if "?" in bare(text) or _DATE.search(bare(text)) or (not text.isascii() and _EAST.search(text)):
         return True
-    return any(word in _ANY or (word in SCOPE and not title) for word in words_of(text))
+    return any(
+        word in _ANY or (_is_scope(word) and not (title and word in SCOPE))
+        for word in words_of(text)
+    )
+
+
+def _is_scope(word: str) -> bool:
+    return word in SCOPE or word.startswith(_SCOPE_STEMS)
 
 
 def words_of(text: str) -> list[str]:
     """The words of `text` as `bare` writes them; a word with hyphens whole and in parts."""
-    words = _WORD.findall(bare(text))
-    return words + [part for word in words if "-" in word for part in word.split("-")]
+    found = _WORD.findall(bare(text))
+    return found + [part for word in found if "-" in word for part in word.split("-")]

@@ -14,13 +14,22 @@ from ponderd.channels.words.doubts import acts
 # Turns of phrase that hold an acting word and mean no harm.
 _HARMLESS = pattern(
     r"""
-    (?:consider|think of|think about) the environment before printing|
-    because you (?:are|were|have) (?:subscribed|signed up|registered)|
-    by mistake|in error|action taken|taken in reliance|take (?:any|no) action|
-    terms (?:and|&) conditions|required by law|
-    before (?:opening|printing|you print|print|acting|responding|clicking)|without delay|
-    any (?:unauthori[sz]ed )?review|we ask that you|and stop receiving emails? from it|
-    to stop receiving|
+    if you (?:are not|are the|were not|have received|received?|
+    wish to unsubscribe|believe you)|
+    if (?:addressed|received)|if this (?:e-?mail|message|communication)|
+    (?:wenn|falls|sofern) sie (?:nicht|diese|die e-?mail)|sollten sie (?:nicht|diese)|
+    si vous (?:n'|avez|recevez|êtes)|si usted|si (?:no es|recibe|lo ha|ha recibido)|s'il ne|
+    indien u|hvis du ikke|hvis de ikke|jos et ole|jos olet|jeśli nie jest|jeśli (?:pan|otrzyma)|
+    jeżeli nie jest|pokud nejste|pokud jste|ak nie ste|če niste|dacă nu sunteți|eğer bu|
+    αν δεν είστε|εάν δεν είστε|jika anda bukan|nếu bạn không|если вы не|если это|якщо ви не|
+    如果(?:您|你|误收|非)|若(?:您|你|非)|如(?:您|你)|
+    仅限(?:于)?(?:收件|发送|指定|内部|上述|阅|该)|僅限(?:於)?(?:收件|指定|內部)|إذا لم|اگر شما|
+    אם אינך|यदि आप|(?:consider|think of|think about) the environment before printing|
+    because you (?:are|were|have) (?:subscribed|signed up|registered)|by mistake|in error|
+    action taken|taken in reliance|take (?:any|no) action|terms (?:and|&) conditions|
+    required by law|before (?:opening|printing|you print|print|acting|responding|clicking)|
+    without delay|any (?:unauthori[sz]ed )?review|we ask that you|
+    and stop receiving emails? from it|to stop receiving|
     unless you (?:recogni[sz]e|know|trust|are|were|have|can|expect)[^.,;]{0,40}|
     unless (?:otherwise|expressly|specifically) (?:stated|agreed|authori[sz]ed)|
     (?:has|have) been (?:checked|scanned|swept)|
@@ -93,10 +102,10 @@ _MARK = Turns(
     סודי|חסוי|איכות הסביבה|שולח חיצוני|מחוץ לארגון|הסר|गोपनीय|पर्यावरण|rahasia|penerima|
     lingkungan|bebas virus|pengirim eksternal|berhenti berlangganan|bảo mật|người nhận|
     môi trường|bên ngoài|ความลับ|ผู้รับ|สิ่งแวดล้อม|ภายนอก|保密|机密|機密|收件人|收件者|法律责任|
-    法律責任|病毒|环境|環境|环保|外部(?:邮件|郵件|发件人|寄件者)|来自外部|組織外|社外|退订|退訂|
-    取消订阅|机构外部|内部使用|受信者|宛先|守秘|誤って受信|ウイルス|外部(?:メール|から|送信者)|
-    配信停止|購読|기밀|수신인|수신자|바이러스|환경을|외부 (?:메일|발신|이메일)|조직 외부|
-    수신거부|구독
+    法律責任|病毒|爱护环境|保护环境|考虑环境|環境に配慮|環境保護|环保|
+    外部(?:邮件|郵件|发件人|寄件者)|来自外部|組織外|社外|退订|退訂|取消订阅|机构外部|内部使用|
+    受信者|宛先|守秘|誤って受信|ウイルス|外部(?:メール|から|送信者)|配信停止|購読|기밀|수신인|
+    수신자|바이러스|환경을|외부 (?:메일|발신|이메일)|조직 외부|수신거부|구독
     """
 )
 
@@ -138,9 +147,10 @@ _TAG = pattern(
     esterno|外部邮件|外部郵件|外部|社外|社外メール|외부메일)[\])*】\s:!-]{0,6}
     """
 )
+_WRAPPED = 50
 _LINK = re.compile(r"\W*(?:https?://\S+|www\.\S+|[\w.-]+\.(?:com|org|net))\W*")
-_SENTENCE = re.compile(r"(?<=[.!。！])\s+|(?<=[。！])")
-_CLAUSE = re.compile(r"[,;:()。，；：、–—]|\s-\s")
+_SENTENCE = re.compile(r"(?<=[.!。！])\s+|(?<=[。！])|\n")
+_CLAUSE = re.compile(r"[,;:()。，；：、–—]|\s-\s|(?<=[\u3000-\ud7af])\s|\s(?=[\u3000-\ud7af])")
 
 
 def is_footer(paragraph: str) -> bool:
@@ -148,8 +158,18 @@ def is_footer(paragraph: str) -> bool:
     paragraph = paragraph.strip().strip("*_")
     if _TAG.fullmatch(paragraph):
         return True
-    sentences = [part for part in _SENTENCE.split(paragraph) if part.strip()]
+    lines = [" ".join(line.split()) for line in paragraph.splitlines()]
+    # Programs wrap late: a short line ends a sentence even without a full stop.
+    text = "".join(f"{line} " if len(line) > _WRAPPED else f"{line}\n" for line in lines)
+    sentences = [part for part in _SENTENCE.split(text) if part.strip()]
+    # What stands on a line above a footer belongs to it only if it speaks of the same.
+    if not lines or not _speaks_of_mail(lines[0]):
+        return False
     return any(map(_MARK.count, sentences)) and all(map(_is_legal, sentences))
+
+
+def _speaks_of_mail(text: str) -> bool:
+    return bool(_MARK.count(text) or _SUBJECT.count(text))
 
 
 def _is_legal(sentence: str) -> bool:
@@ -159,6 +179,4 @@ def _is_legal(sentence: str) -> bool:
         return False
     sentence = _HARMLESS.sub("e-mail", sentence)
     clauses = [part for part in _CLAUSE.split(sentence) if re.search(r"\w", part)]
-    return not acts(sentence) and all(
-        _MARK.count(clause) or _SUBJECT.count(clause) for clause in clauses
-    )
+    return not acts(sentence) and all(map(_speaks_of_mail, clauses))

@@ -116,12 +116,13 @@ _ADDRESS = re.compile(
     r"|\b[\w-]{1,63}(?:\.[\w-]{1,63})*"
     r"\.(?:com|org|net|de|io|test|example|eu|co|uk|fr|es|it|nl|ch|at|cn|jp|kr|ru|pl|se|dk|no|fi)\b(?:/\S{0,200})?"
 )
+ASIDE = re.compile(r"\((?:she|he|they|her|him|them|/|\s|sie|er|elle|il){3,40}\)", re.IGNORECASE)
 _PHONE = re.compile(r"(?:\+|\(?0)[\d ()/.\u2010-\u2015-]{6,24}")
 _CITY = re.compile(r"(?:[A-Z]{1,2}-)?\d{4,6} [^\W\d_][^\d]{1,60}")
 CUT = re.compile(r"[|·•/]|,| - | – ")
 LINKING = frozenset(
-    "of the and & for in at de del della di da do dos das du des la le les el los van von der den"
-    " dem für und im in zu y e et i og och ja en a und/oder w z ds v na".split()
+    "of the and & de del della di da do dos das du des la le les el los van von der den"
+    " dem und im y e et i og och ja en a und/oder w z ds v na".split()
 )
 _VOCABULARY = YES | NO | POLITE | EAST_YES | EAST_NO | EAST_POLITE
 
@@ -176,6 +177,7 @@ class Names:
         """Whether `line` is the name of the sender, perhaps with a title or another name."""
         if "".join(line.split()) in self.whole and _EAST_LETTER.search(line):
             return True
+        line = ASIDE.sub("", line)
         words = _NAME.findall(line)
         if not words or len(words) > 5 or re.search(r"[^\w\s.,'()-]", line):
             return False
@@ -191,13 +193,15 @@ def _plain(text: str) -> str:
 
 def is_initials(text: str) -> bool:
     """ "N. Example", "J.-P. Example": nobody gives an order like that."""
-    words = [word for word in re.findall(r"[^\W\d_]+", text) if len(word) > 1]
+    words = [word for word in re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)*", text) if len(word) > 1]
+    if bare(text).startswith(("p.s", "p. s", "n.b", "n. b")):
+        return False
     return bool(_INITIALS.fullmatch(text)) and all(is_capital(w) and not is_meant(w) for w in words)
 
 
 def is_name(text: str) -> bool:
     """Whether this may be anybody's name, where a name is to be expected."""
-    text = re.sub(r"\([^()]{1,30}\)", "", text).strip(ENDS + "\"'")
+    text = ASIDE.sub("", text).strip(ENDS + "\"'")
     if not text or len(text) > 60 or key(text) in _VOCABULARY:
         return False
     if is_initials(text):
@@ -205,6 +209,8 @@ def is_name(text: str) -> bool:
     if _EAST_LETTER.search(text):
         return bool(_EAST_NAME.fullmatch(text)) and not doubts(text)
     words = text.split()
+    if text.isupper() and len(text) > 3:
+        return False
     return len(words) <= 4 and all(
         (is_capital(word) or key(word) in LINKING) and not is_meant(word) for word in words
     )
@@ -230,7 +236,7 @@ def is_signature_part(part: str) -> bool:
     keys = [key(word) for word in part.split()]
     is_title = any(key in _TITLES for key in keys)
     rest = _PHONE.sub(" ", _ADDRESS.sub(" ", _LABEL.sub(" ", part)))
-    if doubts(rest, title=is_title):
+    if doubts(rest, title=is_title and not rest.isupper()):
         return False
     if rest != part:
         return all(is_capital(word) or word.isdigit() for word in re.findall(r"\w+", rest))
@@ -238,15 +244,19 @@ def is_signature_part(part: str) -> bool:
         return True
     if _STREET.search(part) or _CITY.fullmatch(part):
         return len(keys) <= 8
-    return len(keys) <= 8 and _reads_as_title(part.split(), is_title=is_title)
+    return len(keys) <= 8 and _reads_as_title(
+        part.split(), is_title=is_title and not rest.isupper()
+    )
 
 
 def _reads_as_title(words: list[str], *, is_title: bool) -> bool:
+    shouted = all(word.isupper() for word in words) and len("".join(words)) > 4
     last = words[-1]
     if last.endswith((".", "!")) and key(last) not in _ABBREVIATIONS:
+        return False
+    if any(key(word) in LINKING and not word.islower() for word in words) and not shouted:
         return False
     plain = [word for word in words if key(word) not in LINKING and key(word) not in _TITLES]
     if not all(is_capital(word) or word == "&" for word in plain):
         return False
-    shouted = all(word.isupper() for word in words) and len("".join(words)) > 4
     return is_title or not (shouted or _EAST_LETTER.search("".join(words)))

@@ -25,7 +25,7 @@ AROUND = {
     "a closing in Japanese": "{}\n\nよろしくお願いいたします。\n田中",
     "a closing in Russian": "{}\n\nС уважением,\nИван Петров\nРуководитель отдела",
     "a signature": "{}\n-- \nAnn Example | Example GmbH | Tel. +49 89 1234567",
-    "a signature with two dashes": "{}\n--\nAnn\nQuality since 1970",
+    "a signature with a motto": "{}\n-- \nAnn\nQuality since 1970",
     "a block of contacts": "{}\n\nRegards\nAnn Example\nRelease Manager\nExample Ltd\n"
     "12 Example Street\n80331 München\nT: +44 20 7946 0000\nann@team.test\nwww.example.com",
     "a phone's line": "{}\n\nSent from my iPhone",

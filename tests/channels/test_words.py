@@ -176,4 +176,4 @@ def test_a_scope_may_stand_in_a_title() -> None:
     assert doubts("Release")
     assert not doubts("Release Manager", title=True)
     assert acts("Release")
-    assert not acts("If you are not the recipient")
+    assert not acts("You are not the recipient")
