@@ -397,6 +397,42 @@ async def test_a_remark_withdraws_the_call_and_goes_to_the_model(world: World) -
     assert (await world.inquiries.show(approval)).status == "withdrawn"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Approved only if all tests pass, please ask me again then",
+        "OK, but not before Friday",
+        "Yes\n\nActually hold on, do not deploy today.",
+        "同意，但是明天再付",
+    ],
+)
+async def test_a_yes_with_more_in_it_leaves_the_question_open(world: World, text: str) -> None:
+    run = await asked(world)
+    approval = (await world.approval(run.id)).id
+    person = {"channel": "email", "sender": "boss@example.com", "reply_to": MAILBOX}
+    run = await world.say(run.id, text, **person)
+    assert (world.effects.counted, run.waits_for) == ([], "approval")
+    assert (await world.inquiries.show(approval)).status == "open"
+    told = world.mail.sent[-1][0]
+    assert (told.to, told.kind) == (MAILBOX, "notice")
+    assert f"I read no clear yes in “{' '.join(text.split())}”" in told.text
+    assert "answer with yes alone" in told.text
+    assert "May I run pay(" in told.text
+    await world.say(run.id, "Hi,\n\nyes then, go ahead.\n\nBoss", **person)
+    assert world.effects.counted == []
+    await world.say(run.id, "Hi,\n\nyes, go ahead.\n\nBoss\n\nSent from my iPhone", **person)
+    assert world.effects.counted == ["50 to zoe"]
+
+
+async def test_the_reason_of_a_no_goes_to_the_model(world: World) -> None:
+    run = await asked(world)
+    text = "No.\n\nTake the other account."
+    await world.say(run.id, text, sender="U1", channel="slack", reply_to=THREAD)
+    assert world.effects.counted == []
+    told = world.model.prompts[1][-1]["content"]
+    assert "a person said no. They wrote: Take the other account." in told
+
+
 async def test_a_tool_that_is_gone_cannot_be_approved_with_other_arguments(world: World) -> None:
     run = await asked(world)
     world.become(tools=world.agent.tools[:-1])

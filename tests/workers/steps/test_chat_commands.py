@@ -26,6 +26,17 @@ from tests.workers.world import CALLBACK, LAUNCH, REPLY, RING, THREAD, Thought, 
         (" /Resume. ", "resume"),
         ("!CANCEL!", "cancel"),
         ("/cancel\n-- \nAnn", "cancel"),
+        ("/cancel\n\nSent from my iPhone", "cancel"),
+        ("Hi,\n\n/cancel\n\nThanks\nMaria Keller\nHead of Sales", "cancel"),
+        ("/pause\n\nAnn", "pause"),
+        ("/resume\n\nThis e-mail is confidential and intended for its recipient only.", "resume"),
+        ("你好，\n/cancel\n谢谢", "cancel"),
+        ("\u200e/cancel", "cancel"),
+        ("！cancel", "cancel"),
+        ("/cancel\n\nno, wait", None),
+        ("/cancel\n-- \nAnn\nnot before Friday", None),
+        ("/cancel\n\nBob", None),
+        ("/cancel" + "\n" * 30_000, None),
         ("please /cancel", None),
         ("/cancel the order", None),
         ("pause", None),
@@ -35,7 +46,7 @@ from tests.workers.world import CALLBACK, LAUNCH, REPLY, RING, THREAD, Thought, 
     ],
 )
 def test_a_command_stands_alone(text: str, command: str | None) -> None:
-    assert command_of(text) == command
+    assert command_of(text, "ann@team.test") == command
 
 
 async def in_answer(world: World) -> Run:
