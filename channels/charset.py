@@ -10,7 +10,7 @@ import codecs
 import re
 import unicodedata
 
-from ponderd.channels.charset_guess import likeliest
+from ponderd.channels.charset_guess import contradicted, likeliest, reads_better
 from ponderd.channels.charset_labels import codec_of
 
 _BOMS = (
@@ -21,15 +21,14 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
-_EAST_ASIAN = ("gb18030", "big5", "cp932", "euc-jp", "cp949", "johab")
 # Seven-bit sets that switch between alphabets in the text.
-_SWITCHING = ("jis", "hz", "iso-2022-kr", "utf-7")
+_SWITCHING = ("jis", "hz", "shifted", "utf-7")
 _ANY = ("", "ascii", "utf-8")
 """Labels that programs put on text of every set."""
 
 _HIGH = re.compile(rb"[\x80-\xff]")
 _JIS_MARK = re.compile(rb"\x1b(?:\$[@B]|\$\([@BDOPQ]|\([IJ])")
-_KR_MARK = re.compile(rb"\x1b\$\)C")
+_SHIFT_MARK = re.compile(rb"\x1b\$\)([AC])")
 # What was no valid UTF-8 in text that was decoded with "surrogateescape".
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f\udc80-\udcff]")
@@ -126,8 +125,8 @@ def _seven_bit(data: bytes, codec: str) -> str:
     if codec == "hz":
         return _hz(data)
     if b"\x1b" in data:
-        if _KR_MARK.search(data):
-            return _iso_2022_kr(data)
+        if _SHIFT_MARK.search(data):
+            return _shifted(data)
         if codec == "jis" or _JIS_MARK.search(data):
             return _iso_2022_jp(data)
     return data.decode("ascii")
@@ -140,12 +139,14 @@ def _eight_bit(data: bytes, codec: str) -> str:
     if codec in _ANY or codec in _SWITCHING:
         marked = codec in _SWITCHING or _JIS_MARK.search(data)
         if marked and b"\x1b" in data:
-            return _iso_2022_kr(data) if _KR_MARK.search(data) else _iso_2022_jp(data)
+            return _shifted(data) if _SHIFT_MARK.search(data) else _iso_2022_jp(data)
         return _labelled(data, likeliest(data))
     text = _labelled(data, codec)
-    if _is_contradicted(data, text, codec):
+    beyond = len(_BEYOND_ASCII.findall(text[:_SAMPLE]))
+    if codec != "cp1252" and text[:_SAMPLE].count("\ufffd") > 1 + beyond // 20:
         return _labelled(data, likeliest(data, codec))
-    return text
+    other = contradicted(data, codec)
+    return _labelled(data, other) if other else text
 
 
 def _utf8(data: bytes, codec: str) -> str | None:
@@ -153,6 +154,8 @@ def _utf8(data: bytes, codec: str) -> str | None:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
+        if cesu := _cesu(data):
+            return cesu
         first = _HIGH.search(data)
         starts = {first.start() if first else 0, max(0, error.start - _SAMPLE // 2)}
         sample = "".join(
@@ -162,17 +165,12 @@ def _utf8(data: bytes, codec: str) -> str | None:
         sound = len(_BEYOND_ASCII.findall(sample))
         if sound < broken or (codec not in _ANY and sound < 8 * broken):
             return None
-        return _cesu(data) or data.decode("utf-8", "replace")
+        return data.decode("utf-8", "replace")
     # By chance, a few letters in another set may be valid UTF-8, too.
     beyond = _BEYOND_ASCII.findall(text[:_SAMPLE])
     if codec in _ANY or len(beyond) > 2 or any(char > "\u07ff" for char in beyond):
         return text
-    other = _labelled(data, codec)
-    if codec in _EAST_ASIAN:
-        return text if re.search("[a-z][\x80-\u07ff]|[\x80-\u07ff][a-z]", text) else None
-    letters = [char for char in other if char > "\x7f"]
-    likely = all(char.isalpha() and char > "\u036f" for char in letters)
-    return None if likely else text
+    return text if reads_better(text, data, codec) else None
 
 
 def _cesu(data: bytes) -> str:
@@ -184,25 +182,12 @@ def _cesu(data: bytes) -> str:
     return pairs.decode("utf-16-le", "replace")
 
 
-def _is_contradicted(data: bytes, text: str, codec: str) -> bool:
-    """Whether `text`, read by its label, can hardly be what was written."""
-    beyond = len(_BEYOND_ASCII.findall(text[:_SAMPLE]))
-    if text[:_SAMPLE].count("\ufffd") > 1 + beyond // 20:
-        return True
-    if codec != "cp1252":
-        return False
-    # Words of only accented letters: no language of Western Europe has them.
-    runs = re.findall(rb"[\x80-\xff]{3,}", data[:_SAMPLE])
-    many = sum(map(len, runs))
-    return len(runs) >= 2 and many >= 8 and many > 0.6 * beyond
-
-
 def _labelled(data: bytes, codec: str) -> str:
     """`data` in exactly this codec."""
     if codec == "jis":
         return _iso_2022_jp(data)
-    if codec == "iso-2022-kr":
-        return _iso_2022_kr(data)
+    if codec == "shifted":
+        return _shifted(data)
     if codec == "euc-jp":
         return _euc_jp(data)
     if codec == "big5":
@@ -241,7 +226,9 @@ def _big5(data: bytes) -> str:
 
 
 _WITH_HIGH_BIT = bytes(byte | 0x80 for byte in range(256))
-_EUC_RUN = re.compile(rb"(?:[\xa1-\xfe]{2})+")
+_EUC = re.compile(
+    rb"((?:[\xa1-\xfe]{2})+)|[\x00-\x7f]+|\x8e.?|\x8f[\xa1-\xfe]{0,2}|[\x80-\xff]", re.DOTALL
+)
 # Python follows JIS; Windows, and so everybody's fonts, have these.
 _AS_WINDOWS = str.maketrans("〜‖−¢£¬", "～∥－￠￡￢")
 
@@ -270,18 +257,10 @@ def _euc_jp(data: bytes) -> str:
         return data.decode("euc_jp").translate(_AS_WINDOWS)
     except UnicodeDecodeError:
         pass
-    pieces: list[str] = []
-    position = 0
-    while position < len(data):
-        run = _EUC_RUN.match(data, position)
-        if run:
-            pieces.append(_jis_x_0208(run[0]))
-            position = run.end()
-        else:
-            length = {0x8E: 2, 0x8F: 3}.get(data[position], 1)
-            pieces.append(data[position : position + length].decode("euc_jp", "replace"))
-            position += length
-    return "".join(pieces)
+    return "".join(
+        _jis_x_0208(piece[0]) if piece[1] else piece[0].decode("euc_jp", "replace")
+        for piece in _EUC.finditer(data)
+    )
 
 
 # The alphabets of ISO-2022-JP, -JP-1, -JP-2 and -JP-3, by their escape sequences.
@@ -341,10 +320,12 @@ _SHIFTED = re.compile(rb"\x0e([^\x0f\n]*)\x0f?")
 _HZ = re.compile(rb"~\{([^~\n]*)(?:~\}|~?(?=\n)|\Z)|~(~)|~\r?\n")
 
 
-def _iso_2022_kr(data: bytes) -> str:
-    return _SHIFTED.sub(
-        lambda found: found[1].translate(_SHIFT_UP), _KR_MARK.sub(b"", data)
-    ).decode("cp949", "replace")
+def _shifted(data: bytes) -> str:
+    """ISO-2022-KR and ISO-2022-CN, which shift to their one other alphabet and back."""
+    mark = _SHIFT_MARK.search(data)
+    codec = "gb18030" if mark and mark[1] == b"A" else "cp949"
+    plain = _SHIFT_MARK.sub(b"", data)
+    return _SHIFTED.sub(lambda found: found[1].translate(_SHIFT_UP), plain).decode(codec, "replace")
 
 
 _SHIFT_UP = bytes(byte | 0x80 if 0x21 <= byte <= 0x7E else byte for byte in range(256))

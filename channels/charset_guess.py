@@ -12,29 +12,71 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-_SAMPLE = 3_000
+_SAMPLE = 1_000
 """Bytes that are judged, from the first one that is not ASCII."""
+# What a reading is worth, for a letter beyond ASCII: about 1 if it is text, less than 0 if not.
+_CLEAR, _ODD, _APART = 0.6, 0.45, 0.35
 _LABEL_BONUS = 0.3
-"""How much better another reading must be than that of the label (a whole letter counts 1)."""
+_FEW, _FEW_LETTERS = 4, 12
+"""So few bytes contradict no label: of two a character, and of one a letter."""
 
 _HIGH = re.compile(rb"[\x80-\xff]")
-_QUOTES = frozenset("“”„‘’‚‹›«»–—…€•°§©®™£¡¿ªº№·´×")
+_SYMBOLS = frozenset("“”„‘’‚‹›«»–—…€•°§©®™£¡¿ªº№·´±½¼¾¹²³µ×÷")
+_IN_WORDS = frozenset("’·")
 
 
 def likeliest(data: bytes, label: str = "") -> str:
     """The codec in which `data` makes most sense. `label`: the codec that it claims, if any."""
+    sample = _sample(data)
+    values = {
+        codec: _value(sample, codec) + (_LABEL_BONUS if codec == label else 0.0)
+        for codec in _CANDIDATES
+    }
+    return max(values, key=lambda codec: values[codec])
+
+
+def contradicted(data: bytes, label: str) -> str:
+    """The codec in which `data` clearly is written, although `label`, a codec, reads it as well.
+
+    "" if the label may be right.
+    """
+    sample, label = _sample(data), _SAME.get(label, label)
+    high = len(_HIGH.findall(sample))
+    claimed = _value(sample, label) if label in _CANDIDATES and high >= _FEW else 1.0
+    if claimed > _ODD:
+        return ""
+    other = likeliest(data, label)
+    pairs = label in _EAST_ASIAN or other in _EAST_ASIAN
+    if other == label or (high < _FEW_LETTERS and not pairs):
+        return ""
+    value = _value(sample, other)
+    return other if value > _CLEAR and value > claimed + _APART else ""
+
+
+def reads_better(text: str, data: bytes, label: str) -> bool:
+    """Whether `text` is as likely to be meant by `data` as what its label, a codec, makes of it."""
+    label = _SAME.get(label, label)
+    # Ã and Â with a sign behind them: nothing but UTF-8 makes them.
+    if label not in _CANDIDATES or label == "cp1252":
+        return True
+    claimed = _value(_sample(data), label)
+    if label in _EAST_ASIAN:
+        return claimed < 0
+    return claimed <= max(judge(text) for judges in _CANDIDATES.values() for judge in judges)
+
+
+def _value(sample: bytes, codec: str) -> float:
+    text = sample.decode(codec, "replace")
+    return max(judge(text) for judge in _CANDIDATES[codec])
+
+
+def _sample(data: bytes) -> bytes:
     first = _HIGH.search(data)
     start = max(0, first.start() - 40) if first else 0
     sample = data[start : start + _SAMPLE]
     if len(sample) == _SAMPLE:  # no character is cut in two
-        sample = re.sub(rb"[\x80-\xff]+[\x40-\x7e]?\Z", b"", sample) or sample
-    best, most = "cp1252", -10.0
-    for codec, judge in _CANDIDATES:
-        text = sample.decode(codec, "replace")
-        value = judge(text) + (_LABEL_BONUS if codec == label else 0)
-        if value > most:
-            best, most = codec, value
-    return best
+        sample = re.sub(rb"[\x80-\xff]{1,8}[\x40-\x7e]?\Z", b"", sample)
+    return sample
 
 
 # Letters in the order of their frequency. Languages of one set of letters stand together.
@@ -46,6 +88,7 @@ _LATIN = {
     "cp1250": (
         "áčďéěíňóřšťúůýž", "ąćęłńóśźż", "áéíóöőúüű", "ăâîşţ", "čćđšž", "áäčďéíĺľňóôŕšťúýž",
     ),
+    "iso8859-2": ("ąćęłńóśźż", "áčďéěíňóřšťúůýž"),
     "cp1254": ("çğıöşüİâ",),
     "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äõöüšž"),
 }  # fmt: skip
@@ -54,13 +97,12 @@ _ALPHABETS = {
     "koi8-u": ("оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё", "оаинвеітрсклдумпяьзбгйчцхжїшюєщфґ"),
     "iso8859-5": ("оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё",),
     "cp866": ("оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё",),
-    "mac-cyrillic": ("оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё",),
     "cp1253": ("αοιετσνηυρπκμλωςγάίόέδήύώθχφβξζψϊϋΐΰ",),
     "cp1255": ("יוהלאתרבמשנדםהקעחפןצגטכסזךףץ",),
     "cp1256": ("ايلمنتربعهوسدفةكحقجشطصىخأءذثضزئغظآإؤ",),
     "cp874": ("านรอกเงมยลวดทสตะปบคหแจพชขใไโผฉถศซฟภณธิีึืุูัํ็่้๊๋์ำๆ",),
 }
-_FINAL, _NOT_FINAL = frozenset("םןךףץ"), frozenset("מנכפצ")
+_FINAL, _NOT_FINAL = frozenset("םןךףץς"), frozenset("מנכפצσ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,29 +118,39 @@ class _Alphabet:
             if char > "\x7f":
                 total += self._value(before, char, behind)
                 count += 1
-        return total / count if count else 0.0
+        if not count:
+            return 0.0
+        # A few strange letters between ASCII words are accents rather than another script.
+        among = not self.latin and sum(map(str.isalpha, text)) > 4 * count
+        return total / count - (0.4 if among else 0.0)
 
     def _value(self, before: str, char: str, behind: str) -> float:
         small = char.lower()
         value = self.letters.get(small if len(small) == 1 else char)
         if value is None:
-            if char.isalpha():
+            if char.isalpha() and char not in _SYMBOLS:
                 return -1.0
             if char < "\xa0" or char == "\ufffd":
                 return -2.0
             inside = before.isalpha() and behind.isalpha()
-            if char in "’·" or (char in _QUOTES and not inside):
-                return 0.3
+            if char in _SYMBOLS and (char in _IN_WORDS or not inside):
+                return 0.8
             return 0.0 if char == "\xa0" else -0.8
+        if char == small and behind.isupper():
+            return -1.0
         if char != small:  # a capital stands at the start, or in a word of capitals
             if before.islower():
                 return -1.0
-            value *= 0.9 if behind.islower() or not behind.isalpha() else 0.6
+            value *= 0.95 if behind.islower() or not behind.isalpha() else 0.8
         if self.latin:
             # Two letters with accents in a row are rare, three hardly a word.
-            return value - (0.5 if before > "\x7f" and before.isalpha() else 0.0)
+            in_row = before > "\x7f" and before.isalpha()
+            is_word = not (before.isalpha() or behind.isalpha()) and small not in "àéèêóòøå"
+            return value - (0.35 if in_row else 0.0) - (0.3 if is_word else 0.0)
         if (before.isascii() and before.isalpha()) or (behind.isascii() and behind.isalpha()):
             return value - 1.0
+        if not (before.isalpha() or behind.isalpha()):
+            return value - 0.7  # a word of one letter
         if char in _FINAL:
             return 1.3 if not behind.isalpha() else -1.0
         if char in _NOT_FINAL and before.isalpha() and not behind.isalpha():
@@ -107,7 +159,7 @@ class _Alphabet:
 
 
 def _ranked(letters: str) -> dict[str, float]:
-    return {char: 1.0 - 0.6 * place / len(letters) for place, char in enumerate(letters)}
+    return {char: 1.1 - 0.9 * place / len(letters) for place, char in enumerate(letters)}
 
 
 _HANZI = frozenset(
@@ -135,7 +187,7 @@ _KANJI = frozenset(
 )
 _HANGUL = frozenset(
     "이다는을가에의고하지로은한도서를기어사해니그나아리자대시인요안세녕습있보수주스게면정일제적문전들부만"
-    "구장상원여라성거금합장것우으생조오마내러신비및소입과드견확립회감메까메서했무두분중공동당국"
+    "구장상원여라성거금합장것우으생조오마내러신비및소입과드견확립회감메까서했무두분중공동당국네예응좋승절"
 )
 _EAST_PUNCTUATION = frozenset("，。、；：？！（）「」『』《》【】“”‘’…·～－ー・　％＋")
 
@@ -179,21 +231,21 @@ class _Characters:
         return 0.4 if char in self.known else -0.6
 
 
+_SAME = {"koi8-r": "koi8-u", "iso8859-15": "cp1252", "iso8859-7": "cp1253"}
+_EAST_ASIAN = ("gb18030", "big5", "cp932", "euc-jp", "cp949")
 _TRAILS = range(0xA1, 0xFF)
-_CANDIDATES: tuple[tuple[str, Callable[[str], float]], ...] = (
-    *(
-        (codec, _Alphabet(dict.fromkeys(letters, 1.0), latin=True))
+_CANDIDATES: dict[str, tuple[Callable[[str], float], ...]] = {
+    **{
+        codec: tuple(_Alphabet(dict.fromkeys(letters, 1.0), latin=True) for letters in languages)
         for codec, languages in _LATIN.items()
-        for letters in languages
-    ),
-    *(
-        (codec, _Alphabet(_ranked(letters), latin=False))
+    },
+    **{
+        codec: tuple(_Alphabet(_ranked(letters), latin=False) for letters in languages)
         for codec, languages in _ALPHABETS.items()
-        for letters in languages
-    ),
-    ("gb18030", _Characters(_HANZI, _level("gb2312", 0xB0, 0xD7, _TRAILS), kana=-0.2)),
-    ("big5", _Characters(_TRADITIONAL, _level("big5", 0xA4, 0xC6, range(0x40, 0xFF)), kana=-0.6)),
-    ("cp932", _Characters(_KANJI, _level("cp932", 0x88, 0x97, range(0x40, 0xFD)), kana=1.2)),
-    ("euc-jp", _Characters(_KANJI, _level("euc_jp", 0xB0, 0xCF, _TRAILS), kana=1.2)),
-    ("cp949", _Characters(_HANGUL, _level("euc_kr", 0xB0, 0xC8, _TRAILS), kana=-0.3)),
-)
+    },
+    "gb18030": (_Characters(_HANZI, _level("gb2312", 0xB0, 0xD7, _TRAILS), kana=-0.2),),
+    "big5": (_Characters(_TRADITIONAL, _level("big5", 0xA4, 0xC6, range(0x40, 0xFF)), kana=-0.6),),
+    "cp932": (_Characters(_KANJI, _level("cp932", 0x88, 0x97, range(0x40, 0xFD)), kana=1.2),),
+    "euc-jp": (_Characters(_KANJI, _level("euc_jp", 0xB0, 0xCF, _TRAILS), kana=1.2),),
+    "cp949": (_Characters(_HANGUL, _level("euc_kr", 0xB0, 0xC8, _TRAILS), kana=-0.3),),
+}

@@ -9,19 +9,19 @@ from __future__ import annotations
 import re
 
 # Names without their punctuation, for each codec of Python or of charset.py ("jis", "euc-jp", "hz",
-# "iso-2022-kr").
+# "shifted").
 _NAMES = {
     "utf-8": (
-        "utf8 utf utf8mb4 utf8mb3 utf8bom utf8sig unicode unicode11utf8 unicode20utf8 cesu8 "
-        "u8 xutf8 xunicode20utf8 65001 cp65001 csutf8 iso10646utf8"
+        "utf8 utf utf8mb4 utf8mb3 utf8bom utf8sig unicode11utf8 unicode20utf8 cesu8 u8 xutf8 "
+        "xunicode20utf8 65001 cp65001 csutf8 iso10646utf8"
     ),
-    "utf-7": "utf7 unicode11utf7 unicode20utf7 csunicode11utf7 csutf7 65000 cp65000 utf7imap",
+    "utf-7": "u7 utf7 unicode11utf7 unicode20utf7 csunicode11utf7 csutf7 65000 cp65000 utf7imap",
     "utf-16": (
-        "utf16 ucs2 iso10646ucs2 csunicode csutf16 unicodefffe unicodefeff iso10646 utf16bom"
+        "unicode u16 utf16 ucs2 iso10646ucs2 csunicode csutf16 unicodefeff iso10646 utf16bom"
     ),
     "utf-16-le": "utf16le ucs2le unicodelittle csutf16le 1200 cp1200",
-    "utf-16-be": "utf16be ucs2be unicodebig csutf16be 1201 cp1201",
-    "utf-32": "utf32 ucs4 iso10646ucs4 csutf32",
+    "utf-16-be": "unicodefffe utf16be ucs2be unicodebig csutf16be 1201 cp1201",
+    "utf-32": "u32 utf32 ucs4 iso10646ucs4 csutf32",
     "utf-32-le": "utf32le ucs4le csutf32le",
     "utf-32-be": "utf32be ucs4be csutf32be",
     "ascii": (
@@ -29,10 +29,10 @@ _NAMES = {
         "ibm367 cp367 asciius usascii7 7bitascii iso646 20127 iso88590"
     ),
     "cp1252": (
-        "windows1252 cp1252 win1252 1252 ms1252 ibm1252 msansi latin1 l1 iso88591 "
-        "iso885911987 isoir100 csisolatin1 cp819 ibm819 819 88591 28591 iso1 windowslatin1 "
-        "westerneurope western westeuropean iso88591windows31latin1 iso88591latin1 "
-        "windows31latin1 cswindows31latin1 windows28591 cp28591 isolatin1"
+        "8859 iso8859 latin windows1252 cp1252 win1252 1252 ms1252 ibm1252 msansi latin1 l1 "
+        "iso88591 iso885911987 isoir100 csisolatin1 cp819 ibm819 819 88591 28591 iso1 "
+        "windowslatin1 westerneurope western westeuropean iso88591windows31latin1 "
+        "iso88591latin1 windows31latin1 cswindows31latin1 windows28591 cp28591 isolatin1"
     ),
     "cp1250": "windows1250 cp1250 win1250 1250 ms1250 mseasteurope centraleurope",
     "cp1251": "windows1251 cp1251 win1251 1251 ms1251 mscyrl ansicyrillic win",
@@ -108,16 +108,16 @@ _NAMES = {
     "mac-arabic": "macarabic 10004",
     "mac-farsi": "macfarsi",
     "gb18030": (
-        "gb18030 gb180302000 gb180302005 gb180302022 gbk gb2312 gb23121980 gb231280 csgb2312 "
-        "isoir58 csiso58gb231280 cp936 936 ms936 windows936 win936 euccn euccngb gb cngb "
-        "chinese chinesesimplified csgbk csgb18030 gb23120 54936 cp54936 20936 cngbk gbk2312 "
-        "iso58gb231280"
+        "macsimpchinese macchinesesimp eucgb2312cn gb18030 gb180302000 gb180302005 "
+        "gb180302022 gbk gb2312 gb23121980 gb231280 csgb2312 isoir58 csiso58gb231280 cp936 "
+        "936 ms936 windows936 win936 euccn euccngb gb cngb chinese chinesesimplified csgbk "
+        "csgb18030 gb23120 54936 cp54936 20936 cngbk gbk2312 iso58gb231280"
     ),
     "hz": "hz hzgb hzgb2312 52936 cp52936 hzgbk",
     "big5": (
-        "big5 csbig5 cnbig5 xxbig5 big5eten big5hkscs big5hkscs1999 big5hkscs2001 "
-        "big5hkscs2004 big5tw big5hk hkscs cp950 950 ms950 windows950 win950 951 cp951 "
-        "chinesebig5 chinesetraditional big52003 ibm950"
+        "mactradchinese macchinesetrad big5 csbig5 cnbig5 xxbig5 big5eten big5hkscs "
+        "big5hkscs1999 big5hkscs2001 big5hkscs2004 big5tw big5hk hkscs cp950 950 ms950 "
+        "windows950 win950 951 cp951 chinesebig5 chinesetraditional big52003 ibm950"
     ),
     "jis": (
         "iso2022jp iso2022jp1 iso2022jp2 iso2022jp3 iso2022jpext iso2022jp2004 iso2022jpms "
@@ -125,9 +125,9 @@ _NAMES = {
         "jis jiscode iso2022jpmobile iso2022 cp5022x jisencoding csjisencoding iso2022jis"
     ),
     "cp932": (
-        "shiftjis shiftjisx0213 shiftjis2004 sjis sjisopen sjiswin sjismac sjis2004 sjisx0213 "
-        "ms932 cp932 932 windows932 win932 windows31j cswindows31j csshiftjis mskanji mscp932 "
-        "cp943 ibm943 943 shiftjiscp932 japanese xsjisjp"
+        "macjapanese shiftjismac shiftjis shiftjisx0213 shiftjis2004 sjis sjisopen sjiswin "
+        "sjismac sjis2004 sjisx0213 ms932 cp932 932 windows932 win932 windows31j cswindows31j "
+        "csshiftjis mskanji mscp932 cp943 ibm943 943 shiftjiscp932 japanese xsjisjp"
     ),
     "euc-jp": (
         "eucjp ujis cseucpkdfmtjapanese eucjpms eucjpwin cp51932 51932 20932 cp20932 "
@@ -135,16 +135,20 @@ _NAMES = {
         "eucjpascii"
     ),
     "cp949": (
-        "euckr cseuckr ksc5601 ksc56011987 ksc56011989 ksc56011992 isoir149 korean "
+        "mackorean euckr cseuckr ksc5601 ksc56011987 ksc56011989 ksc56011992 isoir149 korean "
         "csksc56011987 uhc cp949 949 ms949 windows949 win949 51949 cp51949 ks5601 ksc1001 "
         "ksx1001 kscx1001 ibm949"
     ),
     "johab": "johab cp1361 1361 ms1361",
-    "iso-2022-kr": "iso2022kr csiso2022kr 50225 cp50225",
+    "shifted": (
+        "iso2022cn iso2022cnext csiso2022cn 50227 cp50227 iso2022kr csiso2022kr 50225 cp50225"
+    ),
 }
 _CODECS = {name: codec for codec, names in _NAMES.items() for name in names.split()}
 
 _LABEL_LIMIT = 200
+_LONG_ENOUGH = 8
+"""Characters of a name that is known even if something is glued to it (utf-8http-equiv)."""
 _PREFIX = re.compile(r"(?:charset|encoding)\s*=\s*", re.IGNORECASE)
 _BEHIND = re.compile(r"[\s;,*\"'()<>]+")
 
@@ -155,7 +159,8 @@ def codec_of(label: str) -> str:
     label = _PREFIX.sub("", label, count=1).strip(" \t\"'")
     for name in (label, *_BEHIND.split(label, maxsplit=1)[:1]):
         key = "".join(char for char in name.lower() if char.isascii() and char.isalnum())
-        for candidate in (key, key.removeprefix("x"), key.removeprefix("cs")):
+        for candidate in (key, key.lstrip("x"), key.removeprefix("cs")):
             if candidate in _CODECS:
                 return _CODECS[candidate]
-    return ""
+    glued = (key[:length] for length in range(len(key) - 1, _LONG_ENOUGH - 1, -1))
+    return next((_CODECS[name] for name in glued if name in _CODECS), "")

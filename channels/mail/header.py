@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import email.utils
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ LIST_LIMIT = 12_000
 SENDER_LIMIT = 5_000
 """Characters that are read of a field, of a list of addresses or ids, and of From: a header is read
 before anything is known of its writer, so it must cost little."""
+RAW_LIMIT = 100
+"""Fields with raw bytes whose charset is looked for. More have only a stranger's header."""
 
 _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:[ \t]?")
 # Fields by which a line is surely one of a header, and not "Note: …" in a body.
@@ -49,7 +52,7 @@ _ENCODINGS = {
     "quoted-printable", "quoted_printable": "quoted-printable", "base-64": "base64",
     "uuencode": "x-uuencode", "x-uue": "x-uuencode", "uue": "x-uuencode",
 }  # fmt: skip
-_ENCODING = re.compile(r"[\w-]+(?: (?=bit|printable|64))?[\w-]*")
+_ENCODING = re.compile(r"[\w-]+(?: (?=bit|printable|64))?[\w-]*", re.IGNORECASE)
 
 
 def split(content: bytes) -> tuple[bytes, bytes]:
@@ -61,7 +64,7 @@ def split(content: bytes) -> tuple[bytes, bytes]:
     content = content.removeprefix(codecs.BOM_UTF8)
     position = 0
     first = True
-    while position < len(content):
+    while position < len(content) and position <= HEADER_LIMIT:
         line = _line(content, position)
         behind = position + len(line)
         if not line.strip(b"\r\n"):
@@ -70,7 +73,7 @@ def split(content: bytes) -> tuple[bytes, bytes]:
         if not continues and not _FIELD.match(line) and not _goes_on(content, behind):
             return content[:position], content[position:]
         position, first = behind, False
-    return content, b""
+    return content[:position], content[position:]
 
 
 def _line(content: bytes, position: int) -> bytes:
@@ -161,7 +164,7 @@ class Header:
     @cached_property
     def content_type(self) -> str:
         """Type and subtype in lower case: "text/plain" if there is none that can be read."""
-        kind = read_value(self.raw("content-type"))[0]
+        kind = self._type[0]
         main, _, sub = kind.partition("/")
         if sub and re.fullmatch(r"[\w.+-]{1,60}/[\w.+-]{1,100}", kind, re.ASCII):
             return kind
@@ -172,17 +175,17 @@ class Header:
     @cached_property
     def params(self) -> dict[str, str]:
         """The parameters of Content-Type, names in lower case, values decoded."""
-        return read_value(self.raw("content-type"))[1]
+        return self._type[1]
 
     @cached_property
     def disposition(self) -> str:
         """Of Content-Disposition: "attachment", "inline" or another word; "" if there is none."""
-        return one_line(read_value(self.raw("content-disposition"))[0], 50)
+        return one_line(self._disposition[0], 50)
 
     @cached_property
     def filename(self) -> str:
         """The name of the file that this part is, without its folders. "" if it has none."""
-        given = read_value(self.raw("content-disposition"))[1]
+        given = self._disposition[1]
         for name in (given.get("filename"), given.get("name"), self.params.get("name")):
             plain = _file_name(name or "")
             if plain:
@@ -195,6 +198,14 @@ class Header:
         found = _ENCODING.search(re.sub(r"\([^()]*\)", "", self.raw("content-transfer-encoding")))
         encoding = found[0].lower().replace(" ", "-") if found else "7bit"
         return _ENCODINGS.get(encoding, encoding)
+
+    @cached_property
+    def _type(self) -> tuple[str, dict[str, str]]:
+        return read_value(self.raw("content-type"))
+
+    @cached_property
+    def _disposition(self) -> tuple[str, dict[str, str]]:
+        return read_value(self.raw("content-disposition"))
 
     def _mailboxes(self, name: str) -> tuple[Mailbox, ...]:
         return parse_list(", ".join(self.all(name))[:LIST_LIMIT])
@@ -223,7 +234,8 @@ def read_header(head: bytes) -> Header:
     # Raw bytes in a header are most likely in the charset of the text.
     kinds = (value for name, value in fields if name == "content-type")
     label = read_value(next(kinds, b"").decode("ascii", "replace"))[1].get("charset", "")
-    return Header(tuple((name, _value(value, label)) for name, value in fields))
+    raw = itertools.count()
+    return Header(tuple((name, _value(value, label, raw)) for name, value in fields))
 
 
 def _fields(head: bytes) -> Iterator[tuple[str, bytes]]:
@@ -239,14 +251,18 @@ def _fields(head: bytes) -> Iterator[tuple[str, bytes]]:
         lines = [line[field.end() :]] if field else []
 
 
-def _value(value: bytes, label: str) -> str:
-    plain = value.isascii() and b"\x1b" not in value
-    text = value.decode("ascii") if plain else decode(value, label)
+def _value(value: bytes, label: str, raw: Iterator[int]) -> str:
+    if value.isascii() and b"\x1b" not in value:
+        text = value.decode("ascii")
+    elif next(raw) < RAW_LIMIT:
+        text = decode(value, label)
+    else:
+        text = value.decode("utf-8", "replace")
     return _CONTROLS.sub("\ufffd", text.replace("\r", " ").replace("\n", " ")).strip()
 
 
 def _file_name(name: str) -> str:
-    name = one_line(_BIDIRECTIONAL.sub("", re.split(r"[/\\]", name)[-1]), 4 * NAME_LIMIT)
+    name = one_line(_BIDIRECTIONAL.sub("", re.split(r"[/\\]", name)[-1]), len(name))
     stem, dot, extension = name.rpartition(".")
     if len(name) > NAME_LIMIT and dot and len(extension) < 20:
         name = stem[: NAME_LIMIT - len(extension) - 1] + dot + extension

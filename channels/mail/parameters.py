@@ -21,8 +21,8 @@ _BEHIND_QUOTE = re.compile(r"\"(?:\s*(?:;|\Z)|\s+[\w*-]{1,40}=)")
 # A parameter behind a value, with no semicolon between them.
 _NEXT = re.compile(r"\s[\w-]{2,40}(?:\*\d{0,3}\*?)?=(?![=?])")
 _SECTION = re.compile(r"([^*]+)\*(?:(\d{1,3})(\*)?)?")
-_UNIQUE = 200
-"""Parameters that are read of one header."""
+_MOST, _LONGEST = 200, 10_000
+"""Parameters that are read of one header, and characters of each."""
 
 
 def read_value(text: str) -> tuple[str, dict[str, str]]:
@@ -43,7 +43,7 @@ def _pairs(text: str, position: int) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     # Once there is no quotation mark of a kind, none is looked for again.
     quotes, closings = True, True
-    while position < len(text) and len(pairs) < _UNIQUE:
+    while position < len(text) and len(pairs) < _MOST:
         name = _NAME.match(text, position)
         if name is None:
             unread = _UNREAD.match(text, position)
@@ -75,7 +75,7 @@ def _pairs(text: str, position: int) -> list[tuple[str, str]]:
                 position = start + following.start()
                 value = value[: following.start()]
             value = value.strip()
-        pairs.append((name[1].lower(), value))
+        pairs.append((name[1].lower(), value[:_LONGEST]))
     return pairs
 
 

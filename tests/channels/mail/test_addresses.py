@@ -220,7 +220,7 @@ BITS = st.sampled_from(
 
 
 class TestWhateverArrives:
-    @settings(max_examples=3_000, deadline=None, database=None)
+    @settings(max_examples=2_000, deadline=None, database=None)
     @given(st.one_of(st.lists(BITS, max_size=30).map("".join), st.text(max_size=60)))
     def test_is_read_or_refused(self, text: str) -> None:
         for mailbox in parse_list(text):

@@ -60,7 +60,7 @@ def test_the_plain_address_of_a_stranger_may_not(mail_from: str) -> None:
     assert not may_carry(mail_from, "ann@team.test", ("@team.test",))
 
 
-@settings(max_examples=2_000, deadline=None, database=None)
+@settings(max_examples=1_000, deadline=None, database=None)
 @given(
     st.lists(
         st.sampled_from(
