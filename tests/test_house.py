@@ -24,6 +24,8 @@ MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 # in that of its folder, tests/.../test_FOLDER.py; and these are the exceptions.
 TESTED_IN = {
     "channels/mail/test_approvals": "mail/names",
+    "channels/mail/test_addresses": "mail/address_tokens",
+    "channels/mail/test_header": "mail/encoded_words mail/message_ids mail/parameters",
     "channels/mail/test_machines": "mail/out_of_office",
     "channels/mail/test_markdown": "mail/dialect",
     "channels/mail/test_reading": "mail/reading_process",
@@ -34,6 +36,7 @@ TESTED_IN = {
     "channels/test_blobs": "storage",
     "channels/test_documents": "office/flow office/legacy office/package office/pdf office/sheets "
     "office/text office/word",
+    "channels/test_charset": "charset_guess charset_labels",
     "channels/test_fuzz": "message",
     "channels/test_text": "mail/text",
     "channels/webhook/test_receive": "webhook/callback webhook/send",
