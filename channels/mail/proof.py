@@ -101,16 +101,14 @@ def proven_trigger(trigger: Trigger, evidence: Evidence | None) -> Trigger:
 def _answers(letter: Letter, proof: Proof, names: MailNames) -> tuple[str, ...]:
     """The ids of our messages, or of the inquiry, that the signed part names."""
     header, signed = letter.header, proof.signed
-    if letter.inquiry:
-        mailbox = f"{letter.local}@{names.domain}".lower()
-        to, cc = (header.to if "to" in signed else ()), (header.cc if "cc" in signed else ())
-        if any(entry.address.lower() == mailbox for entry in (*to, *cc)):
-            return (str(letter.inquiry),)
-    found = [
-        message_id
-        for name in ("in-reply-to", "references")
-        if name in signed
-        for message_id in read_ids(header.raw(name))
-    ]
+    to, cc = (header.to if "to" in signed else ()), (header.cc if "cc" in signed else ())
+    addressed = {entry.address.lower() for entry in (*to, *cc)}
+    if letter.inquiry and f"{letter.local}@{names.domain}".lower() in addressed:
+        return (str(letter.inquiry),)
+    # Whoever forwards our mail to somebody with a word on top has answered them, not us.
+    if to and not any(address.endswith(f"@{names.domain.lower()}") for address in addressed):
+        return ()
+    named = [header.raw(name) for name in ("in-reply-to", "references") if name in signed]
+    found = [message_id for value in named for message_id in read_ids(value)]
     ours = [i for i in found if letter.run_id and names.run_of(i) == letter.run_id]
     return tuple(dict.fromkeys(ours))

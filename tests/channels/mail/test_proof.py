@@ -75,6 +75,14 @@ class TestAnOldMailSentAgain:
             await inbox.send(content)
         assert [trigger.authentic for trigger in inbox.triggers] == [False, False]
 
+    async def test_that_forwarded_the_question_answers_somebody_else(self, inbox: Inbox) -> None:
+        forward = {"To": "eve@shop.test", "Subject": "Fwd: Approval needed"}
+        answer = await inbox.send(genuine(**forward, References=QUESTION), ASKED)
+        assert answer.startswith("550 5.7.1")
+        await inbox.send(genuine(**forward, References=OWN_ID))
+        assert inbox.verdicts == []
+        assert [trigger.authentic for trigger in inbox.triggers] == [False]
+
     async def test_of_another_question_answers_this_one_only_by_its_id(self, inbox: Inbox) -> None:
         other = NAMES.approve_address("0c-1:4", ANN)
         answer = await inbox.send(genuine(To=other), ASKED)
@@ -98,6 +106,10 @@ class TestAnAnswer:
             ({"To": "bob@team.test", "Cc": ASKED}, ("0c-1:7",)),
             ({"To": "assistant@agents.test", "In_Reply_To": QUESTION}, (QUESTION,)),
             ({"To": "assistant@agents.test", "References": f"<a@b> {QUESTION}"}, (QUESTION,)),
+            (
+                {"To": "bob@team.test", "Cc": "Bot <x@AGENTS.test>", "References": QUESTION},
+                (QUESTION,),
+            ),
         ],
     )
     async def test_counts_if_a_signed_header_says_what_it_answers(
