@@ -49,7 +49,7 @@ def obey(body: dict[str, Any]) -> Line:
     content = str(body["messages"][-1]["content"])
     if results := re.findall(r"^\[tool\] .*", content, re.MULTILINE):
         return {"action": "reply", "text": f"heard: {results[-1]}"}
-    said = [line for line in content.splitlines() if not line.startswith("[from ")][-1]
+    said = [line for line in content.splitlines() if not line.startswith(("[from ", "[also "))][-1]
     ordered = re.search(r"!(\{.*\})", said)
     reply = {"action": "reply", "text": f"heard: {said}"}
     delay = 3600 if said.startswith("endless") else 0
@@ -160,8 +160,8 @@ class World:
         """Send a mail; returns what the server says to it."""
         message = email.message.EmailMessage()
         message["From"], message["To"] = sender, to
-        message["Message-ID"] = email.utils.make_msgid(domain="client.test")
-        for name, value in {"Subject": "Money", **headers}.items():
+        own_id = email.utils.make_msgid(domain="client.test")
+        for name, value in {"Subject": "Money", "Message-ID": own_id, **headers}.items():
             message[name.replace("_", "-")] = value
         message.set_content(text)
 
@@ -464,6 +464,21 @@ async def test_a_word_in_a_mail_pauses_and_cancels(world: World) -> None:
     await world.write(sender, agent, "/cancel", Subject="Re: Paint", **headers)
     await world.mail_to(sender, "ancelled")
     await world.client.until(listed[0]["id"], "CANCELLED")
+
+
+async def test_who_has_only_a_copy_of_a_thread_begins_one_of_their_own(world: World) -> None:
+    ann, bob, eve = (f"{name}@ponderd.localhost" for name in ("ann2", "bob2", "eve2"))
+    agent, root = "plain@ponderd.localhost", "<tulips@client.test>"
+    sent = {"Cc": bob, "Message-ID": root, "Subject": "Tulips"}
+    await world.write(ann, agent, "the password is tulip", **sent)
+    answer = await world.mail_to(ann, "heard: the password is tulip")
+    thread = {"References": f"{root} {answer['Message-ID']}", "Subject": "Re: Tulips"}
+    await world.write(eve, agent, "which password?", **thread)
+    await world.mail_to(eve, "heard: which password?")
+    assert "tulip" not in str(world.model.requests[-1]).lower().replace("tulips", "")
+    await world.write(bob, agent, "and mine?", **thread)
+    await world.mail_to(bob, "heard: and mine?")
+    assert "the password is tulip" in str(world.model.requests[-1])
 
 
 async def test_a_cancel_stops_the_model_call_in_flight(world: World) -> None:

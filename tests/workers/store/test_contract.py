@@ -371,9 +371,7 @@ class TestExpire:
         log = await store.load(claim.run_id)
         await store.expire(claim.run_id, 3)
         await asyncio.sleep(0.005)  # tokens begin at the clock's milliseconds
-        back = dataclasses.dataclasses.replace(
-            message("c1", text=b"more", history=log), run_id=claim.run_id
-        )
+        back = dataclasses.replace(message("c1", text=b"more", history=log), run_id=claim.run_id)
         assert await store.admit(back) == Admission(claim.run_id, "launched", True)
         assert await store.load(claim.run_id) == (*log, b"more")
         again = await store.claim(claim.run_id, "worker", LONG)
