@@ -44,10 +44,18 @@ class Document:
     unread: str = ""
 
 
-def read(content: bytes, content_type: str, name: str, charset: str = "") -> Document:
-    """Read a file. `charset` is the label that came with it, if there was one."""
+def read(
+    content: bytes,
+    content_type: str,
+    name: str,
+    charset: str = "",
+    enough: Callable[[], bool] = lambda: False,
+) -> Document:
+    """Read a file. `charset` is the label that came with it, if there was one. `enough` is asked
+    before each page of a PDF, which takes longest: whether to stop there."""
     try:
-        text = _reader(content, content_type.lower(), name.lower())(content, charset)
+        read = _reader(content, content_type.lower(), name.lower(), enough)
+        text = read(content, charset)
     except Full as full:
         text = full.text
     except Unreadable as error:
@@ -104,13 +112,13 @@ _PICTURE = "pictures cannot be read yet"
 _SOUND = "sound and video cannot be read"
 
 
-def _reader(content: bytes, kind: str, name: str) -> _Reader:
+def _reader(content: bytes, kind: str, name: str, enough: Callable[[], bool]) -> _Reader:
     """How to read a file. Raises `Unreadable` if there is no way."""
     if not content:
         raise Unreadable("it is empty")
     head = content[:1024]
     if b"%PDF-" in head:
-        return lambda data, _: read_pdf(data)
+        return lambda data, _: read_pdf(data, enough)
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _read_zip
     if head.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
@@ -287,7 +295,7 @@ def _read_gzip(content: bytes, charset: str, name: str) -> Text:
     if unpacked[257:262] == b"ustar":
         return _read_tar(unpacked)
     inner = name.removesuffix(".gz")
-    read = _reader(unpacked, "", inner)
+    read = _reader(unpacked, "", inner, lambda: False)
     if read not in (_read_text, _read_html):
         raise Unreadable("a compressed file of this kind cannot be read")
     text = read(unpacked, charset)

@@ -8,7 +8,7 @@ signature) or the transport (a signature over the mail) are neither text nor fil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ponderd.channels import documents
@@ -83,11 +83,12 @@ def read_content(content: bytes, thread: Thread) -> Content:
     return replace(found, text=text, cut=found.cut[:CUT_LIMIT], files=(whole, *found.files))
 
 
-def with_text(file: File) -> File:
-    """The file with its text, or with the reason why it has none."""
+def with_text(file: File, enough: Callable[[], bool] = lambda: False) -> File:
+    """The file with its text, or with the reason why it has none. `enough` says when to stop in a
+    long one."""
     if file.text is not None or file.unread:
         return file
-    found = documents.read(file.content, file.content_type, file.name, file.charset)
+    found = documents.read(file.content, file.content_type, file.name, file.charset, enough)
     return replace(file, text=found.text, unread=found.unread)
 
 

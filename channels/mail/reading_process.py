@@ -17,8 +17,9 @@ from dataclasses import replace
 from typing import BinaryIO, Literal, NamedTuple
 
 from ponderd.channels.errors import Refused
-from ponderd.channels.mail.content import Content, read_content, with_text
+from ponderd.channels.mail.content import Content, read_content
 from ponderd.channels.mail.quotation import Thread
+from ponderd.channels.mail.reading_files import read_files
 
 MEMORY = 1024**3
 """Bytes that the process may take, where the system can limit that."""
@@ -46,7 +47,7 @@ class Answer(NamedTuple):
 def answer(task: Task) -> Answer:
     try:
         content = read_content(task.content, task.thread)
-        return Answer("read", replace(content, files=tuple(map(with_text, content.files))))
+        return Answer("read", replace(content, files=read_files(content.files)))
     except Refused as error:
         return Answer("refused", error)
     except MemoryError:

@@ -7,6 +7,7 @@ second keeps the columns of a table apart, but mixes text that stands in columns
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,9 @@ _COLUMN = 30
 """Characters on both sides of a gap that make it the gap between columns of text."""
 
 
-def read_pdf(content: bytes) -> Text:
-    """Raises `Unreadable` for a scan, and for one that a password protects."""
+def read_pdf(content: bytes, enough: Callable[[], bool]) -> Text:
+    """Raises `Unreadable` for a scan, and for one that a password protects. `enough` says whether
+    to stop before the next page."""
     from pypdf import PdfReader
     from pypdf.errors import DependencyError, PyPdfError
 
@@ -44,9 +46,10 @@ def read_pdf(content: bytes) -> Text:
         reader = PdfReader(BytesIO(content))
         if reader.is_encrypted and not _opens(reader):
             raise Unreadable("it is protected by a password")
-        count = len(reader.pages)
+        count = read = len(reader.pages)
         for number, page in enumerate(reader.pages, 1):
-            if number > PAGES:
+            if number > PAGES or (number > 1 and enough()):
+                read = number - 1
                 break
             try:
                 said = _page(page)
@@ -71,8 +74,8 @@ def read_pdf(content: bytes) -> Text:
     if empty:
         pages = ", ".join(map(str, empty[:50]))
         text.note(f"without text, perhaps scanned or empty: page {pages}")
-    if count > PAGES:
-        text.note(f"only the first {PAGES} of {count} pages are read")
+    if read < count:
+        text.note(f"only the first {read} of {count} pages are read")
     return text
 
 
