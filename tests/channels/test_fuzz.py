@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ponderd.channels.errors import Refused, Unauthenticated
+from ponderd.channels.mail.bounces import read_bounces
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import MailRules
 from ponderd.channels.mail.results import read_report
-from ponderd.channels.message import Ignored, Trigger, Verdict
+from ponderd.channels.message import Bounce, Ignored, Trigger, Verdict
 from ponderd.channels.signature import (
     sign_standard,
     standard_key,
@@ -74,6 +75,14 @@ MAILS = [
     b"<style>x</style><p>Hello <b>you</b> &amp; me<br>&#252;</p><!-- c -->\r\n",
     b"From: ann@team.test\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\n"
     b"begin 644 a\r\n#86)C\r\nend\r\n",
+    (
+        "From: MAILER-DAEMON@mx.test\r\nSubject: Undelivered Mail\r\n"
+        "Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\n\r\n"
+        "550 5.1.1 no such user\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+        "Reporting-MTA: dns; mx.test\r\n\r\nFinal-Recipient: rfc822; ann@team.test\r\n"
+        "Action: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550\r\n no\r\n--b\r\n"
+        f"Content-Type: message/rfc822\r\n\r\nMessage-ID: {OWN_ID}\r\n\r\n--b--\r\n"
+    ).encode(),
 ]
 BITS = [
     b"\r\n", b"\n", b"\r\n ", b":", b";", b'"', b"<", b">", b"=?utf-8?b?", b"?=", b"=?x?q?=FF?=",
@@ -120,6 +129,9 @@ def test_mails(content: bytes, mail_from: str) -> None:
     parsed = outcome(lambda: read_mail(content, mail_from))
     if parsed is not None:
         assert parsed.sender.endswith("@team.test")
+    for bounce in read_bounces(content, mail_from, ["assistant"], NAMES):
+        assert bounce.key == "run1:7"
+        assert Bounce.model_validate_json(bounce.model_dump_json()) == bounce
 
 
 @settings(thorough, max_examples=2_000)
