@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 # NoDecode: pydantic-settings would otherwise read the variable as JSON.
@@ -143,13 +143,12 @@ class ChannelSettings(PonderdSettings):
     def _signature_has_lines(cls, value: str) -> str:
         return value.replace(r"\n", "\n")
 
-    @model_validator(mode="after")
-    def _proof_is_possible(self) -> Self:
-        if self.mail_require_proof and self.mail_authentication == "off":
-            raise ValueError(
-                "PONDERD_MAIL_REQUIRE_PROOF needs PONDERD_MAIL_AUTHENTICATION: `off` proves nothing"
-            )
-        return self
+    @field_validator("mail_require_proof")
+    @classmethod
+    def _proof_is_possible(cls, value: bool, others: ValidationInfo) -> bool:
+        if value and others.data.get("mail_authentication") == "off":
+            raise ValueError("needs PONDERD_MAIL_AUTHENTICATION, without which nothing is proven")
+        return value
 
     @field_validator("webhook_secret")
     @classmethod

@@ -54,6 +54,15 @@ def test_how_mail_is_authenticated_is_one_of_three(how: str, monkeypatch: Enviro
     assert line.startswith(f"PONDERD_MAIL_AUTHENTICATION: {how!r} is not valid; expected: ")
 
 
+def test_proof_of_all_mail_needs_a_way_to_prove_it(monkeypatch: Environment) -> None:
+    monkeypatch.setenv("PONDERD_MAIL_REQUIRE_PROOF", "true")
+    (line,) = refusal()
+    assert line.startswith("PONDERD_MAIL_REQUIRE_PROOF: ")
+    assert "needs PONDERD_MAIL_AUTHENTICATION" in line
+    monkeypatch.setenv("PONDERD_MAIL_AUTHENTICATION", "relay:microsoft365")
+    assert configuration.load().channels.mail_require_proof
+
+
 def test_all_wrong_settings_are_told_at_once(monkeypatch: Environment) -> None:
     monkeypatch.setenv("PONDERD_HTTP_PORT", "abc")
     monkeypatch.setenv("PONDERD_SLOTS", "0")
