@@ -9,7 +9,7 @@ import pytest
 
 from ponderd.channels.channel import Accept
 from ponderd.channels.errors import TooMany
-from ponderd.channels.mail.brake import QUICK, THREAD_HOURLY
+from ponderd.channels.mail.brake import ALIKE, QUICK, THREAD_HOURLY
 from ponderd.channels.message import Accepted, Bounce, Trigger
 from ponderd.daemon.mail_brake import MailBrake
 from ponderd.daemon.mail_report import counted, recording
@@ -85,18 +85,18 @@ AWAY = "I am away until Monday."
         lambda number: AWAY,
         lambda number: f"{AWAY} This is notice {number}.",
         lambda number: f"We got your message. Your ticket is #{number * 7919}.",
-        lambda number: f"Subject: Case {number}\n\nThank you. We will write to you on {number}.5.",
+        lambda number: f"Subject: Case {number}\n\nThank you for your message of {number}.5.",
     ],
     ids=["constant", "counting", "tickets", "new subjects"],
 )
-async def test_an_autoresponder_gets_five_answers(
+async def test_an_autoresponder_gets_five_answers_with_the_one_that_set_it_off(
     mailing: Mailing, text: Callable[[int], str], threads: bool
 ) -> None:
-    assert await mailing.exchange(text, wait=1, threads=threads) == 5
+    assert await mailing.exchange(text, wait=1, threads=threads) == ALIKE
 
 
 async def test_a_slow_one_too_if_it_says_the_same(mailing: Mailing) -> None:
-    assert await mailing.exchange(lambda number: AWAY, wait=300, threads=True) == 5
+    assert await mailing.exchange(lambda number: AWAY, wait=300, threads=True) == ALIKE
 
 
 @pytest.mark.parametrize("threads", [True, False])
@@ -106,10 +106,11 @@ async def test_a_slow_one_too_if_it_says_the_same(mailing: Mailing) -> None:
         (lambda number: "Room " + "seven eight nine ten oak elm".split()[number % 6] * number, 1),
         (lambda number: f"Can you check the heating in room {number}?", 1),
         (lambda number: f"Question {number}", 1),
-        (lambda number: f"Please add a taxi for {number} EUR to the list.", QUICK + 1),
+        (lambda number: f"Please add item {number} to the list.", 1),
+        (lambda number: f"Please add a taxi for {number * 100} EUR to the list.", QUICK + 1),
         (lambda number: "next", QUICK + 1),
     ],
-    ids=["different", "questions", "short", "slow", "repeating"],
+    ids=["different", "questions", "short", "counting", "slow", "repeating"],
 )
 async def test_a_person_is_not_cut_off(
     mailing: Mailing, text: Callable[[int], str], wait: float, threads: bool
@@ -131,12 +132,12 @@ async def test_people_write_the_same_in_different_threads(mailing: Mailing) -> N
 
 
 async def test_after_an_hour_it_is_heard_again(mailing: Mailing) -> None:
-    assert await mailing.exchange(lambda number: AWAY, wait=60, threads=True) == 5
+    assert await mailing.exchange(lambda number: AWAY, wait=60, threads=True) == ALIKE
     mailing.world.clock.now += 2 * 3600
-    assert await mailing.exchange(lambda number: AWAY, wait=60, threads=True) == 5
+    assert await mailing.exchange(lambda number: AWAY, wait=60, threads=True) == ALIKE
 
 
-async def test_five_in_any_hour_whenever_it_begins(mailing: Mailing) -> None:
+async def test_so_many_in_any_hour_whenever_it_begins(mailing: Mailing) -> None:
     run_id = await mailing.send("Please do this.")
     taken = []
     for _ in range(60):
@@ -146,13 +147,13 @@ async def test_five_in_any_hour_whenever_it_begins(mailing: Mailing) -> None:
             taken.append(mailing.world.clock.now)
         except TooMany:
             pass
-    for first, sixth in zip(taken, taken[5:], strict=False):
-        assert sixth - first > 3600
+    for first, next_one in zip(taken, taken[ALIKE:], strict=False):
+        assert next_one - first > 3600
 
 
 async def test_the_counts_outlive_the_daemon(mailing: Mailing) -> None:
     run_id = await mailing.send("Please do this.")
-    for _ in range(5):
+    for _ in range(ALIKE):
         mailing.restart()
         await mailing.send(AWAY, run_id)
     mailing.restart()
@@ -164,15 +165,15 @@ async def test_a_repeat_counts_once_and_is_answered_as_before(mailing: Mailing) 
     run_id = await mailing.send("Please do this.")
     for _ in range(12):
         await mailing.send(AWAY, run_id, key="email:same")
-    for _ in range(4):
+    for _ in range(ALIKE - 1):
         await mailing.send(AWAY, run_id)
     for _ in range(3):
         with pytest.raises(TooMany):
-            await mailing.send(AWAY, run_id, key="email:sixth")
+            await mailing.send(AWAY, run_id, key="email:last")
 
 
 async def test_the_operator_is_told(mailing: Mailing, capsys: pytest.CaptureFixture[str]) -> None:
-    assert await mailing.exchange(lambda number: AWAY, wait=1, threads=True) == 5
+    assert await mailing.exchange(lambda number: AWAY, wait=1, threads=True) == ALIKE
     assert (await counted(mailing.world.store)) == {"refused": 1}
     assert "a loop or a flood" in capsys.readouterr().out
 

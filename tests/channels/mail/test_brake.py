@@ -27,6 +27,7 @@ def test_texts_that_are_the_same(one: str, other: str) -> None:
         ("Ticket #1234 was opened.", "Ticket #1235 was opened."),
         ("Sent 5.5.2026 10:15", "Sent 6.5.2026 9:07"),
         ("Case 9f3c1a2b7d is closed", "Case 00ffee11 is closed"),
+        ("No. 0f4e-beef-9d is closed", "No. cafe-beef-12 is closed"),
         ("您的编号是1234，谢谢", "您的编号是77，谢谢"),
     ],
 )
@@ -61,7 +62,11 @@ MORE = ALIKE + 1
         ("hello", MORE, MORE, False, ""),
         ("And what does number 5 say there?", 1, MORE, True, ""),
         ("Can you check room 7?", MORE, MORE, False, ""),
-        ("This is mail 7", 1, MORE, True, ""),
+        ("Please add item 7 to the list, thank you.", 1, MORE, True, ""),
+        ("Please cancel order 4711.", 1, MORE, True, "loop if quick"),
+        ("I am away until Monday (7).", 1, MORE, True, "loop if quick"),
+        ("您好，我们已收到您的邮件，编号 7。", 1, MORE, True, "loop if quick"),
+        ("Order 4711", 1, MORE, True, ""),
     ],
 )
 def test_what_is_suspected(
