@@ -10,24 +10,39 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+import math
 import os
 import pickle
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import structlog
 
 from ponderd.channels.errors import Malformed, TooLarge, Unavailable
-from ponderd.channels.mail.content import Content
+from ponderd.channels.mail.content import Content, File
 from ponderd.channels.mail.quotation import Thread
-from ponderd.channels.mail.reading_process import LENGTH_BYTES, Answer, Task, packed
+from ponderd.channels.mail.reading_process import (
+    LENGTH_BYTES,
+    Answer,
+    FileTask,
+    MailTask,
+    Task,
+    packed,
+)
 
 SECONDS = 10
-"""How long the reading of one mail may take."""
+"""How long the reading of a mail, and then that of each of its files, may take."""
+FILES_SECONDS = 20
+"""How long the reading of all files of a mail may take. What is not read by then is named."""
 PROCESSES = 2
-"""Mails that are read at the same time."""
+"""Mails that are read at the same time; and so many files beside them, so that no mail waits for
+the files of others."""
 WAITING = 50
 """Mails that may wait for their turn. The senders of more are told to come back."""
+_ENOUGH = 0.6
+"""Part of its time after which a long document ends with the page that is being read."""
 _START_SECONDS = 60
 _GRACE_SECONDS = 5
 """After its time, and this, a process whose daemon is gone ends by itself."""
@@ -44,17 +59,73 @@ log = structlog.get_logger(__name__)
 
 
 class Reader:
-    """Reads mails for a server. Smaller mails are read first."""
+    """Reads mails for a server. Smaller ones are read first."""
 
     def __init__(
         self,
         *,
         seconds: int = SECONDS,
+        files_seconds: int = FILES_SECONDS,
         processes: int = PROCESSES,
         waiting: int = WAITING,
         command: Sequence[str] = _COMMAND,
     ) -> None:
         self._seconds = seconds
+        self._files_seconds = files_seconds
+        self._mails = _Pool(processes, waiting, command)
+        self._files = _Pool(processes, waiting, command)
+
+    async def start(self) -> None:
+        """Have a process ready for the first mail. Raises Unavailable if none can be started."""
+        await self._mails.start()
+
+    async def read(self, content: bytes, thread: Thread) -> Content:
+        """Read the whole of a mail. Raises Malformed or TooLarge for one that goes over a limit,
+        Unavailable if too many mails wait to be read. A file costs only itself: where it goes over
+        a limit, it says so in `unread`."""
+        task = MailTask(self._seconds + _GRACE_SECONDS, content, thread)
+        try:
+            answer = await self._mails.ask(task, len(content), self._seconds)
+        except TimeoutError:
+            late = f"the mail takes too long to read (more than {self._seconds} s)"
+            raise TooLarge(late) from None
+        except (EOFError, OSError):
+            raise Malformed("the mail cannot be read: it stops whatever reads it") from None
+        found = _content(answer)
+        left: float = self._files_seconds
+        files = []
+        for file in found.files:
+            if file.text is None and not file.unread:
+                file, took = await self._with_text(file, left)
+                left -= took
+            files.append(file)
+        return replace(found, files=tuple(files))
+
+    async def _with_text(self, file: File, left: float) -> tuple[File, float]:
+        """The file as it was read, or why it was not, and the seconds that it took."""
+        if left <= 0:
+            return replace(file, unread="the files before it took too long to read"), 0
+        seconds = min(self._seconds, left)
+        began = time.monotonic()
+        task = FileTask(math.ceil(seconds) + _GRACE_SECONDS, file, _ENOUGH * seconds)
+        try:
+            answer = await self._files.ask(task, len(file.content), seconds)
+        except TimeoutError:
+            return replace(file, unread="it takes too long to read"), seconds
+        except (EOFError, OSError):
+            return replace(file, unread="it stops whatever reads it"), time.monotonic() - began
+        return _file(answer, file), min(time.monotonic() - began, seconds)
+
+    async def close(self) -> None:
+        """End all processes. What is being read is given up by whoever asked for it."""
+        await self._mails.close()
+        await self._files.close()
+
+
+class _Pool:
+    """Processes that are kept for the next task. Small tasks come first."""
+
+    def __init__(self, processes: int, waiting: int, command: Sequence[str]) -> None:
         self._limit = waiting
         self._command = command
         self._free = processes
@@ -63,34 +134,26 @@ class Reader:
         self._numbers = itertools.count()
 
     async def start(self) -> None:
-        """Have a process ready for the first mail. Raises Unavailable if none can be started."""
         async with self._turn(0):
             self._idle.append(await self._start())
 
-    async def read(self, content: bytes, thread: Thread) -> Content:
-        """Read the whole of a mail. Raises Malformed or TooLarge for one that goes over a limit,
-        Unavailable if too many mails wait to be read."""
-        async with self._turn(len(content)):
-            task = Task(self._seconds + _GRACE_SECONDS, content, thread)
+    async def ask(self, task: Task, size: int, seconds: float) -> Answer:
+        """Raises TimeoutError if the task itself takes longer, OSError or EOFError if it ends its
+        process, Unavailable if it cannot be begun."""
+        async with self._turn(size):
             for attempt in range(2):
-                # Where an old process is found dead, something else than this mail killed it.
+                # Where an old process is found dead, something else than this task killed it.
                 process = self._idle.pop() if self._idle else await self._start()
                 try:
-                    answer = await process.ask(task, self._seconds)
-                except TimeoutError:
-                    raise TooLarge(
-                        f"the mail takes too long to read (more than {self._seconds} s)"
-                    ) from None
-                except (EOFError, OSError):
-                    log.warning("the process that reads mails ended", attempt=attempt + 1)
-                    continue
+                    return await process.ask(task, seconds)
+                except (EOFError, OSError) as error:
+                    log.warning("a process that reads mails ended", attempt=attempt + 1)
+                    died = error
                 finally:
                     await self._put_back(process)
-                return _content(answer)
-            raise Malformed("the mail cannot be read: it stops whatever reads it")
+            raise died
 
     async def close(self) -> None:
-        """End all processes. What is being read is given up by whoever asked for it."""
         for process in self._idle:
             await process.end()
         self._idle.clear()
@@ -194,6 +257,17 @@ class _Process:
         assert self._process.stdin is not None
         self._process.stdin.close()
         await self._process.wait()
+
+
+def _file(answer: Answer, file: File) -> File:
+    match answer.kind, answer.result:
+        case "read", File() as read:
+            return replace(file, text=read.text, unread=read.unread)
+        case "memory", _:
+            return replace(file, unread="it takes too much memory to read")
+        case _:
+            log.error("a file could not be read", error=answer.result)
+            return replace(file, unread="ponderd has a fault in reading it")
 
 
 def _content(answer: Answer) -> Content:

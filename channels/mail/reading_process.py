@@ -12,14 +12,14 @@ import pickle
 import resource
 import signal
 import sys
+import time
 import traceback
 from dataclasses import replace
 from typing import BinaryIO, Literal, NamedTuple
 
 from ponderd.channels.errors import Refused
-from ponderd.channels.mail.content import Content, read_content
+from ponderd.channels.mail.content import Content, File, read_content, with_text
 from ponderd.channels.mail.quotation import Thread
-from ponderd.channels.mail.reading_files import read_files
 
 MEMORY = 1024**3
 """Bytes that the process may take, where the system can limit that."""
@@ -29,7 +29,7 @@ NICENESS = 5
 LENGTH_BYTES = 8
 
 
-class Task(NamedTuple):
+class MailTask(NamedTuple):
     """Read a mail within so many seconds; the process kills itself if nobody else does."""
 
     seconds: int
@@ -37,17 +37,35 @@ class Task(NamedTuple):
     thread: Thread
 
 
+class FileTask(NamedTuple):
+    """Read a file of a mail, likewise. After `enough` seconds, a long document ends with the page
+    that is being read."""
+
+    seconds: int
+    file: File
+    enough: float
+
+
+Task = MailTask | FileTask
+
+
 class Answer(NamedTuple):
     """What came of a task: what was read, why it is refused, or which fault of ours it met."""
 
     kind: Literal["read", "refused", "memory", "fault"]
-    result: Content | Refused | str | None
+    result: Content | File | Refused | str | None
 
 
 def answer(task: Task) -> Answer:
     try:
-        content = read_content(task.content, task.thread)
-        return Answer("read", replace(content, files=read_files(content.files)))
+        match task:
+            case MailTask():
+                return Answer("read", read_content(task.content, task.thread))
+            case FileTask():
+                stop_at = time.monotonic() + task.enough
+                read = with_text(task.file, lambda: time.monotonic() > stop_at)
+                # The content goes nowhere: whoever asks has it.
+                return Answer("read", replace(read, content=b""))
     except Refused as error:
         return Answer("refused", error)
     except MemoryError:

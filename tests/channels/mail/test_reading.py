@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Callable
+from email.message import EmailMessage
 
 import psutil
 import pytest
@@ -15,6 +16,7 @@ from ponderd.channels.errors import Malformed, TooLarge, Unavailable
 from ponderd.channels.mail.content import read_content
 from ponderd.channels.mail.quotation import Thread
 from ponderd.channels.mail.reading import Reader
+from tests.channels.documents import pdf, xlsx
 from tests.channels.mail.mails import RULES, mail
 from tests.services.eventually import eventually
 
@@ -22,25 +24,38 @@ THREAD = Thread(is_ours=RULES.is_ours, subject="Question")
 
 MISBEHAVING = """
 import os, time
+from dataclasses import replace
 from ponderd.channels.mail import content, reading_process
 
-def read_content(mail, thread):
-    if b"sleep" in mail:
+def misbehave(how):
+    if "sleep" in how:
         time.sleep(600)
-    if b"loop" in mail:
+    if "loop" in how:
         while True: pass
-    if b"die" in mail:
+    if "die" in how:
         os._exit(3)
-    if b"memory" in mail:
+    if "memory" in how:
         bytearray(4 * 1024**3)
-    if b"fault" in mail:
+    if "fault" in how:
         raise KeyError("a fault")
-    if b"print" in mail:
+    if "print" in how:
         print("words" * 10_000, flush=True)
         os.write(1, b"more words")
-    return content.Content(f"{mail.decode()} {sorted(os.environ)}", "", "")
+
+def read_content(mail, thread):
+    how, *names = mail.decode().split(" with ")
+    misbehave(how)
+    files = tuple(content.File(name, "text/plain", b"x") for name in names)
+    return content.Content(f"{how} {sorted(os.environ)}", "", "", files)
+
+def with_text(file, enough):
+    misbehave(file.name)
+    while file.name == "pages" and not enough():
+        time.sleep(0.001)
+    return replace(file, text=f"text of {file.name}")
 
 reading_process.read_content = read_content
+reading_process.with_text = with_text
 reading_process.main()
 """
 
@@ -149,6 +164,72 @@ class TestReader:
         for command in ((sys.executable, "-c", "pass"), ("/no/such/program",)):
             with pytest.raises(Unavailable):
                 await Reader(command=command).read(mail(), THREAD)
+
+
+class TestFiles:
+    async def test_the_text_of_files_is_read(self) -> None:
+        reader = Reader()
+        content = mail("a,b\n1,2\n", Content_Disposition="attachment; filename=a.csv")
+        [file] = (await reader.read(content, THREAD)).files
+        assert (file.name, file.text, file.unread) == ("a.csv", "a,b\n1,2", "")
+        await reader.close()
+
+    @pytest.mark.parametrize(
+        ("how", "why"),
+        [
+            ("sleep", "it takes too long to read"),
+            ("die", "it stops whatever reads it"),
+            ("fault", "ponderd has a fault in reading it"),
+        ],
+    )
+    async def test_a_file_costs_only_itself(
+        self, new: Callable[..., Reader], how: str, why: str
+    ) -> None:
+        found = await new(seconds=3).read(f"words with {how} with b".encode(), THREAD)
+        assert found.text.startswith("words")
+        first, second = found.files
+        assert (first.text, first.unread) == (None, why)
+        assert (second.text, second.unread) == ("text of b", "")
+
+    async def test_a_long_one_is_told_when_to_stop(self, new: Callable[..., Reader]) -> None:
+        [file] = (await new(seconds=5).read(b"words with pages", THREAD)).files
+        assert file.text == "text of pages"
+
+    async def test_files_of_offices_are_read(self) -> None:
+        message = EmailMessage()
+        message.set_content("see")
+        for name, content in (
+            ("b.pdf", pdf([(72, 700, "hello")])),
+            ("c.xlsx", xlsx({"S": '<row r="1"><c><v>1</v></c></row>'})),
+        ):
+            message.add_attachment(
+                content, maintype="application", subtype="octet-stream", filename=name
+            )
+        reader = Reader()
+        files = (await reader.read(message.as_bytes(), THREAD)).files
+        assert [file.text for file in files] == ["hello", "--- sheet S ---\n1"]
+        assert files[0].content.startswith(b"%PDF")
+        await reader.close()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process takes")
+    async def test_so_does_its_memory(self, new: Callable[..., Reader]) -> None:
+        [file] = (await new().read(b"words with memory", THREAD)).files
+        assert file.unread == "it takes too much memory to read"
+
+    async def test_all_files_of_a_mail_have_a_limit(self, new: Callable[..., Reader]) -> None:
+        reader = new(files_seconds=1)
+        files = (await reader.read(b"words with sleep with b with c", THREAD)).files
+        late = "the files before it took too long to read"
+        assert [file.unread for file in files] == ["it takes too long to read", late, late]
+
+    async def test_no_mail_waits_for_the_files_of_others(self, new: Callable[..., Reader]) -> None:
+        reader = new(processes=1)
+        slow = asyncio.create_task(reader.read(b"words with sleep", THREAD))
+        for _ in range(3):
+            assert (await reader.read(b"next", THREAD)).text.startswith("next")
+        assert not slow.done()
+        slow.cancel()
+        await asyncio.wait([slow])
 
 
 class TestTheQueue:
