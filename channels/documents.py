@@ -256,12 +256,19 @@ def _read_zip(content: bytes, charset: str) -> Text:
     ):
         raise Unreadable("it is protected by a password")
     read: Callable[[Package], Text] | None = None
-    if "[Content_Types].xml" in names:
-        folders = {name.partition("/")[0] for name in names}
-        if "xl/workbook.bin" in names:
+    if "[Content_Types].xml" in package:
+        if "xl/workbook.bin" in package:
             return read_calamine(content)
-        kinds = {"word": read_docx, "ppt": read_pptx, "xl": read_xlsx}
-        read = next((kinds[folder] for folder in kinds if folder in folders), None)
+        types = package.read("[Content_Types].xml", 1_000_000)
+        folders = {name.partition("/")[0] for name in names}
+        kinds = (
+            ("word", b"wordprocessingml", read_docx),
+            ("ppt", b"presentationml", read_pptx),
+            ("xl", b"spreadsheetml", read_xlsx),
+        )
+        found = [entry for folder, _, entry in kinds if folder in folders]
+        found += [entry for _, word, entry in kinds if word in types]
+        read = next(iter(found), None)
     elif "spreadsheet" in mime:
         read = read_ods
     elif "opendocument" in mime:

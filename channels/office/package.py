@@ -49,12 +49,13 @@ class Package:
         entries = self._zip.infolist()
         if len(entries) > ENTRIES:
             raise Unreadable(f"it holds more than {ENTRIES:,} files")
-        self.names = tuple(entry.filename for entry in entries)
-        self._entries = {entry.filename: entry for entry in entries}
+        self.names = tuple(entry.filename.replace("\\", "/") for entry in entries)
+        # Some programs write names in another case than they refer to them, as Windows allows.
+        self._entries = dict(zip(map(str.lower, self.names), entries, strict=True))
         self._left = UNPACKED
 
     def __contains__(self, name: str) -> bool:
-        return name in self._entries
+        return name.lower() in self._entries
 
     def read(self, name: str, limit: int) -> bytes:
         """The first `limit` bytes of a file. Empty if there is no such file."""
@@ -87,7 +88,7 @@ class Package:
         return found
 
     def _chunks(self, name: str) -> Iterator[bytes]:
-        entry = self._entries.get(name)
+        entry = self._entries.get(name.lower())
         if entry is None:
             return
         if entry.flag_bits & 1:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PAGES = 300
 """Most pages that are read."""
+LAID_OUT = 30
+"""Pages that are laid out, which takes as long again as reading them."""
 _WIDE = 2_000.0
 """Points. What lies further out would be reached by so many spaces."""
 _SMALL = 1.0
@@ -52,7 +54,7 @@ def read_pdf(content: bytes, enough: Callable[[], bool]) -> Text:
                 read = number - 1
                 break
             try:
-                said = _page(page)
+                said = _page(page, lay_out=number <= LAID_OUT)
             except _BROKEN as error:
                 text.note(f"page {number} cannot be read: {type(error).__name__}")
                 continue
@@ -84,7 +86,7 @@ def _opens(reader: Any) -> bool:
     return bool(reader.decrypt(""))
 
 
-def _page(page: PageObject) -> str:
+def _page(page: PageObject, *, lay_out: bool) -> str:
     places: list[tuple[float, float]] = []
 
     def visit(text: str, cm: list[float], tm: list[float], font: object, size: float) -> None:
@@ -94,7 +96,7 @@ def _page(page: PageObject) -> str:
             places.append((x, abs(size) * scale))
 
     plain = page.extract_text(visitor_text=visit).translate(_LIGATURES)
-    if not plain.strip() or any(
+    if not (lay_out and plain.strip()) or any(
         not -_WIDE < x < _WIDE or not _SMALL < size < _WIDE for x, size in places
     ):
         return plain.strip("\n")
@@ -116,8 +118,19 @@ def _laid_out(page: PageObject) -> str:
         return ""
     lines = [line.rstrip() for line in text.splitlines()]
     filled = [line for line in lines if line]
-    margin = min((len(line) - len(line.lstrip()) for line in filled), default=0)
-    return "\n".join(line[margin:] for line in filled)
+    return "\n".join(_narrowed(filled))
+
+
+def _narrowed(lines: list[str]) -> list[str]:
+    """The lines without the margin, and with at most three blank columns in a row: what stands
+    below each other still does."""
+    used = {place for line in lines for place, sign in enumerate(line) if sign != " "}
+    kept, blank = [], 3
+    for place in range(max(used, default=-1) + 1):
+        blank = 0 if place in used else blank + 1
+        if blank <= 3:
+            kept.append(place)
+    return ["".join(line[place] for place in kept if place < len(line)) for line in lines]
 
 
 def _is_table(text: str) -> bool:

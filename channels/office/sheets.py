@@ -28,6 +28,7 @@ _DATES = {
     32: "t", 33: "t", 9: "%", 10: "%",
 }  # fmt: skip
 _FORMAT_NOISE = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?![hms]+\])[^\]]*\]', re.IGNORECASE)
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 _REF = re.compile(r"([A-Z]{1,3})([0-9]{1,7})")
 
 
@@ -123,8 +124,13 @@ def _shared_strings(package: Package, name: str) -> Iterator[str]:
             count += 1
             if count > _STRINGS:
                 raise Unreadable("it holds too many texts")
-            yield "".join(parts)
+            yield _unescaped("".join(parts))
             parts = []
+
+
+def _unescaped(text: str) -> str:
+    """Excel writes what XML cannot hold as _x000D_."""
+    return _ESCAPED.sub(lambda code: chr(int(code[1], 16)), text)
 
 
 def _formats(package: Package, name: str) -> list[str]:
@@ -217,7 +223,9 @@ def _xlsx_value(
         case "s":
             return strings[int(value)] if value.isdecimal() and int(value) < len(strings) else ""
         case "inlineStr":
-            return said.get("t", "")
+            return _unescaped(said.get("t", ""))
+        case "d":
+            return value.replace("T", " ").removesuffix(" 00:00:00")
         case "b":
             return "TRUE" if value == "1" else "FALSE"
         case "n" if value:
@@ -273,7 +281,8 @@ def _ods_rows(nodes: Iterator[Node]) -> Iterator[list[str]]:
                 lines.append("")
                 depth += 1
             elif name == "s" and lines:
-                lines[-1] += " "
+                count = attributes.get("c", "1")
+                lines[-1] += " " * (min(int(count), 200) if count.isdecimal() else 1)
             elif name == "line-break" and lines:
                 lines[-1] += "\n"
         elif name == "p":

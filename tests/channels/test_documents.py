@@ -245,6 +245,13 @@ class TestSheets:
             "--- sheet Empty ---"
         )
 
+    def test_names_with_backslashes_or_in_another_case_are_found(self) -> None:
+        content = xlsx({"S": '<row><c t="s"><v>0</v></c></row>'}, ["a_x000D_\nb"])
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+        odd = {name.replace("/", "\\").replace("shared", "SHARED"): files[name] for name in files}
+        assert text(zipped(odd)) == "--- sheet S ---\na / b"
+
     def test_a_cell_at_the_end_of_the_world_costs_nothing(self) -> None:
         rows = (
             '<row r="1"><c r="A1"><v>1</v></c></row>'
@@ -344,6 +351,12 @@ class TestPdf:
         lines = text(pdf(page)).splitlines()
         assert [line.split() for line in lines] == [[c for c in cells if c] for cells in rows]
         assert lines[2].index("7,50") == lines[1].index("500"), "the empty cell is seen"
+
+    def test_wide_gaps_take_little_room(self) -> None:
+        page = [
+            (x, 700 - 20 * n, f"{said}{n}") for n in range(3) for x, said in ((9, "a"), (550, "b"))
+        ]
+        assert text(pdf(page)) == "a0   b0\na1   b1\na2   b2"
 
     def test_columns_of_text_are_read_one_after_the_other(self) -> None:
         left = [f"left column line {n} with many words" for n in range(5)]
