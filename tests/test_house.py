@@ -74,7 +74,7 @@ TESTED_IN = {
     "daemon/test_mail_brake": "mail_report",
     "daemon/test_configuration": "settings channels/settings workers/settings",
     "model/test_up": "local/model_server local/progress local/up",
-    "scenarios/test_main_path": "api/health api/http api/ingress api/runs logs "
+    "scenarios/test_main_path": "api/health api/ingress api/runs logs "
     "channels/channel channels/outbound workers/execution/metrics workers/execution/runtime "
     "workers/execution/tasks",
     "test_docs": "routing",

@@ -1,7 +1,9 @@
-"""Shared by all HTTP routes: the form of errors, the limit on bodies, the check of the token."""
+"""Shared by all HTTP routes: the form of errors, the limits of size and time on what is received,
+the check of the token."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request
@@ -10,12 +12,16 @@ from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ponderd.channels.errors import Refused, Unavailable
 from ponderd.channels.signature import verify_bearer
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of one request body. Larger ones get a 413."""
+HEADER_SECONDS = 20.0
+BODY_SECONDS = 30.0
+"""How long the header and the body of a request may take to arrive."""
 
 
 def error_response(status: int, message: str) -> JSONResponse:
@@ -63,8 +69,43 @@ def require_token(token: SecretStr) -> Callable[[Request], Awaitable[None]]:
     return check
 
 
+class HeaderDeadline(H11Protocol):
+    """A connection that is closed if no whole header comes in time."""
+
+    _due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._due = self.loop.call_later(HEADER_SECONDS, self._hang_up)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._is_answering():
+            self._cancel()
+        elif self._due is None:
+            self._due = self.loop.call_later(HEADER_SECONDS, self._hang_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel()
+        super().connection_lost(exc)
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _hang_up(self) -> None:
+        self._due = None
+        if not self._is_answering():
+            self.transport.close()
+
+    def _cancel(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+
 class BodyLimit:
-    """Reads each body whole before the app sees it. Answers 413 if it is larger than `limit`.
+    """Reads each body whole before the app sees it. Answers 413 if it is larger than `limit`, and
+    408 if it does not come in time.
 
     Content-Length alone would not do: a chunked request has none.
     """
@@ -76,21 +117,38 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        body = bytearray()
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return None  # the client went away
-            body += message.get("body", b"")
-            if len(body) > self._limit:
-                too_large = error_response(413, f"the body is larger than {self._limit} bytes")
-                too_large.headers["connection"] = "close"
-                return await too_large(scope, receive, send)
-            if not message.get("more_body"):
-                break
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await self._read(receive)
+        except TimeoutError:
+            return await _refused(408, "the body did not come in time")(scope, receive, send)
+        if body is None:
+            return None  # the client went away
+        if len(body) > self._limit:
+            too_large = f"the body is larger than {self._limit} bytes"
+            return await _refused(413, too_large)(scope, receive, send)
         whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
         async def replay() -> Message:
             return whole.pop() if whole else await receive()
 
         return await self._app(scope, replay, send)
+
+    async def _read(self, receive: Receive) -> bytearray | None:
+        """The body, or as much of it as shows that it is too large."""
+        body = bytearray()
+        more = True
+        while more and len(body) <= self._limit:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        return body
+
+
+def _refused(status: int, message: str) -> JSONResponse:
+    """An answer after which the rest of the request is not read."""
+    response = error_response(status, message)
+    response.headers["connection"] = "close"
+    return response

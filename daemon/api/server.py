@@ -21,7 +21,7 @@ from ponderd.channels.slack.receive import SocketMode
 from ponderd.channels.slack.receive import build_app as build_slack
 from ponderd.daemon.api.approvals import approval_page_routes, approval_routes
 from ponderd.daemon.api.health import health_routes
-from ponderd.daemon.api.http import BodyLimit, install_errors, require_token
+from ponderd.daemon.api.http import BodyLimit, HeaderDeadline, install_errors, require_token
 from ponderd.daemon.api.ingress import slack_routes, webhook_routes
 from ponderd.daemon.api.runs import run_routes
 from ponderd.daemon.api.thinking import thinking_routes
@@ -85,6 +85,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         async with _mail(mail, daemon), _socket_mode(channels, accept, inquiries, runs):
             config = uvicorn.Config(
                 app,
+                http=HeaderDeadline,
                 log_config=None,
                 access_log=False,
                 timeout_graceful_shutdown=GOODBYE_SECONDS,

@@ -1,0 +1,88 @@
+"""Requests that are too large, or that never come to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+from fastapi import FastAPI, Request
+
+from ponderd.daemon.api import http
+from ponderd.daemon.api.http import BodyLimit, HeaderDeadline
+from tests.services.eventually import eventually, patiently
+
+HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: "
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    app = FastAPI()
+    app.add_middleware(BodyLimit, limit=100)
+
+    @app.post("/")
+    async def size(request: Request) -> int:
+        return len(await request.body())
+
+    config = uvicorn.Config(app, port=0, http=HeaderDeadline, log_config=None)
+    server = uvicorn.Server(config)
+    with contextlib.ExitStack() as stack:
+        stack.callback(setattr, server, "should_exit", True)
+        task = asyncio.create_task(server._serve())
+        await eventually(lambda: server.started)
+        yield server.servers[0].sockets[0].getsockname()[1]
+    await task
+
+
+async def say(port: int, *pieces: bytes) -> bytes:
+    """All that the server answers, until it hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        return await patiently(reader.read())
+    finally:
+        writer.close()
+
+
+async def test_a_whole_request_is_answered(port: int) -> None:
+    close = HEAD.replace(b"Host", b"Connection: close\r\nHost")
+    answer = await say(port, close + b"5\r\n\r\nhel", b"lo")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(b"5")
+
+
+async def test_a_large_body_is_refused_before_its_end(port: int) -> None:
+    answer = await say(port, HEAD + b"1000\r\n\r\n" + b"x" * 200)
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert b"larger than 100 bytes" in answer
+
+
+async def test_a_body_must_come_in_time(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "BODY_SECONDS", 0.1)
+    answer = await say(port, HEAD + b"50\r\n\r\nhello")
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"did not come in time" in answer
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST / HTTP/1.1\r\nHo"])
+async def test_a_header_must_come_in_time(
+    port: int, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(http, "HEADER_SECONDS", 0.1)
+    assert await say(port, begun) == b""
+
+
+async def test_so_must_the_header_of_a_later_request(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(HEAD + b"5\r\n\r\nhello")
+    assert (await patiently(reader.readuntil(b"\r\n\r\n5"))).startswith(b"HTTP/1.1 200")
+    monkeypatch.setattr(http, "HEADER_SECONDS", 0.1)
+    writer.write(b"POST / HT")
+    assert await patiently(reader.read()) == b""
+    writer.close()
