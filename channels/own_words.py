@@ -21,6 +21,7 @@ from ponderd.channels.words.signatures import (
     CUT,
     ENDS,
     LINKING,
+    NUMBER,
     Names,
     is_capital,
     is_initials,
@@ -47,7 +48,7 @@ _UNSEEN = re.compile(
 )
 _BREAK = re.compile("\r\n|[\r\u0085\u2028\u2029\x0b\x0c]")
 
-_NUMBER = re.compile(r"\bn[or]\b\.?[ :]{0,2}(?=[\w-]*\d)", re.IGNORECASE)
+_GREETED = re.compile(r"([^,،，.!:]{1,60})[,،，.!:]\s*(?=\S)")
 _DELIMITER = re.compile(r"\s*(?:--+|__+|—|–|―|\*\*\*+|==+|~~+|-{2,} ?)\s*")
 
 
@@ -98,7 +99,7 @@ def _is_greeted(words: list[str]) -> bool:
 
 def _kept(lines: list[str], names: Names) -> Iterator[str]:
     """The lines that are not recognised as something around the message."""
-    in_signature = delimited = named = begun = False
+    in_signature = delimited = begun = False
     after_blank = True
     footers = _Footers(lines)
     i = 0
@@ -120,11 +121,7 @@ def _kept(lines: list[str], names: Names) -> Iterator[str]:
             continue
         stripped = line.strip().strip("*_").strip()
         if _DELIMITER.fullmatch(line):
-            in_signature, delimited, named = (
-                begun,
-                begun and line.endswith("-- "),
-                False,
-            )
+            in_signature, delimited = begun, begun and line.endswith("-- ")
             after_blank = True
             continue
         if is_device_line(stripped):
@@ -132,16 +129,16 @@ def _kept(lines: list[str], names: Names) -> Iterator[str]:
             continue
         if not begun and is_greeting(stripped):
             continue
-        closing = _closes(stripped, names)
-        if closing:
-            in_signature, named = begun or in_signature, closing == "signed"
-            delimited = False
+        if not begun and (greeted := _GREETED.match(line)) and is_greeting(greeted[1]):
+            line = line[greeted.end() :]
+            stripped = line.strip()
+        if _closes(stripped, names):
+            in_signature, delimited = begun or in_signature, False
             continue
         if _signs(stripped, names):
-            in_signature = named = True
+            in_signature = True
             continue
-        if in_signature and is_signature_line(stripped, named=named, delimited=delimited):
-            named = True
+        if in_signature and is_signature_line(stripped, delimited=delimited):
             continue
         if _is_polite(stripped):
             continue
@@ -179,32 +176,28 @@ class _Footers:
 def _is_company_line(line: str) -> bool:
     """ "Registered in England No. 1234567. VAT No. GB123456"."""
     found = COMPANY.search(line)
-    return found is not None and not doubts(COMPANY.sub(" ", _NUMBER.sub(" ", line)))
+    return found is not None and not doubts(COMPANY.sub(" ", NUMBER.sub(" ", line)))
 
 
 def _is_polite(line: str) -> bool:
-    parts = [key(part) for part in re.split(r"[.!,，。！]", line)]
+    parts = [key(part) for part in re.split(r"[.!,，。！、]", line)]
     return all(part in POLITE or part in EAST_POLITE for part in parts if part)
 
 
-def _closes(line: str, names: Names) -> str:
-    """ "closing" for a line like "Best regards,", "signed" if the name follows on it, or ""."""
+def _closes(line: str, names: Names) -> bool:
+    """Whether a line closes: "Best regards,", perhaps with the name behind it."""
     if key(line) in CLOSINGS:
-        return "closing"
+        return True
     if len(line) > 80:
-        return ""
+        return False
     words = line.split()
     for count in range(min(len(words) - 1, 6), 0, -1):
-        head = " ".join(words[:count])
-        if key(head) in CLOSINGS:
+        if key(" ".join(words[:count])) in CLOSINGS:
             rest = " ".join(words[count:]).strip(ENDS)
-            if key(rest) in CLOSINGS or key(rest) in GREETED:
-                return "closing"
-            return "signed" if names.signs(rest) or is_name(rest) else ""
-    parts = [key(part) for part in re.split(r"[.!,，。！/|]", line) if part.strip()]
-    if len(parts) > 1 and all(part in CLOSINGS or part in POLITE for part in parts):
-        return "closing"
-    return ""
+            known = key(rest) in CLOSINGS or key(rest) in GREETED
+            return known or names.signs(rest) or is_name(rest)
+    parts = [key(part) for part in re.split(r"[.!,，。！、/|]", line) if part.strip()]
+    return len(parts) > 1 and all(part in CLOSINGS or part in POLITE for part in parts)
 
 
 def _signs(line: str, names: Names) -> bool:

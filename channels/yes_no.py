@@ -8,12 +8,13 @@ Every other word makes it unclear: a condition, a doubt, a question, a delay, a 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from ponderd.channels.own_words import is_greeting, names_of, own_words, seen
 from ponderd.channels.words.base import bare
 from ponderd.channels.words.no import EAST_NO, NO
 from ponderd.channels.words.polite import EAST_POLITE, POLITE
-from ponderd.channels.words.yes import EAST_YES, YES
+from ponderd.channels.words.yes import EAST_YES, IDIOMS, YES
 
 TEXT_LIMIT = 20_000
 """Characters. A longer message is not read for a yes or no."""
@@ -24,6 +25,7 @@ _KINDS = {
     **dict.fromkeys(POLITE | EAST_POLITE, ""),
     **dict.fromkeys(YES | EAST_YES, "yes"),
     **dict.fromkeys(NO | EAST_NO, "no"),
+    **dict.fromkeys(IDIOMS, "?"),
 }
 _LONGEST = max(len(phrase.split()) for phrase in _KINDS)
 
@@ -134,32 +136,43 @@ def _read(phrase: str, names: frozenset[str]) -> set[str]:
     """The kinds of a phrase: "yes", "no", "" for politeness; "?" if any of it is none of these."""
     if is_greeting(phrase) or all(word in names for word in phrase.split()):
         return {""}
-    words, kinds, start = phrase.split(), [], 0
-    while start < len(words):
-        for end in range(min(len(words), start + _LONGEST), start, -1):
-            kind = _KINDS.get(" ".join(words[start:end]))
-            if kind is not None:
-                kinds.append(kind)
-                start = end
-                break
-        else:
-            if (inner := _east(words[start])) is None:
-                return {"?"}
-            kinds += inner
-            start += 1
+    words = phrase.split()
+    made = _made_of(len(words), lambda start, end: _word_kinds(words, start, end), _LONGEST)
     # Two of them may take each other back: "don't stop".
-    return {"?"} if kinds.count("no") > 1 else set(kinds)
+    return {"?"} if made is None or made.count("no") > 1 else set(made)
 
 
-def _east(word: str) -> list[str] | None:
+def _word_kinds(words: list[str], start: int, end: int) -> tuple[str, ...] | None:
+    kind = _KINDS.get(" ".join(words[start:end]))
+    if kind is not None:
+        return (kind,)
+    return _east(words[start]) if end == start + 1 else None
+
+
+def _east(word: str) -> tuple[str, ...] | None:
     """The kinds of the phrases that make up a word without spaces. None: there are others."""
-    kinds, start = [], 0
-    while start < len(word):
-        for end in range(min(len(word), start + _EAST_LONGEST), start, -1):
-            if (kind := _EAST_KINDS.get(word[start:end])) is not None:
-                kinds.append(kind)
-                start = end
+    if not _EAST.search(word):
+        return None
+
+    def kind(start: int, end: int) -> tuple[str, ...] | None:
+        found = _EAST_KINDS.get(word[start:end])
+        return None if found is None else (found,)
+
+    return _made_of(len(word), kind, _EAST_LONGEST)
+
+
+def _made_of(
+    length: int, kinds: Callable[[int, int], tuple[str, ...] | None], longest: int
+) -> tuple[str, ...] | None:
+    """The kinds of the pieces that a sequence is made of, each once, but a no twice if there are
+    more. The longest piece that leads to the end counts. None: it is not made of such pieces."""
+    made: list[tuple[str, ...] | None] = [None] * length + [()]
+    for start in range(length - 1, -1, -1):
+        for end in range(min(length, start + longest), start, -1):
+            rest = made[end]
+            if rest is not None and (piece := kinds(start, end)) is not None:
+                both = (*piece, *rest)
+                noes = ("no",) * min(2, both.count("no"))
+                made[start] = (*(kind for kind in ("?", "", "yes") if kind in both), *noes)
                 break
-        else:
-            return None
-    return kinds
+    return made[0]

@@ -57,11 +57,10 @@ _MARK = Turns(
     strictly forbidden|no (?:liability|responsibility|warranty)|
     not (?:accept|assume|be held|be) [\w ]{0,24}(?:liab|responsib)|accepts? no|legally binding|
     not legally|views? (?:or|and) opinions|views expressed|opinions expressed|
-    (?:delete|destroy) (?:this|the|all|it|any)|not the (?:intended|named|addressee)|
-    no virus found|virus[- ]free|for viruses|antivirus|anti-virus|virus database|malware|
-    scanned by|scanned for|checked by avg|internal virus|
-    (?:consider|think of|think about|save) the environment|environment before|save paper|
-    save a tree|save trees|
+    not the (?:intended|named|addressee)|no virus found|believed to be clean|virus[- ]free|
+    for viruses|antivirus|anti-virus|virus database|malware|scanned by|scanned for|
+    checked by avg|internal virus|(?:consider|think of|think about|save) the environment|
+    environment before|save paper|save a tree|save trees|
     (?:originated?|came|comes|sent|is|received) from (?:an? )?(?:outside|external)|
     external (?:e-?mail|sender|message|source)|
     outside (?:of )?(?:the|your|our) (?:organi|company|network)|do not click|get e-?mails? from|
@@ -148,6 +147,14 @@ _TAG = pattern(
     """
 )
 _WRAPPED = 50
+_WHOLE = pattern(
+    r"""
+    version: [\d.]+ / virus database: [\d/.]+ - release date: [\d/.]+|
+    you don'?t often get e-?mail from \S{3,100}?\.?|learn why this is important(?: at \S+)?\.?|
+    \[(?:cid:[^\]\s]{1,80}|image|image: ?[^\]]{0,60}|logo)\]|on the (?:go|move)|
+    你通常不会收到来自 \S{3,100} 的电子邮件。?|sie erhalten nicht oft eine e-mail von \S{3,100}
+    """
+)
 _LINK = re.compile(r"\W*(?:https?://\S+|www\.\S+|[\w.-]+\.(?:com|org|net))\W*")
 _SENTENCE = re.compile(r"(?<=[.!。！])\s+|(?<=[。！])|\n")
 _CLAUSE = re.compile(r"[,;:()。，；：、–—]|\s-\s|(?<=[\u3000-\ud7af])\s|\s(?=[\u3000-\ud7af])")
@@ -160,6 +167,8 @@ def is_footer(paragraph: str) -> bool:
         return True
     lines = [" ".join(line.split()) for line in paragraph.splitlines()]
     # Programs wrap late: a short line ends a sentence even without a full stop.
+    if all(_WHOLE.fullmatch(part) for part in re.split(r"(?<=\.) ", " ".join(lines))):
+        return True
     text = "".join(f"{line} " if len(line) > _WRAPPED else f"{line}\n" for line in lines)
     sentences = [part for part in _SENTENCE.split(text) if part.strip()]
     # What stands on a line above a footer belongs to it only if it speaks of the same.
@@ -177,6 +186,6 @@ def _is_legal(sentence: str) -> bool:
         return True
     if not _MARK.count(sentence) and _SUBJECT.count(sentence, 3) < 3:
         return False
-    sentence = _HARMLESS.sub("e-mail", sentence)
+    sentence = _HARMLESS.sub("e-mail", sentence.replace("(s)", ""))
     clauses = [part for part in _CLAUSE.split(sentence) if re.search(r"\w", part)]
     return not acts(sentence) and all(map(_speaks_of_mail, clauses))

@@ -63,10 +63,10 @@ MILD = words(
 SCOPE = words(
     # What can be meant by a yes that stands for a part. Titles hold them, too: "Release Manager".
     """
-    staging stage production prod canary test testing tests dev development qa uat sandbox
-    preview beta alpha build builds release deployment deployments rollout environment cluster
-    node region branch main master version ticket window backup migration step phase batch
-    dry-run dryrun approval testsystem produktion produktiv umgebung recette préproduction
+    eu emea apac staging stage production prod canary test testing tests dev development qa uat
+    sandbox preview beta alpha build builds release deployment deployments rollout environment
+    cluster node region branch main master version ticket window backup migration step phase
+    batch dry-run dryrun approval testsystem produktion produktiv umgebung recette préproduction
     pruebas producción teste produção collaudo produzione acceptatie productie testmiljö
     produktionen testmiljø produkcja produkce тест тесте прод продакшн стейджинг продакшен
     """,

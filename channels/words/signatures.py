@@ -14,6 +14,8 @@ from ponderd.channels.words.yes import EAST_YES, YES
 
 _TITLES = phrases(
     """
+    projet|projets|proyecto|proyectos|projeto|projetos|progetto|progetti|projekt|projektów|działu|
+    vývoje|ventas|vendas|vendite|compras|achats|sistemas|systèmes|sistemi|
     technique|commercial|commerciale|financier|financière|général|générale|adjoint|adjointe|
     técnico|técnica|comercial|general|financiero|tecnico|tecnica|generale|engineering|product|
     head|manager|engineer|director|officer|lead|leader|developer|team|department|dept|ceo|cto|
@@ -124,6 +126,14 @@ LINKING = frozenset(
     "of the and & de del della di da do dos das du des la le les el los van von der den"
     " dem und im y e et i og och ja en a und/oder w z ds v na".split()
 )
+# "No. 5", and what stands for a word elsewhere: "Head of IT".
+NUMBER = re.compile(r"\bn[or]\b\.?[ :]{0,2}(?=[\w-]*\d)", re.IGNORECASE)
+_ACRONYM = re.compile(r"\b(?:IT|TI|ICT|HR|PR|PM|QA|UX)\b")
+_POSTCODE = re.compile(r"\b(?:[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]{2} \d{5})\b")
+_INITIALS_ONLY = re.compile(r"(?:[A-Z]\.?){1,3}")
+_EAST_SIGNED = re.compile(
+    "[\u3400-\u9fff]{2,4}\\s?(?:敬上|谨上|拜上|拝)|[\uac00-\ud7af]{2,4}\\s?(?:드림|올림|배상)"
+)
 _VOCABULARY = YES | NO | POLITE | EAST_YES | EAST_NO | EAST_POLITE
 
 
@@ -175,6 +185,11 @@ class Names:
 
     def signs(self, line: str) -> bool:
         """Whether `line` is the name of the sender, perhaps with a title or another name."""
+        if _EAST_SIGNED.fullmatch(line) and not doubts(line[:4].rstrip("敬谨拜拝 드올배")):
+            return True
+        if _INITIALS_ONLY.fullmatch(line) and key(line) not in _VOCABULARY:
+            firsts = {name[0] for name in self.known}
+            return not doubts(line) and set(bare(line).replace(".", "")) <= firsts
         if "".join(line.split()) in self.whole and _EAST_LETTER.search(line):
             return True
         line = ASIDE.sub("", line)
@@ -216,14 +231,12 @@ def is_name(text: str) -> bool:
     )
 
 
-def is_signature_line(line: str, *, named: bool, delimited: bool) -> bool:
+def is_signature_line(line: str, *, delimited: bool) -> bool:
+    """Whether this may stand in a signature. If `delimited`, any line may that holds no doubt."""
     if delimited and not doubts(line) and key(line) not in _VOCABULARY:
         return True
-    if is_name(line):
-        return True
     parts = [part.strip() for part in CUT.split(line) if part.strip(ENDS)]
-    whole = is_signature_part(line.strip(ENDS))
-    return (named or delimited) and (whole or (bool(parts) and all(map(is_signature_part, parts))))
+    return is_name(line) or is_signature_part(line) or all(map(is_signature_part, parts))
 
 
 def is_signature_part(part: str) -> bool:
@@ -235,8 +248,10 @@ def is_signature_part(part: str) -> bool:
         return False
     keys = [key(word) for word in part.split()]
     is_title = any(key in _TITLES for key in keys)
-    rest = _PHONE.sub(" ", _ADDRESS.sub(" ", _LABEL.sub(" ", part)))
-    if doubts(rest, title=is_title and not rest.isupper()):
+    rest = _ADDRESS.sub(" ", NUMBER.sub(" ", part))
+    rest = _POSTCODE.sub(" ", _PHONE.sub(" ", _LABEL.sub(" ", rest)))
+    is_title = is_title and not part.isupper()
+    if doubts(_ACRONYM.sub(" ", rest) if is_title else rest, title=is_title):
         return False
     if rest != part:
         return all(is_capital(word) or word.isdigit() for word in re.findall(r"\w+", rest))
@@ -244,9 +259,7 @@ def is_signature_part(part: str) -> bool:
         return True
     if _STREET.search(part) or _CITY.fullmatch(part):
         return len(keys) <= 8
-    return len(keys) <= 8 and _reads_as_title(
-        part.split(), is_title=is_title and not rest.isupper()
-    )
+    return len(keys) <= 8 and _reads_as_title(part.split(), is_title=is_title)
 
 
 def _reads_as_title(words: list[str], *, is_title: bool) -> bool:

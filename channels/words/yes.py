@@ -277,3 +277,6 @@ EAST_YES = phrases(
     이의없습니다|찬성|찬성합니다|됩니다|돼요
     """,
 )
+
+# They look like a yes and are none.
+IDIOMS = phrases("да ладно|ja ja|jaja|na ja|ja nun|yeah yeah|yeah right|yeah no|sure sure")
