@@ -28,6 +28,9 @@ TESTED_IN = {
     "channels/mail/test_header": "mail/encoded_words mail/message_ids mail/parameters",
     "channels/mail/test_machines": "mail/out_of_office",
     "channels/mail/test_markdown": "mail/dialect",
+    "channels/mail/test_html": "mail/html_history mail/html_lines mail/html_links mail/html_sheets "
+    "mail/html_source mail/html_style",
+    "channels/mail/test_quotation": "mail/history mail/history_words mail/relayed",
     "channels/mail/test_reading": "mail/reading_process",
     "channels/mail/test_send": "mail/relay",
     "channels/mail/test_server": "mail/postmaster mail/session",
@@ -38,7 +41,6 @@ TESTED_IN = {
     "office/text office/word",
     "channels/test_charset": "charset_guess charset_labels",
     "channels/test_fuzz": "message",
-    "channels/test_text": "mail/text",
     "channels/webhook/test_receive": "webhook/callback webhook/send",
     "workers/agents/test_actions": "agents/agent run/choices",
     "workers/agents/test_config": "agents/policies",
@@ -112,7 +114,7 @@ class TestTheImportContracts:
             ("workers/store/contract.py", "import ponderd.workers.llm.probe", "Rooms of workers/"),
             ("workers/steps/more.py", "import ponderd.workers.context.render", "Rooms of workers/"),
             ("workers/another_room.py", "", "Rooms of workers/"),
-            ("channels/slack/send.py", "import ponderd.channels.mail.text", "Rooms of channels/"),
+            ("channels/slack/send.py", "import ponderd.channels.mail.names", "Rooms of channels/"),
             ("daemon/api/http.py", "import ponderd.daemon.local.panel", "Rooms of daemon/"),
         ],
     )

@@ -171,9 +171,9 @@ def _judged(first: int, last: int, text: str, is_ours: IsOurs) -> tuple[int, Sta
     head = text[:60]
     dated_first = has_date(head) or (words.OPENING.match(head) is not None and day)
     name_last = (
-        dated_first
-        and moment
+        moment
         and bracketed is not None
+        and has_date(text[: bracketed.start()])
         and len(text) - bracketed.end() <= 40
         and len(text) <= 300
     )
@@ -243,7 +243,8 @@ def _judged_block(
     titles = titles or [bare(value).casefold() for _, value in labels[1:]]
     same = bool(wanted) and wanted in titles
     known = sum(name in words.SENT or name in words.OTHER for name in names)
-    sender = at is not None or not words.NEVER_FROM.match(names[0])
+    others = words.OTHER - words.FROM
+    sender = at is not None or not (words.NEVER_FROM.match(names[0]) or names[0] in others)
     sure = (
         (at is not None and bool(addresses) and (dated or same) and known >= 1)
         or (at is not None and known >= 3 and timed)

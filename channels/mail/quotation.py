@@ -290,9 +290,11 @@ class _Mail:
         if self.thread.answers_us:
             return set(history)
         self._tries = _TRIES
+        behind = 0
         for index in history:
-            start = self.start_at(index)
+            start = self.start_at(index) if index >= behind else None
             if start is None or not start.ours:
+                behind = start.end if start else behind
                 continue
             below = self._next_with_text(start.end)
             depth = self.depths[index]
