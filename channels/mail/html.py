@@ -129,9 +129,11 @@ class _Reader:
         path = [*(above.place for above in self._stack[-40:]), place] if self._sheets else [place]
         style = self._sheets.style(path, attributes.get("style", ""))
         look = looked(outer.look, tag, style, attributes)
-        if look.gone:
-            return False
         display = style.get("display", "")
+        if look.gone:
+            if tag in _BLOCKS and display != "none":
+                outer.lines.block()  # it takes its place all the same
+            return False
         frame = _Frame(tag, place, look, outer.kind, outer.lines, said=len(self._said))
         frame.block = (tag in _BLOCKS and not display.startswith("inline")) or display in (
             "block list-item flex grid table table-row table-cell".split()

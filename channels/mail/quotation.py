@@ -222,9 +222,6 @@ class _Mail:
         thread = self.thread
         if index in self.attributions:
             return self.attributions[index]
-        if self.lines[index].kind is Kind.DIVIDER:
-            below = self._next_with_text(index + 1)
-            return header_block(self.bare, below, thread.is_ours, thread.subject, divided=True)
         if self._tries <= 0:
             return None
         if self.lines[index].kind is Kind.DIVIDER:
