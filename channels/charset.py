@@ -55,6 +55,21 @@ _WHOLLY_WINDOWS = {
 _C1_BYTES = re.compile(rb"[\x80-\x9f]")
 
 
+_DECLARED = re.compile(
+    rb"<(?:meta\b[^<>]{0,300}?\bcharset|\?xml\b[^<>]{0,100}?\bencoding)\s{0,9}="
+    rb"[\s\"']{0,9}([\w.:-]{1,40})",
+    re.IGNORECASE,
+)
+
+
+def declared(source: bytes) -> str:
+    """The charset label that HTML or XML carries in itself. "" if there is none."""
+    found = _DECLARED.search(source, 0, 4096)
+    label = found[1].decode("ascii") if found else ""
+    # What is read here as ASCII is not UTF-16, whatever it says.
+    return "utf-8" if codec_of(label) in _WIDE else label
+
+
 def decode(data: bytes, label: str = "") -> str:
     """`data` as text, by its charset label ("" if there is none). Never raises.
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 
-from ponderd.channels.charset import decode
+from ponderd.channels.charset import declared, decode
 from ponderd.channels.office.legacy import read_calamine, read_rtf
 from ponderd.channels.office.package import Package
 from ponderd.channels.office.pdf import read_pdf
@@ -218,9 +218,7 @@ def _read_html(content: bytes, charset: str) -> Text:
     from resiliparse.extract.html2text import extract_plain_text
     from resiliparse.parse.html import ElementNode, HTMLTree
 
-    declared = re.search(rb"<meta[^>]{0,200}charset=[\"']?([\w-]{1,40})", content[:2048], re.I)
-    label = charset or (declared[1].decode() if declared else "")
-    source = _decoded(content[:_HTML], label)
+    source = _decoded(content[:_HTML], charset or declared(content))
     tree = HTMLTree.parse(source)
     if _HIDDEN.search(source) and tree.document:
         # A walk, because resiliparse's selectors take quadratic time.

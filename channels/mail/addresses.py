@@ -171,7 +171,7 @@ def _entries(parts: list[Token]) -> list[tuple[Mailbox, tuple[str, ...]]]:
     found: list[tuple[Mailbox, tuple[str, ...]]] = []
     begin = 0
     for index in angles:
-        address = read_address(parts[index].text)
+        address = _in_brackets(parts[index].text)
         if address is None and "@" not in parts[index].text:
             continue  # "<Ops> Ann <ann@team.test>"
         words = parts[begin:index]
@@ -191,10 +191,7 @@ def _entries(parts: list[Token]) -> list[tuple[Mailbox, tuple[str, ...]]]:
 def _unbracketed(parts: list[Token]) -> list[tuple[Mailbox, tuple[str, ...]]]:
     """`ann@team.test`, with comments and blanks in whatever place, or with a name before it."""
     words = [part for part in parts if part.kind in ("text", "quoted", "angle")]
-    raw = "".join(
-        f'"{part.text}"' if part.kind == "quoted" else part.text for part in words
-    ).strip()
-    address = read_address(re.sub(r"[ \t]*([.@])[ \t]*", r"\1", raw))
+    address = _joined(words)
     if address:
         return [(Mailbox(_comment(parts), address), ())]
     unquoted = "".join(part.text if part.kind == "text" else " " for part in words)
@@ -202,6 +199,18 @@ def _unbracketed(parts: list[Token]) -> list[tuple[Mailbox, tuple[str, ...]]]:
     known = [address for address in addresses if address]
     name = _plain(" ".join(word for word in unquoted.split() if "@" not in word))
     return [(Mailbox(name, address), ()) for address in dict.fromkeys(known)]
+
+
+def _in_brackets(text: str) -> str | None:
+    """An address that may have comments in it, as RFC 822 allowed everywhere."""
+    return read_address(text) or _joined(tokens(text) if "(" in text else [Token("text", text)])
+
+
+def _joined(parts: list[Token]) -> str | None:
+    """An address from its pieces, without comments and the blanks around dots."""
+    words = (part for part in parts if part.kind in ("text", "quoted", "angle"))
+    raw = "".join(f'"{one.text}"' if one.kind == "quoted" else one.text for one in words)
+    return read_address(re.sub(r" ?([.@]) ?", r"\1", " ".join(raw.split())))
 
 
 def _name(parts: list[Token]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ponderd.channels import documents
-from ponderd.channels.charset import decode
+from ponderd.channels.charset import declared, decode
 from ponderd.channels.errors import Refused
 from ponderd.channels.mail.flowed import unflow
 from ponderd.channels.mail.header import Header
@@ -225,7 +225,10 @@ def _content(reading: Reading) -> Content:
 
 
 def _decoded(part: Part) -> str:
-    return decode(part.content, part.header.params.get("charset", ""))
+    label = part.header.params.get("charset", "")
+    if not label and part.header.content_type == "text/html":
+        label = declared(part.content)
+    return decode(part.content, label)
 
 
 def _forwarded(part: Part, thread: Thread) -> Content:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ponderd.channels.charset import decode
+from ponderd.channels.charset import declared, decode
 from ponderd.channels.text import clean
 from tests.services.cpu import in_linear_time
 
@@ -97,6 +97,22 @@ class TestALabelMeansItsWidestSet:
     def test_what_is_no_charset_of_mail_is_no_label(self, label: str) -> None:
         assert decode(b"x-y 6162", label) == "x-y 6162"
         assert decode("grün".encode(), label) == "grün"
+
+
+@pytest.mark.parametrize(
+    ("source", "label"),
+    [
+        (b'<html><meta charset="gb2312">', "gb2312"),
+        (b"<META http-equiv=Content-Type content='text/html; charset=koi8-r'>", "koi8-r"),
+        (b'<?xml version="1.0" encoding="windows-1251"?><html>', "windows-1251"),
+        (b"<meta charset=utf-16>", "utf-8"),
+        (b"<p>charset=gb2312</p>", ""),
+        (b"<meta " * 1_000, ""),
+        (b"", ""),
+    ],
+)
+def test_html_may_carry_its_label(source: bytes, label: str) -> None:
+    assert declared(source) == label
 
 
 class TestALabelMayBeWrong:
