@@ -10,7 +10,7 @@ import codecs
 import re
 import unicodedata
 
-from ponderd.channels.charset_guess import contradicted, likeliest, reads_better
+from ponderd.channels.charset_guess import contradicted, likeliest, makes_sense, reads_better
 from ponderd.channels.charset_labels import codec_of
 
 _BOMS = (
@@ -32,8 +32,12 @@ _SHIFT_MARK = re.compile(rb"\x1b\$\)([AC])")
 # What was no valid UTF-8 in text that was decoded with "surrogateescape".
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _BEYOND_ASCII = re.compile("[^\x00-\x7f\udc80-\udcff]")
+# A character of UTF-8, or the beginning of one that was cut.
+_UTF8_LIKE = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SAMPLE = 64 * 1024
+_FOREIGN_LINES = 100
+"""Lines of a text in UTF-8 that are looked at more closely."""
 
 # Windows has letters and quotation marks where the ISO sets, and Unicode, have unseen controls.
 _C1 = "".join(bytes([byte]).decode("cp1252", "replace") for byte in range(0x80, 0xA0))
@@ -180,12 +184,25 @@ def _utf8(data: bytes, codec: str) -> str | None:
         sound = len(_BEYOND_ASCII.findall(sample))
         if sound < broken or (codec not in _ANY and sound < 8 * broken):
             return None
-        return data.decode("utf-8", "replace")
+        return _by_lines(data)
     # By chance, a few letters in another set may be valid UTF-8, too.
     beyond = _BEYOND_ASCII.findall(text[:_SAMPLE])
     if codec in _ANY or len(beyond) > 2 or any(char > "\u07ff" for char in beyond):
         return text
     return text if reads_better(text, data, codec) else None
+
+
+def _by_lines(data: bytes) -> str:
+    """UTF-8 in which single lines, such as the footer of a list, may be in another set."""
+    texts: list[str] = []
+    guesses = 0
+    for line in data.split(b"\n"):
+        text = ""
+        if guesses < _FOREIGN_LINES and not line.isascii() and not _UTF8_LIKE.search(line):
+            guesses += 1
+            text = makes_sense(line)
+        texts.append(text or line.decode("utf-8", "replace"))
+    return "\n".join(texts)
 
 
 def _cesu(data: bytes) -> str:

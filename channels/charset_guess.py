@@ -15,7 +15,7 @@ from itertools import pairwise
 _SAMPLE = 1_000
 """Bytes that are judged, from the first one that is not ASCII."""
 # What a reading is worth, for a letter beyond ASCII: about 1 if it is text, less than 0 if not.
-_CLEAR, _ODD, _APART = 0.6, 0.45, 0.35
+_SURE, _CLEAR, _ODD, _APART = 0.8, 0.6, 0.45, 0.35
 _LABEL_BONUS = 0.3
 _FEW, _FEW_LETTERS = 4, 12
 """So few bytes contradict no label: of two a character, and of one a letter."""
@@ -51,6 +51,12 @@ def contradicted(data: bytes, label: str) -> str:
         return ""
     value = _value(sample, other)
     return other if value > _CLEAR and value > claimed + _APART else ""
+
+
+def makes_sense(data: bytes) -> str:
+    """`data` in its likeliest codec. "" unless every letter of it is where letters are."""
+    codec = likeliest(data)
+    return data.decode(codec, "replace") if _value(_sample(data), codec) > _SURE else ""
 
 
 def reads_better(text: str, data: bytes, label: str) -> bool:

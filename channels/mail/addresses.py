@@ -194,7 +194,12 @@ def _unbracketed(parts: list[Token]) -> list[tuple[Mailbox, tuple[str, ...]]]:
     address = _joined(words)
     if address:
         return [(Mailbox(_comment(parts), address), ())]
-    unquoted = "".join(part.text if part.kind == "text" else " " for part in words)
+    # In quotation marks, only a name can stand here.
+    names = [part.text if "@" not in part.text else "" for part in words]
+    unquoted = "".join(
+        part.text if part.kind == "text" else f" {name} "
+        for part, name in zip(words, names, strict=True)
+    )
     addresses = [read_address(word.strip(".,;<>'")) for word in unquoted.split() if "@" in word]
     known = [address for address in addresses if address]
     name = _plain(" ".join(word for word in unquoted.split() if "@" not in word))

@@ -155,11 +155,14 @@ class Header:
     @cached_property
     def date(self) -> datetime | None:
         """When it was written, by its own words."""
-        try:
-            date = email.utils.parsedate_to_datetime(self.text("date")[:200])
-            return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
-        except (ValueError, TypeError, IndexError, OverflowError):
-            return None
+        text = self.text("date")[:200]
+        for read in (email.utils.parsedate_to_datetime, datetime.fromisoformat):
+            try:
+                date = read(text)
+                return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
+            except (ValueError, TypeError, IndexError, OverflowError):
+                pass
+        return None
 
     @cached_property
     def content_type(self) -> str:

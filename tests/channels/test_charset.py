@@ -214,6 +214,13 @@ class TestALabelMayBeWrong:
         long = "Grüße aus Köln. " * 5_000
         assert decode(b"\xc3 " + long.encode() + b"\xe4", "utf-8") == f"\ufffd {long}\ufffd"
 
+    def test_a_line_that_a_list_added_may_be_in_another_set(self) -> None:
+        data = "Grüße aus Köln.\n見積\n".encode() + b"-- \nGr\xfc\xdfe vom Verteiler\n"
+        text = "Grüße aus Köln.\n見積\n-- \nGrüße vom Verteiler\n"
+        assert decode(data, "utf-8") == decode(data) == text
+        cut = "Grüße 見積\n".encode() + "見積".encode()[:2] + b" x\nGr\xc3\n"
+        assert decode(cut, "utf-8") == "Grüße 見積\n\ufffd x\nGr\ufffd\n"
+
     def test_a_byte_order_mark_wins_and_is_no_text(self) -> None:
         for codec in ("utf-8-sig", "utf-16", "utf-32"):
             assert decode("Grüße".encode(codec), "iso-8859-1") == "Grüße"

@@ -105,6 +105,7 @@ class TestLists:
             ("'Ann' <ann@team.test>", [("Ann", "ann@team.test")]),
             ("Ann <ann@team.test", [("Ann", "ann@team.test")]),
             ("Ann ann@team.test", [("Ann", "ann@team.test")]),
+            ('"Ann E." ann@team.test', [("Ann E.", "ann@team.test")]),
             ("=?utf-8?q?Example=2C_Ann?= <a@b.test>", [("Example, Ann", "a@b.test")]),
             ("=?utf-8?q?Example,_(Ann)?= <a@b.test>", [("Example, (Ann)", "a@b.test")]),
             ("=?utf-8?q?J=C3=BCrgen?= M <a@b.test>", [("Jürgen M", "a@b.test")]),

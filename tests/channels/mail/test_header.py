@@ -236,6 +236,7 @@ class TestIds:
         ("Tue, 5 May 2026 10:20:00 +0200", datetime(2026, 5, 5, 8, 20, tzinfo=UTC)),
         ("5 May 2026 10:20 GMT (summer)", datetime(2026, 5, 5, 10, 20, tzinfo=UTC)),
         ("Tue, 5 May 2026 10:20:00 -0000", datetime(2026, 5, 5, 10, 20, tzinfo=UTC)),
+        ("2026-05-05T10:20:00+02:00", datetime(2026, 5, 5, 8, 20, tzinfo=UTC)),
         ("yesterday", None),
         ("", None),
         ("Tue, 99 May 2026 10:20:00 +0200", None),
