@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ponderd.channels.blobs import FolderBlobs
+from ponderd.channels.errors import TooMany
 from ponderd.channels.mail import postmaster, session
 from ponderd.channels.mail.server import MailServer
 from ponderd.channels.mail.session import Gate
@@ -59,6 +60,12 @@ class TestMailServer:
 
     async def test_a_bounce_is_taken_and_ignored(self, inbox: Inbox) -> None:
         assert (await inbox.send(mail(), mail_from="")).startswith("250 ")
+        assert inbox.triggers == []
+
+    async def test_what_is_part_of_a_loop_is_refused_whole(self, inbox: Inbox) -> None:
+        inbox.refuses_mail = TooMany("more than 4 mails say the same; write again later")
+        answer = await inbox.send(mail(), "assistant@agents.test", "triage@agents.test")
+        assert answer == "550 5.7.1 more than 4 mails say the same; write again later"
         assert inbox.triggers == []
 
     async def test_a_store_that_is_away_means_later(self, inbox: Inbox) -> None:
