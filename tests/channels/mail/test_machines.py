@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from ponderd.channels.mail.header import read_header
 from ponderd.channels.mail.machines import automatic
 from ponderd.channels.mail.out_of_office import begins_as_one, says_so
 from ponderd.channels.message import Ignored, Trigger
-from tests.channels.mail.mails import OWN_ID, mail, parse
+from tests.channels.mail.mails import OWN_ID, Inbox, mail, parse, settings
 
 ANSWERS = {"In_Reply_To": OWN_ID, "References": OWN_ID}
 
@@ -238,3 +240,22 @@ def test_hostile_headers_are_judged() -> None:
         f"From: a@team.test\r\nAuto-Submitted: {'(' * 9_000}\r\nSubject: {'out of office ' * 700}"
     )
     assert automatic(read_header(head.encode()), "a@team.test") is not None
+
+
+class TestServer:
+    @pytest.fixture
+    async def inbox(self, tmp_path: Path) -> AsyncIterator[Inbox]:
+        inbox = Inbox()
+        async with inbox.serving(settings(tmp_path)):
+            yield inbox
+
+    async def test_takes_what_only_its_parts_show_to_be_a_machines(self, inbox: Inbox) -> None:
+        answer = mail(**multipart("mixed", WORDS, ("text/calendar; method=REPLY", ANSWERED)))
+        assert (await inbox.send(answer)).startswith("250 ")
+        assert inbox.triggers == []
+
+    async def test_says_what_a_person_can_do(self, inbox: Inbox) -> None:
+        suppressing = {"X_Auto_Response_Suppress": "All", **ANSWERS}
+        refusal = await inbox.send(mail("I am away until Monday.", **suppressing))
+        assert refusal.startswith("550 5.7.1 this looks like an out-of-office reply")
+        assert inbox.triggers == []
