@@ -78,8 +78,9 @@ class Trigger(Frozen):
     """Who else reads along: the addresses of the other recipients."""
     tag: str = ""
     """The tag of the address written to: "invoices" of assistant+invoices@."""
-    sender_proven: bool = True
-    """The channel vouches for `sender`, as far as it was told to check senders at all."""
+    people_proven: bool = True
+    """It really was `sender` who wrote this to `people`, in this conversation, as far as the channel
+    was told to check that at all."""
     answers: tuple[str, ...] = ()
     """What it provably answers: the channel's ids of our messages, or an `Inquiry.id`. Empty: the
     channel proves that in another way, or `authentic` is False."""

@@ -14,7 +14,7 @@ from ponderd.channels.mail.header import Header
 from ponderd.channels.mail.message_ids import read_ids
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import Letter
-from ponderd.channels.message import Trigger, Verdict
+from ponderd.channels.message import Address, Trigger, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,10 @@ class Proof:
 class Evidence:
     """What is proven of a mail to one mailbox."""
 
-    sender_proven: bool = False
+    people: frozenset[str] = frozenset()
+    """Those whom the sender certainly wrote this to, in this thread."""
+    reply_to: bool = False
+    """The sender certainly asked for the answer at the address in Reply-To."""
     answers: tuple[str, ...] = ()
     """As in `Trigger`."""
     written_at: float | None = None
@@ -62,7 +65,8 @@ def weigh(letter: Letter, proof: Proof | None, names: MailNames) -> Evidence:
         raise Unauthenticated(f"the DKIM signature does not cover {missing}{_NOT_DECIDED}")
     own_id = letter.header.own_id if "message-id" in proof.signed else None
     return Evidence(
-        sender_proven=True,
+        people=_people(letter, proof, names),
+        reply_to="reply-to" in proof.signed,
         answers=answers if bound else (),
         written_at=written_at if bound else None,
         key=f"email:{own_id}" if own_id else "",
@@ -84,29 +88,56 @@ def proven_trigger(trigger: Trigger, evidence: Evidence | None) -> Trigger:
     """A message without all that is not proven of it; None: nothing is to be proven."""
     if evidence is None:
         return trigger
-    reply_to = trigger.reply_to
-    if reply_to and not evidence.sender_proven:  # else the thread could be read from anywhere
-        headers = {name: value for name, value in reply_to.headers.items() if name != "cc"}
-        reply_to = reply_to.model_copy(update={"to": trigger.sender, "headers": headers})
+    people = tuple(person for person in trigger.people if person in evidence.people)
     proven = {
         "authentic": trigger.authentic and bool(evidence.answers),
-        "sender_proven": evidence.sender_proven,
+        "people": people or trigger.people,
+        "people_proven": bool(people),
         "answers": evidence.answers,
         "written_at": evidence.written_at,
-        "reply_to": reply_to,
+        "reply_to": trigger.reply_to and _reply_to(trigger.reply_to, trigger.sender, evidence),
     }
     return trigger.model_copy(update=proven)
+
+
+def _reply_to(asked: Address, sender: str, evidence: Evidence) -> Address:
+    """Where the answer goes: to nobody whom somebody else may have added to an old mail, to read
+    what it is answered."""
+    headers = dict(asked.headers)
+    copies = [entry for entry in headers.pop("cc", "").split(", ") if entry in evidence.people]
+    headers |= {"cc": ", ".join(copies)} if copies else {}
+    return asked.model_copy(
+        update={"to": asked.to if evidence.reply_to else sender, "headers": headers}
+    )
+
+
+def _people(letter: Letter, proof: Proof, names: MailNames) -> frozenset[str]:
+    """The addresses in the signed To and Cc. None if it was not to us, or not in this thread."""
+    place = {"message-id", "in-reply-to", "references"}
+    if any(letter.header.has(name) for name in place - proof.signed):
+        return frozenset()
+    addressed = _addressed(letter, proof)
+    return addressed if _is_to_us(addressed, names) else frozenset()
+
+
+def _addressed(letter: Letter, proof: Proof) -> frozenset[str]:
+    header, signed = letter.header, proof.signed
+    to, cc = (header.to if "to" in signed else ()), (header.cc if "cc" in signed else ())
+    return frozenset(entry.address.lower() for entry in (*to, *cc))
+
+
+def _is_to_us(addressed: frozenset[str], names: MailNames) -> bool:
+    return any(address.endswith(f"@{names.domain.lower()}") for address in addressed)
 
 
 def _answers(letter: Letter, proof: Proof, names: MailNames) -> tuple[str, ...]:
     """The ids of our messages, or of the inquiry, that the signed part names."""
     header, signed = letter.header, proof.signed
-    to, cc = (header.to if "to" in signed else ()), (header.cc if "cc" in signed else ())
-    addressed = {entry.address.lower() for entry in (*to, *cc)}
+    addressed = _addressed(letter, proof)
     if letter.inquiry and f"{letter.local}@{names.domain}".lower() in addressed:
         return (str(letter.inquiry),)
     # Whoever forwards our mail to somebody with a word on top has answered them, not us.
-    if to and not any(address.endswith(f"@{names.domain.lower()}") for address in addressed):
+    if "to" in signed and not _is_to_us(addressed, names):
         return ()
     named = [header.raw(name) for name in ("in-reply-to", "references") if name in signed]
     found = [message_id for value in named for message_id in read_ids(value)]

@@ -327,7 +327,7 @@ def _received(trigger: Trigger, now: float) -> e.MessageReceived:
         cut=trigger.cut,
         people=trigger.people,
         tag=trigger.tag,
-        sender_proven=trigger.sender_proven,
+        people_proven=trigger.people_proven,
         answers=trigger.answers,
         written_at=trigger.written_at,
     )

@@ -31,7 +31,7 @@ class MessageReceived(EventBase):
     cut: str = ""
     people: tuple[str, ...] = ()
     tag: str = ""
-    sender_proven: bool = True
+    people_proven: bool = True
     answers: tuple[str, ...] = ()
     written_at: float | None = None
 

@@ -19,11 +19,11 @@ def takes_part(run: Run, sender: str) -> bool:
 
 
 def heard(run: Run, message: MessageReceived) -> Run:
-    """The sender of a mail takes part. So does everybody it is addressed to, if it is certain who
-    sent it: a forged mail invites nobody."""
+    """The sender of a mail takes part. So does everybody it is addressed to, if that is certain: a
+    forged mail invites nobody."""
     if message.via != "email":
         return run
-    invited = message.people if message.sender_proven else ()
+    invited = message.people if message.people_proven else ()
     return _with(run, message.sender, *invited)
 
 

@@ -173,29 +173,78 @@ class TestAMailInAThread:
             await inbox.send(content)
         assert [trigger.authentic for trigger in inbox.triggers] == [True, False, False]
         assert [trigger.run_id for trigger in inbox.triggers] == ["run1", "run1", None]
-        assert [trigger.sender_proven for trigger in inbox.triggers] == [True, False, True]
         assert [trigger.answers for trigger in inbox.triggers] == [(OWN_ID,), (), ()]
         assert inbox.triggers[0].written_at == WRITTEN.timestamp()
 
-    async def test_is_answered_elsewhere_only_if_its_sender_is_proven(self, inbox: Inbox) -> None:
-        fields = {"To": "assistant@agents.test", "Reply_To": "bob@team.test"}
-        await inbox.send(genuine(**fields))
-        await inbox.send(mail(**fields))
+    async def test_is_answered_elsewhere_only_if_its_sender_asked_for_it(
+        self, inbox: Inbox
+    ) -> None:
+        await inbox.send(genuine(To="assistant@agents.test", Reply_To="bob@team.test"))
+        await inbox.send(mail(To="assistant@agents.test", Reply_To="bob@team.test"))
+        await inbox.send(b"Reply-To: bob@team.test\r\n" + genuine(To="assistant@agents.test"))
         to = [trigger.reply_to and trigger.reply_to.to for trigger in inbox.triggers]
-        assert to == ["bob@team.test", ANN]
+        assert to == [ANN, ANN, ANN]  # the helper does not sign Reply-To
+        signing = genuine(
+            To="assistant@agents.test", Reply_To="bob@team.test", covers=[*ALL, "reply-to"]
+        )
+        await inbox.send(signing)
+        assert inbox.triggers[-1].reply_to is not None
+        assert inbox.triggers[-1].reply_to.to == "bob@team.test"
 
 
-@pytest.mark.parametrize(("sender_proven", "copies"), [(True, "bob@team.test"), (False, None)])
-def test_a_mail_that_is_not_proven_is_answered_to_nobody_else(
-    sender_proven: bool, copies: str | None
-) -> None:
-    rules = replace(RULES, reply_all=True)
-    said = parse(mail(Cc="bob@team.test"), rules=rules)
-    assert isinstance(said, Trigger)
-    proven = proven_trigger(said, Evidence(sender_proven=sender_proven))
-    assert proven.reply_to is not None
-    assert proven.reply_to.headers.get("cc") == copies
-    assert proven.people == ("bob@team.test",)
+class TestWhoIsWrittenTo:
+    """Whoever a participant writes to takes part, so nobody may add a name to an old mail."""
+
+    TO = "assistant@agents.test"
+
+    @pytest.mark.parametrize(
+        ("content", "people", "proven"),
+        [
+            (genuine(To=TO, Cc="bob@team.test"), ("bob@team.test",), True),
+            (genuine(To=f"{TO}, bob@team.test"), ("bob@team.test",), True),
+            (genuine(To=TO), (), False),
+            (mail(Cc="bob@team.test"), ("bob@team.test",), False),
+            (b"Cc: eve@team.test\r\n" + genuine(To=TO), ("eve@team.test",), False),
+            (
+                b"Cc: eve@team.test\r\n" + genuine(To=f"{TO}, bob@team.test"),
+                ("bob@team.test",),
+                True,
+            ),
+            # It was not to us, or not in this thread.
+            (genuine(To="eve@team.test"), ("eve@team.test",), False),
+            (
+                f"In-Reply-To: {OWN_ID}\r\n".encode() + genuine(To=TO, Cc="eve@team.test"),
+                ("eve@team.test",),
+                False,
+            ),
+            (
+                f"References: {OWN_ID}\r\n".encode() + genuine(To=TO, Cc="eve@team.test"),
+                ("eve@team.test",),
+                False,
+            ),
+            (
+                genuine(To=TO, Cc="eve@team.test", covers=["from", "to", "cc", "date"]),
+                ("eve@team.test",),
+                False,
+            ),
+        ],
+    )
+    async def test_is_certain_only_if_it_is_signed(
+        self, inbox: Inbox, content: bytes, people: tuple[str, ...], proven: bool
+    ) -> None:
+        await inbox.send(content)
+        [trigger] = inbox.triggers
+        assert (trigger.people, trigger.people_proven) == (people, proven)
+
+    @pytest.mark.parametrize("certain", ["bob@team.test", "eve@team.test", ""])
+    def test_also_where_all_are_answered(self, certain: str) -> None:
+        rules = replace(RULES, reply_all=True)
+        said = parse(mail(Cc="bob@team.test, cat@team.test"), rules=rules)
+        assert isinstance(said, Trigger)
+        proven = proven_trigger(said, Evidence(people=frozenset({certain})))
+        assert proven.reply_to is not None
+        copies = "bob@team.test" if certain == "bob@team.test" else None
+        assert proven.reply_to.headers.get("cc") == copies
 
 
 async def test_no_answer_from_dns_means_later_where_proof_matters(tmp_path: Path) -> None:
@@ -209,7 +258,7 @@ async def test_no_answer_from_dns_means_later_where_proof_matters(tmp_path: Path
             assert (await inbox.send(content, to)).startswith("451 4.3.0 DNS has no answer")
         assert inbox.triggers == []
         await inbox.send(genuine(To="assistant@agents.test"))
-        assert [trigger.sender_proven for trigger in inbox.triggers] == [False]
+        assert [trigger.authentic for trigger in inbox.triggers] == [False]
 
 
 async def test_all_mail_can_be_made_to_prove_who_wrote_it(tmp_path: Path) -> None:
@@ -230,5 +279,5 @@ async def test_where_nothing_is_to_be_proven_our_marks_alone_decide(tmp_path: Pa
         await inbox.send(mail("yes\n", In_Reply_To=OWN_ID, Reply_To="bob@team.test"))
     [verdict], [trigger] = inbox.verdicts, inbox.triggers
     assert (verdict.answers, verdict.written_at, verdict.key) == ((), None, "")
-    assert (trigger.authentic, trigger.answers, trigger.sender_proven) == (True, (), True)
+    assert (trigger.authentic, trigger.answers, trigger.people_proven) == (True, (), True)
     assert trigger.reply_to is not None and trigger.reply_to.to == "bob@team.test"

@@ -118,7 +118,7 @@ class TestAMailJoins:
 
     async def test_but_nobody_is_let_in_by_a_mail_that_is_not_proven(self, world: World) -> None:
         run_id = await self.mail(world, ANN)
-        await self.mail(world, ANN, run_id, people=(EVE,), sender_proven=False)
+        await self.mail(world, ANN, run_id, people=(EVE,), people_proven=False)
         assert await self.mail(world, EVE, run_id) != run_id
 
     async def test_of_whom_it_was_answered_or_asked(self, world: World) -> None:

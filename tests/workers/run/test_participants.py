@@ -36,7 +36,7 @@ def test_whoever_wrote_or_was_written_to_takes_part() -> None:
 
 
 def test_a_mail_of_which_nothing_proves_the_sender_invites_nobody() -> None:
-    run = after(mail("ann@team.test", "eve@team.test", sender_proven=False))
+    run = after(mail("ann@team.test", "eve@team.test", people_proven=False))
     assert run.people == {"ann@team.test"}
 
 
