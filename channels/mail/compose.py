@@ -255,13 +255,13 @@ def _encoding(text: str, readable: bool) -> str:
 
 
 def _body(reply: Reply, names: MailNames, public_url: str | None, signature: str) -> Rendered:
-    parts = [_said(reply)]
+    parts = [_said(reply, asks_below=bool(names.secret))]
     if reply.inquiry:
         parts += _how_to_answer(reply, reply.inquiry, names, public_url)
     if reply.kind == "answer":
         parts += _unread(reply.to.headers.get("unread", ""))
     if text := clean(signature).strip():
-        style = "margin:16px 0 0;font-size:12px;color:#757575"
+        style = "margin:16px 0 0;font-size:12px;color:#7a7a7a"
         parts.append(
             Rendered(
                 f'<div class="gmail_signature" dir="auto" style="{style}">-- <br>\n'
@@ -275,7 +275,7 @@ def _body(reply: Reply, names: MailNames, public_url: str | None, signature: str
     return Rendered("".join(part.html for part in shown), "\n\n".join(part.plain for part in shown))
 
 
-def _said(reply: Reply) -> Rendered:
+def _said(reply: Reply, *, asks_below: bool) -> Rendered:
     """The text itself. Only an agent's own words are Markdown: a call is shown as it will run, and
     ponderd's notices may quote one."""
     text = clean(reply.text).strip("\n")
@@ -284,11 +284,8 @@ def _said(reply: Reply) -> Rendered:
     begin, end = _ASKS
     if _asks_approval(reply) and text.startswith(begin) and text.endswith(end):
         call = text.removeprefix(begin).removesuffix(end)
-        return Rendered(
-            f"{_paragraph(_as_lines('May I run this?'))}{preformatted(call)}"
-            f"{_paragraph(_as_lines(end.removeprefix('? ')))}",
-            text,
-        )
+        please = "" if asks_below else _paragraph(end.removeprefix("? "))
+        return Rendered(f"{_paragraph('May I run this?')}{preformatted(call)}{please}", text)
     if _asks_approval(reply):
         return Rendered(preformatted(text), text)
     return Rendered(_paragraph(_as_lines(text)), text)
@@ -337,7 +334,7 @@ def _quoted(headers: dict[str, str]) -> Iterator[Rendered]:
         text = f"{text[:QUOTE_LIMIT].rstrip()}\n[…]"
     date, person = one_line(headers.get("quote_date", "")), one_line(headers.get("quote_from", ""))
     wrote = f"{f'On {date}, ' if date else ''}{person or 'you'} wrote:"
-    style = "margin:0 0 0 4px;padding:0 0 0 12px;border-left:1px solid #8c8c8c"
+    style = "margin:0 0 0 4px;padding:0 0 0 12px;border-left:1px solid #b4b4b4"
     yield Rendered(
         '<div class="gmail_quote" style="margin:16px 0 0">\n'
         f'<div class="gmail_attr" dir="auto">{_as_lines(wrote)}</div>\n'

@@ -24,10 +24,10 @@ TABLE_WIDTH = 100
 
 _MONOSPACE = "font-family:Consolas,Menlo,'Courier New',monospace;font-size:13px"
 _PRE = (
-    f"margin:0 0 12px;padding:8px 12px;border:1px solid #8c8c8c;border-radius:4px;{_MONOSPACE};"
+    f"margin:0 0 12px;padding:8px 12px;border:1px solid #b4b4b4;border-radius:4px;{_MONOSPACE};"
     "line-height:1.45;white-space:pre-wrap;word-wrap:break-word"
 )
-_CELL = "border:1px solid #8c8c8c;padding:4px 10px;vertical-align:top"
+_CELL = "border:1px solid #b4b4b4;padding:4px 10px;vertical-align:top"
 _HEADING_SIZES = {"h1": 20, "h2": 18, "h3": 16, "h4": 15, "h5": 14, "h6": 14}
 
 _HOST = re.compile(r"(?<![\w.-])(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_]{2,24}(?![\w-])")
@@ -189,7 +189,7 @@ def _html_block(node: _Node, gap: int) -> Iterator[str]:
                 yield f'<li{value} dir="auto" style="margin:0 0 4px">{content}</li>\n'
             yield f"</{token.tag}>\n"
         case "blockquote":
-            style = "margin:0 0 12px;padding:0 0 0 12px;border-left:3px solid #8c8c8c"
+            style = "margin:0 0 12px;padding:0 0 0 12px;border-left:3px solid #b4b4b4"
             yield f'<blockquote dir="auto" style="{style}">\n'
             yield from _html_blocks(node.children)
             yield "</blockquote>\n"
@@ -198,7 +198,7 @@ def _html_block(node: _Node, gap: int) -> Iterator[str]:
         case "table":
             yield from _html_table(node)
         case "hr":
-            yield '<hr style="margin:16px 0;border:0;border-top:1px solid #8c8c8c">\n'
+            yield '<hr style="margin:16px 0;border:0;border-top:1px solid #b4b4b4">\n'
 
 
 def _html_table(table: _Node) -> Iterator[str]:
@@ -349,7 +349,7 @@ def _plain_records(rows: list[list[str]]) -> list[str]:
 
 
 def _lines(nodes: Iterable[_Node], *, in_cell: bool = False) -> list[str]:
-    text = clean(_plain_inline(nodes))
+    text = clean("".join(_plain_node(node, in_cell) for node in nodes))
     parts = _BREAK.split(text) if in_cell else text.split("\n")
     return [line.strip() for line in parts]
 
@@ -358,12 +358,12 @@ def _plain_inline(nodes: Iterable[_Node]) -> str:
     return "".join(map(_plain_node, nodes))
 
 
-def _plain_node(node: _Node) -> str:
+def _plain_node(node: _Node, in_cell: bool = False) -> str:
     match node.kind:
         case "softbreak" | "hardbreak":
             return "\n"
         case "code_inline":
-            return f"`{node.token.content}`"
+            return node.token.content if in_cell else f"`{node.token.content}`"
         case "s":
             return f"~~{_plain_inline(node.children)}~~"
         case "link":
