@@ -83,12 +83,18 @@ def depth_of(line: str) -> tuple[int, str]:
 
 def may_be_label(line: str) -> bool:
     """Whether a header block could begin at a line: cheap, and seldom wrong."""
-    return any(colon in line[:60] for colon in _COLONS[:3]) and _LABEL.match(line[:60]) is not None
+    head = line[:60]
+    if not any(colon in head for colon in _COLONS[:3]):
+        return False
+    return _LABEL.match(head.translate(_UNSEEN)) is not None
 
 
 def is_forward_mark(line: str) -> bool:
     """Whether a line says in some language that a forwarded mail follows."""
-    return len(line) < 200 and words.FORWARDED.fullmatch(normal(line)) is not None
+    ends = line.strip()
+    if not ends or len(line) >= 200 or (ends[0].isalnum() and ends[-1].isalnum()):
+        return False
+    return words.FORWARDED.fullmatch(normal(line)) is not None
 
 
 def has_date(text: str) -> bool:
@@ -264,8 +270,10 @@ def _judged_block(
 
 def divided_block(lines: Sequence[str], first: int, is_ours: IsOurs, subject: str) -> Start | None:
     """The quoted mail that begins with a line across the mail, if one does at this line."""
+    if lines[first].lstrip()[:1].isalnum():
+        return None
     line = normal(lines[first][:200])
-    if not words.RULED.fullmatch(line) and not words.ORIGINAL.fullmatch(line):
+    if not (words.RULED.fullmatch(line) or words.ORIGINAL.fullmatch(line)):
         return None
     below = first + 1
     while below < len(lines) and below - first < 4 and not lines[below].strip():

@@ -200,8 +200,8 @@ class _Reader:
             case "sub":
                 self._opening = "_"
             case "option":
-                if "selected" not in attributes and frame.look.colour is not None:
-                    frame.look = replace(frame.look, invisible=True)
+                if "selected" not in attributes:
+                    frame.look = replace(frame.look, hides=True)
             case "blockquote":
                 self._quote(frame)
             case "ul" | "ol" | "dir" | "menu":

@@ -51,11 +51,8 @@ class Look:
     pre: bool = False
     struck: bool = False
 
-    @property
-    def hides(self) -> bool:
-        if self.gone or self.invisible or self.size < _TINY or self.colour is None:
-            return True
-        return self.ground is not None and _alike(self.colour, self.ground)
+    hides: bool = False
+    """Whether text in it cannot be seen."""
 
 
 def _alike(one: Colour, other: Colour) -> bool:
@@ -78,15 +75,21 @@ def looked(outer: Look, tag: str, style: Mapping[str, str], attributes: Mapping[
     pre = outer.pre
     if tag in _PRE or space:
         pre = space.startswith(("pre", "break")) or (tag in _PRE and not space)
+    size = _size(style, outer.size)
+    shown = _colour(colour, outer.colour)
+    ground = _ground(style, attributes, outer.ground)
+    invisible = visibility != "visible" if visibility else outer.invisible
+    alike = shown is None or (ground is not None and _alike(shown, ground))
     return Look(
         gone=opacity < 0.05,
-        invisible=visibility != "visible" if visibility else outer.invisible,
-        size=_size(style, outer.size),
-        colour=_colour(colour, outer.colour),
-        ground=_ground(style, attributes, outer.ground),
+        invisible=invisible,
+        size=size,
+        colour=shown,
+        ground=ground,
         opacity=opacity,
         pre=pre,
         struck=outer.struck or "line-through" in line,
+        hides=invisible or size < _TINY or alike,
     )
 
 

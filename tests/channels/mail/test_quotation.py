@@ -87,6 +87,10 @@ HEADER_BLOCKS = [
     "De : {ours}\nEnvoyé : mardi 5 mai 2026 10:15\nÀ : Ann\nObjet : Re: Offer",
     "Od: {ours}\nWysłano: wtorek, 5 maja 2026 10:15\nDo: Ann\nTemat: Re: Offer",
     "От: {ours}\nОтправлено: 5 мая 2026 г. 10:15\nКому: Ann\nТема: Re: Offer",
+    "\u200fמאת: {ours}\nנשלח: יום שלישי 5 מאי 2026 10:15\nאל: Ann\nנושא: Re: Offer",
+    "From: {ours}\n\nSent: Tuesday, May 5, 2026 10:15 AM\n\nTo: Ann\n\nSubject: RE: Offer",
+    "Gesendet: Dienstag, 05. Mai 2026 um 10:15 Uhr\nVon: {ours}\nAn: Ann\nBetreff: Re: Offer",
+    "---- 回复的原邮件 ----\n| 发件人 | {ours} |\n| 日期 | 2026年05月05日 10:15 |",
     "من: {ours}\nتم الإرسال: 5 مايو 2026 10:15\nإلى: Ann\nالموضوع: Re: Offer",
     # No list of ours knows Icelandic.
     "Frá: {ours}\nSent þann: þriðjudagur, 5. maí 2026 10:15\nTil: Ann\nEfni: Re: Offer",

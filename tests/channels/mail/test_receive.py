@@ -184,7 +184,7 @@ class TestParse:
     def test_html_is_read_where_there_is_no_plain_text(self) -> None:
         html = "<style>p{}</style><p>Hello <b>you</b></p><script>x()</script>one<br>two &amp; 3"
         parsed = trigger(mail(html, Subject="", Content_Type="text/html; charset=utf-8"))
-        assert parsed.text == "Hello you\none\ntwo & 3"
+        assert parsed.text == "Hello you\n\none\ntwo & 3"
 
     def test_of_alternatives_the_one_is_read_that_people_see(self) -> None:
         message = EmailMessage()
