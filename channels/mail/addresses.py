@@ -56,7 +56,10 @@ def is_address(text: str) -> bool:
 
 
 def _local(local: str) -> str:
-    local = unicodedata.normalize("NFC", local)
+    composed = unicodedata.normalize("NFC", local)
+    if composed.isascii() and not local.isascii():
+        return ""  # the sign of Kelvin is no K of another person's
+    local = composed
     quoted = _QUOTED.fullmatch(local)
     if quoted:
         plain = re.sub(r"\\(.)", r"\1", quoted[1]).lower()

@@ -61,6 +61,7 @@ class TestTheFormOfAnAddress:
             "ann\u200b@team.test",
             "ann@team\u202e.test",
             "ann@[192.0.2.1]",
+            "mar\u212a@team.test",
             '"ann\n"@team.test',
             "a" * 250 + "@team.test",
             "ann@" + "a" * 64 + ".test",
