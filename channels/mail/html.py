@@ -15,7 +15,7 @@ from ponderd.channels.mail.html_lines import Cell, Lines, Table
 from ponderd.channels.mail.html_links import beside_label, picture
 from ponderd.channels.mail.html_sheets import Place, Sheets
 from ponderd.channels.mail.html_source import tidy
-from ponderd.channels.mail.html_style import Look, looked
+from ponderd.channels.mail.html_style import Look, is_tight, looked
 from ponderd.channels.mail.quotation import Kind, Line, Reading, Thread, take_apart
 from ponderd.channels.text import clean
 
@@ -58,6 +58,8 @@ class _Frame:
     """Where its text goes."""
     role: Role | None = None
     block: bool = False
+    tight: bool = False
+    """It begins a line, not a paragraph."""
     closing: str = ""
     """What follows its text."""
     href: str = ""
@@ -138,6 +140,9 @@ class _Reader:
         frame.block = (tag in _BLOCKS and not display.startswith("inline")) or display in (
             "block list-item flex grid table table-row table-cell".split()
         )
+        frame.tight = (
+            tag not in _GAPS or is_tight(style) or bool(tag in _LISTS and outer.lines.indent)
+        )
         if frame.block:
             self._space_out(frame)
         elif tag in _BLOCKS:
@@ -152,8 +157,7 @@ class _Reader:
 
     def _space_out(self, frame: _Frame) -> None:
         """Begin a new paragraph or line around an element."""
-        inside_list = frame.tag in _LISTS and frame.lines.indent
-        frame.lines.gap() if frame.tag in _GAPS and not inside_list else frame.lines.block()
+        frame.lines.block() if frame.tight else frame.lines.gap()
 
     def _give_role(self, frame: _Frame, outer: _Frame) -> None:
         tag, names, attributes = frame.place

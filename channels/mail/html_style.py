@@ -97,6 +97,15 @@ _PRE = frozenset(("pre", "textarea", "listing"))
 _PRESENTATION = frozenset(("hidden", "bgcolor", "background", "color", "text"))
 
 
+def is_tight(style: Mapping[str, str]) -> bool:
+    """Whether a paragraph follows the one above it without a gap, as lines in Outlook do."""
+    sides = style.get("margin", "").split()
+    if not sides:
+        return False
+    lengths = [*sides, style.get("margin-top", "0"), style.get("margin-bottom", "0")]
+    return all((_pixels(length) or 0) < 1 for length in lengths)
+
+
 def _is_gone(style: Mapping[str, str], attributes: Mapping[str, str]) -> bool:
     display = style.get("display")
     if display == "none" or ("hidden" in attributes and display is None):

@@ -38,6 +38,10 @@ def text(source: str) -> str:
         ("<p>f:</p><pre>def f(x):\n    return x\n</pre>", "f:\n\ndef f(x):\n    return x"),
         ("<div style='white-space:pre-wrap'>a\n  b</div>", "a\n  b"),
         ("<div>x:</div><div>&nbsp;&nbsp;&nbsp;&nbsp;y</div>", "x:\n    y"),
+        (
+            "<style>p.M{margin:0in}</style><p class=M>a<p class=M>b<p class=M>&nbsp;<p>c",
+            "a\nb\n\nc",
+        ),
         ("<ul><li>one<ul><li>in</ul><li><p>two</p></ul>", "- one\n  - in\n- two"),
         ("<ol start=3><li>c<li value=7>g<li>h</ol>", "3. c\n7. g\n8. h"),
         ("<dl><dt>Name<dd>Ann</dl>", "Name\n  Ann"),
