@@ -51,6 +51,14 @@ class TestOutbox:
         ]
         assert message["Date"].datetime.tzinfo is not None
 
+    async def test_name_and_signature_are_settings(self, tmp_path: Path) -> None:
+        fields = {"mail_from_name": "{agent} at Example", "mail_signature": r"Example\nGmbH"}
+        await EmailChannel(settings(tmp_path, **fields)).send(reply(), resend=False)
+        [file] = (tmp_path / "outbox").iterdir()
+        message = opened(file.read_bytes())
+        assert message["From"] == "assistant at Example <assistant@agents.test>"
+        assert plain(message) == "Grüße\n\n-- \nExample\nGmbH\n"
+
     async def test_sent_again_it_is_the_same_file(self, tmp_path: Path) -> None:
         channel = EmailChannel(settings(tmp_path))
         assert await channel.send(reply(), resend=False) == await channel.send(reply(), resend=True)
@@ -201,9 +209,12 @@ class TestRelay:
         refusal = next(one for one in (to_mail, to_rcpt, to_data) if not one.startswith("250"))
         assert str(failed.value) == f"relay answered {refusal}"
 
-    async def test_a_relay_that_is_away_is_worth_another_try(self, tmp_path: Path) -> None:
-        with pytest.raises(DeliveryError) as failed:
-            await EmailChannel(settings(tmp_path, "127.0.0.1:1")).send(reply(), resend=False)
+    @pytest.mark.parametrize("address", ["127.0.0.1:1", "[::1]:1"])
+    async def test_a_relay_that_is_away_is_worth_another_try(
+        self, address: str, tmp_path: Path
+    ) -> None:
+        with pytest.raises(DeliveryError, match="[Ee]rror connecting to") as failed:
+            await EmailChannel(settings(tmp_path, address)).send(reply(), resend=False)
         assert not failed.value.permanent
 
     async def test_the_others_get_their_copy(self, relay: Relay, tmp_path: Path) -> None:
