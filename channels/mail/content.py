@@ -119,7 +119,7 @@ def _pieces(part: Part, thread: Thread, *, first: bool) -> Iterator[Content]:
         case "multipart/signed":
             for child in part.parts[:1]:
                 yield from _pieces(child, thread, first=first)
-        case _ if kind == "message/rfc822" and part.parts:
+        case "message/rfc822" | "message/global" if part.parts:
             yield _forwarded(part, thread)
         case _ if part.parts:
             for child in part.parts:

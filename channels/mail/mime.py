@@ -23,7 +23,7 @@ MAIL_LIMIT = 5
 """How deep a mail may lie in mails. One that lies deeper is a file that nobody looks into."""
 PART_HEADER_LIMIT = 32 * 1024
 """Bytes of the header of one part."""
-_LINE_LIMIT = 20_000
+_LINE_LIMIT = 2_000
 """Lines of one mail that begin like a boundary of it."""
 _GUESSES = 20
 """Lines that are tried as the boundary of a multipart that does not say its own."""

@@ -37,8 +37,10 @@ SECONDS = 10
 FILES_SECONDS = 20
 """How long the reading of all files of a mail may take. What is not read by then is named."""
 PROCESSES = 2
-"""Mails that are read at the same time; and so many files beside them, so that no mail waits for
-the files of others."""
+"""Small mails that are read at the same time; and so many larger ones, and files, beside them: no
+mail of a person waits for what takes long."""
+SMALL = 128 * 1024
+"""Bytes of a mail that is small."""
 WAITING = 50
 """Mails that may wait for their turn. The senders of more are told to come back."""
 _ENOUGH = 0.6
@@ -72,12 +74,13 @@ class Reader:
     ) -> None:
         self._seconds = seconds
         self._files_seconds = files_seconds
-        self._mails = _Pool(processes, waiting, command)
+        self._small = _Pool(processes, waiting, command)
+        self._large = _Pool(processes, waiting, command)
         self._files = _Pool(processes, waiting, command)
 
     async def start(self) -> None:
         """Have a process ready for the first mail. Raises Unavailable if none can be started."""
-        await self._mails.start()
+        await self._small.start()
 
     async def read(self, content: bytes, thread: Thread) -> Content:
         """Read the whole of a mail. Raises Malformed or TooLarge for one that goes over a limit,
@@ -85,7 +88,8 @@ class Reader:
         a limit, it says so in `unread`."""
         task = MailTask(self._seconds + _GRACE_SECONDS, content, thread)
         try:
-            answer = await self._mails.ask(task, len(content), self._seconds)
+            pool = self._small if len(content) <= SMALL else self._large
+            answer = await pool.ask(task, len(content), self._seconds)
         except TimeoutError:
             late = f"the mail takes too long to read (more than {self._seconds} s)"
             raise TooLarge(late) from None
@@ -118,8 +122,8 @@ class Reader:
 
     async def close(self) -> None:
         """End all processes. What is being read is given up by whoever asked for it."""
-        await self._mails.close()
-        await self._files.close()
+        for pool in (self._small, self._large, self._files):
+            await pool.close()
 
 
 class _Pool:

@@ -69,7 +69,7 @@ class MailServer:
         self._reader = Reader()
         self._warming: asyncio.Task[None] | None = None
         self._gate = Gate(settings.mail_size)
-        self._large_header = asyncio.Lock()
+        self._one_thread = asyncio.Lock()
         self._sessions: weakref.WeakSet[SMTP] = weakref.WeakSet()
         self._server: asyncio.Server | None = None
 
@@ -214,7 +214,8 @@ class MailServer:
     async def _hear_of_bounces(
         self, content: bytes, mail_from: str, mailboxes: Sequence[str], names: MailNames
     ) -> None:
-        found = await asyncio.to_thread(read_bounces, content, mail_from, mailboxes, names)
+        async with self._one_thread:
+            found = await asyncio.to_thread(read_bounces, content, mail_from, mailboxes, names)
         for bounce in found:
             await self._bounced(bounce)
 
@@ -231,7 +232,7 @@ class MailServer:
 
         if content.find(b"\r\n\r\n", 0, SMALL_HEADER) >= 0:
             return decide()
-        async with self._large_header:  # one at a time, and the loop goes on beside it
+        async with self._one_thread:  # more of them would leave the loop less of the processor
             return await asyncio.to_thread(decide)
 
     async def _prove(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,8 +30,8 @@ PATIENCE = 120.0
 ASSISTANT = ("assistant@agents.test",)
 APPROVALS = tuple(f"approve+0c-1.{i}.{'0' * 20}@agents.test" for i in range(12))
 
-Sender = tuple[str, str]
-SENDERS = (("allowed", "ann@team.test"), ("stranger", "eve@evil.test"))
+SENDERS = (("allowed", "team.test"), ("stranger", "evil.test"))
+_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,13 @@ def hostile() -> Iterator[Hostile]:
     quoted = "".join(f"{'>' * (i % 60)} On Monday, Bob <b@c.test> wrote:\n" for i in range(16_000))
     yield Hostile("quotations", f"References: <a@team.test>\n\n{quoted}")
     encoded = base64.encodebytes(bytes(700_000)).decode()
+    pages = b"%PDF-1.4\n" + b"".join(
+        b"%d 0 obj<</Type/Page/Parent 1 0 R/Contents %d 0 R>>endobj\n" % (i, i + 1)
+        for i in range(14_000)
+    )
+    pdf = base64.encodebytes(pages).decode()
+    head = "Content-Type: application/pdf; name=a.pdf\nContent-Transfer-Encoding: base64\n\n"
+    yield Hostile("a damaged PDF", head + pdf)
     yield Hostile("base64", f"Content-Transfer-Encoding: base64\n\n{encoded}")
 
 
@@ -90,12 +98,12 @@ class Seen:
 
 
 async def measure(stage: Callable[[str], None]) -> Figures:
-    settings = {"PONDERD_MAIL_DOMAIN": "agents.test", "PONDERD_MAIL_ALLOW": "@team.test"}
     figures: Figures = []
     total = Seen()
-    async with bench(**settings) as parts:
+    async with bench(PONDERD_MAIL_DOMAIN="agents.test", PONDERD_MAIL_ALLOW="@team.test") as parts:
         parts.stack.start("serve")
         await parts.stack.ready("/healthz")
+        await _under(parts, Seen(), asyncio.sleep(2))  # the first mail starts what reads it
         quiet = Seen()
         await _under(parts, quiet, asyncio.sleep(3))
         figures += [
@@ -104,10 +112,10 @@ async def measure(stage: Callable[[str], None]) -> Figures:
         ]
         async with _unfinished_bodies(parts):
             for mail in hostile():
-                for name, address in SENDERS:
+                for name, domain in SENDERS:
                     seen = Seen()
                     stage(f"{mail.name}, {name}")
-                    await _under(parts, seen, _attack(parts, mail, address, seen))
+                    await _under(parts, seen, _attack(parts, mail, domain, seen))
                     worst = max(seen.health), max(seen.proper), max(seen.hostile)
                     for what, value in zip(("/healthz", "proper", "hostile"), worst, strict=True):
                         figures.append(Figure(f"{mail.name}, {name}: {what}", value, "ms"))
@@ -144,20 +152,30 @@ async def _health(parts: Bench, seen: Seen, over: asyncio.Event) -> None:
 
 async def _proper(parts: Bench, seen: Seen, over: asyncio.Event) -> None:
     while not (over.is_set() and seen.proper):
-        content = f"Message-ID: <{time.monotonic_ns()}@team.test>\nSubject: Lunch\n\nHello.\n"
-        data = _wire("ann@team.test", content)
-        took, answer = await _send(parts, "ann@team.test", ASSISTANT, data)
+        content = f"Message-ID: <{next(_numbers)}@team.test>\nSubject: Lunch\n\nHello.\n"
+        sender = _somebody("team.test")
+        took, answer = await _send(parts, sender, ASSISTANT, _wire(sender, content))
         assert answer.startswith("250"), answer
         seen.proper.append(took)
         await asyncio.sleep(0.05)
 
 
-async def _attack(parts: Bench, mail: Hostile, address: str, seen: Seen) -> None:
-    data = _wire(address, mail.content)
-    sent = (_send(parts, address, mail.to, data) for _ in range(AT_ONCE))
+async def _attack(parts: Bench, mail: Hostile, domain: str, seen: Seen) -> None:
+    # Made before they are sent, so that making them slows nothing down.
+    made = [(sender, _wire(sender, mail.content)) for sender in _people(domain)]
+    sent = (_send(parts, sender, mail.to, data) for sender, data in made)
     for took, answer in await asyncio.gather(*sent):
         assert answer[:3] in ("250", "550", "552", "554", "451", "452"), answer
         seen.hostile.append(took)
+
+
+def _people(domain: str) -> list[str]:
+    return [_somebody(domain) for _ in range(AT_ONCE)]
+
+
+def _somebody(domain: str) -> str:
+    """Always somebody else: a sender may write only so often."""
+    return f"a{next(_numbers)}@{domain}"
 
 
 def _wire(sender: str, content: str) -> bytes:

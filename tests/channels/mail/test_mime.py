@@ -138,6 +138,10 @@ class TestMailsInMails:
         [mail] = read_mime(head.encode() + body).parts
         assert (mail.header.subject, mail.content) == ("inner", b"x =3D y")
 
+    def test_one_with_international_headers_is_a_mail_too(self) -> None:
+        [mail] = read_mime("Content-Type: message/global\n\nSubject: ü\n\nx".encode()).parts
+        assert mail.header.subject == "ü"
+
     def test_parts_of_a_digest_are_mails(self) -> None:
         body = "--b\n\nSubject: one\n\nhello\n--b\nContent-Type: text/plain\n\ntwo\n--b--\n"
         first, second = read(body, kind="multipart/digest; boundary=b").parts

@@ -249,6 +249,15 @@ class TestTheQueue:
         await asyncio.gather(*waiting)
         assert [len(content) for content in done] == [10, 20, 30]
 
+    async def test_no_small_mail_waits_for_a_large_one(self, new: Callable[..., Reader]) -> None:
+        reader = new(processes=1)
+        large = asyncio.create_task(reader.read(b"sleep" + b" " * 200_000, THREAD))
+        for _ in range(3):
+            assert (await reader.read(b"next", THREAD)).text.startswith("next")
+        assert not large.done()
+        large.cancel()
+        await asyncio.wait([large])
+
     async def test_only_so_many_wait(self, new: Callable[..., Reader]) -> None:
         reader = new(processes=1, waiting=1)
         first = asyncio.create_task(reader.read(b"sleep", THREAD))

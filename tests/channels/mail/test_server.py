@@ -283,7 +283,7 @@ class TestWhoIsAsked:
         inbox = Inbox()
 
         def send(client: smtplib.SMTP) -> Any:
-            content = mail("Grüße")
+            content = mail("Grüße", From="Jürgen <jürgen@team.test>")
             return client.sendmail(
                 "jürgen@team.test",
                 ["assistant@agents.test"],
@@ -295,7 +295,7 @@ class TestWhoIsAsked:
             assert await inbox.client(send) == {}
             answers = await talk(inbox.port, "EHLO x", b"MAIL FROM:<j\xfcrgen@team.test> SMTPUTF8")
         [trigger] = inbox.triggers
-        assert trigger.text.endswith("Grüße")
+        assert (trigger.sender, trigger.text[-5:]) == ("jürgen@team.test", "Grüße")
         assert answers[-1].startswith("553 5.6.7")
 
 
