@@ -19,6 +19,7 @@ from ponderd.channels.words.signatures import (
     ASIDE,
     COMPANY,
     CUT,
+    EAST_LETTER,
     ENDS,
     LINKING,
     NUMBER,
@@ -91,6 +92,8 @@ def _is_greeted(words: list[str]) -> bool:
     """Whether somebody is addressed by these words: "Ann", "Frau Dr. Example und Team"."""
     if len(words) > 5:
         return False
+    if any(EAST_LETTER.search(word) for word in words):
+        return is_name(" ".join(words))
     return all(
         key(word) in GREETED or key(word) in GREETINGS or key(word) in LINKING or is_capital(word)
         for word in words
@@ -99,7 +102,7 @@ def _is_greeted(words: list[str]) -> bool:
 
 def _kept(lines: list[str], names: Names) -> Iterator[str]:
     """The lines that are not recognised as something around the message."""
-    in_signature = delimited = begun = False
+    in_signature = named = delimited = begun = False
     after_blank = True
     footers = _Footers(lines)
     i = 0
@@ -121,7 +124,8 @@ def _kept(lines: list[str], names: Names) -> Iterator[str]:
             continue
         stripped = line.strip().strip("*_").strip()
         if _DELIMITER.fullmatch(line):
-            in_signature, delimited = begun, begun and line.endswith("-- ")
+            in_signature, named = begun, False
+            delimited = begun and line.endswith("-- ")
             after_blank = True
             continue
         if is_device_line(stripped):
@@ -133,12 +137,14 @@ def _kept(lines: list[str], names: Names) -> Iterator[str]:
             line = line[greeted.end() :]
             stripped = line.strip()
         if _closes(stripped, names):
-            in_signature, delimited = begun or in_signature, False
+            in_signature = begun or in_signature
+            named = delimited = False
             continue
         if _signs(stripped, names):
-            in_signature = True
+            in_signature = named = True
             continue
-        if in_signature and is_signature_line(stripped, delimited=delimited):
+        if in_signature and is_signature_line(stripped, named=named, delimited=delimited):
+            named = True
             continue
         if _is_polite(stripped):
             continue

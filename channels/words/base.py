@@ -28,7 +28,7 @@ class Turns:
     def __init__(self, table: str) -> None:
         """`table` is an alternation as `pattern` takes it."""
         self._turns = [
-            (_needle(turn), re.compile(turn, re.IGNORECASE))
+            (_needle(turn), re.compile(rf"\w{{0,20}}(?:{turn})\w{{0,20}}", re.IGNORECASE))
             for turn in _alternatives("".join(map(str.strip, table.splitlines())))
         ]
 
@@ -41,6 +41,14 @@ class Turns:
                 if found == enough:
                     break
         return found
+
+    def without(self, text: str) -> str:
+        """`text` without the words in which they stand."""
+        plain = bare(text)
+        for needle, turn in self._turns:
+            if needle in plain:
+                text = turn.sub(" ", text)
+        return text
 
 
 def _alternatives(table: str) -> list[str]:

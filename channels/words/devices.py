@@ -80,7 +80,10 @@ def is_device_line(line: str) -> bool:
     if not line or len(line) > 120:
         return False
     if "outlook" in line.lower() and re.search(r"\b(?:ios|android|mac)\b", line, re.IGNORECASE):
-        return len(line.split()) <= 8 and not doubts(re.sub(r"<[^<>]*>", "", line))
+        words = re.sub(r"<[^<>]*>", "", line).split()
+        other = (word for word in words if bare(word) not in _DEVICE_WORDS)
+        if len(words) <= 8 and not doubts(" ".join(other)):
+            return True
     sentences = [part for part in re.split(r"(?<=[.!])\s+", line) if part]
     return _is_device(sentences[0]) and all(_excuses(part) for part in sentences[1:])
 

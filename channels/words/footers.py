@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from ponderd.channels.words.base import Turns, pattern
-from ponderd.channels.words.doubts import acts
+from ponderd.channels.words.base import Turns, pattern, words
+from ponderd.channels.words.doubts import GRAMMAR, acts, words_of
 
 # Turns of phrase that hold an acting word and mean no harm.
 _HARMLESS = pattern(
@@ -57,10 +57,11 @@ _MARK = Turns(
     strictly forbidden|no (?:liability|responsibility|warranty)|
     not (?:accept|assume|be held|be) [\w ]{0,24}(?:liab|responsib)|accepts? no|legally binding|
     not legally|views? (?:or|and) opinions|views expressed|opinions expressed|
-    not the (?:intended|named|addressee)|no virus found|believed to be clean|virus[- ]free|
-    for viruses|antivirus|anti-virus|virus database|malware|scanned by|scanned for|
-    checked by avg|internal virus|(?:consider|think of|think about|save) the environment|
-    environment before|save paper|save a tree|save trees|
+    not the (?:intended|named|addressee)|no virus found|no liability is accepted|
+    believed to be clean|virus[- ]free|for viruses|antivirus|anti-virus|virus database|malware|
+    scanned by|scanned for|checked by avg|internal virus|
+    (?:consider|think of|think about|save) the environment|environment before|save paper|
+    save a tree|save trees|
     (?:originated?|came|comes|sent|is|received) from (?:an? )?(?:outside|external)|
     external (?:e-?mail|sender|message|source)|
     outside (?:of )?(?:the|your|our) (?:organi|company|network)|do not click|get e-?mails? from|
@@ -115,27 +116,25 @@ _SUBJECT = Turns(
     cop(?:y|ies)|disclos|distribut|disseminat|forward|prohibit|unauthor|unlawful|liab|responsib|
     warrant|virus|scan|malware|content|information|legal|law\b|view|opinion|compan|entit|
     individual|person|addressed|use\b|loss|damage|arising|behalf|notif|immediately|permission|
-    consent|error|contact|interfer|tamper|monitor|record|organi[sz]|link|safe|caution|external|
-    warning|attention|important|notice|disclaimer|print|paper|environment|subscri|group|list|
-    archive|http|www\.|antivirus|avast|avg\b|nachricht|inhalt|anhang|anhäng|absender|empfäng|
-    löschen|vernicht|kopie|weiterleit|weitergab|verbreit|gesellschaft|wichtig|hinweis|achtung|
-    vorsicht|drucken|ausdruck|papier|öffnen|klicken|virenschutz|courrier|courriel|pièce|
-    expéditeur|détru|supprim|copi|diffus|contenu|imprim|avis\b|lien|correo|mensaje|adjunt|
-    remitente|elimin|destru|conteni|papel|aviso|atención|enlace|mensagem|anexo|remetente|apagu|
-    conteúdo|atenção|messaggio|allegat|mittente|cancell|distru|contenut|stamp|carta|avviso|
-    attenzione|bericht|bijlage|afzender|verwijder|vernietig|inhoud|afdruk|let op|meddelande|
-    bilag|bifog|avsändare|radera|innehåll|skriv ut|besked|meddelelse|vedhæft|vedlegg|afsender|
-    avsender|slet|slett|indhold|innhold|viesti|liite|lähettäj|poista|sisältö|tulost|wiadomo|
-    załącznik|nadawc|usuni|treść|drukow|zpráv|přílo|odesílatel|smaž|obsah|tisk|správ|príloh|
-    odosielateľ|vymaž|tlač|üzenet|melléklet|feladó|töröl|tartalom|nyomtat|mesaj|atașament|
-    expeditor|șterge|conținut|tipăr|ileti|e-posta|gönderen|silin|içerik|yazdır|μήνυμα|συνημμέν|
-    αποστολ|διαγρά|εκτύπ|poruk|privit|pošiljatelj|izbriš|sadržaj|ispis|сообщен|письм|вложен|
-    отправител|удал|содержан|печат|распеч|ссылк|внимание|повідомлен|лист\b|вкладен|видал|вміст|
-    друк|увага|رسالة|مرفق|المرسل|حذف|محتوى|طباعة|تنبيه|پیام|ایمیل|پیوست|فرستنده|چاپ|הודעה|מייל|
-    צרופ|שולח|מחק|תוכן|הדפס|संदेश|ईमेल|pesan|email|lampiran|pengirim|hapus|cetak|thư|tin nhắn|
-    đính kèm|người gửi|xóa|邮件|郵件|附件|发件|寄件|删除|刪除|信息|資訊|内容|打印|列印|链接|連結|
-    注意|声明|聲明|メール|添付|送信|削除|情報|印刷|リンク|메일|첨부|발신|삭제|정보|인쇄|링크|
-    주의|본
+    consent|error|contact|interfer|tamper|monitor|record|organi[sz]|link|safe|external|notice|
+    disclaimer|print|paper|environment|subscri|group|list|archive|http|www\.|antivirus|avast|
+    avg\b|nachricht|inhalt|anhang|anhäng|absender|empfäng|löschen|vernicht|kopie|weiterleit|
+    weitergab|verbreit|gesellschaft|hinweis|drucken|ausdruck|papier|öffnen|klicken|virenschutz|
+    courrier|courriel|pièce|expéditeur|détru|supprim|copi|diffus|contenu|imprim|avis\b|lien|
+    correo|mensaje|adjunt|remitente|elimin|destru|conteni|papel|aviso|enlace|mensagem|anexo|
+    remetente|apagu|conteúdo|messaggio|allegat|mittente|cancell|distru|contenut|stamp|carta|
+    avviso|bericht|bijlage|afzender|verwijder|vernietig|inhoud|afdruk|meddelande|bilag|bifog|
+    avsändare|radera|innehåll|skriv ut|besked|meddelelse|vedhæft|vedlegg|afsender|avsender|slet|
+    slett|indhold|innhold|viesti|liite|lähettäj|poista|sisältö|tulost|wiadomo|załącznik|nadawc|
+    usuni|treść|drukow|zpráv|přílo|odesílatel|smaž|obsah|tisk|správ|príloh|odosielateľ|vymaž|
+    tlač|üzenet|melléklet|feladó|töröl|tartalom|nyomtat|mesaj|atașament|expeditor|șterge|
+    conținut|tipăr|ileti|e-posta|gönderen|silin|içerik|yazdır|μήνυμα|συνημμέν|αποστολ|διαγρά|
+    εκτύπ|poruk|privit|pošiljatelj|izbriš|sadržaj|ispis|сообщен|письм|вложен|отправител|удал|
+    содержан|печат|распеч|ссылк|повідомлен|лист\b|вкладен|видал|вміст|друк|رسالة|مرفق|المرسل|حذف|
+    محتوى|طباعة|پیام|ایمیل|پیوست|فرستنده|چاپ|הודעה|מייל|צרופ|שולח|מחק|תוכן|הדפס|संदेश|ईमेल|pesan|
+    email|lampiran|pengirim|hapus|cetak|thư|tin nhắn|đính kèm|người gửi|xóa|邮件|郵件|附件|发件|
+    寄件|删除|刪除|信息|資訊|内容|打印|列印|链接|連結|声明|聲明|メール|添付|送信|削除|情報|印刷|
+    リンク|메일|첨부|발신|삭제|정보|인쇄|링크|본
     """
 )
 
@@ -146,7 +145,19 @@ _TAG = pattern(
     esterno|外部邮件|外部郵件|外部|社外|社外メール|외부메일)[\])*】\s:!-]{0,6}
     """
 )
+_SMALL = words(
+    """
+    for and the of in a an to at der die das den dem des und im am le la les l de du des et à au aux
+    el los las y su a al il lo gli e del della di da do dos das ao een van en til og och z w i и в
+    """
+)
 _WRAPPED = 50
+_HEADING = re.compile(
+    r"^\W{0,4}(?:caution|warning|attention|important(?: notice)?|notice|disclaimer|achtung|vorsicht"
+    r"|wichtig|hinweis|atención|atenção|aviso|attenzione|avviso|let op|внимание"
+    r"|увага|注意|주의|تنبيه)\W{0,3}[:：!-]\s*",
+    re.IGNORECASE,
+)
 _WHOLE = pattern(
     r"""
     version: [\d.]+ / virus database: [\d/.]+ - release date: [\d/.]+|
@@ -184,8 +195,19 @@ def _speaks_of_mail(text: str) -> bool:
 def _is_legal(sentence: str) -> bool:
     if _LINK.fullmatch(sentence):
         return True
+    sentence = _HEADING.sub("", sentence)
     if not _MARK.count(sentence) and _SUBJECT.count(sentence, 3) < 3:
         return False
     sentence = _HARMLESS.sub("e-mail", sentence.replace("(s)", ""))
     clauses = [part for part in _CLAUSE.split(sentence) if re.search(r"\w", part)]
-    return not acts(sentence) and all(map(_speaks_of_mail, clauses))
+    return not acts(sentence) and all(map(_speaks_of_mail, clauses)) and _is_covered(sentence)
+
+
+def _is_covered(sentence: str) -> bool:
+    """Whether most words belong to what footers speak of. It does not end in "not"."""
+    said = words_of(sentence)
+    other = [word for word in words_of(_SUBJECT.without(_MARK.without(sentence))) if word in said]
+    meant = [word for word in other if word not in GRAMMAR and word not in _SMALL]
+    if other and said[-1] in GRAMMAR and said[-1] == other[-1]:
+        return False
+    return len(meant) <= max(1, len(said) * (0.25 if len(said) <= 7 else 0.6))

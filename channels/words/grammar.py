@@ -5,6 +5,13 @@ from __future__ import annotations
 from ponderd.channels.words.base import words
 
 PLAIN = words(
+    """
+    with within under upon per by from into on off over up down out against among between during
+    through towards nearly almost quite principle principles basically essentially theory
+    mit bei nach seit vor gegen unter avec sous par pour dans sur entre vers chez con por para según
+    sobre com sob per tra fra met bij op voor onder med på för vid ved przy dla с в на под при для о
+    по к з у від
+    """,
     # What sentences need and signatures do not. A lawyer's footer does.
     """
     no not if any please is are was were be been being am can could may might must shall should

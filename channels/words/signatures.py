@@ -109,10 +109,16 @@ _INITIALS = re.compile(
     r"(?:[^\W\d_a-z]\.[ -]?){1,3}\s?[^\W\d_]{2,}(?:-[^\W\d_]+)?(?: [^\W\d_]{2,})?"
 )
 _EAST_NAME = re.compile(
-    "[\u3400-\u9fff]{2,4}|[\uac00-\ud7af]{2,4}|[\u3400-\u9fff]{1,3}[ \u3000][\u3400-\u9fff]{1,3}"
-    "|[\u30a0-\u30ff]{2,8}"
+    r"(?:[王李张張刘劉陈陳杨楊黄黃赵趙吴吳周徐孙孫马馬朱胡郭何高林罗羅郑鄭梁谢謝宋唐许許韩韓冯馮邓鄧曹彭曾肖蕭田董袁潘于蒋"
+    r"蔣蔡余杜叶葉程苏蘇魏吕呂丁任沈姚卢盧姜崔钟鍾谭譚陆陸汪范石廖贾賈韦韋付傅方白邹鄒孟熊秦邱江尹薛闫段雷侯龙龍史陶黎贺賀顾"
+    r"顧毛郝龚龔邵万萬钱錢严嚴覃武戴莫孔向汤湯]|欧阳|歐陽|司马|上官|诸葛)[\u3400-\u9fff]{1,2}"
+    r"|(?:佐藤|鈴木|高橋|田中|伊藤|渡辺|渡邊|山本|中村|小林|加藤|吉田|山田|佐々木|山口|松本|井上|木村|林|斎藤|斉藤|清水|山崎|森"
+    r"|池田|橋本|阿部|石川|山下|中島|石井|小川|岡田|長谷川|藤田|村上|近藤|坂本|遠藤|青木|藤井|西村|福田|太田|三浦|藤原|岡本|松田"
+    r"|中川|中野|原田|小野|田村|竹内|金子|和田|中山|石田|上田|森田|原|柴田|酒井|工藤|横山|宮崎|宮本|内田|高木)"
+    r"[ \u3000]?[\u3040-\u309f\u3400-\u9fff]{0,3}"
+    r"|[김이박최정강조윤장임한오서신권황안송류전홍고문양손배백허유남심노하곽성차주우구민진지엄채원][\uac00-\ud7af]{1,2}"
 )
-_EAST_LETTER = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+EAST_LETTER = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _ADDRESS = re.compile(
     r"[\w.+-]{1,64}@[\w.-]{1,255}|https?://\S{1,400}|\bwww\.\S{1,200}"
     r"|\b[\w-]{1,63}(?:\.[\w-]{1,63})*"
@@ -120,7 +126,7 @@ _ADDRESS = re.compile(
 )
 ASIDE = re.compile(r"\((?:she|he|they|her|him|them|/|\s|sie|er|elle|il){3,40}\)", re.IGNORECASE)
 _PHONE = re.compile(r"(?:\+|\(?0)[\d ()/.\u2010-\u2015-]{6,24}")
-_CITY = re.compile(r"(?:[A-Z]{1,2}-)?\d{4,6} [^\W\d_][^\d]{1,60}")
+_CITY = re.compile(r"(?:[A-Z]{1,2}-)?\d{4,6}(?: [^\W\d_](?:[^\W\d_]|[.'-]){0,30}){1,4}")
 CUT = re.compile(r"[|·•/]|,| - | – ")
 LINKING = frozenset(
     "of the and & de del della di da do dos das du des la le les el los van von der den"
@@ -134,6 +140,11 @@ _INITIALS_ONLY = re.compile(r"(?:[A-Z]\.?){1,3}")
 _EAST_SIGNED = re.compile(
     "[\u3400-\u9fff]{2,4}\\s?(?:敬上|谨上|拜上|拝)|[\uac00-\ud7af]{2,4}\\s?(?:드림|올림|배상)"
 )
+# What stands before a family name; how something is done, which is no name.
+_PARTICLES = frozenset(
+    "de del della di da do dos das du la le el los van von der den y e al bin".split()
+)
+_MANNER = re.compile(r"(?:ly|weise|mente|ment|mäßig|lich)\b", re.IGNORECASE)
 _VOCABULARY = YES | NO | POLITE | EAST_YES | EAST_NO | EAST_POLITE
 
 
@@ -190,7 +201,7 @@ class Names:
         if _INITIALS_ONLY.fullmatch(line) and key(line) not in _VOCABULARY:
             firsts = {name[0] for name in self.known}
             return not doubts(line) and set(bare(line).replace(".", "")) <= firsts
-        if "".join(line.split()) in self.whole and _EAST_LETTER.search(line):
+        if "".join(line.split()) in self.whole and EAST_LETTER.search(line):
             return True
         line = ASIDE.sub("", line)
         words = _NAME.findall(line)
@@ -221,22 +232,34 @@ def is_name(text: str) -> bool:
         return False
     if is_initials(text):
         return True
-    if _EAST_LETTER.search(text):
+    if EAST_LETTER.search(text):
         return bool(_EAST_NAME.fullmatch(text)) and not doubts(text)
     words = text.split()
-    if text.isupper() and len(text) > 3:
+    if (text.isupper() and len(text) > 3) or _MANNER.search(text):
         return False
-    return len(words) <= 4 and all(
-        (is_capital(word) or key(word) in LINKING) and not is_meant(word) for word in words
+    # Where letters have no case, nothing else tells a name from other words.
+    most = 4 if text.lower() != text else 2
+    return len(words) <= most and all(
+        (is_capital(word) or (key(word) in _PARTICLES and word != words[-1]))
+        and not is_meant(word)
+        and (key(word) not in LINKING or key(word) in _PARTICLES)
+        for word in words
     )
 
 
-def is_signature_line(line: str, *, delimited: bool) -> bool:
-    """Whether this may stand in a signature. If `delimited`, any line may that holds no doubt."""
+def is_signature_line(line: str, *, named: bool, delimited: bool) -> bool:
+    """Whether this may stand in a signature: a name, or, once it is `named`, what stands below.
+
+    If `delimited`, any line may that holds no doubt.
+    """
     if delimited and not doubts(line) and key(line) not in _VOCABULARY:
         return True
     parts = [part.strip() for part in CUT.split(line) if part.strip(ENDS)]
-    return is_name(line) or is_signature_part(line) or all(map(is_signature_part, parts))
+    return (
+        (not named and is_name(line))
+        or is_signature_part(line)
+        or (len(parts) > 1 and all(map(is_signature_part, parts)))
+    )
 
 
 def is_signature_part(part: str) -> bool:
@@ -253,12 +276,16 @@ def is_signature_part(part: str) -> bool:
     is_title = is_title and not part.isupper()
     if doubts(_ACRONYM.sub(" ", rest) if is_title else rest, title=is_title):
         return False
+    if all(key in _TITLES or key in LINKING for key in keys):
+        return True
     if rest != part:
         return all(is_capital(word) or word.isdigit() for word in re.findall(r"\w+", rest))
     if _EAST_TITLE.search(part):
         return True
-    if _STREET.search(part) or _CITY.fullmatch(part):
+    if _STREET.search(part):
         return len(keys) <= 8
+    if _CITY.fullmatch(part):
+        return all(not word.islower() for word in part.split()[1:])
     return len(keys) <= 8 and _reads_as_title(part.split(), is_title=is_title)
 
 
@@ -272,4 +299,8 @@ def _reads_as_title(words: list[str], *, is_title: bool) -> bool:
     plain = [word for word in words if key(word) not in LINKING and key(word) not in _TITLES]
     if not all(is_capital(word) or word == "&" for word in plain):
         return False
-    return is_title or not (shouted or _EAST_LETTER.search("".join(words)))
+    if len(words) == 1 and not is_title:
+        return False
+    return is_title or not (
+        _MANNER.search(" ".join(words)) or shouted or EAST_LETTER.search("".join(words))
+    )

@@ -87,6 +87,13 @@ without the migration
 with version 1.4.1 instead
 use staging instead
 ask me again then
+in principle
+mostly
+with reservations
+pending review
+with caution
+EU only
+call me
 ask Bob first
 check with legal
 subject to review
@@ -252,6 +259,10 @@ tunggu dulu
 先别
 等一下
 暂时不要
+小心
+谨慎
+延期
+推迟到月底
 仅限测试环境
 除了生产环境
 明天
@@ -266,6 +277,9 @@ tunggu dulu
 待ってください
 かもしれない
 本番以外で
+慎重に
+夜間に
+ストップ
 明日にしてください
 하지만 내일
 테스트가 통과하면
@@ -273,6 +287,8 @@ tunggu dulu
 기다려 주세요
 내일 해 주세요
 운영은 빼고
+주의
+연기
 """.strip().splitlines()
 
 GREETINGS = """

@@ -61,6 +61,8 @@ STAYS = {
     "a version": "Yes\n\nAnn\nVersion 1.4.1",
     "an unknown sentence": "Yes\n\nAnn\nThe moon is round",
     "a doubt in Chinese": "同意\n\n谢谢\n明天",
+    "a caution as a name": "同意\n\n谢谢\n小心",
+    "a stop as a name": "はい\n\n以上\nストップ",
     "sent by mistake": "Yes\n\nSent by mistake",
 }
 

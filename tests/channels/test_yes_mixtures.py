@@ -1,7 +1,7 @@
 """A doubt anywhere, in any language and dress, and nothing is approved; nothing else stands in the
 way of a yes.
 
-2,000 mixtures each; `MIXTURES=100000 pytest tests/channels/test_yes_mixtures.py` tries more.
+1,000 mixtures each; `MIXTURES=100000 pytest tests/channels/test_yes_mixtures.py` tries more.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.channels.letters import (
 )
 
 ANN = "Ann Example <ann@team.test>"
-MIXTURES = int(os.environ.get("MIXTURES", "2000"))
+MIXTURES = int(os.environ.get("MIXTURES", "1000"))
 _many = settings(
     max_examples=MIXTURES, database=None, suppress_health_check=[*HealthCheck], deadline=None
 )
