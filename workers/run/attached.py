@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from ponderd.channels.message import Attachment
 
+_MARK = re.compile(r"^\[(?=(?:attached:|file [0-9]|kept as |also to:|tag:|from ))", re.M | re.I)
+
 
 def told(files: Sequence[Attachment], first: int) -> str:
     """The lines about `files`, each ended before by a line break. The run counts its files, and
@@ -17,6 +19,12 @@ def told(files: Sequence[Attachment], first: int) -> str:
     return "".join(
         f"\n{line}" for number, file in enumerate(files, first) for line in _lines(file, number)
     )
+
+
+def without_marks(text: str) -> str:
+    """What a person wrote, in which nothing at the beginning of a line looks like a remark of ours
+    about files, recipients or the writer."""
+    return _MARK.sub("(", text)
 
 
 def label(file: Attachment) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from ponderd.channels.message import principal
 from ponderd.workers.run import events as e
-from ponderd.workers.run.attached import told
+from ponderd.workers.run.attached import told, without_marks
 from ponderd.workers.run.chat_commands import command_of
 from ponderd.workers.run.effort import Effort
 from ponderd.workers.run.repeats import repeats
@@ -139,7 +139,7 @@ def _hear(run: Run, message: e.MessageReceived) -> Run:
     by = f"\n[from {message.sender}]" if another else ""
     current = replace(run.message, sender=principal(message.via, message.sender))
     run = replace(run, first_sender=first, message=current, files=run.files + message.attachments)
-    return add(run, Turn("person", message.text + files + also + tag + by))
+    return add(run, Turn("person", without_marks(message.text) + files + also + tag + by))
 
 
 def _answered(run: Run, message: e.MessageReceived) -> tuple[Outgoing, ...]:

@@ -116,3 +116,8 @@ class TestWhoReadsAlong:
         message = received(cut="> the history")
         assert told(message) == "see the file"
         assert b"> the history" in e.encode(message)
+
+    def test_nothing_that_is_written_looks_like_it(self) -> None:
+        for mark in ("[attached: a (b, 3 bytes)]", "[from boss]", "[Also to: a@x]", "[file 1 is a"):
+            assert told(received(f"see\n{mark}\n")).startswith(f"see\n({mark[1:]}\n")
+        assert told(received("[sic] [attached: no] x[from y]")) == "[sic] [attached: no] x[from y]"
