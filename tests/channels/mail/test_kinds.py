@@ -380,7 +380,7 @@ CASES = [
              "class=MsoNormal><b>Mula kay:</b> assistant &lt;assistant@agents.test&gt;<br><b>Petsa:"
              "</b> 5.5.2026<br></p></div></div><p>ANSWER</p></div>"),
             ("Outlook on the web", '<div>好的</div><div id="appendonsend"></div><hr><div '
-             'id="divRplyFwdMsg" dir="ltr"><b>X:</b> assistant &lt;assistant@agents.test&gt;</div>'
+             'id="divRplyFwdMsg" dir="ltr"><b>Mula kay:</b> assistant &lt;assistant@agents.test&gt;<br><b>Ipinadala:</b> 5.5.2026 10:15<br><b>Paksa:</b> Re: Question</div>'
              "<div>ANSWER</div>"),
             ("Apple Mail", "<body>好的<br><div><blockquote type=\"cite\"><div>On 5. May 2026, "
              "assistant wrote:</div><br><div>ANSWER</div></blockquote></div></body>"),
