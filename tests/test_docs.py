@@ -35,6 +35,7 @@ from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.store.contract import Gauges
 from ponderd.workers.store.memory_store import MemoryStore
 from tests.pictures import slack_thread
+from tests.services.eventually import eventually
 from tests.services.model_server import Line, ScriptedModel
 from tests.services.stack import API_TOKEN, WEBHOOK_SECRET, Client, Stack, running
 
@@ -266,13 +267,24 @@ async def test_the_agent_of_the_page_lends_a_book_after_a_yes(
 @pytest.mark.skipif(not shutil.which("openssl") or not shutil.which("curl"), reason="needs both")
 async def test_the_three_ways_to_send_a_webhook_work(ponderd: tuple[Client, Stack]) -> None:
     client, stack = ponderd
-    senders = [["sh", "-euc", text] for text in blocks(CHANNELS, "sh")]
+    shell = [text for text in blocks(CHANNELS, "sh") if "/webhooks/" in text]
+    senders = [["sh", "-euc", text] for text in shell]
     senders += [[sys.executable, "-c", blocks(CHANNELS, "python")[0]]]
     assert len(senders) == 3
     accepted = [await run(command, stack) for command in senders]
     run_ids = {re.search(r'"run_id": ?"([^"]+)"', answer) for answer in accepted}
     assert len(run_ids) == 3 and None not in run_ids, accepted
     assert len((await client.get("/runs"))["runs"]) == 3
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
+async def test_the_mail_on_the_page_is_answered_into_the_outbox(
+    ponderd: tuple[Client, Stack], data_dir: Path
+) -> None:
+    _, stack = ponderd
+    [text] = [text for text in blocks(CHANNELS, "sh") if "smtp://" in text]
+    await run(["sh", "-euc", text], stack)
+    await eventually(lambda: list((data_dir / "outbox").glob("*.eml")))
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl")
@@ -295,7 +307,7 @@ async def run(command: list[str], stack: Stack, **environment: str) -> str:
     *start, program = command
     process = await asyncio.create_subprocess_exec(
         *start,
-        program.replace("http://127.0.0.1:8700", stack.url),
+        program.replace("http://127.0.0.1:8700", stack.url).replace(":8725", f":{stack.smtp_port}"),
         env={
             **os.environ,
             **environment,
