@@ -245,7 +245,9 @@ class _Reader:
         if outer.number is not None:
             number = _number(attributes.get("value"), outer.number)
             outer.number = number + 1
-            marker = f"{number}. "
+            first = {"a": "a", "A": "A"}.get(outer.place[2].get("type", ""))
+            letter = chr(ord(first) + number - 1) if first and 0 < number <= 26 else None
+            marker = f"{letter or number}. "
         frame.lines.marker = ""
         if self._indent(frame, " " * len(marker)):
             frame.lines.marker = marker

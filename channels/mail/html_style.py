@@ -121,7 +121,7 @@ def _is_gone(style: Mapping[str, str], attributes: Mapping[str, str]) -> bool:
     tall = _pixels(style.get("max-height"))
     if tall is not None and tall <= 1:
         return True
-    if style.get("position") in ("absolute", "fixed"):
+    if style.get("position") in ("absolute", "fixed", "relative"):
         sides = [_pixels(style.get(side)) for side in ("left", "top", "right", "bottom")]
         if any(side is not None and side <= _FAR for side in sides) or _clips(style.get("clip")):
             return True
