@@ -79,8 +79,8 @@ class Trigger(Frozen):
     tag: str = ""
     """The tag of the address written to: "invoices" of assistant+invoices@."""
     people_proven: bool = True
-    """It really was `sender` who wrote this to `people`, in this conversation, as far as the channel
-    was told to check that at all."""
+    """It really was `sender` who wrote this to `people`, in this conversation, as far as the
+    channel was told to check that at all."""
     answers: tuple[str, ...] = ()
     """What it provably answers: the channel's ids of our messages, or an `Inquiry.id`. Empty: the
     channel proves that in another way, or `authentic` is False."""

@@ -213,7 +213,7 @@ class TestRelay:
     async def test_a_relay_that_is_away_is_worth_another_try(
         self, address: str, tmp_path: Path
     ) -> None:
-        with pytest.raises(DeliveryError, match="[Ee]rror connecting to") as failed:
+        with pytest.raises(DeliveryError, match=r"[Ee]rror connecting to") as failed:
             await EmailChannel(settings(tmp_path, address)).send(reply(), resend=False)
         assert not failed.value.permanent
 
