@@ -35,6 +35,8 @@ from ponderd.channels.words.signatures import (
 
 LINE_LIMIT = 400
 """Characters. A longer line is a paragraph, and no greeting or signature."""
+LINES_LIMIT = 400
+"""A text of more lines is no letter: all of it stays."""
 PARAGRAPH_LIMIT = 4_000
 """Characters. A longer paragraph is no footer."""
 # How many paragraphs are tried that turn out to be no footer. Real messages need few.
@@ -64,8 +66,10 @@ def own_words(text: str, sender: str = "") -> str:
     `sender` is whatever is known of the writer: an address, a display name, or both. Their name
     alone on a line is a signature.
     """
-    names = Names.of(sender)
-    return "\n".join(_kept(seen(text).split("\n"), names)).strip()
+    lines = seen(text).split("\n")
+    if len(lines) > LINES_LIMIT:
+        return text.strip()
+    return "\n".join(_kept(lines, Names.of(sender))).strip()
 
 
 def is_greeting(phrase: str) -> bool:

@@ -162,8 +162,9 @@ _WHOLE = pattern(
     r"""
     version: [\d.]+ / virus database: [\d/.]+ - release date: [\d/.]+|
     you don'?t often get e-?mail from \S{3,100}?\.?|learn why this is important(?: at \S+)?\.?|
-    \[(?:cid:[^\]\s]{1,80}|image|image: ?[^\]]{0,60}|logo)\]|on the (?:go|move)|
-    你通常不会收到来自 \S{3,100} 的电子邮件。?|sie erhalten nicht oft eine e-mail von \S{3,100}
+    [\w.-]{1,40} mailing list|\[(?:cid:[^\]\s]{1,80}|image|image: ?[^\]]{0,60}|logo)\]|
+    on the (?:go|move)|你通常不会收到来自 \S{3,100} 的电子邮件。?|
+    sie erhalten nicht oft eine e-mail von \S{3,100}
     """
 )
 _LINK = re.compile(r"\W*(?:https?://\S+|www\.\S+|[\w.-]+\.(?:com|org|net))\W*")
@@ -210,4 +211,6 @@ def _is_covered(sentence: str) -> bool:
     meant = [word for word in other if word not in GRAMMAR and word not in _SMALL]
     if other and said[-1] in GRAMMAR and said[-1] == other[-1]:
         return False
-    return len(meant) <= max(1, len(said) * (0.25 if len(said) <= 7 else 0.6))
+    if len(said) <= 7:
+        return len(meant) <= (len(said) > 4)
+    return len(meant) <= len(said) * 0.6

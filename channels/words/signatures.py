@@ -144,7 +144,9 @@ _EAST_SIGNED = re.compile(
 _PARTICLES = frozenset(
     "de del della di da do dos das du la le el los van von der den y e al bin".split()
 )
-_MANNER = re.compile(r"(?:ly|weise|mente|ment|mäßig|lich)\b", re.IGNORECASE)
+_MANNER = re.compile(
+    r"(?:(?<!supp)(?<!fami)(?<!ita)(?<!assemb)ly|weise|mente|mäßig|lich)\b", re.IGNORECASE
+)
 _VOCABULARY = YES | NO | POLITE | EAST_YES | EAST_NO | EAST_POLITE
 
 
@@ -235,7 +237,7 @@ def is_name(text: str) -> bool:
     if EAST_LETTER.search(text):
         return bool(_EAST_NAME.fullmatch(text)) and not doubts(text)
     words = text.split()
-    if (text.isupper() and len(text) > 3) or _MANNER.search(text):
+    if (text.isupper() and len(text) > 3) or _MANNER.search(bare(text)):
         return False
     # Where letters have no case, nothing else tells a name from other words.
     most = 4 if text.lower() != text else 2
@@ -279,7 +281,10 @@ def is_signature_part(part: str) -> bool:
     if all(key in _TITLES or key in LINKING for key in keys):
         return True
     if rest != part:
-        return all(is_capital(word) or word.isdigit() for word in re.findall(r"\w+", rest))
+        holds = re.search(r"\d", part) or _ADDRESS.search(part)
+        return bool(holds) and all(
+            is_capital(word) or word.isdigit() for word in re.findall(r"\w+", rest)
+        )
     if _EAST_TITLE.search(part):
         return True
     if _STREET.search(part):
@@ -301,6 +306,7 @@ def _reads_as_title(words: list[str], *, is_title: bool) -> bool:
         return False
     if len(words) == 1 and not is_title:
         return False
-    return is_title or not (
-        _MANNER.search(" ".join(words)) or shouted or EAST_LETTER.search("".join(words))
-    )
+    text = bare(" ".join(words))
+    if _MANNER.search(text):
+        return False
+    return is_title or not (shouted or EAST_LETTER.search(text))

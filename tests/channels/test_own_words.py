@@ -58,6 +58,8 @@ STAYS = {
     "another's name": "Yes\n\nBob",
     "a day as a name": "Yes\n\nBest,\nMonday",
     "a date": "Yes\n\nAnn\n12.12.2026",
+    "a manner in a title": "Yes\n\nAnn\nHead of Operations, Mostly",
+    "a manner as a number": "Yes\n\nAnn\nTel. Rarely",
     "a version": "Yes\n\nAnn\nVersion 1.4.1",
     "an unknown sentence": "Yes\n\nAnn\nThe moon is round",
     "a doubt in Chinese": "同意\n\n谢谢\n明天",
@@ -106,6 +108,12 @@ def test_a_greeting(text: str) -> None:
 )
 def test_no_greeting(text: str) -> None:
     assert not is_greeting(text)
+
+
+def test_a_text_of_many_lines_stays_whole() -> None:
+    text = "Use blue." + "\n" * 398 + "\nAnn"
+    assert own_words(text, ANN) == "Use blue."
+    assert own_words(f"x\n{text}", ANN) == f"x\n{text}"
 
 
 def test_what_is_seen() -> None:
