@@ -226,7 +226,9 @@ def header_block(
         position += 1
     if gap:
         position -= 1
-    return _judged_block(labels, position, is_ours, subject, divided) if len(labels) > 1 else None
+    if len(labels) < (1 if divided else 2):
+        return None
+    return _judged_block(labels, position, is_ours, subject, divided)
 
 
 def _continues(raw: str, line: str) -> bool:

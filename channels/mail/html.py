@@ -170,6 +170,8 @@ class _Reader:
         frame.role = role
         if role in (Role.DIVIDER, Role.BELOW):
             frame.lines.mark(Kind.DIVIDER)
+        elif role is Role.BEGINNING:
+            frame.lines.mark(Kind.BEGINNING)
         kinds = {
             Role.HISTORY: Kind.HISTORY,
             Role.QUOTING: Kind.HISTORY,

@@ -17,8 +17,10 @@ class Role(Enum):
     FORWARDED = auto()
     DIVIDER = auto()
     """A quoted mail begins here, if a header block follows."""
+    BEGINNING = auto()
+    """It holds the header block of a quoted mail. All below it is that mail."""
     BELOW = auto()
-    """Both: it divides, and holds the quoted mail."""
+    """It divides, and holds the quoted mail."""
     SIGNATURE = auto()
 
 
@@ -40,10 +42,8 @@ _ROLES = {
         " .reply-quote .bluemail_quote .edison-quote #edo-original .spark_quote"
     ),
     Role.FORWARDED: ".moz-forward-container #isforwardcontent .gmail_forward",
-    Role.DIVIDER: (
-        "#divrplyfwdmsg #appendonsend .outlookmessageheader #zwchr #stopspelling"
-        " .zmail_extra_hr #orighr"
-    ),
+    Role.BEGINNING: "#divrplyfwdmsg .outlookmessageheader",
+    Role.DIVIDER: ("#appendonsend #zwchr #stopspelling .zmail_extra_hr #orighr"),
     Role.BELOW: (
         "#mail-editor-reference-message-container .mail-editor-reference-message-container"
         " #ms-outlook-mobile-reference-message .ms-outlook-mobile-reference-message"

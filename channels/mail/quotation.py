@@ -59,7 +59,12 @@ class Kind(Enum):
     """A quoted mail, for sure."""
     FORWARDED = auto()
     DIVIDER = auto()
-    """No text, but the place where a mail program begins to quote. A header block must follow."""
+    """The place where a mail program may begin to quote. A header block must follow."""
+    BEGINNING = auto()
+    """No text, but the place where a quoted mail begins, for sure."""
+
+
+_DIVIDING = (Kind.DIVIDER, Kind.BEGINNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ def take_apart(lines: Sequence[Line], thread: Thread, rest: str = "") -> Reading
         cut = set()
     cut |= {i for i, fate in enumerate(fates) if fate is _Fate.CUT}
     texts = [line.text for line in lines]
-    marks = {i for i, line in enumerate(lines) if line.kind is Kind.DIVIDER and not line.text}
+    marks = {i for i, line in enumerate(lines) if line.kind in _DIVIDING and not line.text}
     return Reading(
         text=_joined(texts, [i for i in range(len(lines)) if i not in cut and i not in marks]),
         own=_joined(texts, [i for i in own if i not in marks]),
@@ -209,7 +214,7 @@ class _Mail:
         """Where quoted mails begin in the lines that are not quoted with ">" themselves."""
         found: dict[int, Start] = {}
         for index, line in enumerate(self.lines):
-            if self.depths[index] or line.kind not in (Kind.WORDS, Kind.DIVIDER):
+            if self.depths[index] or line.kind not in (Kind.WORDS, *_DIVIDING):
                 continue
             start = self.start_at(index)
             if start is not None:
@@ -224,12 +229,17 @@ class _Mail:
             return self.attributions[index]
         if self._tries <= 0:
             return None
-        if self.lines[index].kind is Kind.DIVIDER:
+        if self.lines[index].kind in _DIVIDING:
             self._tries -= 1
             below = index + 1
             while below < min(index + 8, len(self.lines)) and not self.lines[below].text.strip():
                 below += 1
-            return header_block(self.bare, below, thread.is_ours, thread.subject, divided=True)
+            block = header_block(self.bare, below, thread.is_ours, thread.subject, divided=True)
+            if block is None and any(
+                line.kind is Kind.BEGINNING for line in self.lines[index:below]
+            ):
+                return Start(below, ours=False, sure=True)
+            return block
         text = self.bare[index]
         start = divided_block(self.bare, index, thread.is_ours, thread.subject)
         if start is None and may_be_label(text):

@@ -218,6 +218,8 @@ HISTORIES = {
     f"10:15<br><b>Kimə:</b> Ann<br><b>Mövzu:</b> RE: Offer</p></div>{ANSWER}",
     "Outlook on the web": "<div id='appendonsend'></div><hr style='width:98%'>"
     f"<div id='divRplyFwdMsg' dir='ltr'><font>{BLOCK}</font></div>{ANSWER}",
+    "Outlook on the web, one line": "<hr><div id='divRplyFwdMsg'>assistant, 5.5.2026</div>"
+    f"{ANSWER}",
     "Outlook mobile": "<hr><div id='mail-editor-reference-message-container'>"
     f"<div>{BLOCK}</div>{ANSWER}</div>",
     "Apple Mail": f"<br><blockquote type='cite'><div>{WROTE}</div>{ANSWER}</blockquote>",
