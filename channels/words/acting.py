@@ -10,32 +10,33 @@ from ponderd.channels.words.base import words
 FIRM = words(
     # When, under which condition, how sure, what to do: no lawyer's footer needs these.
     """
-    mostly essentially generally technically theoretically temporarily eventually hopefully
-    gradually slowly manually quietly caveat caveats reservation reservations vorbehalt
-    vorbehalte vorbehaltlich réserve reserve reserva riserva voorbehoud förbehåll forbehold
-    zastrzeżeniem zastrzeżeniami výhradou rezerve rezervă lunch kidding approve approved approves
-    approval deny denied denies reject rejected yes nope ok okay wait waits hold stop stops
-    stopped cancel cancels cancelled canceled abort pause resume postpone postponed delay delayed
-    defer deferred later until till yet once tomorrow today tonight yesterday morning afternoon
-    evening noon midnight monday tuesday wednesday thursday friday saturday sunday weekend week
-    weeks month hour hours minute minutes second soon never ever first before after afterwards
-    then when whenever while because although though but however instead rather except unless
-    only just still maybe perhaps probably possibly doubt doubts doubtful unsure uncertain think
-    thought guess believe wonder hope worry worried concern concerned concerns careful carefully
-    mistake mistaken wrong changed change revert rollback roll undo redo back retract retracted
-    withdraw withdrawn take taken mind nevermind scratch disregard ignore forget actually sorry
-    oops ps p.s nb question why what how where who which whether verify verified check checks
-    checking confirm confirmed review reviewed ask asks asked tell call ping wanted want wants
-    need needs needed require required requires requirement condition conditions conditional
-    conditionally provided providing assuming subject limit limited excluding without part partly
-    partially half some none nothing nobody i me my mine im i'm i'd i'll i've he she him her they
-    them let let's dont don't doesn't didn't won't can't cannot shouldn't isn't aren't wasn't
-    wouldn't couldn't doesnt wont cant shouldnt isnt arent nah hm hmm hmmm er uh um leave keep
-    use try start begin go goes going run runs running push pull deploy deploys deployed rebuild
-    restart reboot remove drop add fix fixed skip do does did done doing make makes finish
-    finished pass passes passed fail fails failed failing broken green red ready approve? againt
-    again twice otherwise pending hands proceed continue discuss talk meeting objection object
-    veto nothing's dare merge hotfix pr mr eod eob asap tbd tbc wip lgtm +1 -1
+    caution cautiously mostly essentially generally technically theoretically temporarily
+    eventually hopefully gradually slowly manually quietly caveat caveats reservation
+    reservations vorbehalt vorbehalte vorbehaltlich réserve reserve reserva riserva voorbehoud
+    förbehåll forbehold zastrzeżeniem zastrzeżeniami výhradou rezerve rezervă lunch kidding
+    approve approved approves approval deny denied denies reject rejected yes nope ok okay wait
+    waits hold stop stops stopped cancel cancels cancelled canceled abort pause resume postpone
+    postponed delay delayed defer deferred later until till yet once tomorrow today tonight
+    yesterday morning afternoon evening noon midnight monday tuesday wednesday thursday friday
+    saturday sunday weekend week weeks month hour hours minute minutes second soon never ever
+    first before after afterwards then when whenever while because although though but however
+    instead rather except unless only just still maybe perhaps probably possibly doubt doubts
+    doubtful unsure uncertain think thought guess believe wonder hope worry worried concern
+    concerned concerns careful carefully mistake mistaken wrong changed change revert rollback
+    roll undo redo back retract retracted withdraw withdrawn take taken mind nevermind scratch
+    disregard ignore forget actually sorry oops ps p.s nb question why what how where who which
+    whether verify verified check checks checking confirm confirmed review reviewed ask asks
+    asked tell call ping wanted want wants need needs needed require required requires
+    requirement condition conditions conditional conditionally provided providing assuming
+    subject limit limited excluding without part partly partially half some none nothing nobody i
+    me my mine im i'm i'd i'll i've he she him her they them let let's dont don't doesn't didn't
+    won't can't cannot shouldn't isn't aren't wasn't wouldn't couldn't doesnt wont cant shouldnt
+    isnt arent nah hm hmm hmmm er uh um leave keep use try start begin go goes going run runs
+    running push pull deploy deploys deployed rebuild restart reboot remove drop add fix fixed
+    skip do does did done doing make makes finish finished pass passes passed fail fails failed
+    failing broken green red ready approve? againt again twice otherwise pending hands proceed
+    continue discuss talk meeting objection object veto nothing's dare merge hotfix pr mr eod eob
+    asap tbd tbc wip lgtm +1 -1
     """,
     # German
     """

@@ -147,6 +147,7 @@ _TAG = pattern(
 )
 _SMALL = words(
     """
+    is are be was has been this these ist sind sie est sont es son está è sono é são zijn är jest
     for and the of in a an to at der die das den dem des und im am le la les l de du des et à au aux
     el los las y su a al il lo gli e del della di da do dos das ao een van en til og och z w i и в
     """
@@ -205,12 +206,12 @@ def _is_legal(sentence: str) -> bool:
 
 
 def _is_covered(sentence: str) -> bool:
-    """Whether most words belong to what footers speak of. It does not end in "not"."""
+    """Whether enough words belong to what footers speak of. It does not end in "not"."""
     said = words_of(sentence)
     other = [word for word in words_of(_SUBJECT.without(_MARK.without(sentence))) if word in said]
-    meant = [word for word in other if word not in GRAMMAR and word not in _SMALL]
     if other and said[-1] in GRAMMAR and said[-1] == other[-1]:
         return False
     if len(said) <= 7:
-        return len(meant) <= (len(said) > 4)
-    return len(meant) <= len(said) * 0.6
+        return sum(word not in _SMALL for word in other) <= (len(said) > 4)
+    meant = sum(word not in GRAMMAR and word not in _SMALL for word in other)
+    return meant <= len(said) * 0.6 and len(other) <= len(said) * 0.75
