@@ -11,7 +11,7 @@ from ponderd.channels.words.base import phrases
 YES = phrases(
     # English
     """
-    yes|y|ye|yep|yup|yeah|yea|ya|yess|yes yes|aye|ok|okay|okey|okeydokey|okie dokie|k|kk|oki|
+    yes|y|ye|yep|yup|yeah|yea|ya|yes yes|aye|ok|okay|okey|okeydokey|okie dokie|k|kk|oki|
     sure|sure thing|for sure|of course|certainly|definitely|absolutely|affirmative|by all means|
     yes i do|yes i can confirm|yes you can|yes you may|yes it is|yes indeed|indeed|ok then|
     okay then|alright|all right|all good|all good here|good to go|all clear|clear to go|go|

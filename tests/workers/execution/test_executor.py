@@ -346,15 +346,25 @@ class TestAnApproval:
         assert world.effects.counted == ["rocket"]  # a second yes approves nothing
 
     @pytest.mark.parametrize(
-        "text",
-        ["no", "No thanks", "yes but not today", "yes?", "ok\nwait, no", "", "yess", "whatever"],
+        ("text", "status"),
+        [
+            ("no", Status.COMPLETED),
+            ("No thanks", Status.COMPLETED),
+            ("", Status.COMPLETED),
+            ("yess", Status.COMPLETED),
+            ("whatever", Status.COMPLETED),
+            ("yes?", Status.COMPLETED),
+            # Its writer may believe to have approved: they are told how to, and may still do so.
+            ("yes but not today", Status.WAITING),
+            ("ok\nwait, no", Status.WAITING),
+        ],
     )
-    async def test_of_anything_else_does_not(self, world: World, text: str) -> None:
+    async def test_of_anything_else_does_not(self, world: World, text: str, status: Status) -> None:
         run = await self.launch(world)
         await world.write(text)
         run = await world.advance(run.id)
         assert world.effects.counted == []
-        assert run.status is Status.COMPLETED
+        assert run.status is status
 
     @pytest.mark.parametrize("proven", ["other agent", "no such run"])
     async def test_cannot_be_given_with_the_proof_of_another_run(
