@@ -25,10 +25,10 @@ from ponderd.channels.mail.content import Content, File
 from ponderd.channels.mail.quotation import Thread
 from ponderd.channels.mail.reading_process import (
     LENGTH_BYTES,
-    Answer,
     FileTask,
     MailTask,
     Task,
+    TaskResult,
     packed,
 )
 
@@ -141,7 +141,7 @@ class _Pool:
         async with self._turn(0):
             self._idle.append(await self._start())
 
-    async def ask(self, task: Task, size: int, seconds: float) -> Answer:
+    async def ask(self, task: Task, size: int, seconds: float) -> TaskResult:
         """Raises TimeoutError if the task itself takes longer, OSError or EOFError if it ends its
         process, Unavailable if it cannot be begun."""
         async with self._turn(size):
@@ -237,7 +237,7 @@ class _Process:
             raise
         return process
 
-    async def ask(self, task: Task, seconds: float) -> Answer:
+    async def ask(self, task: Task, seconds: float) -> TaskResult:
         """Raises TimeoutError, and OSError or EOFError if the process ends."""
         assert self._process.stdin is not None
         self.is_free = False
@@ -246,7 +246,7 @@ class _Process:
             await self._process.stdin.drain()
             answer = await self._receive()
         self.is_free = True
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, TaskResult)
         return answer
 
     async def _receive(self) -> object:
@@ -263,7 +263,7 @@ class _Process:
         await self._process.wait()
 
 
-def _file(answer: Answer, file: File) -> File:
+def _file(answer: TaskResult, file: File) -> File:
     match answer.kind, answer.result:
         case "read", File() as read:
             return replace(file, text=read.text, unread=read.unread)
@@ -274,7 +274,7 @@ def _file(answer: Answer, file: File) -> File:
             return replace(file, unread="ponderd has a fault in reading it")
 
 
-def _content(answer: Answer) -> Content:
+def _content(answer: TaskResult) -> Content:
     match answer.kind, answer.result:
         case "read", Content() as content:
             return content

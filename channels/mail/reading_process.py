@@ -49,29 +49,29 @@ class FileTask(NamedTuple):
 Task = MailTask | FileTask
 
 
-class Answer(NamedTuple):
+class TaskResult(NamedTuple):
     """What came of a task: what was read, why it is refused, or which fault of ours it met."""
 
     kind: Literal["read", "refused", "memory", "fault"]
     result: Content | File | Refused | str | None
 
 
-def answer(task: Task) -> Answer:
+def answer(task: Task) -> TaskResult:
     try:
         match task:
             case MailTask():
-                return Answer("read", read_content(task.content, task.thread))
+                return TaskResult("read", read_content(task.content, task.thread))
             case FileTask():
                 stop_at = time.monotonic() + task.enough
                 read = with_text(task.file, lambda: time.monotonic() > stop_at)
                 # The content goes nowhere: whoever asks has it.
-                return Answer("read", replace(read, content=b""))
+                return TaskResult("read", replace(read, content=b""))
     except Refused as error:
-        return Answer("refused", error)
+        return TaskResult("refused", error)
     except MemoryError:
-        return Answer("memory", None)
+        return TaskResult("memory", None)
     except Exception:
-        return Answer("fault", traceback.format_exc(limit=-5)[-2_000:])
+        return TaskResult("fault", traceback.format_exc(limit=-5)[-2_000:])
 
 
 def packed(message: object) -> bytes:
