@@ -210,6 +210,12 @@ def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     return True
 
 
+def _table_end(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """A line without a bar is no row: the sentence below a table stands below it."""
+    at = state.bMarks[start] + state.tShift[start]
+    return silent and state.parentType == "table" and "|" not in state.src[at : state.eMarks[start]]
+
+
 def _cells(state: StateBlock, line: int) -> list[str]:
     at = state.bMarks[line] + state.tShift[line]
     cells = [cell.strip() for cell in escapedSplit(state.src[at : state.eMarks[line]].strip())]
@@ -227,6 +233,7 @@ def _parser() -> MarkdownIt:
     inline.at("emphasis", _emphasis)
     inline.at("image", _image)
     block.at("table", _table, {"alt": ["paragraph"]})
+    block.before("paragraph", "table_end", _table_end, {"alt": ["blockquote"]})
     block.at("blockquote", _blockquote, {"alt": ["paragraph", "blockquote", "list"]})
     return parser
 
