@@ -14,8 +14,8 @@ from typing import Literal
 ALIKE = 4
 """Mails that say the same and are answered within an hour. With the answer that set it off, a
 program gets five."""
-QUICK = 20.0
-"""Seconds after our answer in which a person has hardly read it and written the next mail."""
+QUICK = 60.0
+"""Seconds after our answer in which a person hardly writes the next mail five times an hour."""
 THREAD_HOURLY = 100
 """Mails of one sender in one thread that are taken within an hour."""
 
