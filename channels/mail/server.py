@@ -128,6 +128,14 @@ class MailServer:
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
+        answer = self._recipient(envelope, address)
+        if not answer.startswith("2"):
+            sender, to = one_line(envelope.mail_from or "", 200), one_line(address, 200)
+            log.info("recipient refused", sender=sender, recipient=to, answer=answer)
+        return answer
+
+    def _recipient(self, envelope: Envelope, address: str) -> str:
+        """Add a recipient, or not: the reply."""
         rules = self._rules()
         local = POSTMASTER if address == POSTMASTER else rules.local_part(address)
         if local is None:
@@ -251,6 +259,11 @@ class MailServer:
             if settings.mail_require_proof or any(letter.run_id for letter in letters):
                 raise
             proof = None
+        if proof is None:
+            reports = letters[0].header.raw("Authentication-Results")
+            log.info(
+                "nothing proves who wrote this mail", sender=sender, relay=one_line(reports, 300)
+            )
         if proof is None and settings.mail_require_proof:
             raise Unauthenticated(
                 f"nothing proves that this is from {sender} (DKIM, DMARC), and only mail of which "

@@ -13,7 +13,10 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
+import structlog
 from aiosmtpd.smtp import SMTP
+
+from ponderd.channels.text import one_line
 
 CONNECTIONS = 200
 PEER_CONNECTIONS = 20
@@ -36,6 +39,8 @@ _CALLS = {"NOOP": 100, "HELP": 20, "VRFY": 20, "EHLO": 100, "HELO": 100, "*": 10
 _SIZE = re.compile(r"(?i)\bSIZE=(\d{1,20})(?!\d)")
 _POSTMASTER = re.compile(r"(?i)\s*<?(postmaster)>?(?=\s|\Z)")
 _END = b"\r\n.\r\n"
+
+log = structlog.get_logger(__name__)
 
 
 class Gate:
@@ -148,6 +153,7 @@ class MailSession(SMTP):
     async def smtp_MAIL(self, arg: str | None) -> None:
         size = _SIZE.search(arg or "")
         if size and int(size[1]) > self._gate.size_limit:
+            log.info("mail refused", command=one_line(arg or "", 200), error=self._gate.too_large)
             await self.push(self._gate.too_large)
         else:
             await super().smtp_MAIL(arg)
@@ -191,9 +197,10 @@ class MailSession(SMTP):
             refusal, data = await self._until_the_end(hold)
         finally:
             self._data_ends = None
-        if refusal:
-            return refusal
         assert self.envelope is not None
+        if refusal:
+            log.info("mail refused", sender=one_line(self.envelope.mail_from or ""), error=refusal)
+            return refusal
         # A dot at the start of a line was doubled (RFC 5321, 4.5.2).
         content = bytes(data.replace(b"\r\n.", b"\r\n")[2:])
         del data

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import aiohttp
 
-from ponderd.channels.errors import ModelError, StartupError, Unavailable
+from ponderd.channels.errors import DeliveryError, ModelError, StartupError, Unavailable
+from ponderd.channels.mail.relay import Relay
 from ponderd.channels.message import Frozen
 from ponderd.channels.settings import ChannelSettings
 from ponderd.daemon import configuration
@@ -74,14 +75,17 @@ def examine() -> list[Check]:
 
 async def _examine_parts(settings: Configuration) -> list[Check]:
     http, parts = await _http_api(settings)
+    channels = settings.channels
+    relay = [_within(_relay(channels), "mail relay")] if channels.smtp_relay else []
     checks = await asyncio.gather(
         _within(_state(settings.workers.redis_url, parts), "state server"),
         _within(_model(settings.workers, parts), "model server"),
         _within(_thinking(settings.workers), "thinking", THINKING_PATIENCE),
         _within(_mail(settings), "SMTP"),
-        _within(_slack(settings.channels), "Slack"),
+        _within(_slack(channels), "Slack"),
+        *relay,
     )
-    state, model, thinking, mail, slack = checks
+    state, model, thinking, mail, slack, *relays = checks
     return [
         _data_folder(settings.daemon.data_dir),
         state,
@@ -90,6 +94,7 @@ async def _examine_parts(settings: Configuration) -> list[Check]:
         http,
         _workers(parts),
         mail,
+        *relays,
         slack,
     ]
 
@@ -294,9 +299,29 @@ async def _mail(settings: Configuration) -> Check:
     if not greeting.startswith(b"220"):
         found = f"the program that listens at {host}:{port} is not a mail server"
         return Check(name="SMTP", level="fail", found=found, advice="set PONDERD_SMTP_PORT")
-    relay = settings.channels.smtp_relay
-    goes = f"relay {relay}" if relay else f"the folder {settings.channels.outbox}"
+    goes = settings.channels.smtp_relay or f"the folder {settings.channels.outbox}"
     return Check(name="SMTP", level="ok", found=f"{host}:{port}; outgoing mail goes to {goes}")
+
+
+async def _relay(settings: ChannelSettings) -> Check:
+    """Check that the relay answers, with the TLS and the login that are set."""
+    name = "mail relay"
+    try:
+        async with Relay(settings).connected():
+            pass
+    except DeliveryError as error:
+        advice = "see PONDERD_SMTP_RELAY, _TLS, _USER and _PASSWORD"
+        return Check(name=name, level="fail", found=str(error), advice=advice)
+    found = f"{settings.smtp_relay} answers"
+    if settings.mail_domain == ChannelSettings.model_fields["mail_domain"].default:
+        advice = "set it to the domain that your mail server sends to ponderd"
+        found += f", but PONDERD_MAIL_DOMAIN is {settings.mail_domain}: no answer reaches us"
+        return Check(name=name, level="warn", found=found, advice=advice)
+    if settings.mail_authentication == "off":
+        found += "; nothing proves who wrote a mail"
+        advice = "set PONDERD_MAIL_AUTHENTICATION, unless only trusted machines reach the mail port"
+        return Check(name=name, level="warn", found=found, advice=advice)
+    return Check(name=name, level="ok", found=found)
 
 
 async def _slack(settings: ChannelSettings) -> Check:

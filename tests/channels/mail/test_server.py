@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from ponderd.channels.blobs import FolderBlobs
 from ponderd.channels.errors import TooMany
@@ -54,6 +55,20 @@ class TestMailServer:
         answer = await inbox.send(mail(), mail_from="eve@evil.test")
         assert answer.startswith("550 5.7.1 eve@evil.test")
         assert inbox.triggers == []
+
+    async def test_the_log_says_what_became_of_a_mail(self, inbox: Inbox) -> None:
+        with capture_logs() as log:
+            await inbox.send(mail(), "bob@team.test")
+            await inbox.send(mail(), "nobody@agents.test", mail_from="eve@evil.test")
+            await inbox.send(mail("x" * 1_001))
+        assert [(line["event"], line["sender"]) for line in log] == [
+            ("recipient refused", "ann@team.test"),
+            ("recipient refused", "eve@evil.test"),
+            ("mail refused", "ann@team.test"),
+        ]
+        assert log[0]["recipient"] == "bob@team.test" and "relay denied" in log[0]["answer"]
+        assert log[1]["answer"] == "550 5.1.1 no such mailbox"
+        assert log[2]["error"] == "500 5.6.0 a line is longer than 1000 bytes"
 
     async def test_a_mail_without_a_sender_is_refused(self, inbox: Inbox) -> None:
         assert (await inbox.send(mail(From=""))).startswith("554 5.6.0")

@@ -13,6 +13,7 @@ from aiohttp import web
 from ponderd.daemon.commands.doctor import Check, examine, judge_state_server
 from tests.services.model_server import ScriptedModel, Trap
 from tests.services.ports import free_port
+from tests.services.sinks import MailSink
 from tests.services.state_cluster import StateCluster
 
 Environment = pytest.MonkeyPatch
@@ -225,6 +226,34 @@ async def test_something_else_on_our_ports(serve: Serve, monkeypatch: Environmen
         advice = {check.name: check.advice for check in await asyncio.to_thread(examine)}
     assert advice["HTTP API"] == "set PONDERD_HTTP_PORT"
     assert advice["SMTP"] == "set PONDERD_SMTP_PORT"
+
+
+@pytest.mark.parametrize(
+    ("settings", "level", "said"),
+    [
+        ({}, "warn", "PONDERD_MAIL_DOMAIN is ponderd.localhost"),
+        ({"MAIL_DOMAIN": "agents.test"}, "warn", "nothing proves who wrote a mail"),
+        ({"MAIL_DOMAIN": "agents.test", "MAIL_AUTHENTICATION": "relay:mx.test"}, "ok", "answers"),
+        ({"SMTP_RELAY_TLS": "verify"}, "fail", "offers no TLS"),
+    ],
+)
+async def test_the_mail_relay_is_asked(
+    settings: dict[str, str], level: str, said: str, monkeypatch: Environment
+) -> None:
+    async with MailSink() as relay:
+        monkeypatch.setenv("PONDERD_SMTP_RELAY", f"127.0.0.1:{relay.port}")
+        for name, value in settings.items():
+            monkeypatch.setenv(f"PONDERD_{name}", value)
+        found = await check("mail relay")
+    assert (found.level, said in found.found) == (level, True)
+    assert bool(found.advice) == (level != "ok")
+    assert relay.mails == []
+
+
+async def test_a_mail_relay_that_is_away(monkeypatch: Environment) -> None:
+    monkeypatch.setenv("PONDERD_SMTP_RELAY", f"127.0.0.1:{free_port()}")
+    found = await check("mail relay")
+    assert found.level == "fail" and "PONDERD_SMTP_RELAY" in found.advice
 
 
 async def test_slack_tokens_are_tried(serve: Serve, monkeypatch: Environment) -> None:
