@@ -35,6 +35,26 @@ REMARK_LIMIT = 2_000
 
 
 @dataclass(frozen=True, slots=True)
+class OurAddresses:
+    """Tells whether mail to an address comes to an agent or an approval of ours. It holds no
+    secret, for it goes along to the process that reads what strangers wrote."""
+
+    domain: str
+    agents: Collection[str]
+
+    def __call__(self, address: str) -> bool:
+        local = self.local_part(address)
+        return local is not None and (
+            split_tag(local)[0] in self.agents or is_approve_mailbox(local)
+        )
+
+    def local_part(self, address: str) -> str | None:
+        """The part before the @, in lower case. None for an address in another domain."""
+        local, _, domain = address.lower().rpartition("@")
+        return local if domain == self.domain.lower() else None
+
+
+@dataclass(frozen=True, slots=True)
 class MailRules:
     """Whose mail is answered, and by whom."""
 
@@ -51,17 +71,9 @@ class MailRules:
     def allows(self, address: str) -> bool:
         return allowed(address, self.allow)
 
-    def is_ours(self, address: str) -> bool:
-        """Whether mail to this address comes to an agent or an approval of ours."""
-        local = self.local_part(address)
-        return local is not None and (
-            split_tag(local)[0] in self.agents or is_approve_mailbox(local)
-        )
-
-    def local_part(self, address: str) -> str | None:
-        """The part before the @, in lower case. None for an address in another domain."""
-        local, _, domain = address.lower().rpartition("@")
-        return local if domain == self.names.domain.lower() else None
+    @property
+    def is_ours(self) -> OurAddresses:
+        return OurAddresses(self.names.domain, self.agents)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ class MailServer:
     def _recipient(self, envelope: Envelope, address: str) -> str:
         """Add a recipient, or not: the reply."""
         rules = self._rules()
-        local = POSTMASTER if address == POSTMASTER else rules.local_part(address)
+        local = POSTMASTER if address == POSTMASTER else rules.is_ours.local_part(address)
         if local is None:
             domain = rules.names.domain
             return _ascii(f"550 5.7.1 relay denied: this server receives for {domain} only")
