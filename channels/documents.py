@@ -19,7 +19,7 @@ from ponderd.channels.office.legacy import read_calamine, read_rtf
 from ponderd.channels.office.package import Package
 from ponderd.channels.office.pdf import read_pdf
 from ponderd.channels.office.sheets import read_ods, read_xlsx
-from ponderd.channels.office.text import LIMIT, Full, Text, Unreadable
+from ponderd.channels.office.text import LIMIT, Text, TextFullError, UnreadableError
 from ponderd.channels.office.word import read_docx, read_libre, read_pptx
 from ponderd.channels.text import clean
 
@@ -56,9 +56,9 @@ def read(
     try:
         read = _reader(content, content_type.lower(), name.lower(), enough)
         text = read(content, charset)
-    except Full as full:
+    except TextFullError as full:
         text = full.text
-    except Unreadable as error:
+    except UnreadableError as error:
         return Document(unread=str(error))
     except RecursionError:
         return Document(unread="it is nested too deeply")
@@ -113,9 +113,9 @@ _SOUND = "sound and video cannot be read"
 
 
 def _reader(content: bytes, kind: str, name: str, enough: Callable[[], bool]) -> _Reader:
-    """How to read a file. Raises `Unreadable` if there is no way."""
+    """How to read a file. Raises `UnreadableError` if there is no way."""
     if not content:
-        raise Unreadable("it is empty")
+        raise UnreadableError("it is empty")
     head = content[:1024]
     if b"%PDF-" in head:
         return lambda data, _: read_pdf(data, enough)
@@ -134,10 +134,10 @@ def _reader(content: bytes, kind: str, name: str, enough: Callable[[], bool]) ->
 
 
 def _refuse_binary(head: bytes, kind: str, name: str) -> None:
-    """Raise `Unreadable` unless the content is text."""
+    """Raise `UnreadableError` unless the content is text."""
     for mark, what in _ARCHIVES.items():
         if head.startswith(mark):
-            raise Unreadable(f"{what} cannot be opened; a zip can")
+            raise UnreadableError(f"{what} cannot be opened; a zip can")
     is_text = _looks_like_text(head)
     if (
         (head.startswith(_PICTURES) and not is_text)
@@ -145,7 +145,7 @@ def _refuse_binary(head: bytes, kind: str, name: str) -> None:
         or head[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif")
         or (kind.startswith("image/") and (not is_text or "svg" in kind))
     ):
-        raise Unreadable(_PICTURE)
+        raise UnreadableError(_PICTURE)
     if is_text:
         return
     if (
@@ -154,13 +154,15 @@ def _refuse_binary(head: bytes, kind: str, name: str) -> None:
         or (head.startswith(b"RIFF") and head[8:12] in (b"WAVE", b"AVI "))
         or kind.startswith(("audio/", "video/"))
     ):
-        raise Unreadable(_SOUND)
+        raise UnreadableError(_SOUND)
     if head.startswith(b"\x78\x9f\x3e\x22"):
-        raise Unreadable("Outlook packed the files of the mail into it, so they cannot be read")
+        raise UnreadableError(
+            "Outlook packed the files of the mail into it, so they cannot be read"
+        )
     if head.startswith(_PROGRAMS):
-        raise Unreadable("programs are not read")
+        raise UnreadableError("programs are not read")
     if not (kind.startswith("text/") or _TEXT_NAMES.search(name)):
-        raise Unreadable("a file of this kind cannot be read")
+        raise UnreadableError("a file of this kind cannot be read")
 
 
 def _looks_like_text(head: bytes) -> bool:
@@ -252,7 +254,7 @@ def _read_zip(content: bytes, charset: str) -> Text:
     if "META-INF/manifest.xml" in names and b"encryption-data" in package.read(
         "META-INF/manifest.xml", 1_000_000
     ):
-        raise Unreadable("it is protected by a password")
+        raise UnreadableError("it is protected by a password")
     read: Callable[[Package], Text] | None = None
     if "[Content_Types].xml" in package:
         if "xl/workbook.bin" in package:
@@ -283,16 +285,16 @@ def _read_ole(content: bytes, charset: str) -> Text:
         return stream.encode("utf-16-le") in content
 
     if holds("EncryptedPackage"):
-        raise Unreadable("it is protected by a password")
+        raise UnreadableError("it is protected by a password")
     if holds("WordDocument"):
-        raise Unreadable("the old Word format (.doc) cannot be read; .docx and PDF can")
+        raise UnreadableError("the old Word format (.doc) cannot be read; .docx and PDF can")
     if holds("PowerPoint Document"):
-        raise Unreadable("the old PowerPoint format (.ppt) cannot be read; .pptx and PDF can")
+        raise UnreadableError("the old PowerPoint format (.ppt) cannot be read; .pptx and PDF can")
     if holds("Workbook") or holds("Book"):
         return read_calamine(content)
     if holds("__properties_version1.0"):
-        raise Unreadable("Outlook's format (.msg) cannot be read; forward the mail itself")
-    raise Unreadable("a file of this kind cannot be read")
+        raise UnreadableError("Outlook's format (.msg) cannot be read; forward the mail itself")
+    raise UnreadableError("a file of this kind cannot be read")
 
 
 def _read_gzip(content: bytes, charset: str, name: str) -> Text:
@@ -302,7 +304,7 @@ def _read_gzip(content: bytes, charset: str, name: str) -> Text:
     inner = name.removesuffix(".gz")
     read = _reader(unpacked, "", inner, lambda: False)
     if read not in (_read_text, _read_html):
-        raise Unreadable("a compressed file of this kind cannot be read")
+        raise UnreadableError("a compressed file of this kind cannot be read")
     text = read(unpacked, charset)
     if len(unpacked) == _UNPACKED:
         text.note(f"only the first {_UNPACKED:,} bytes are read")

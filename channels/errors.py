@@ -17,6 +17,8 @@ Exception
 │   └── StartupError            exit code 1 (2 for a wrong setting): one line that says what to do
 │       └── MissingExtra        exit code 2: pip install "ponderd[…]"
 ├── LeaseLost                   another worker may have the run now (workers/execution/leases.py)
+├── UnreadableError             why a file cannot be read, in words (channels/office/text.py)
+├── TextFullError               a text has all that it may hold (channels/office/text.py)
 ├── SourceError                 a source gave no more of the model (daemon/local/model_file.py)
 └── OSError
     └── RefusedAddress          a callback to a private address (channels/webhook/callback.py)

@@ -11,7 +11,7 @@ from datetime import date, time, timedelta
 from io import BytesIO
 
 from ponderd.channels.office.sheets import COLUMNS, add_sheet, shown, shown_date
-from ponderd.channels.office.text import Text, Unreadable
+from ponderd.channels.office.text import Text, UnreadableError
 
 _RTF_LIMIT = 4_000_000
 """Most characters of rich text, pictures not counted."""
@@ -30,9 +30,9 @@ def read_calamine(content: bytes) -> Text:
             hidden = meta.visible != SheetVisibleEnum.Visible
             add_sheet(text, meta.name, map(_cells, rows), hidden=hidden)
     except PasswordError as error:
-        raise Unreadable("it is protected by a password") from error
+        raise UnreadableError("it is protected by a password") from error
     except CalamineError as error:
-        raise Unreadable("the file is damaged") from error
+        raise UnreadableError("the file is damaged") from error
     return text
 
 

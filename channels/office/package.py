@@ -14,7 +14,7 @@ from io import BytesIO
 from typing import Literal, NamedTuple
 from xml.parsers import expat
 
-from ponderd.channels.office.text import Unreadable
+from ponderd.channels.office.text import UnreadableError
 
 ENTRIES = 10_000
 """Most files in a zip."""
@@ -39,16 +39,16 @@ class Node(NamedTuple):
 
 
 class Package:
-    """The files in a zip. Raises `Unreadable` for a zip that is damaged, hostile or locked."""
+    """The files in a zip. Raises `UnreadableError` for a zip that is damaged, hostile or locked."""
 
     def __init__(self, content: bytes) -> None:
         try:
             self._zip = zipfile.ZipFile(BytesIO(content))
         except _DAMAGED as error:
-            raise Unreadable("the file is damaged") from error
+            raise UnreadableError("the file is damaged") from error
         entries = self._zip.infolist()
         if len(entries) > ENTRIES:
-            raise Unreadable(f"it holds more than {ENTRIES:,} files")
+            raise UnreadableError(f"it holds more than {ENTRIES:,} files")
         self.names = tuple(entry.filename.replace("\\", "/") for entry in entries)
         # Some programs write names in another case than they refer to them, as Windows allows.
         self._entries = dict(zip(map(str.lower, self.names), entries, strict=True))
@@ -92,18 +92,18 @@ class Package:
         if entry is None:
             return
         if entry.flag_bits & 1:
-            raise Unreadable("it is protected by a password")
+            raise UnreadableError("it is protected by a password")
         if entry.file_size > max(SMALL, entry.compress_size * RATIO):
-            raise Unreadable("it unpacks to far more than it should")
+            raise UnreadableError("it unpacks to far more than it should")
         try:
             with self._zip.open(entry) as file:
                 while chunk := file.read(_CHUNK):
                     self._left -= len(chunk)
                     if self._left < 0:
-                        raise Unreadable("it unpacks to far more than it should")
+                        raise UnreadableError("it unpacks to far more than it should")
                     yield chunk
         except (*_DAMAGED, zlib.error, EOFError, RuntimeError) as error:
-            raise Unreadable("the file is damaged") from error
+            raise UnreadableError("the file is damaged") from error
 
 
 class _Walk:
@@ -124,7 +124,7 @@ class _Walk:
         try:
             self._parser.Parse(data, last)
         except (expat.ExpatError, ValueError) as error:
-            raise Unreadable("the file is damaged") from error
+            raise UnreadableError("the file is damaged") from error
         return self._found
 
     def _begin(self, name: str, attributes: dict[str, str]) -> None:
@@ -139,7 +139,7 @@ class _Walk:
         self._found.append(Node(kind, name, attributes or {}))
 
     def _refuse(self, *_: object) -> None:
-        raise Unreadable("its XML has a document type, which no office program writes")
+        raise UnreadableError("its XML has a document type, which no office program writes")
 
 
 def _local(name: str) -> str:

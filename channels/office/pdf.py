@@ -11,7 +11,7 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from ponderd.channels.office.text import Text, Unreadable
+from ponderd.channels.office.text import Text, UnreadableError
 
 if TYPE_CHECKING:
     from pypdf import PageObject
@@ -37,8 +37,8 @@ _COLUMN = 30
 
 
 def read_pdf(content: bytes, enough: Callable[[], bool]) -> Text:
-    """Raises `Unreadable` for a scan, and for one that a password protects. `enough` says whether
-    to stop before the next page."""
+    """Raises `UnreadableError` for a scan, and for one that a password protects. `enough` says
+    whether to stop before the next page."""
     from pypdf import PdfReader
     from pypdf.errors import DependencyError, PyPdfError
 
@@ -47,7 +47,7 @@ def read_pdf(content: bytes, enough: Callable[[], bool]) -> Text:
     try:
         reader = PdfReader(BytesIO(content))
         if reader.is_encrypted and not _opens(reader):
-            raise Unreadable("it is protected by a password")
+            raise UnreadableError("it is protected by a password")
         count = read = len(reader.pages)
         for number, page in enumerate(reader.pages, 1):
             if number > PAGES or (number > 1 and enough()):
@@ -65,14 +65,14 @@ def read_pdf(content: bytes, enough: Callable[[], bool]) -> Text:
                 text.add(f"--- page {number} ---")
             text.add(said)
     except DependencyError as error:
-        raise Unreadable("it is encrypted") from error
+        raise UnreadableError("it is encrypted") from error
     except PyPdfError as error:
         if text.is_empty:
-            raise Unreadable("the file is damaged") from error
+            raise UnreadableError("the file is damaged") from error
         text.note("the rest of the file is damaged")
         return text
     if text.is_empty:
-        raise Unreadable("a scan without text" if count else "it has no pages")
+        raise UnreadableError("a scan without text" if count else "it has no pages")
     if empty:
         pages = ", ".join(map(str, empty[:50]))
         text.note(f"without text, perhaps scanned or empty: page {pages}")

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from io import StringIO
 
 from ponderd.channels.office.package import Node, Package
-from ponderd.channels.office.text import Text, Unreadable
+from ponderd.channels.office.text import Text, UnreadableError
 
 COLUMNS = 1_000
 """Most columns of a sheet that are read."""
@@ -39,7 +39,7 @@ def read_xlsx(package: Package) -> Text:
         "xl/workbook.xml",
     )
     if main not in package:
-        raise Unreadable("the file is damaged")
+        raise UnreadableError("the file is damaged")
     related = package.related(main)
     by_kind = dict(related.values())
     strings = list(_shared_strings(package, by_kind.get("sharedStrings", "")))
@@ -123,7 +123,7 @@ def _shared_strings(package: Package, name: str) -> Iterator[str]:
         elif node.name == "si" and node.kind == "end":
             count += 1
             if count > _STRINGS:
-                raise Unreadable("it holds too many texts")
+                raise UnreadableError("it holds too many texts")
             yield _unescaped("".join(parts))
             parts = []
 

@@ -8,11 +8,11 @@ LIMIT = 1_000_000
 """Most characters of text that are taken from one file."""
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """Why a file cannot be read, in words for people."""
 
 
-class Full(Exception):
+class TextFullError(Exception):
     """The text has all that it may hold. It says so in its last line."""
 
     def __init__(self, text: Text) -> None:
@@ -21,7 +21,7 @@ class Full(Exception):
 
 
 class Text:
-    """Lines of text. `add` raises `Full` once `LIMIT` is reached."""
+    """Lines of text. `add` raises `TextFullError` once `LIMIT` is reached."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -34,7 +34,7 @@ class Text:
             self._parts.append(line[: self._left])
             self._left = 0
             self.note(f"the rest is left out: of one file at most {LIMIT:,} characters are read")
-            raise Full(self)
+            raise TextFullError(self)
         self._left -= len(line) + 1
         self._parts.append(line)
 

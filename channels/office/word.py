@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from ponderd.channels.office.flow import Effect, Vocabulary, flow
 from ponderd.channels.office.package import Node, Package
-from ponderd.channels.office.text import Text, Unreadable
+from ponderd.channels.office.text import Text, UnreadableError
 
 _WORD = Vocabulary(
     paragraphs=frozenset({"p"}),
@@ -169,7 +169,7 @@ def _main_part(package: Package, usual: str) -> str:
         if kind == "officeDocument" and target in package:
             return target
     if usual not in package:
-        raise Unreadable("the file is damaged")
+        raise UnreadableError("the file is damaged")
     return usual
 
 
