@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
@@ -83,7 +84,9 @@ class ChannelSettings(PonderdSettings):
         None, description="password for the login at the relay"
     )
     mail_domain: str = Field(
-        "ponderd.localhost", description="mail domain: each agent has a mailbox there"
+        "ponderd.localhost",
+        pattern=r"^[^@\s,;:/*]+$",
+        description="mail domain: each agent has a mailbox there",
     )
     mail_allow: CommaList = Field(
         (),
@@ -130,6 +133,31 @@ class ChannelSettings(PonderdSettings):
         description="refuse all mail of which PONDERD_MAIL_AUTHENTICATION does not prove that it "
         "comes from the address in From",
     )
+
+    @field_validator("smtp_relay")
+    @classmethod
+    def _relay_has_a_port(cls, value: str | None) -> str | None:
+        if value is not None and not 0 < int(value.rpartition(":")[2]) < 2**16:
+            raise ValueError("there is no such port")
+        return value
+
+    @field_validator("smtp_relay_password")
+    @classmethod
+    def _password_has_a_name(
+        cls, value: SecretStr | None, others: ValidationInfo
+    ) -> SecretStr | None:
+        if value is not None and others.data.get("smtp_relay_user") is None:
+            raise ValueError("needs PONDERD_SMTP_RELAY_USER, without which nobody logs in")
+        return value
+
+    @field_validator("mail_allow")
+    @classmethod
+    def _allowed_are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            if "@" not in entry[:-1] or re.search(r"[*\s<>]", entry):
+                domain = entry.rpartition("@")[2].strip("*.<> ") or "example.com"
+                raise ValueError(f"{entry!r} is no address; for a whole domain write @{domain}")
+        return value
 
     @field_validator("mail_authentication")
     @classmethod

@@ -260,10 +260,8 @@ class MailServer:
                 raise
             proof = None
         if proof is None:
-            reports = letters[0].header.raw("Authentication-Results")
-            log.info(
-                "nothing proves who wrote this mail", sender=sender, relay=one_line(reports, 300)
-            )
+            said = one_line(letters[0].header.raw("Authentication-Results"), 300) or "nothing"
+            log.info("nothing proves who wrote this mail", sender=sender, relay_said=said)
         if proof is None and settings.mail_require_proof:
             raise Unauthenticated(
                 f"nothing proves that this is from {sender} (DKIM, DMARC), and only mail of which "

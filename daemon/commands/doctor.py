@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from ponderd.channels.errors import DeliveryError, ModelError, StartupError, Una
 from ponderd.channels.mail.relay import Relay
 from ponderd.channels.message import Frozen
 from ponderd.channels.settings import ChannelSettings
+from ponderd.channels.storage import place_of
 from ponderd.daemon import configuration
 from ponderd.daemon.commands.api_client import base_url, listening_host
 from ponderd.daemon.configuration import Configuration, without_credentials
@@ -114,6 +115,8 @@ def _settings(settings: Configuration) -> list[Check]:
         workers = settings.workers
         agents = discover(workers.agent_folders, workers.config_file)
         load_routes(workers.config_file, agents)
+        for setting, place in _places(settings):
+            place_of(place, setting)
     except StartupError as error:
         return [*warnings, Check(name="settings", level="fail", found=str(error))]
     if workers.redis_url is not None and settings.channels.signing_secret is None:
@@ -122,6 +125,14 @@ def _settings(settings: Configuration) -> list[Check]:
         warnings.append(Check(name="signing", level="warn", found=found, advice=advice))
     found = f"valid; agents: {', '.join(sorted(agents))}"
     return [*warnings, Check(name="settings", level="ok", found=found)]
+
+
+def _places(settings: Configuration) -> Iterator[tuple[str, str]]:
+    named = {
+        "PONDERD_BLOBS": settings.channels.blobs,
+        "PONDERD_ARCHIVE": settings.workers.archive,
+    }
+    return ((setting, place) for setting, place in named.items() if place)
 
 
 def _data_folder(folder: Path) -> Check:

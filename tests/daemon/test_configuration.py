@@ -54,6 +54,33 @@ def test_how_mail_is_authenticated_is_one_of_three(how: str, monkeypatch: Enviro
     assert line.startswith(f"PONDERD_MAIL_AUTHENTICATION: {how!r} is not valid; expected: ")
 
 
+@pytest.mark.parametrize(
+    "entry", ["example.com", "*@example.com", "*", "Ann <ann@example.com>", "@"]
+)
+def test_who_may_write_is_named_by_address_or_domain(entry: str, monkeypatch: Environment) -> None:
+    monkeypatch.setenv("PONDERD_MAIL_ALLOW", f"@partner.example, {entry}")
+    (line,) = refusal()
+    assert line.startswith("PONDERD_MAIL_ALLOW: ")
+    assert line.endswith(f"{entry!r} is no address; for a whole domain write @example.com")
+
+
+@pytest.mark.parametrize("domain", ["@agents.test", "a.test, b.test", "https://a.test", "*.a.test"])
+def test_the_mail_domain_is_one(domain: str, monkeypatch: Environment) -> None:
+    monkeypatch.setenv("PONDERD_MAIL_DOMAIN", domain)
+    (line,) = refusal()
+    assert line.startswith(f"PONDERD_MAIL_DOMAIN: {domain!r} is not valid; expected: mail domain")
+
+
+def test_a_relay_is_reached_at_a_port_and_with_a_name(monkeypatch: Environment) -> None:
+    monkeypatch.setenv("PONDERD_SMTP_RELAY", "mail.example.org:99999")
+    monkeypatch.setenv("PONDERD_SMTP_RELAY_PASSWORD", "open sesame")
+    assert refusal() == [
+        "PONDERD_SMTP_RELAY: 'mail.example.org:99999' is not valid: there is no such port",
+        "PONDERD_SMTP_RELAY_PASSWORD: the value is not valid: "
+        "needs PONDERD_SMTP_RELAY_USER, without which nobody logs in",
+    ]
+
+
 def test_proof_of_all_mail_needs_a_way_to_prove_it(monkeypatch: Environment) -> None:
     monkeypatch.setenv("PONDERD_MAIL_REQUIRE_PROOF", "true")
     (line,) = refusal()

@@ -109,6 +109,13 @@ async def test_a_routes_file_that_is_wrong_is_named(
     assert found.level == "fail" and "butler" in found.found
 
 
+@pytest.mark.parametrize("setting", ["PONDERD_BLOBS", "PONDERD_ARCHIVE"])
+async def test_a_store_that_is_no_place_is_named(setting: str, monkeypatch: Environment) -> None:
+    monkeypatch.setenv(setting, "http://minio:9000/bucket")
+    found = await check("settings")
+    assert found.level == "fail" and found.found.startswith(f"{setting}: ")
+
+
 async def test_a_data_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: Environment) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("PONDERD_DATA_DIR", str(tmp_path / "file"))
