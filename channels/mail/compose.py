@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator
 from datetime import datetime
 from email.message import EmailMessage
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 from ponderd.channels.errors import DeliveryError
 from ponderd.channels.links import approval_link
@@ -332,7 +332,7 @@ def _quoted(headers: dict[str, str]) -> Iterator[Rendered]:
         return
     if len(text) > QUOTE_LIMIT:
         text = f"{text[:QUOTE_LIMIT].rstrip()}\n[…]"
-    date, person = one_line(headers.get("quote_date", "")), one_line(headers.get("quote_from", ""))
+    date, person = _when(headers.get("quote_date", "")), one_line(headers.get("quote_from", ""))
     wrote = f"{f'On {date}, ' if date else ''}{person or 'you'} wrote:"
     style = "margin:0 0 0 4px;padding:0 0 0 12px;border-left:1px solid #b4b4b4"
     yield Rendered(
@@ -342,6 +342,15 @@ def _quoted(headers: dict[str, str]) -> Iterator[Rendered]:
         f"{_as_lines(text)}</blockquote>\n</div>\n",
         "\n".join([wrote, *(f"> {line}".rstrip() for line in text.split("\n"))]),
     )
+
+
+def _when(date: str) -> str:
+    """A date as mail programs write it, by the writer's clock."""
+    try:
+        read = parsedate_to_datetime(date)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return one_line(date)
+    return f"{read:%a, %d %b %Y at %H:%M}"
 
 
 def _paragraph(content: str) -> str:

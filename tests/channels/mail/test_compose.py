@@ -235,12 +235,14 @@ class TestBody:
         )
         message = sent(answer, signature="x")
         assert plain(message) == (
-            "Yes.\n\n-- \nx\n\nOn Mon, 4 May 2026 10:15:00 +0200, Ann Lee wrote:\n"
+            "Yes.\n\n-- \nx\n\nOn Mon, 04 May 2026 at 10:15, Ann Lee wrote:\n"
             "> Is it <b>done</b>?\n>\n> Ann\n"
         )
         assert '<blockquote class="gmail_quote"' in page(message)
         assert "Is it &lt;b&gt;done&lt;/b&gt;?" in page(message)
         assert "wrote:" not in plain(sent(reply(quote=" \n", quote_from="Ann")))
+        odd = reply(text="Yes.", quote="x", quote_date="last\nMay", quote_from="Ann")
+        assert plain(sent(odd)) == "Yes.\n\nOn last May, Ann wrote:\n> x\n"
         assert len(plain(sent(reply(quote="x" * 100_000)))) < 25_000
 
     def test_what_could_not_be_read_is_told(self) -> None:
