@@ -93,6 +93,14 @@ class MailNames:
             return reply
         return None
 
+    def is_inquiry(self, mailbox: str, sender: str) -> bool:
+        """Whether mail from `sender` to this mailbox answers an approval."""
+        try:
+            self.inquiry(mailbox, sender)
+        except Unauthenticated:
+            return False
+        return True
+
     def inquiry(self, mailbox: str, sender: str) -> EventRef:
         """The approval that mail from `sender` to this mailbox answers. Raises Unauthenticated."""
         found = _APPROVE.fullmatch(mailbox)

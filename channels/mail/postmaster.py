@@ -24,9 +24,13 @@ def keep(content: bytes, mail_from: str, folder: Path) -> Path:
     name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid.uuid4().hex[:8]}"
     path = folder / f"{name}.eml"
     partial = folder / f".{name}"
-    partial.touch(mode=0o600)
-    partial.write_bytes(f"Return-Path: <{one_line(mail_from)}>\r\n".encode() + content)
-    partial.replace(path)
+    try:
+        partial.touch(mode=0o600)
+        partial.write_bytes(f"Return-Path: <{one_line(mail_from)}>\r\n".encode() + content)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
     _drop_oldest(folder)
     return path
 

@@ -242,6 +242,8 @@ class _Process:
         assert self._process.stdin is not None
         self.is_free = False
         async with asyncio.timeout(seconds):
+            if self._process.stdin.is_closing():  # uvloop raises RuntimeError if it is written to
+                raise EOFError("the process has ended")
             self._process.stdin.write(packed(task))
             await self._process.stdin.drain()
             answer = await self._receive()

@@ -7,8 +7,8 @@ what a mail answers; authentication.py checks who wrote it. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 from ponderd.channels.errors import Forbidden
@@ -63,6 +63,8 @@ class MailRules:
     """Senders who may write: addresses and @domains."""
     agents: Collection[str]
     """Names of the mailboxes that exist."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """The agents of the mailboxes that do not have the name of their agent."""
     reply_all: bool = False
     """The answer goes to the other recipients, too."""
     quote: bool = False
@@ -75,6 +77,11 @@ class MailRules:
     def is_ours(self) -> OurAddresses:
         return OurAddresses(self.names.domain, self.agents)
 
+    def agent_of(self, local: str) -> str:
+        """The agent of the mailbox `local`, which may have a tag."""
+        mailbox = split_tag(local)[0]
+        return self.aliases.get(mailbox, mailbox)
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -84,6 +91,9 @@ class Letter:
     sender: Mailbox
     local: str
     """The mailbox that it is for, with its tag: the part before the @."""
+    recipient: str
+    """The agent, or the mailbox of the approval, that it is for. Whatever else the mail is
+    addressed to, it has one effect there."""
     thread: Thread
     ancestors: tuple[str, ...]
     """The Message-IDs of the mails above it in the thread, oldest first."""
@@ -99,7 +109,7 @@ class Letter:
     @property
     def keys(self) -> tuple[str, ...]:
         own_id = self.header.own_id
-        return (f"email:{own_id}:{self.local}",) if own_id else ()
+        return (f"email:{own_id}:{self.recipient}",) if own_id else ()
 
 
 def judge(
@@ -112,9 +122,11 @@ def judge(
 ) -> tuple[Letter, ...] | Ignored:
     """Decide by the header alone what a mail to these mailboxes (local parts) is. Raises Refused.
 
-    A mail to an approval is for nobody else: one mail has one effect, even if its writer answered
-    to all. The mark in such an address proves that we asked this sender, so `rules.allow` is not
-    consulted. From proves nothing, since SMTP lets anybody write anything there.
+    One mail has one effect, even if its writer answered to all. So a mail to an approval is for
+    nobody else, also where each mailbox gets a copy of its own, and an agent gets one of those to
+    its several mailboxes. The mark in the address of an approval proves that we asked this sender,
+    so `rules.allow` is not consulted. From proves nothing, since SMTP lets anybody write anything
+    there.
     """
     reason = automatic(header, mail_from)
     if reason:
@@ -124,8 +136,9 @@ def judge(
     if rules.is_ours(sender.address) or (own_id and rules.names.run_of(own_id)):
         return Ignored(reason="it comes from one of our own agents")
     approvals = [local for local in mailboxes if is_approve_mailbox(local)]
+    approvals = approvals or _approvals_named(header, rules)
     letters = []
-    for local in approvals or mailboxes:
+    for local in approvals or _one_for_each_agent(mailboxes, rules):
         inquiry = rules.names.inquiry(local, sender.address) if approvals else None
         if inquiry is None:
             _check_allowed(header, sender.address, mail_from, rules)
@@ -137,6 +150,7 @@ def judge(
                 header=header,
                 sender=sender,
                 local=local,
+                recipient=local if approvals else rules.agent_of(local),
                 thread=_thread(header, rules, answers_us=bool(inquiry or tagged)),
                 ancestors=ancestors,
                 # A thread whose first mail has no id gets a root from us. Every answer carries it
@@ -148,6 +162,32 @@ def judge(
             )
         )
     return tuple(letters)
+
+
+def _approvals_named(header: Header, rules: MailRules) -> list[str]:
+    """The mailboxes of approvals among the recipients in the header that this sender was asked at.
+    Some servers hand over one copy for each mailbox, so another copy may be on its way to them."""
+    if not any("approve+" in value.lower() for value in (*header.all("to"), *header.all("cc"))):
+        return []  # without reading long lists of recipients
+    named = islice((*header.to, *header.cc), PEOPLE)
+    locals_ = dict.fromkeys(rules.is_ours.local_part(entry.address) or "" for entry in named)
+    return [local for local in locals_ if rules.names.is_inquiry(local, header.sender.address)]
+
+
+def _one_for_each_agent(mailboxes: Iterable[str], rules: MailRules) -> list[str]:
+    """Of the mailboxes of one agent, the one that tells most: that of an answer to us, else one
+    with a tag."""
+    chosen: dict[str, str] = {}
+    for local in mailboxes:
+        before = chosen.setdefault(rules.agent_of(local), local)
+        if _tells(local, rules) > _tells(before, rules):
+            chosen[rules.agent_of(local)] = local
+    return list(chosen.values())
+
+
+def _tells(local: str, rules: MailRules) -> int:
+    tag = split_tag(local)[1]
+    return 2 if rules.names.run_of_tag(tag) else 1 if tag else 0
 
 
 def _check_allowed(header: Header, sender: str, mail_from: str, rules: MailRules) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import uuid
 import weakref
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -41,7 +41,8 @@ log = structlog.get_logger(__name__)
 
 class MailServer:
     """`accept` and `answer` store what comes in, `bounced` what is reported of our own mail.
-    `check` refuses a mail that is part of a loop. `agents` returns the mailboxes that exist now.
+    `check` refuses a mail that is part of a loop. `agents` returns the mailboxes that exist now,
+    `aliases` tells the agents of those that do not have the name of theirs.
     `blobs` keeps the files that come with mails. `lookup` asks DNS for the keys of senders."""
 
     def __init__(
@@ -54,6 +55,7 @@ class MailServer:
         check: Callable[[Trigger], Awaitable[None]],
         agents: Callable[[], Collection[str]],
         blobs: Blobs,
+        aliases: Mapping[str, str] | None = None,
         lookup: Lookup = txt_records,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
@@ -65,6 +67,7 @@ class MailServer:
         self._blobs = blobs
         self._lookup = lookup
         self._agents = agents
+        self._aliases = aliases or {}
         self._new_id = new_id
         self._reader = Reader()
         self._warming: asyncio.Task[None] | None = None
@@ -110,6 +113,7 @@ class MailServer:
             MailNames(domain, self._settings.signing_key),
             allow=self._settings.mail_allow or (f"@{domain}",),
             agents=frozenset(self._agents()),
+            aliases=self._aliases,
             reply_all=self._settings.mail_reply_all,
             quote=self._settings.mail_quote,
         )
@@ -173,13 +177,17 @@ class MailServer:
             # Anybody may write to a postmaster: what the agent must not read, the operator may.
             with contextlib.suppress(Forbidden):
                 return await self._take(content, mail_from, mailboxes)
-        if others:
-            await self._take(content, mail_from, others)
         folder = self._settings.data_dir / POSTMASTER
         try:
             path = await asyncio.to_thread(postmaster.keep, content, mail_from, folder)
         except OSError as error:
             raise Unavailable(f"mail to {POSTMASTER} cannot be kept: {error.strerror}") from error
+        if others:
+            try:
+                await self._take(content, mail_from, others)
+            except (Refused, Unavailable):
+                path.unlink(missing_ok=True)  # a refusal means that nothing was stored
+                raise
         log.warning("mail for the postmaster", sender=one_line(mail_from), file=str(path))
         return None
 
@@ -210,7 +218,7 @@ class MailServer:
                 outcome = await self._answer(proven_verdict(verdict, proven))
                 log.info("mail decided", sender=one_line(mail_from), outcome=one_line(outcome))
                 continue
-            owner = owner_of(letter.local, letter.header.own_id or self._new_id())
+            owner = owner_of(letter.recipient, letter.header.own_id or self._new_id())
             attachments = await keep(read.files, owner, self._blobs)
             trigger = trigger_of(letter, read, attachments, rules)
             try:

@@ -80,6 +80,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
             bounced=recording(runs, store),
             check=brake.check,
             agents=lambda: routes.mailboxes(agents),
+            aliases=routes.mail.mailboxes,
             blobs=blobs,
         )
         async with _mail(mail, daemon), _socket_mode(channels, accept, inquiries, runs):

@@ -16,6 +16,7 @@ from ponderd.channels.errors import Malformed, TooLarge, Unavailable
 from ponderd.channels.mail.content import read_content
 from ponderd.channels.mail.quotation import Thread
 from ponderd.channels.mail.reading import Reader
+from ponderd.workers.execution.threads import new_event_loop
 from tests.channels.documents import pdf, xlsx
 from tests.channels.mail.mails import RULES, mail
 from tests.services.eventually import eventually
@@ -125,6 +126,22 @@ class TestReader:
         [pid] = children() - before
         os.kill(pid, signal.SIGKILL)
         assert (await reader.read(b"next", THREAD)).text.startswith("next")
+
+    def test_nor_does_it_on_the_event_loop_of_the_daemon(self) -> None:
+        async def kill_and_read() -> str:
+            before = children()
+            reader = Reader(processes=1, command=(sys.executable, "-c", MISBEHAVING))
+            await reader.start()
+            [pid] = children() - before
+            os.kill(pid, signal.SIGKILL)
+            await eventually(lambda: pid not in children())
+            try:
+                return (await reader.read(b"next", THREAD)).text
+            finally:
+                await reader.close()
+
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            assert runner.run(kill_and_read()).startswith("next")
 
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits what a process takes")
     async def test_a_mail_that_needs_too_much_memory_is_refused(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import smtplib
 import socket
@@ -43,6 +44,49 @@ class TestMailServer:
     async def test_a_recipient_named_twice_counts_once(self, inbox: Inbox) -> None:
         await inbox.send(mail(), "assistant@agents.test", "assistant@agents.test")
         assert len(inbox.triggers) == 1
+
+    @pytest.mark.parametrize(
+        ("to", "tag"),
+        [
+            (["assistant@agents.test", "Assistant@agents.test"], ""),
+            (["assistant@agents.test", "assistant+x@agents.test"], "x"),
+            (["assistant+x@agents.test", "ASSISTANT+Y@agents.test", "assistant@agents.test"], "x"),
+            (["ops@agents.test", "assistant@agents.test", "ops+x@agents.test"], "x"),
+        ],
+    )
+    async def test_the_mailboxes_of_one_agent_are_one_recipient(
+        self, tmp_path: Path, to: list[str], tag: str
+    ) -> None:
+        inbox, content = Inbox(), mail(Message_ID="<1@client.test>")
+        names = ["assistant", "ops"]
+        async with inbox.serving(
+            settings(tmp_path), agents=lambda: names, aliases={"ops": "assistant"}
+        ):
+            await inbox.send(content, *to)
+            assert [trigger.tag for trigger in inbox.triggers] == [tag]
+            for address in to:  # as some servers do it
+                await inbox.send(content, address)
+        assert len({trigger.keys for trigger in inbox.triggers}) == 1
+
+    async def test_a_yes_to_all_is_one_yes_even_if_each_mailbox_gets_its_own_copy(
+        self, inbox: Inbox
+    ) -> None:
+        approval = NAMES.approve_address("run1:2", "ann@team.test")
+        yes = mail("Yes.", To=f"{approval}, assistant@agents.test")
+        for address in ("assistant@agents.test", approval):
+            assert (await inbox.send(yes, address)).startswith("250")
+        assert {verdict.inquiry for verdict in inbox.verdicts} == {"run1:2"}
+        assert inbox.triggers == []
+        of_another = NAMES.approve_address("run1:2", "bob@team.test")
+        await inbox.send(mail("Yes.", To=f"{of_another}, assistant@agents.test"))
+        assert [trigger.agent for trigger in inbox.triggers] == ["assistant"]
+        assert len(inbox.verdicts) == 2
+
+    async def test_of_those_the_one_that_an_answer_goes_to_counts(self, inbox: Inbox) -> None:
+        answering = NAMES.reply_address("run1:2", "assistant")
+        assert answering
+        await inbox.send(mail(), "assistant@agents.test", "assistant+x@agents.test", answering)
+        assert [(found.run_id, found.tag) for found in inbox.triggers] == [("run1", "")]
 
     async def test_an_unknown_agent_is_refused_with_the_known_ones(self, inbox: Inbox) -> None:
         answer = await inbox.send(mail(), "nobody@agents.test")
@@ -358,9 +402,24 @@ class TestPostmaster:
         answer = await inbox.send(mail("x" * 70 + "\n" + "y\n" * 500_000), "postmaster@agents.test")
         assert answer == "552 5.3.4 mail to postmaster may have up to 1 MB"
 
-    async def test_a_full_disk_means_later(self, inbox: Inbox, kept: Path) -> None:
+    async def test_what_is_refused_has_no_effect(self, inbox: Inbox, kept: Path) -> None:
+        both = ("assistant@agents.test", "postmaster@agents.test")
+        assert (await inbox.send(mail("y\n" * 600_000), *both)).startswith("552")
         kept.write_text("no folder")
-        assert (await inbox.send(mail(), "postmaster")).startswith("451")
+        assert (await inbox.send(mail(), *both)).startswith("451")
+        assert inbox.triggers == []
+
+    async def test_a_full_disk_means_later(
+        self, inbox: Inbox, kept: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(path: Path, data: bytes) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "write_bytes", full)
+            assert (await inbox.send(mail(), "postmaster")).startswith("451")
+        assert [*kept.iterdir()] == []
+        assert (await inbox.send(mail(), "postmaster")).startswith("250")
 
     def test_the_oldest_go(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(postmaster, "FILES", 3)
