@@ -269,7 +269,7 @@ class MailServer:
             proof = None
         if proof is None:
             said = one_line(letters[0].header.raw("Authentication-Results"), 300) or "nothing"
-            log.info("nothing proves who wrote this mail", sender=sender, relay_said=said)
+            log.info("nothing proves who wrote this mail", sender=sender, results=said)
         if proof is None and settings.mail_require_proof:
             raise Unauthenticated(
                 f"nothing proves that this is from {sender} (DKIM, DMARC), and only mail of which "
