@@ -255,13 +255,14 @@ def _judged_block(
     sender = at is not None or not (words.NEVER_FROM.match(names[0]) or names[0] in others)
     sure = (
         (at is not None and bool(addresses) and (dated or same) and known >= 1)
-        or (at is not None and known >= 3 and timed)
+        or (at is not None and known >= 3 and timed and (same or divided or not wanted))
         or (at is not None and known >= 2 and same and (timed or divided))
         or (ours and sender and (dated or same or divided))
         or (sender and bool(addresses) and timed and len(labels) >= 4)
         or (sender and bool(addresses) and same and len(labels) >= 3)
         or (divided and sender and (bool(addresses) or at is not None) and (dated or same))
         or (divided and at is not None and bool(addresses) and known >= 1)
+        or (divided and timed and same and len(labels) >= 4)
     )
     if not sure:
         return None

@@ -276,6 +276,8 @@ class _Mail:
         kind = self.lines[position].kind
         if kind is Kind.HISTORY or any(i in self.attributions for i in range(position, stop)):
             return False
+        if kind is Kind.INDENTED and self._begins_with_header(position, stop):
+            return False
         if kind is Kind.INDENTED or last_start > position:
             return True
         if not (self.thread.answers_us or self.thread.knows_us):
@@ -286,6 +288,19 @@ class _Mail:
         if above >= 0 and self.lines[above].text.rstrip().endswith((":", "：")):
             return True
         return all(_OWN_MARK.match(self.lines[i].text[:80]) for i in range(position, stop))
+
+    def _begins_with_header(self, position: int, stop: int) -> bool:
+        """Whether the header block of a mail stands at the top of a quotation."""
+        thread = self.thread
+        top = self.bare[position : min(stop, position + 40)]
+        for index, line in enumerate(top[:6]):
+            if may_be_label(line):
+                divided = index > 0
+                block = header_block(top, index, thread.is_ours, thread.subject, divided=divided)
+                return block is not None
+            if line.strip():
+                return divided_block(top, index, thread.is_ours, thread.subject) is not None
+        return False
 
     def known(self, fates: Sequence[_Fate]) -> set[int]:
         """The lines of the history that the conversation has.
