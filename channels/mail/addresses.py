@@ -150,6 +150,11 @@ def sender_of(values: Sequence[str]) -> Mailbox:
 
 def _read(text: str) -> list[tuple[Mailbox, tuple[str, ...]]]:
     """Each mailbox, and the other addresses that stand unquoted in its name."""
+    # Some programs encode the whole header, address and all.
+    return _entries_of(text) or (_entries_of(decode_words(text)) if "=?" in text else [])
+
+
+def _entries_of(text: str) -> list[tuple[Mailbox, tuple[str, ...]]]:
     found: list[tuple[Mailbox, tuple[str, ...]]] = []
     waiting: list[Token] = []
     has_address = False

@@ -30,7 +30,7 @@ LOGO_LIMIT = 8 * 1024
 """Bytes. A smaller picture that the text only displays is decoration, not a file."""
 
 # Of alternatives, those further right are preferred, whatever their order in the mail.
-_RICHNESS = ("text/plain", "text/enriched", "text/html")
+_RICHNESS = ("text/enriched", "text/plain", "text/html")
 _SIGNATURES = frozenset(
     "application/pgp-signature application/pkcs7-signature application/x-pkcs7-signature"
     " application/pgp-keys application/pgp-encrypted text/x-amp-html text/watch-html"

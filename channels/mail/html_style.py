@@ -112,7 +112,7 @@ def _is_gone(style: Mapping[str, str], attributes: Mapping[str, str]) -> bool:
         return True
     if style.get("mso-hide") == "all" and not _ground_given(style):
         return True
-    if style.get("content-visibility") == "hidden":
+    if style.get("content-visibility") == "hidden" or style.get("zoom") in ("0", "0%"):
         return True
     clipped = style.get("overflow", style.get("overflow-y", "")).startswith(("hidden", "clip"))
     none = [_pixels(style.get(name)) for name in ("width", "height", "max-width")]

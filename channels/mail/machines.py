@@ -114,9 +114,10 @@ def _declared(header: Header) -> str | None:
     for name in _AUTORESPONDERS:
         if header.has(name) and _word(header, name) not in _NO:
             return f"it has a {name} header"
-    precedence = _word(header, "Precedence").replace("_", "-")
-    if precedence in ("auto-reply", "autoreply", "junk"):
-        return f"Precedence: {precedence}"
+    for name in ("Precedence", "X-Precedence"):
+        precedence = _word(header, name).replace("_", "-")
+        if precedence in ("auto-reply", "autoreply", "junk"):
+            return f"{name}: {precedence}"
     if "autoresponder" in (
         _word(header, "Delivered-To"),
         _word(header, "X-POST-MessageClass")[-13:],

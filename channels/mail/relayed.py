@@ -1,4 +1,4 @@
-"""What gateways, mailing lists and virus scanners add to the text of a mail. Pure.
+"""What gateways, mailing lists, virus scanners and PGP add to the text of a mail. Pure.
 
 Only wordings that no person writes are taken for it.
 """
@@ -127,13 +127,28 @@ _SCANNED = re.compile(
 _LIST = re.compile(
     r"[\w.-]{1,60} mailing list(?:\s*[-–(<]|\s*$)|[\w.-]{1,60} mailing list [\w.-]+@", re.I
 )
+_SIGNED = ("BEGIN PGP SIGNED MESSAGE", "BEGIN PGP SIGNATURE", "END PGP SIGNATURE")
+_ARMOUR_HEADER = re.compile(r"(?:Hash|Charset|NotDashEscaped|Comment|Version):")
 _UNDERSCORES = re.compile(r"_{2,}\s*")
 _SIGN = re.compile(r"--\s*")
 
 
 def relayed(lines: Sequence[str]) -> set[int]:
     """The indexes of the lines that no person wrote. Linear in the length of the lines."""
-    return _banners(lines, len(lines)) | _footers(lines, len(lines))
+    return _banners(lines, len(lines)) | _footers(lines, len(lines)) | _armour(lines)
+
+
+def _armour(lines: Sequence[str]) -> set[int]:
+    """The lines that PGP puts around a text that it signs inline (RFC 9580, section 7)."""
+    marks = {line.strip(): index for index, line in enumerate(lines) if line.startswith("-----")}
+    ends = [marks.get(f"-----{mark}-----", -1) for mark in _SIGNED]
+    begun, signature, end = ends
+    if not -1 < begun < signature < end:
+        return set()
+    text = begun + 1
+    while text < signature and _ARMOUR_HEADER.match(lines[text]):
+        text += 1
+    return {*range(begun, text), *range(signature, end + 1)}
 
 
 def _banners(lines: Sequence[str], end: int) -> set[int]:

@@ -138,6 +138,13 @@ CASES = [
         sees=("Munich", "Window seat"),
     ),
     Case(
+        "an own card with a date and a subject is no header of a mail",
+        "Put this on the card:\n\nFrom: Ann and Bob\nTo: Carla\nDate: 5 May 2026 10:15\n"
+        "Subject: Party\n\nBring cake.\n",
+        IN_OUR_THREAD,
+        sees=("Carla", "Bring cake"),
+    ),
+    Case(
         "an own line of dashes is no divider",
         "Section one is fine.\n--------------------------------\nSection two: new prices.\n",
         IN_OUR_THREAD,
@@ -254,6 +261,20 @@ CASES = [
         sees=("cancel order 4711",),
     ),
     Case("a subject and nothing else", "", {"Subject": "Cancel order 4711"}, sees=("order 4711",)),
+    Case(
+        "signed with PGP inline",
+        "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nCancel order 4711.\n"
+        "-----BEGIN PGP SIGNATURE-----\n\niQEzBAEBCAAdFiEE\n=abcd\n-----END PGP SIGNATURE-----\n",
+        sees=("order 4711",),
+        misses=("BEGIN", "SHA256", "iQEzBAEB"),
+    ),
+    case(
+        "plain text is read rather than enriched text",
+        parts("alternative", (TEXT, "Cancel order 4711."),
+              ("Content-Type: text/enriched", "<bold>Cancel</bold> order 4711.")),
+        sees=("Cancel order 4711",),
+        misses=("<bold>",),
+    ),
     case(
         "signed with PGP",
         parts('signed; protocol="application/pgp-signature"', (TEXT, "Cancel order 4711."),
@@ -315,6 +336,8 @@ CASES = [
             ("mso", '<p style="mso-hide:all;display:none">earlier conversations</p>'),
             ("a comment", "<!-- earlier conversations -->"),
             ("a template", "<template>earlier conversations</template>"),
+            ("zoom", '<p style="zoom:0">earlier conversations</p>'),
+            ("escapes", '<p style="d\\69splay:n\\6f ne">earlier conversations</p>'),
             ("nesting", '<div style="display:none"><p><b>earlier conversations</b></p></div>'),
         )
     ],
@@ -388,6 +411,17 @@ CASES = [
              '<br></div><blockquote type="cite" cite="mid:1"><p>ANSWER</p></blockquote>'),
             ("Yahoo", '<div>好的</div><div class="yahoo_quoted" id="yahoo_quoted_1"><div>X</div>'
              "<div>ANSWER</div></div>"),
+            ("Foxmail", '<div>好的</div><hr><blockquote style="margin-left:0.5em"><div>&nbsp;</div>'
+             '<div style="border:none"><div><b>发件人：</b> <a href="mailto:assistant@agents.test">'
+             "assistant</a></div><div><b>发送时间：</b> 2026-05-05 10:15</div><div><b>主题：</b> Re: "
+             "Question</div></div><div>ANSWER</div></blockquote>"),
+            ("DingTalk", "<div>好的</div><blockquote><div>----------------------------</div><div>"
+             "发件人：assistant &lt;assistant@agents.test&gt;</div><div>日　期：2026年05月05日 10:15:00"
+             "</div><div>主　题：Re: Question</div><div>ANSWER</div></blockquote>"),
+            ("Outlook without addresses", '<div class=WordSection1><p class=MsoNormal>好的</p><div '
+             'style="border:none;border-top:solid #E1E1E1 1.0pt"><p><b>Mula kay:</b> assistant<br><b>'
+             "Ipinadala:</b> Martes, Mayo 5, 2026 10:15<br><b>Para kay:</b> Ann<br><b>Paksa:</b> Re: "
+             "Question</p></div><p>ANSWER</p></div>"),
             ("ProtonMail", '<div>好的</div><div class="protonmail_quote">On Tue, assistant wrote:'
              '<blockquote class="protonmail_quote" type="cite">ANSWER</blockquote></div>'),
             ("QQ", '<div>好的</div><div><includetail><div>&nbsp;</div><div style="font-size:12px">'
@@ -493,7 +527,8 @@ CASES = [
             "Example, Ann <ann@team.test>", '"Example, Ann" <ann@team.test>',
             "Ann (Ops) <ann@team.test>", "Ann @ Ops <ann@team.test>", "[Ops] Ann <ann@team.test>",
             "Ann <ANN@Team.Test>", "Dr. Ann E. Example <ann@team.test>",
-            "=?utf-8?q?Example=2C_Ann?= <ann@team.test>", "Ann Example<ann@team.test>",
+            "=?utf-8?q?Example=2C_Ann?= <ann@team.test>",
+            "=?utf-8?Q?J=C3=BCrgen_<ann@team.test>?=", "Ann Example<ann@team.test>",
             '"Ann \\"Annie\\" Example" <ann@team.test>', "Ann via Desk <ann@team.test>",
         )
     ],
@@ -534,7 +569,7 @@ CASES = [
              {**IN_OUR_THREAD, **headers}, outcome="no answer")
         for headers in (
             {"X-Autoreply": "yes"}, {"Precedence": "auto_reply", "X-Autorespond": "1"},
-            {"Precedence": "auto-reply"}, {"Auto-Submitted": "auto-replied (vacation)"},
+            {"Precedence": "auto-reply"}, {"X-Precedence": "auto_reply"}, {"Auto-Submitted": "auto-replied (vacation)"},
             {"X-Autorespond": "yes"}, {"X-Auto-Reply": "1"},
             {"Subject": "Automatic reply: Question"}, {"Subject": "Automatische Antwort: Question"},
             {"Subject": "自动回复: Question"}, {"Subject": "Réponse automatique : Question"},
@@ -563,6 +598,8 @@ CASES = [
         for text in (
             "Yes.\n\nAnn Example\n\nNo liability is accepted for this message.",
             "Yes\n\nN. Example\nHead of Operations", "Yes thanks", "Hi,\n\nyes, go ahead.\n\nAnn",
+            "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\nYes\n-----BEGIN PGP SIGNATURE-----\n\n"
+            "iQEzBAEBCAAdFiEE\n=abcd\n-----END PGP SIGNATURE-----",
             "\u200eYes", "\ufeffYes", "同意。", "好的，谢谢。", "Ja, danke", "Oui, merci.", "Sí",
             "はい", "Да", "YES!!", "**Yes**", "Approved.", "👍", "ok", "Yes\n\nSent from my iPhone",
             "Yes, please go ahead.\n\nBest regards,\nAnn Example\n+49 30 123456",
