@@ -52,6 +52,11 @@ _UNSEEN = re.compile(
 _BREAK = re.compile("\r\n|[\r\u0085\u2028\u2029\x0b\x0c]")
 
 _GREETED = re.compile(r"([^,،，.!:]{1,60})[,،，.!:]\s*(?=\S)")
+# What falters, asks or makes a face is no part of a letter's form.
+_WAVERING = re.compile(r"[?¿؟…‥~≠<>¬]|\.\.|!=|(?:^|\s)[:;=]-?[()|/\\Pp](?![^\s.,;!])|/s$")
+_ADDRESS = re.compile(r"<[^<>\s]{1,300}>|https?://\S{1,300}")
+_DECORATION = frozenset("■□▪▫●○◆◇►▶→☎✆☏✉📞📱📧🌐🏢📍🖥💻📠Ⓣ─━│┃═║┄┈╌▬▁▔")
+_SIGN = re.compile("[\u2190-\u24ff\u2600-\u2bff\U0001f000-\U0001faff]")
 _DELIMITER = re.compile(r"\s*(?:--+|__+|—|–|―|\*\*\*+|==+|~~+|-{2,} ?)\s*")
 
 
@@ -122,11 +127,13 @@ def _kept(lines: list[str], names: Names) -> Iterator[str]:
             after_blank = True
             continue
         i += 1
-        if len(line) > LINE_LIMIT:
+        if len(line) > LINE_LIMIT or (_wavers(line) and not _DELIMITER.fullmatch(line)):
             begun, after_blank = True, False
             yield line
             continue
         stripped = line.strip().strip("*_").strip()
+        while stripped and stripped[-1] in POLITE and _SIGN.fullmatch(stripped[-1]):
+            stripped = stripped[:-1].strip()
         if _DELIMITER.fullmatch(line):
             in_signature, named = begun, False
             delimited = begun and line.endswith("-- ")
@@ -154,6 +161,14 @@ def _kept(lines: list[str], names: Names) -> Iterator[str]:
             continue
         begun, after_blank = True, False
         yield line
+
+
+def _wavers(line: str) -> bool:
+    """Whether a line asks, falters, or shows a sign that is not merely friendly."""
+    bare_line = _ADDRESS.sub("", line)
+    return bool(_WAVERING.search(bare_line)) or any(
+        sign not in POLITE and sign not in _DECORATION for sign in _SIGN.findall(bare_line)
+    )
 
 
 class _Footers:
@@ -185,13 +200,19 @@ class _Footers:
 
 def _is_company_line(line: str) -> bool:
     """ "Registered in England No. 1234567. VAT No. GB123456"."""
-    found = COMPANY.search(line)
-    return found is not None and not doubts(COMPANY.sub(" ", NUMBER.sub(" ", line)))
+    if _wavers(line) or doubts(COMPANY.sub(" ", NUMBER.sub(" ", line))):
+        return False
+    # Each sentence speaks of the company: "… No. 1234567. Draft" does not.
+    return COMPANY.search(line) is not None and all(
+        COMPANY.search(part) or is_signature_part(part)
+        for part in re.split(r"(?<=\w{4})[.!](?:\s|$)", line)
+        if part.strip(ENDS)
+    )
 
 
 def _is_polite(line: str) -> bool:
-    parts = [key(part) for part in re.split(r"[.!,，。！、]", line)]
-    return all(part in POLITE or part in EAST_POLITE for part in parts if part)
+    parts = [part for part in map(key, re.split(r"[.!,，。！、]", line)) if part]
+    return bool(parts) and all(part in POLITE or part in EAST_POLITE for part in parts)
 
 
 def _closes(line: str, names: Names) -> bool:
@@ -205,9 +226,17 @@ def _closes(line: str, names: Names) -> bool:
         if key(" ".join(words[:count])) in CLOSINGS:
             rest = " ".join(words[count:]).strip(ENDS)
             known = key(rest) in CLOSINGS or key(rest) in GREETED
-            return known or names.signs(rest) or is_name(rest)
+            return known or names.signs(rest) or is_name(rest) or _is_origin(rest)
     parts = [key(part) for part in re.split(r"[.!,，。！、/|]", line) if part.strip()]
     return len(parts) > 1 and all(part in CLOSINGS or part in POLITE for part in parts)
+
+
+def _is_origin(rest: str) -> bool:
+    """Whether this says where greetings come from: "aus Berlin"."""
+    found = re.fullmatch(r"(?:aus|from|de|desde|da|uit|från|fra|z) (\S{3,30}(?: \S{3,30})?)", rest)
+    return found is not None and all(
+        is_capital(word) and not is_meant(word) for word in found[1].split()
+    )
 
 
 def _signs(line: str, names: Names) -> bool:

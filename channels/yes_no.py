@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 
 from ponderd.channels.own_words import is_greeting, names_of, own_words, seen
+from ponderd.channels.words.asks import ADDRESSED, ALONE, ASKED, ASKING, EAST_ASKING, ECHOES
 from ponderd.channels.words.base import bare
 from ponderd.channels.words.no import EAST_NO, NO
 from ponderd.channels.words.polite import EAST_POLITE, POLITE
@@ -41,8 +43,11 @@ _EAST_LONGEST = max(map(len, _EAST_KINDS))
 _MEANT = ("\u037e", "⁇", "⁈", "⁉", "‽", "؟", "՞", "¿", "፧", "⸮", "꘏", "❓", "❔")
 """Signs of a question, apart from `?` and what NFKC makes one."""
 _FALTERING = re.compile(r"\.{2,}|…|‥|。{2,}|⋯")
-_UNCLEAR = re.compile(r":-?[(/\\|\[]|:'\(|\)-?:|\[[ x]?\]")
-_SMILE = re.compile(r"[:;=]-?[)D]|<3|\^_?\^")
+# A face that is not merely glad, and a box or a gap to fill in.
+_UNCLEAR = re.compile(
+    r":-?[(/\\|\[]|:'\(|\)-?:|;-?[)D]|!=|[\[({][\s_.x*·•-]{0,20}[\])}]|(?<!\w)__+(?!\w)"
+)
+_SMILE = re.compile(r"[:=]-?[)D]|<3|\^_?\^")
 _SHORTCODE = re.compile(r":(?:skin-tone-[2-6]|[a-z0-9_+-]{1,40}):")
 _STOPS = re.compile(
     r"[.!,;:()\[\]{}\n、。，；：！・·•|،؛۔।॥。、¡‚—–―]|(?:^|(?<=\s))-(?=\s)|-(?=\s*$)", re.MULTILINE
@@ -103,7 +108,13 @@ def _kinds(text: str, names: frozenset[str]) -> set[str]:
     phrases = _phrases(text)
     if phrases is None:
         return {"?"}
-    return {kind for phrase in phrases for kind in _read(phrase, names)} - {""}
+    if any(" ".join(pair) in ECHOES for pair in pairwise(phrases)):
+        return {"?"}
+    kinds: set[str] = set()
+    for phrase in phrases:
+        # What greets behind the answer may be a delay: "Yes, morning".
+        kinds |= {"?"} if kinds and is_greeting(phrase) else _read(phrase, names) - {""}
+    return kinds
 
 
 def _phrases(text: str) -> list[str] | None:
@@ -137,9 +148,22 @@ def _read(phrase: str, names: frozenset[str]) -> set[str]:
     if is_greeting(phrase) or all(word in names for word in phrase.split()):
         return {""}
     words = phrase.split()
+    if _asks(words) or (words[0] in ADDRESSED and words[1:] and phrase not in _KINDS):
+        return {"?"}
     made = _made_of(len(words), lambda start, end: _word_kinds(words, start, end), _LONGEST)
     # Two of them may take each other back: "don't stop".
     return {"?"} if made is None or made.count("no") > 1 else set(made)
+
+
+def _asks(words: list[str]) -> bool:
+    """Whether a phrase asks for an approval, or makes a condition of it: "please approve", "si
+    puede"."""
+    if EAST_ASKING.search("".join(words)):
+        return True
+    if any(word in ASKING for word in words) and any(word in ASKED for word in words):
+        return True
+    rest = {words[i] for i in range(len(words))} - {"si", "sí"}
+    return "si" in words and not rest <= ALONE
 
 
 def _word_kinds(words: list[str], start: int, end: int) -> tuple[str, ...] | None:

@@ -117,7 +117,7 @@ FIRM = words(
     maanantaina tiistai tiistaina keskiviikko keskiviikkona torstai torstaina perjantai
     perjantaina lauantai lauantaina sunnuntai sunnuntaina viikko kuukausi tunti ensin ennen
     jälkeen sitten kunnes kun mutta paitsi vain ehkä luulen varo virhe väärin unohda kysy kysymys
-    miksi mitä miten tarkista testaa pitää ehto en minä minun hän tee anna muuta vielä
+    miksi mitä miten tarkista testaa pitää ehto en minä minun hän tee muuta vielä
     """,
     # Polish, Czech, Slovak, South Slavic, Romanian, Hungarian
     """

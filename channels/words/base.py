@@ -8,7 +8,12 @@ import unicodedata
 
 def bare(text: str) -> str:
     """`text` as words are compared: one form of each letter, without case; accents stay."""
-    return unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
+    return (
+        unicodedata.normalize("NFKC", text)
+        .casefold()
+        .replace("\u2019", "'")
+        .replace("i\u0307", "i")
+    )
 
 
 def phrases(*tables: str) -> frozenset[str]:

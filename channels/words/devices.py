@@ -49,7 +49,16 @@ _DEVICE_WORDS = phrases(
     κινητό|моего|мобильного|телефона|устройства|мого|мобільного|моя|моят|من|جهاز|هاتفي|الـ|هاتف|
     از|گوشی|של|שלי|ה|saya|ponsel|của|tôi|điện|thoại|ของฉัน|iphone|ipad|ipod|galaxy|samsung|
     huawei|xiaomi|outlook|gmail|ios|windows|mac|blackberry|k-9|spark|yahoo|proton|protonmail|go|
-    move|مِن|desktop|web|kaiten|mate|secure
+    move|apple|google|pixel|oneplus|oppo|vivo|honor|realme|redmi|poco|mi|nokia|motorola|moto|lg|
+    htc|sony|xperia|fairphone|lenovo|asus|zenfone|surface|microsoft|macbook|imac|watch|vision|pro|
+    max|plus|ultra|mini|air|se|note|fold|flip|lite|fe|5g|4g|lte|nexus|thunderbird|mozilla|firefox|
+    superhuman|airmail|canary|edison|newton|bluemail|aquamail|fairemail|mailspring|postbox|emclient|
+    client|em|hey|tutanota|tuta|zoho|gmx|web.de|freenet|t-online|telekom|aol|icloud|hotmail|live|
+    msn|yandex|mail.ru|rambler|qq|qq邮箱|qq邮箱手机版|foxmail|网易邮箱|网易邮箱大师|naver|daum|
+    orange|free|laposte|libero|virgilio|tim|tiscali|wp|onet|interia|seznam|verizon|at&t|t-mobile|
+    vodafone|o2|ee|three|sprint|network|workspace|inbox|exchange|activesync|nine|boxer|workspaceone|
+    teams|office|365|smart|cellular|sailfish|linux|ubuntu|evolution|kmail|mutt|roundcube|horde|
+    мобильной|почты|holen|sich|herunterladen|télécharger|obtenir|get|مِن|desktop|web|kaiten|mate|secure
     """,
 )
 
@@ -68,7 +77,9 @@ _EXCUSE = pattern(
 _AT_START = re.compile(f"(?:{_DEVICE.pattern})(?![^\\W\\d_\u0590-\uffff])", re.IGNORECASE)
 _AT_END = re.compile(f"(?:{_DEVICE_LAST.pattern})$", re.IGNORECASE)
 _OWNED = re.compile("^(?:我的|私の|나의|내|我)")
+_MODEL = re.compile(r"[A-PR-Z]{1,3}-?\d{1,4}\+?|\d{1,2}[ae]?|X[RS]?")
 _HALVES = ("von", "vom", "mit", "aus", "über", "从", "從我的", "从我的")
+_EAST = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 _PRODUCT = re.compile(
     "i(?:phon|pad|os|pod)|android|[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]", re.IGNORECASE
 )
@@ -103,12 +114,18 @@ def _is_device(sentence: str) -> bool:
     if first and not last and bare(first[0]).strip() in _HALVES:
         return False
     rest = sentence[first.end() if first else 0 : last.start() if last else len(sentence)]
+    _, _, aside = rest.partition(",")
+    if any(bare(word) not in _DEVICE_WORDS or word[0].isupper() for word in aside.split()):
+        return False
     words = [_OWNED.sub("", word) for word in re.findall(r"[^\s,()|/]+", rest)]
     named = [word for word in words if word and bare(word) not in _DEVICE_WORDS]
     if len(words) > 10 or not words:
         return not words
+    east = last or _EAST.search(sentence[:1])
     return all(
-        (word[0].isupper() or word[0].isdigit() or _is_product(word)) and not doubts(word)
+        (_MODEL.fullmatch(word) or _is_product(word))
+        and not doubts(word)
+        and (east or not _EAST.search(word))
         for word in named
     )
 

@@ -11,11 +11,12 @@ import re
 from ponderd.channels.words.acting import FIRM
 from ponderd.channels.words.base import bare, pattern, words
 from ponderd.channels.words.grammar import MILD, PLAIN, SCOPE
+from ponderd.channels.words.hints import HINTS
 
 _ACTING = FIRM - SCOPE - MILD
 _SCOPE_STEMS = ("test", "getest", "teszt", "тест", "deploy", "деплой", "δοκιμ", "backup")
 GRAMMAR = PLAIN | MILD
-_ANY = _ACTING | GRAMMAR
+_ANY = _ACTING | GRAMMAR | HINTS
 # A lawyer's condition is about the reader (`footers`): any other is a person's.
 _CONDITIONS = words(
     """
@@ -49,7 +50,8 @@ _EAST = pattern(
     하지|지만|그러나|하지만|만약|면|때까지|까지|후에|뒤에|전에|먼저|나중|기다|잠깐|잠시|멈|중지|
     취소|보류|내일|오늘|어제|월요일|화요일|수요일|목요일|금요일|토요일|일요일|다음 주|다음주|
     아마|혹시|글쎄|확인|테스트|운영|왜|뭐|무엇|어떻게|제가|저는|해주|합니다|하세요|주세요|습니다|
-    아직|만|ไม่|แต่|ถ้า|หาก|รอ|ก่อน|หลัง|พรุ่งนี้|วันนี้|จนกว่า|เฉพาะ|แค่|อย่า|หยุด|ยกเลิก|อาจ|
+    慢|且|半|点|點|晚|仮|保留|見送|試用|一部|旧版|老版|第一|前两|月末|임시|일부|절반|다음|첫|
+    いいえ|いや|아니|아뇨|คืนนี้|아직|만|ไม่|แต่|ถ้า|หาก|รอ|ก่อน|หลัง|พรุ่งนี้|วันนี้|จนกว่า|เฉพาะ|แค่|อย่า|หยุด|ยกเลิก|อาจ|
     ทำไม|อะไร
     """
 )

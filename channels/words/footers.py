@@ -42,7 +42,10 @@ _HARMLESS = pattern(
     prima di stampare|per vergissing|per abuis|bevor sie (?:diese|die|sie)|
     vor dem (?:drucken|ausdrucken)|voordat u|innan du skriver|
     før du (?:printer|skriver|udskriver)|перед (?:печатью|тем как печатать)|przed wydrukowaniem|
-    do not click[^.]{0,60}|不要点击|请勿点击|in der regel|aus versehen|ein fehler
+    do not click[^.]{0,60}|klicken sie (?:nicht|auf keine)[^.]{0,60}|öffnen sie keine[^.]{0,60}|
+    ne cliquez pas[^.]{0,60}|n'ouvrez pas[^.]{0,60}|no haga clic[^.]{0,60}|klik niet[^.]{0,60}|
+    non (?:fare clic|cliccare|aprire)[^.]{0,60}|不要点击|请勿点击|in der regel|aus versehen|
+    ein fehler
     """
 )
 

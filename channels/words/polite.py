@@ -93,9 +93,9 @@ POLITE = phrases(
     շնորհակալություն
     """,
     """
-    🙏|🙂|😀|😃|😄|😁|😊|☺|😉|😎|🎉|🚀|❤|♥|👏|💪|🤝|🥳|😍|🤩|✨|🙌|🔥|🌞|☀|💚|:pray:|:tada:|
+    🙏|🙂|😀|😃|😄|😁|😊|☺|😎|🎉|🚀|❤|♥|👏|💪|🤝|🥳|😍|🤩|✨|🙌|🔥|🌞|☀|💚|:pray:|:tada:|
     :rocket:|:slightly_smiling_face:|:smile:|:smiley:|:grinning:|:blush:|:heart:|:clap:|:muscle:|
-    :raised_hands:|:fire:|:sparkles:|:wink:|:handshake:|:partying_face:
+    :raised_hands:|:fire:|:sparkles:|:handshake:|:partying_face:
     """,
 )
 

@@ -8,20 +8,23 @@ from dataclasses import dataclass
 
 from ponderd.channels.words.base import bare, pattern, phrases
 from ponderd.channels.words.doubts import doubts
+from ponderd.channels.words.first_names import FIRST_NAMES
 from ponderd.channels.words.no import EAST_NO, NO
 from ponderd.channels.words.polite import EAST_POLITE, POLITE
 from ponderd.channels.words.yes import EAST_YES, YES
 
 _TITLES = phrases(
     """
-    projet|projets|proyecto|proyectos|projeto|projetos|progetto|progetti|projekt|projektów|działu|
+    toimitusjohtaja|driftchef|provozu|üzemeltetési|відділу|разработки|projet|projets|proyecto|
+    proyectos|projeto|projetos|progetto|progetti|projekt|projektów|działu|
     vývoje|ventas|vendas|vendite|compras|achats|sistemas|systèmes|sistemi|
     technique|commercial|commerciale|financier|financière|général|générale|adjoint|adjointe|
     técnico|técnica|comercial|general|financiero|tecnico|tecnica|generale|engineering|product|
     head|manager|engineer|director|officer|lead|leader|developer|team|department|dept|ceo|cto|
     coo|cfo|cio|ciso|vp|svp|evp|president|chief|founder|co-founder|cofounder|owner|partner|
     consultant|analyst|architect|administrator|admin|specialist|coordinator|assistant|associate|
-    secretary|professor|prof|dr|phd|msc|bsc|mba|intern|trainee|student|supervisor|executive|
+    secretary|professor|prof|dr|phd|ph.d|m.a|b.a|m.d|j.d|m.sc|b.sc|msc|bsc|mba|intern|trainee|
+    student|supervisor|executive|
     operator|technician|designer|scientist|researcher|accountant|controller|sales|marketing|
     support|operations|ops|devops|sre|hr|it|office|group|division|unit|institute|university|
     college|school|faculty|company|inc|ltd|llc|llp|plc|corp|corporation|co|gmbh|ag|kg|ohg|ug|e.v|
@@ -75,19 +78,22 @@ _STREET = pattern(
     \bfloor\b|building|house|p\.?o\.? box|postfach|platz|weg\b|gasse|allee|\brue\b|place|\bvia\b|
     piazza|viale|corso|calle|avenida|plaza|paseo|\brua\b|praça|straat|laan|gracht|plein|gatan|
     vägen|\bvej\b|gade|\bgata|veien|katu|\btie\b|ulica|\bul\.|aleja|ulice|třída|náměstí|utca|
-    \bút\b|strada|cadde|sokak|улица|\bул\.|проспект|переулок|路\d|号|街|丁目|番地|번길|로 \d
+    \bút\b|strada|cadde|sokak|улица|\bул\.|проспект|переулок|路\d|\d号|街|丁目|番地|번길|로 \d
     """
 )
 
 COMPANY = pattern(
     r"""
     registered (?:office|in|number|no|company|address)|company (?:no|number|reg|registration)|
-    reg(?:istration)?\.? (?:no|number|office)|\bvat\b|vat[- ](?:no|id|number|reg)|
+    reg(?:istration)?\.? (?:no|number|office)|
+    is (?:a )?(?:limited |private )?(?:company )?(?:registered|incorporated) in|
+    (?:with|under) (?:company |registration )?number|\bvat\b|vat[- ](?:no|id|number|reg)|
     handelsregister|amtsgericht|\bhr[ab]\b|ust-?id|ust\.-id|steuernummer|umsatzsteuer|
     sitz der gesellschaft|registergericht|geschäftsführ|vorstand|aufsichtsrat|vorsitzender|
     siège social|siret|siren|\brcs\b|capital (?:social|de)|capitale sociale|\btva\b|p\.?\s?iva|
     partita iva|cod(?:ice)?\.? fisc|sede legale|c\.?f\.? e p\.?i|\bc\.?i\.?f\b|\bn\.?i\.?f\b|
-    cnpj|domicilio social|inscrita en|\bkvk\b|\bbtw\b|org\.? ?n(?:r|ummer)|\bcvr\b|y-tunnus|
+    cnpj|domicilio social|inscrita en|\bkvk\b|\bbtw(?:[ .:-]{0,3}(?:nr|nummer|id|nl|be|\d))|
+    org\.? ?n(?:r|ummer)|\bcvr\b|y-tunnus|
     \bnip\b|\bkrs\b|regon|\bičo?\b|\bdič\b|\boib\b|cégjegyzék|adószám|\babn\b|\bacn\b|\bein\b|
     \bинн\b|\bогрн\b|统一社会信用代码|注册地址|法人番号|사업자등록번호
     """
@@ -127,6 +133,15 @@ _ADDRESS = re.compile(
 ASIDE = re.compile(r"\((?:she|he|they|her|him|them|/|\s|sie|er|elle|il){3,40}\)", re.IGNORECASE)
 _PHONE = re.compile(r"(?:\+|\(?0)[\d ()/.\u2010-\u2015-]{6,24}")
 _CITY = re.compile(r"(?:[A-Z]{1,2}-)?\d{4,6}(?: [^\W\d_](?:[^\W\d_]|[.'-]){0,30}){1,4}")
+_TOWN = (
+    r"(?:[A-Z]{1,2}-)?(?:\d{4,5}|\d{3} \d{2}|\d{4} [A-Z]{2})"
+    r" [^\W\d_a-z][^\W\d_]{2,25}(?:[ -][^\W\d_a-z][^\W\d_]{2,25})?(?: \d{1,2})?"
+)
+_ADDRESS_LINE = re.compile(
+    rf"(?:(?:C/ ?)?[^\W\d_a-z][^\W\d_]{{2,30}}(?: [^\W\d_a-z][^\W\d_]{{2,30}})?"
+    rf" \d{{1,4}}[a-z]?[,·|–-]? {{1,3}})?{_TOWN}"
+    r"|〒\d{3}-\d{4}\s?[\u3400-\u9fff\u3040-\u30ff\d０-９ 　−－-]{4,60}"
+)
 CUT = re.compile(r"[|·•/]|,| - | – ")
 LINKING = frozenset(
     "of the and & de del della di da do dos das du des la le les el los van von der den"
@@ -141,6 +156,8 @@ _EAST_SIGNED = re.compile(
     "[\u3400-\u9fff]{2,4}\\s?(?:敬上|谨上|拜上|拝)|[\uac00-\ud7af]{2,4}\\s?(?:드림|올림|배상)"
 )
 # What stands before a family name; how something is done, which is no name.
+_DOTTED = re.compile(r"\b(?:[^\W\d_]\.){2,}(?:[^\W\d_]\b)?")
+_POSTSCRIPT = re.compile(r"\W*(?:p\.? ?s|n\.? ?b)\b", re.IGNORECASE)
 _PARTICLES = frozenset(
     "de del della di da do dos das du la le el los van von der den y e al bin".split()
 )
@@ -157,8 +174,8 @@ def is_meant(word: str) -> bool:
 
 def is_capital(word: str) -> bool:
     """Whether a word begins like a name does."""
-    first = word.lstrip("(\"'@")[:1]
-    return bool(_NAME.fullmatch(word.strip("(),\"'@"))) and (
+    first = word.lstrip("(\"'@«“„")[:1]
+    return bool(_NAME.fullmatch(word.strip("(),\"'@«»“”„"))) and (
         first.isupper() or (first.isalpha() and not first.islower())
     )
 
@@ -184,7 +201,7 @@ class Names:
         local = address[0].partition("@")[0].partition("+")[0] if address else ""
         name = sender.replace(address[0], " ") if address else sender
         words = {_plain(word) for word in re.findall(r"[^\W\d_]+", f"{name} {local}")}
-        known = {word for word in words if len(word) > 1 and not is_meant(word)}
+        known = {w for w in words if len(w) > 1 and (w in FIRST_NAMES or not is_meant(w))}
         # Who is called "will" or "no" is not recognised.
         return cls(
             frozenset(known), _plain(local), frozenset({"".join(name.split()).strip("<>\"'")})
@@ -206,8 +223,10 @@ class Names:
         if "".join(line.split()) in self.whole and EAST_LETTER.search(line):
             return True
         line = ASIDE.sub("", line)
+        if any(key(dotted) not in _TITLES for dotted in _DOTTED.findall(line)):
+            return False
         words = _NAME.findall(line)
-        if not words or len(words) > 5 or re.search(r"[^\w\s.,'()-]", line):
+        if not words or len(words) > 5 or re.search(r"[^\w\s.,'()-]|\d", line):
             return False
         known = [word for word in words if self.has(word)]
         others = [word for word in words if not self.has(word)]
@@ -228,7 +247,7 @@ def is_initials(text: str) -> bool:
 
 
 def is_name(text: str) -> bool:
-    """Whether this may be anybody's name, where a name is to be expected."""
+    """Whether this may be anybody's name, where a name is to be expected: a first name is known."""
     text = ASIDE.sub("", text).strip(ENDS + "\"'")
     if not text or len(text) > 60 or key(text) in _VOCABULARY:
         return False
@@ -241,6 +260,8 @@ def is_name(text: str) -> bool:
         return False
     # Where letters have no case, nothing else tells a name from other words.
     most = 4 if text.lower() != text else 2
+    if not any(key(part) in FIRST_NAMES for word in words for part in word.split("-")):
+        return False
     return len(words) <= most and all(
         (is_capital(word) or (key(word) in _PARTICLES and word != words[-1]))
         and not is_meant(word)
@@ -252,15 +273,24 @@ def is_name(text: str) -> bool:
 def is_signature_line(line: str, *, named: bool, delimited: bool) -> bool:
     """Whether this may stand in a signature: a name, or, once it is `named`, what stands below.
 
-    If `delimited`, any line may that holds no doubt.
+    If `delimited`, any line of several words may that holds no doubt.
     """
-    if delimited and not doubts(line) and key(line) not in _VOCABULARY:
+    if _POSTSCRIPT.match(line):
+        return False
+    if delimited and named and _is_motto(line):
         return True
     parts = [part.strip() for part in CUT.split(line) if part.strip(ENDS)]
     return (
-        (not named and is_name(line))
+        ((not named or EAST_LETTER.search(line)) and is_name(line))
+        or (_ADDRESS_LINE.fullmatch(line) is not None and not doubts(line))
         or is_signature_part(line)
         or (len(parts) > 1 and all(map(is_signature_part, parts)))
+    )
+
+
+def _is_motto(line: str) -> bool:
+    return (
+        len(re.findall(r"\w{2,}", line)) > 2 and not re.search("[%€$£¥]", line) and not doubts(line)
     )
 
 
@@ -279,15 +309,17 @@ def is_signature_part(part: str) -> bool:
     if doubts(_ACRONYM.sub(" ", rest) if is_title else rest, title=is_title):
         return False
     if all(key in _TITLES or key in LINKING for key in keys):
+        return is_title or any(key in _TITLES for key in keys)
+    if _LABEL.match(part) and EAST_LETTER.search(rest):
         return True
     if rest != part:
-        holds = re.search(r"\d", part) or _ADDRESS.search(part)
+        holds = len(re.findall(r"\d", part)) > 2 or _ADDRESS.search(part)
         return bool(holds) and all(
             is_capital(word) or word.isdigit() for word in re.findall(r"\w+", rest)
         )
     if _EAST_TITLE.search(part):
         return True
-    if _STREET.search(part):
+    if _STREET.search(part) and (re.search(r"\d", part) or EAST_LETTER.search(part)):
         return len(keys) <= 8
     if _CITY.fullmatch(part):
         return all(not word.islower() for word in part.split()[1:])
@@ -295,6 +327,8 @@ def is_signature_part(part: str) -> bool:
 
 
 def _reads_as_title(words: list[str], *, is_title: bool) -> bool:
+    if all(len(word.strip(".")) < 2 for word in words):
+        return False
     shouted = all(word.isupper() for word in words) and len("".join(words)) > 4
     last = words[-1]
     if last.endswith((".", "!")) and key(last) not in _ABBREVIATIONS:

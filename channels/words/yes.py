@@ -11,14 +11,14 @@ from ponderd.channels.words.base import phrases
 YES = phrases(
     # English
     """
-    yes|y|ye|yep|yup|yeah|yea|ya|yes yes|aye|ok|okay|okey|okeydokey|okie dokie|k|kk|oki|
+    yes|y|ye|yep|yup|yeah|yea|ya|yes yes|aye|ok|okay|okey|okeydokey|okie dokie|oki|
     sure|sure thing|for sure|of course|certainly|definitely|absolutely|affirmative|by all means|
     yes i do|yes i can confirm|yes you can|yes you may|yes it is|yes indeed|indeed|ok then|
-    okay then|alright|all right|all good|all good here|good to go|all clear|clear to go|go|
-    go go go|go on|go ahead|please go ahead|you can go ahead|you may go ahead|feel free|
+    okay then|alright|all right|good to go|all clear|clear to go|go|
+    go go go|go ahead|please go ahead|you can go ahead|you may go ahead|feel free|
     feel free to go ahead|feel free to proceed|go for it|do it|just do it|do so|please do|
     please do it|please do so|do that|proceed|please proceed|you may proceed|you can proceed|
-    you may|you can|continue|please continue|carry on|run it|ship it|deploy|deploy it|execute|
+    you may|you can|continue|please continue|run it|ship it|deploy|deploy it|execute|
     execute it|make it so|let's go|lets go|let's do it|lets do it|let's do this|go ahead with it|
     go ahead with this|go ahead with that|go ahead and do it|go ahead and deploy|
     go ahead and run it|please deploy it|please run it|please execute it
@@ -62,7 +62,7 @@ YES = phrases(
     """,
     # German, also as Swiss and Austrians write it
     """
-    ja|jo|jep|jepp|jup|jawohl|jawoll|jaja klar|ja doch|ja klar|klar|na klar|aber klar|klaro|
+    ja|jep|jepp|jup|jawohl|jawoll|jaja klar|ja doch|ja klar|klar|na klar|aber klar|klaro|
     natürlich|selbstverständlich|sicher|gewiss|gern|gerne|sehr gern|sehr gerne|ja gern|ja gerne|
     aber gern|aber gerne|genehmigt|ist genehmigt|hiermit genehmigt|ich genehmige|
     ich genehmige das|ich genehmige es|genehmige ich|genehmige|freigegeben|ist freigegeben|
@@ -105,7 +105,7 @@ YES = phrases(
     sí|si|sí sí|sip|claro|claro que sí|claro que si|por supuesto|desde luego|vale|vale sí|
     de acuerdo|estoy de acuerdo|conforme|estoy conforme|está bien|esta bien|me parece bien|
     por mí bien|por mi bien|por mí vale|por mí ok|adelante|dale|venga|hazlo|hágalo|házlo|puedes|
-    puede|puede hacerlo|puedes hacerlo|procede|proceda|procedan|puede proceder|puedes proceder|
+    puede hacerlo|puedes hacerlo|procede|proceda|procedan|puede proceder|puedes proceder|
     continúa|continúe|sigue|siga|aprobado|aprobada|apruebo|lo apruebo|yo apruebo|queda aprobado|
     confirmado|confirmada|confirmo|lo confirmo|autorizado|autorizada|autorizo|lo autorizo|
     aceptado|aceptada|acepto|permitido|sin problema|sin problemas|ningún problema|
@@ -167,11 +167,11 @@ YES = phrases(
     # Polish, Czech, Slovak, Slovenian, Croatian, Bosnian, Serbian
     """
     tak|tak tak|zgoda|zgadzam się|zatwierdzam|zatwierdzone|zatwierdzono|zatwierdzony|akceptuję|
-    zaakceptowane|akceptuje|potwierdzam|potwierdzone|oczywiście|jasne|pewnie|dobrze|dobra|
+    zaakceptowane|akceptuje|potwierdzam|potwierdzone|oczywiście|jasne|dobrze|dobra|
     w porządku|wszystko w porządku|pozwalam|działaj|proszę działać|proszę kontynuować|kontynuuj|
     możesz|może pan|może pani|proszę bardzo|śmiało|nie ma problemu|bez zastrzeżeń|
     nie mam zastrzeżeń|ano|jo jasně|jasně|jistě|samozřejmě|souhlasím|schvaluji|schváleno|
-    schvaluju|potvrzuji|potvrzeno|v pořádku|dobře|může být|pokračujte|pokračuj|povoluji|povoleno|
+    schvaluju|potvrzuji|potvrzeno|v pořádku|dobře|pokračujte|pokračuj|povoluji|povoleno|
     není problém|bez problému|áno|súhlasím|schvaľujem|schválené|potvrdzujem|potvrdené|iste|
     samozrejme|v poriadku|dobre|pokračujte prosím|povoľujem|žiadny problém|da|da da|odobravam|
     odobreno|slažem se|suglasan sam|suglasna sam|u redu|može|naravno|potvrđujem|potvrđeno|
@@ -196,7 +196,7 @@ YES = phrases(
     согласую|подтверждаю|подтверждено|утверждаю|утверждено|утвердил|разрешаю|разрешено|разрешил|
     хорошо|ладно|конечно|разумеется|безусловно|можно|можете|можешь|давай|давайте|делай|делайте|
     вперёд|вперед|ок|окей|окэй|запускай|запускайте|приступай|приступайте|выполняй|выполняйте|
-    продолжай|продолжайте|действуй|действуйте|принято|принимаю|добро|даю добро|всё хорошо|
+    продолжай|продолжайте|действуй|действуйте|принимаю|добро|даю добро|всё хорошо|
     все хорошо|всё в порядке|все в порядке|всё ок|все ок|без проблем|нет проблем|не возражаю|
     нет возражений|возражений нет|не против|я не против|я за|за|я согласен|я согласна|да конечно|
     плюс|так|так так|схвалюю|схвалено|погоджую|погоджено|погоджуюсь|погоджуюся|згоден|згодна|
@@ -257,10 +257,10 @@ EAST_YES = phrases(
     ok吧|ok好的|yes同意|同意ok
     """,
     """
-    はい|ハイ|はいはい|はいどうぞ|ええ|うん|そうです|承認|承認します|承認しました|承認いたします|
+    はい|ハイ|はいどうぞ|ええ|うん|そうです|承認|承認します|承認しました|承認いたします|
     承認致します|承認する|承認済み|承認です|許可|許可します|許可する|許可しました|許可いたします|
-    同意します|同意いたします|賛成|賛成です|了解です|了解しました|了解いたしました|いいですよ|
-    いいよ|よいです|良いです|いいね|よろしい|どうぞ|どうぞお願いします|進めてください|
+    同意します|同意いたします|賛成|賛成です|いいですよ|
+    いいよ|いいね|よろしい|どうぞ|どうぞお願いします|進めてください|
     進めて下さい|進めて|進めてよい|進めていいです|進めていいですよ|実行してください|
     実行して下さい|実行して|やってください|お願いします進めてください|問題ありません|
     問題ないです|問題なし|問題ございません|異議なし|異議ありません|もちろん|もちろんです|
@@ -279,4 +279,7 @@ EAST_YES = phrases(
 )
 
 # They look like a yes and are none.
-IDIOMS = phrases("да ладно|ja ja|jaja|na ja|ja nun|yeah yeah|yeah right|yeah no|sure sure")
+IDIOMS = phrases(
+    "да ладно|ja ja|jaja|na ja|ja nun|yeah yeah|yeah right|yeah no|sure sure|joo joo|jo jo",
+    "ouais ouais|はいはい",
+)

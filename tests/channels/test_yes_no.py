@@ -26,12 +26,12 @@ YES = cases("""
     onaylıyorum | ONAYLIYORUM | да | одобряю | согласен | не возражаю | схвалюю | так, звичайно
     نعم | أوافق | موافق، شكرا | بله | تایید می‌کنم | כן | מאשרת, תודה | हाँ | ठीक है। | ตกลงครับ
     đồng ý
-    setuju | ndiyo | はい | 承認します。 | はい、お願いします。 | 了解です | 問題ありません | 네
+    setuju | ndiyo | はい | 承認します。 | はい、お願いします。 | どうぞ | 問題ありません | 네
     예. | 승인합니다
     네, 진행해 주세요. | 同意 | 同意。 | 好的，谢谢 | 好的谢谢 | 可以 | 批准！ | 是 | 没问题
     沒問題
     👍 | 👍🏽 | 👍👍 | ✅ | ✔️ | 👌 thanks | ok👍 | Yes ✅ | :+1: | :thumbsup: | :+1::skin-tone-3:
-    yes :)
+    yes :) | All right | Si, claro | sí por favor | yes, please go ahead
     **yes** | `yes` | _yes_ | "yes" | “Yes.” | 「はい」 | ＹＥＳ | ｙｅｓ！
 """)
 
@@ -45,6 +45,7 @@ NO = cases("""
 
 UNCLEAR = cases("""
     thanks | Danke! | hi | Ann | maybe | hm | yesterday | noted | 收到 | whatever
+    了解です | принято
     yes? | Yes?! | ok？ | نعم؟ | yes… | ok... | 好的。。。 | yes :( | yes 🤔 | ~~yes~~ | y/n
     yes/no
     > yes | [ ] yes | [x] no [ ] yes | yes and no | yes no | no yes | approved not
@@ -64,6 +65,10 @@ UNCLEAR = cases("""
     sim, se passar | sì, però domani | ja maar niet vandaag | ja, men inte idag | tak, ale jutro
     да, но завтра | да нет | نعم ولكن غدا | כן אבל מחר | はい、でも明日 | かもしれない
     승인합니다 하지만 내일
+    please approve | please confirm | Freigabe bitte | 请批准 | 感谢批准 | 承認お願いします
+    승인 부탁드립니다 | onay lütfen | team approved | everyone agreed | 大家同意
+    si puede | si c'est bon | ok si c'est bon | vale si procede | Ja, ja. | yeah, yeah | sure, sure
+    はいはい | Yes, morning | ( ) yes | [_] yes | ____ yes | yes ;) | k | go on | puede | jo
     但是 | 先别 | 等一下 | 同意，但是明天 | 同意吗 | 可以不 | 行是行 | 好是好 | 不太同意
     不是不同意
     ตกลงแต่พรุ่งนี้ | đồng ý nhưng ngày mai | setuju tapi besok | evet ama yarın
