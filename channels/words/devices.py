@@ -77,7 +77,7 @@ _EXCUSE = pattern(
 _AT_START = re.compile(f"(?:{_DEVICE.pattern})(?![^\\W\\d_\u0590-\uffff])", re.IGNORECASE)
 _AT_END = re.compile(f"(?:{_DEVICE_LAST.pattern})$", re.IGNORECASE)
 _OWNED = re.compile("^(?:我的|私の|나의|내|我)")
-_MODEL = re.compile(r"[A-PR-Z]{1,3}-?\d{1,4}\+?|\d{1,2}[ae]?|X[RS]?")
+_MODEL = re.compile(r"[A-PR-Z]{1,3}-?\d{1,4}\+?|\d{1,2}[ae]?|X[RS]?|Z")
 _HALVES = ("von", "vom", "mit", "aus", "über", "从", "從我的", "从我的")
 _EAST = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")
 _PRODUCT = re.compile(
@@ -118,7 +118,9 @@ def _is_device(sentence: str) -> bool:
     if any(bare(word) not in _DEVICE_WORDS or word[0].isupper() for word in aside.split()):
         return False
     words = [_OWNED.sub("", word) for word in re.findall(r"[^\s,()|/]+", rest)]
-    named = [word for word in words if word and bare(word) not in _DEVICE_WORDS]
+    named = [
+        word for word in words if word and bare(word).rstrip("0123456789") not in _DEVICE_WORDS
+    ]
     if len(words) > 10 or not words:
         return not words
     east = last or _EAST.search(sentence[:1])
