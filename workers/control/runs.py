@@ -309,10 +309,13 @@ def _unbound(trigger: Trigger) -> Trigger:
 
 
 def _complete(trigger: Trigger) -> Trigger:
-    """An answer as the first message of a run, which has nothing of the history that was cut."""
-    if trigger.run_id is None or not trigger.cut:
+    """An answer as the first message of a run, which has neither the history that was cut nor the
+    subject of the thread."""
+    if trigger.run_id is None:
         return trigger
-    return trigger.model_copy(update={"text": f"{trigger.text}\n\n{trigger.cut}", "cut": ""})
+    subject = trigger.reply_to.headers.get("subject") if trigger.reply_to else ""
+    said = (f"Subject: {subject}" if subject else "", trigger.text, trigger.cut)
+    return trigger.model_copy(update={"text": "\n\n".join(filter(None, said)), "cut": ""})
 
 
 def _received(trigger: Trigger, now: float) -> e.MessageReceived:

@@ -110,6 +110,14 @@ class TestAMailJoins:
         first = await self.mail(world, BOB, conversation="<m2>", cut="Sent by a relay")
         assert [m.cut for m in await self.messages(world, first)] == ["Sent by a relay"]
 
+    async def test_and_the_subject_of_the_thread(self, world: World) -> None:
+        run_id = await self.mail(world, ANN)
+        to = Address(channel="email", to=EVE, headers={"subject": "Re: Hamburg"})
+        own = await self.mail(world, EVE, run_id, text="Is it?", reply_to=to)
+        assert [m.text for m in await self.messages(world, own)] == [
+            "Subject: Re: Hamburg\n\nIs it?"
+        ]
+
     async def test_of_whom_somebody_wrote_to(self, world: World, known_by: str) -> None:
         run_id = await self.mail(world, ANN, people=(BOB,))
         answered = run_id if known_by == "mark" else ""
