@@ -59,7 +59,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     agents = discover(workers.agent_folders, workers.config_file)
     routes = load_routes(workers.config_file, agents)
     # Listen first: a taken port must fail here, with one clear line, and not inside uvicorn.
-    listening = _listen(daemon.host, daemon.http_port)
+    listening = listen(daemon.host, daemon.http_port)
     store = RedisStore(connect(workers.redis_url))
     poker = Poker(workers.broker)
     archive = open_archive(workers)
@@ -161,9 +161,11 @@ async def _socket_mode(
         await slack.stop()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Listen for HTTP. Raises `StartupError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), backlog=2048, reuse_port=False)
+        return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise _port_taken(port, "PONDERD_HTTP_PORT", error) from error
 

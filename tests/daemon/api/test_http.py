@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,7 @@ from fastapi import FastAPI, Request
 
 from ponderd.daemon.api import http
 from ponderd.daemon.api.http import BodyLimit, HeaderDeadline
+from ponderd.daemon.api.server import listen
 from tests.services.eventually import eventually, patiently
 
 HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: "
@@ -86,3 +88,19 @@ async def test_so_must_the_header_of_a_later_request(
     writer.write(b"POST / HT")
     assert await patiently(reader.read()) == b""
     writer.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "family"), [("127.0.0.1", "AF_INET"), ("localhost", "AF_INET"), ("::1", "AF_INET6")]
+)
+def test_it_listens_on_both_kinds_of_addresses(
+    monkeypatch: pytest.MonkeyPatch, host: str, family: str
+) -> None:
+    asked: list[tuple[object, str]] = []
+
+    def create_server(address: object, *, family: socket.AddressFamily, backlog: int) -> None:
+        asked.append((address, family.name))
+
+    monkeypatch.setattr(socket, "create_server", create_server)
+    listen(host, 8080)
+    assert asked == [((host, 8080), family)]
