@@ -42,6 +42,9 @@ _HARMLESS = pattern(
     prima di stampare|per vergissing|per abuis|bevor sie (?:diese|die|sie)|
     vor dem (?:drucken|ausdrucken)|voordat u|innan du skriver|
     før du (?:printer|skriver|udskriver)|перед (?:печатью|тем как печатать)|przed wydrukowaniem|
+    otherwise protected|
+    (?:do|must|may|should|shall) not
+    (?:,? (?:or |and )?(?:read|copy|use|disclose|distribute|disseminate|forward|retain)\b){1,7}|
     do not click[^.]{0,60}|klicken sie (?:nicht|auf keine)[^.]{0,60}|öffnen sie keine[^.]{0,60}|
     ne cliquez pas[^.]{0,60}|n'ouvrez pas[^.]{0,60}|no haga clic[^.]{0,60}|klik niet[^.]{0,60}|
     non (?:fare clic|cliccare|aprire)[^.]{0,60}|不要点击|请勿点击|in der regel|aus versehen|
@@ -78,7 +81,9 @@ _MARK = Turns(
     haftung|keine haftung|auf viren|virenfrei|viren geprüft|umwelt|von außerhalb|
     externe[rn]? (?:e-?mail|absender|mail)|abmelden|abbestellen|newsletter|mailingliste|
     nicht gestattet|confidentiel|destinataire|reçu (?:ce|cet|le) [\w -]{0,20}par erreur|
-    toute (?:utilisation|diffusion|divulgation)|décline toute|responsabilité|sans virus|
+    intention exclusive|
+    toute utilisation non autorisée est interdite|toute (?:utilisation|diffusion|divulgation)|
+    destinato esclusivamente|décline toute|responsabilité|sans virus|
     environnement|(?:provient|vient|envoyé|provenant) (?:de|depuis) l'ext|expéditeur externe|
     (?:courriel|message|e-?mail) externe|désabonner|désinscri|confidencia|destinatari|
     ha recibido este|prohibid|responsabilidad|libre de virus|medio ?ambiente|remitente externo|
@@ -104,7 +109,7 @@ _MARK = Turns(
     خالية من الفيروسات|خارج المؤسسة|مرسل خارجي|إلغاء الاشتراك|محرمانه|گیرنده|محیط زیست|לנמען|
     סודי|חסוי|איכות הסביבה|שולח חיצוני|מחוץ לארגון|הסר|गोपनीय|पर्यावरण|rahasia|penerima|
     lingkungan|bebas virus|pengirim eksternal|berhenti berlangganan|bảo mật|người nhận|
-    môi trường|bên ngoài|ความลับ|ผู้รับ|สิ่งแวดล้อม|ภายนอก|保密|机密|機密|收件人|收件者|法律责任|
+    môi trường|bên ngoài|ความลับ|ผู้รับ|สิ่งแวดล้อม|ภายนอก|保密|机密|機密|禁止任何|收件人|收件者|法律责任|
     法律責任|病毒|爱护环境|保护环境|考虑环境|環境に配慮|環境保護|环保|
     外部(?:邮件|郵件|发件人|寄件者)|来自外部|組織外|社外|退订|退訂|取消订阅|机构外部|内部使用|
     受信者|宛先|守秘|誤って受信|ウイルス|外部(?:メール|から|送信者)|配信停止|購読|기밀|수신인|
@@ -115,7 +120,7 @@ _MARK = Turns(
 # What footers speak of, besides.
 _SUBJECT = Turns(
     r"""
-    confiden|privileg|recipient|addressee|message|e-?mail|mail\b|attach|sender|delet|destroy|
+    confiden|privileg|communicat|recipient|addressee|message|e-?mail|mail\b|attach|sender|delet|destroy|
     cop(?:y|ies)|disclos|distribut|disseminat|forward|prohibit|unauthor|unlawful|liab|responsib|
     warrant|virus|scan|malware|content|information|legal|law\b|view|opinion|compan|entit|
     individual|person|addressed|use\b|loss|damage|arising|behalf|notif|immediately|permission|
@@ -123,7 +128,7 @@ _SUBJECT = Turns(
     disclaimer|print|paper|environment|subscri|group|list|archive|http|www\.|antivirus|avast|
     avg\b|nachricht|inhalt|anhang|anhäng|absender|empfäng|löschen|vernicht|kopie|weiterleit|
     weitergab|verbreit|gesellschaft|hinweis|drucken|ausdruck|papier|öffnen|klicken|virenschutz|
-    courrier|courriel|pièce|expéditeur|détru|supprim|copi|diffus|contenu|imprim|avis\b|lien|
+    courrier|courriel|pièce|expéditeur|détru|supprim|copi|diffus|contenu|interdit|établi|imprim|avis\b|lien|
     correo|mensaje|adjunt|remitente|elimin|destru|conteni|papel|aviso|enlace|mensagem|anexo|
     remetente|apagu|conteúdo|messaggio|allegat|mittente|cancell|distru|contenut|stamp|carta|
     avviso|bericht|bijlage|afzender|verwijder|vernietig|inhoud|afdruk|meddelande|bilag|bifog|
@@ -168,7 +173,14 @@ _WHOLE = pattern(
     you don'?t often get e-?mail from \S{3,100}?\.?|learn why this is important(?: at \S+)?\.?|
     [\w.-]{1,40} mailing list|\[(?:cid:[^\]\s]{1,80}|image|image: ?[^\]]{0,60}|logo)\]|
     on the (?:go|move)|你通常不会收到来自 \S{3,100} 的电子邮件。?|
-    sie erhalten nicht oft eine e-mail von \S{3,100}
+    sie erhalten nicht oft eine e-mail von \S{3,100}|
+    think before you print[.!]?|(?:please )?(?:do not|don't) print this (?:e-?mail|message)
+    (?: (?:unless|when|if) (?:you )?(?:(?:really|absolutely) )?
+    (?:need to|necessary|required))?[.!]?|
+    (?:classification|sensitivity|klassifizierung): [\w/ -]{1,30}|
+    privileged (?:&|and) confidential\.?|
+    (?:this e-?mail (?:was|has been) )?scanned by [\w-]{2,30}\.?|
+    keine haftung für diese nachricht\.?
     """
 )
 _LINK = re.compile(r"\W*(?:https?://\S+|www\.\S+|[\w.-]+\.(?:com|org|net))\W*")

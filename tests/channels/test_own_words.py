@@ -39,6 +39,19 @@ AROUND = {
     "a phone's line in German": "{}\n\nVon meinem iPhone gesendet",
     "a footer": "{}\n\nThis message is confidential. If you are not the intended recipient,\n"
     "please delete it and notify the sender.",
+    "a lawyer's footer": "{}\n\nThis message and any attachment are confidential and may be "
+    "privileged or otherwise protected from disclosure. If you are not the intended recipient, you "
+    "must not copy this message or attachment or disclose the contents to any other person.",
+    "an order about the mail": "{}\n\nDISCLAIMER: This e-mail may contain confidential "
+    "information. If you are not the intended recipient, do not read, copy or distribute it.",
+    "a footer in French": "{}\n\nCe message et toutes les pièces jointes sont confidentiels et "
+    "établis à l'intention exclusive de ses destinataires. Toute utilisation non autorisée est "
+    "interdite.",
+    "a footer in Chinese": "{}\n\n本邮件及其附件含有保密信息，"
+    "仅限于发送给上面地址中列出的个人或群组。"
+    "禁止任何其他人以任何形式使用本邮件中的信息。",
+    "paper": "{}\n\nPlease don't print this e-mail unless necessary.",
+    "a class": "{}\n\nAnn\nClassification: Internal",
     "a company's line": "{}\n\nAnn\nExample Ltd. Registered in England No. 1234567. VAT No. GB1234",
     "a banner": "CAUTION: This email originated from outside of the organization.\n\n{}",
     "a tag": "[EXTERNAL]\n\n{}",
@@ -58,6 +71,9 @@ def test_it_goes(around: str) -> None:
 STAYS = {
     "an order below the name": "Yes\n\nBest\nAnn\nPS: not before Friday",
     "a doubt in a footer": "Yes\n\nThis is confidential, do not deploy",
+    "an order in a footer": "Yes\n\nThis message is confidential. Do not copy it to production.",
+    "an order that speaks of paper": "Yes\n\nDo not print.",
+    "a use in a footer": "Yes\n\nConfidential: must not use the new version",
     "a doubt as a title": "Yes\n\nAnn\nHead of Not Today",
     "a scope as a name": "Yes\n\nThanks\nStaging",
     "a condition below the dashes": "Yes\n-- \nAnn\nonly if the tests pass",
