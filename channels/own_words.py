@@ -14,6 +14,7 @@ from ponderd.channels.words.devices import is_device_line
 from ponderd.channels.words.doubts import doubts, words_of
 from ponderd.channels.words.footers import is_footer
 from ponderd.channels.words.letters import CLOSINGS, EAST_GREETING, GREETED, GREETINGS
+from ponderd.channels.words.places import PLACES
 from ponderd.channels.words.polite import EAST_POLITE, POLITE
 from ponderd.channels.words.signatures import (
     ASIDE,
@@ -234,9 +235,7 @@ def _closes(line: str, names: Names) -> bool:
 def _is_origin(rest: str) -> bool:
     """Whether this says where greetings come from: "aus Berlin"."""
     found = re.fullmatch(r"(?:aus|from|de|desde|da|uit|från|fra|z) (\S{3,30}(?: \S{3,30})?)", rest)
-    return found is not None and all(
-        is_capital(word) and not is_meant(word) for word in found[1].split()
-    )
+    return found is not None and all(key(word) in PLACES for word in found[1].split())
 
 
 def _signs(line: str, names: Names) -> bool:

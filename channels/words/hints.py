@@ -14,7 +14,9 @@ HINTS = words(
     preliminary awaiting unclear risky danger dangerous beware expired excluded excluding minus
     prejudice unwillingly reluctant reluctantly kinda sorta ish meh depends decides undecided
     joke joking lol haha irony sarcasm psych forgery fake hacked stolen typo autocorrect price costs
-    nonprod preprod shortly midday easter christmas vacation holiday holidays leave absent away
+    nonprod preprod suspended closed halted paused ended unavailable recalled decision vote freeze
+    objects disagrees agreed partial yeah shortly midday easter christmas vacation holiday
+    holidays leave absent away
     january february march april june july august september october november december sprint
     o'clock oclock sandboxed dictated typed null zero false refused declined declines rejection
     disagree disapprove disapproved backout ten five twenty percent budget maximum euro euros eur

@@ -10,11 +10,17 @@ from ponderd.channels.words.base import bare, pattern, phrases
 from ponderd.channels.words.doubts import doubts
 from ponderd.channels.words.first_names import FIRST_NAMES
 from ponderd.channels.words.no import EAST_NO, NO
+from ponderd.channels.words.places import PLACES
 from ponderd.channels.words.polite import EAST_POLITE, POLITE
 from ponderd.channels.words.yes import EAST_YES, YES
 
 _TITLES = phrases(
     """
+    s.l|s.l.u|a.ş|sp|z|o.o|group|logistics|systems|solutions|consulting|technologies|technology|
+    industries|bank|holding|
+    international|services|labs|studio|studios|partners|software|media|networks|energy|foundation|
+    finance|security|platform|infrastructure|cloud|success|research|quality|
+    communications|purchasing|procurement|planning|design|mbb|werke|stadtwerke|verlag|
     toimitusjohtaja|driftchef|provozu|üzemeltetési|відділу|разработки|projet|projets|proyecto|
     proyectos|projeto|projetos|progetto|progetti|projekt|projektów|działu|
     vývoje|ventas|vendas|vendite|compras|achats|sistemas|systèmes|sistemi|
@@ -89,7 +95,7 @@ COMPANY = pattern(
     is (?:a )?(?:limited |private )?(?:company )?(?:registered|incorporated) in|
     (?:with|under) (?:company |registration )?number|\bvat\b|vat[- ](?:no|id|number|reg)|
     handelsregister|amtsgericht|\bhr[ab]\b|ust-?id|ust\.-id|steuernummer|umsatzsteuer|
-    sitz der gesellschaft|registergericht|geschäftsführ|vorstand|aufsichtsrat|vorsitzender|
+    sitz der gesellschaft|registergericht|geschäftsführ\w{0,6}|vorstand|aufsichtsrat|vorsitzender|
     siège social|siret|siren|\brcs\b|capital (?:social|de)|capitale sociale|\btva\b|p\.?\s?iva|
     partita iva|cod(?:ice)?\.? fisc|sede legale|c\.?f\.? e p\.?i|\bc\.?i\.?f\b|\bn\.?i\.?f\b|
     cnpj|domicilio social|inscrita en|\bkvk\b|\bbtw(?:[ .:-]{0,3}(?:nr|nummer|id|nl|be|\d))|
@@ -164,6 +170,7 @@ _PARTICLES = frozenset(
 _MANNER = re.compile(
     r"(?:(?<!supp)(?<!fami)(?<!ita)(?<!assemb)ly|weise|mente|mäßig|lich)\b", re.IGNORECASE
 )
+_WITH_NAME = FIRST_NAMES | _TITLES | _PARTICLES | _ABBREVIATIONS
 _VOCABULARY = YES | NO | POLITE | EAST_YES | EAST_NO | EAST_POLITE
 
 
@@ -226,10 +233,12 @@ class Names:
         if any(key(dotted) not in _TITLES for dotted in _DOTTED.findall(line)):
             return False
         words = _NAME.findall(line)
-        if not words or len(words) > 5 or re.search(r"[^\w\s.,'()-]|\d", line):
+        if not words or len(words) > 5 or re.search(r"[^\w\s.,'-]|\d", line):
             return False
         known = [word for word in words if self.has(word)]
         others = [word for word in words if not self.has(word)]
+        if len(self.known) > 1 and not all(key(word) in _WITH_NAME for word in others):
+            return False
         return bool(known) and all(is_capital(word) and not is_meant(word) for word in others)
 
 
@@ -283,8 +292,17 @@ def is_signature_line(line: str, *, named: bool, delimited: bool) -> bool:
     return (
         ((not named or EAST_LETTER.search(line)) and is_name(line))
         or (_ADDRESS_LINE.fullmatch(line) is not None and not doubts(line))
-        or is_signature_part(line)
-        or (len(parts) > 1 and all(map(is_signature_part, parts)))
+        or ((len(parts) < 2 or _is_contact(line)) and is_signature_part(line))
+        or (len(parts) > 1 and all(key(p) in PLACES or is_signature_part(p) for p in parts))
+    )
+
+
+def _is_contact(line: str) -> bool:
+    """Whether a line holds a street with its number, a telephone number or an address."""
+    return bool(
+        _PHONE.search(line)
+        or _ADDRESS.search(line)
+        or (_STREET.search(line) and re.search(r"\d", line))
     )
 
 
@@ -333,12 +351,15 @@ def _reads_as_title(words: list[str], *, is_title: bool) -> bool:
     last = words[-1]
     if last.endswith((".", "!")) and key(last) not in _ABBREVIATIONS:
         return False
-    if any(key(word) in LINKING and not word.islower() for word in words) and not shouted:
+    if (
+        any(key(word) in LINKING and word != "&" and not word.islower() for word in words)
+        and not shouted
+    ):
         return False
     plain = [word for word in words if key(word) not in LINKING and key(word) not in _TITLES]
     if not all(is_capital(word) or word == "&" for word in plain):
         return False
-    if len(words) == 1 and not is_title:
+    if not is_title:
         return False
     text = bare(" ".join(words))
     if _MANNER.search(text):
