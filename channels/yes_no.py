@@ -12,7 +12,16 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from ponderd.channels.own_words import is_greeting, names_of, own_words, seen
-from ponderd.channels.words.asks import ADDRESSED, ALONE, ASKED, ASKING, EAST_ASKING, ECHOES
+from ponderd.channels.words.asks import (
+    ADDRESSED,
+    ALONE,
+    ASKED,
+    ASKING,
+    EAST_ASKING,
+    ECHOES,
+    FAINT,
+    HEARD,
+)
 from ponderd.channels.words.base import bare
 from ponderd.channels.words.no import EAST_NO, NO
 from ponderd.channels.words.polite import EAST_POLITE, POLITE
@@ -45,7 +54,7 @@ _MEANT = ("\u037e", "⁇", "⁈", "⁉", "‽", "؟", "՞", "¿", "፧", "⸮", 
 _FALTERING = re.compile(r"\.{2,}|…|‥|。{2,}|⋯")
 # A face that is not merely glad, and a box or a gap to fill in.
 _UNCLEAR = re.compile(
-    r":-?[(/\\|\[]|:'\(|\)-?:|;-?[)D]|!=|[\[({][\s_.x*·•-]{0,20}[\])}]|(?<!\w)__+(?!\w)"
+    r":-?[(/\\|\[]|:'\(|\)-?:|;-?[)D]|!=|[\[({][\s_.x*·•-]{0,20}[\])}]|(?<!\w)__+(?!\w)|(?<!\S)!\w"
 )
 _SMILE = re.compile(r"[:=]-?[)D]|<3|\^_?\^")
 _SHORTCODE = re.compile(r":(?:skin-tone-[2-6]|[a-z0-9_+-]{1,40}):")
@@ -109,6 +118,9 @@ def _kinds(text: str, names: frozenset[str]) -> set[str]:
     if phrases is None:
         return {"?"}
     if any(" ".join(pair) in ECHOES for pair in pairwise(phrases)):
+        return {"?"}
+    said = " ".join(phrases)
+    if HEARD.search(said) and FAINT.issuperset(HEARD.sub(" ", said).split()):
         return {"?"}
     kinds: set[str] = set()
     for phrase in phrases:

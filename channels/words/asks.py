@@ -26,6 +26,16 @@ ASKED = words(
     """
 )
 
+HEARD = pattern(
+    r"""
+    (?:thanks|thank you|thx) for (?:letting me know|the (?:info|update|heads up|reminder))|
+    danke für die (?:info|nachricht)|vielen dank für die (?:info|nachricht)|merci pour l'info
+    """
+)
+"""With no more than an "ok" these only say that something was heard."""
+
+FAINT = words("ok okay okey oki fine alright all right great good cool super gut d'accord")
+
 ADDRESSED = words("all team everyone folks sir madam mate")
 """They address somebody, but at the head of a phrase they tell who said yes: "team approved"."""
 

@@ -31,7 +31,8 @@ YES = cases("""
     네, 진행해 주세요. | 同意 | 同意。 | 好的，谢谢 | 好的谢谢 | 可以 | 批准！ | 是 | 没问题
     沒問題
     👍 | 👍🏽 | 👍👍 | ✅ | ✔️ | 👌 thanks | ok👍 | Yes ✅ | :+1: | :thumbsup: | :+1::skin-tone-3:
-    yes :) | All right | Si, claro | sí por favor | yes, please go ahead
+    yes :) | All right | Yes, thanks for letting me know | Si, claro | sí por favor
+    yes, please go ahead
     **yes** | `yes` | _yes_ | "yes" | “Yes.” | 「はい」 | ＹＥＳ | ｙｅｓ！
 """)
 
@@ -68,6 +69,7 @@ UNCLEAR = cases("""
     please approve | please confirm | Freigabe bitte | 请批准 | 感谢批准 | 承認お願いします
     승인 부탁드립니다 | onay lütfen | team approved | everyone agreed | 大家同意
     si puede | si c'est bon | ok si c'est bon | vale si procede | Ja, ja. | yeah, yeah | sure, sure
+    ok, thanks for the info | okay, thanks for letting me know | !yes
     はいはい | Yes, morning | ( ) yes | [_] yes | ____ yes | yes ;) | k | go on | puede | jo
     但是 | 先别 | 等一下 | 同意，但是明天 | 同意吗 | 可以不 | 行是行 | 好是好 | 不太同意
     不是不同意
