@@ -89,7 +89,8 @@ class Reader:
         task = MailTask(self._seconds + _GRACE_SECONDS, content, thread)
         try:
             pool = self._small if len(content) <= SMALL else self._large
-            answer = await pool.ask(task, len(content), self._seconds)
+            async with pool.turn(len(content)):
+                answer = await pool.ask(task, self._seconds)
         except TimeoutError:
             late = f"the mail takes too long to read (more than {self._seconds} s)"
             raise TooLarge(late) from None
@@ -110,15 +111,16 @@ class Reader:
         if left <= 0:
             return replace(file, unread="the files before it took too long to read"), 0
         seconds = min(self._seconds, left)
-        began = time.monotonic()
         task = FileTask(math.ceil(seconds) + _GRACE_SECONDS, file, _ENOUGH * seconds)
-        try:
-            answer = await self._files.ask(task, len(file.content), seconds)
-        except TimeoutError:
-            return replace(file, unread="it takes too long to read"), seconds
-        except (EOFError, OSError):
-            return replace(file, unread="it stops whatever reads it"), time.monotonic() - began
-        return _file(answer, file), min(time.monotonic() - began, seconds)
+        async with self._files.turn(len(file.content)):
+            began = time.monotonic()
+            try:
+                read = _file(await self._files.ask(task, seconds), file)
+            except TimeoutError:
+                read = replace(file, unread="it takes too long to read")
+            except (EOFError, OSError):
+                read = replace(file, unread="it stops whatever reads it")
+            return read, time.monotonic() - began
 
     async def close(self) -> None:
         """End all processes. What is being read is given up by whoever asked for it."""
@@ -138,24 +140,27 @@ class _Pool:
         self._numbers = itertools.count()
 
     async def start(self) -> None:
-        async with self._turn(0):
+        async with self.turn(0):
             self._idle.append(await self._start())
 
-    async def ask(self, task: Task, size: int, seconds: float) -> TaskResult:
-        """Raises TimeoutError if the task itself takes longer, OSError or EOFError if it ends its
-        process, Unavailable if it cannot be begun."""
-        async with self._turn(size):
-            for attempt in range(2):
-                # Where an old process is found dead, something else than this task killed it.
-                process = self._idle.pop() if self._idle else await self._start()
-                try:
-                    return await process.ask(task, seconds)
-                except (EOFError, OSError) as error:
-                    log.warning("a process that reads mails ended", attempt=attempt + 1)
-                    died = error
-                finally:
-                    await self._put_back(process)
-            raise died
+    async def ask(self, task: Task, seconds: float) -> TaskResult:
+        """Whoever asks has the `turn`. Raises TimeoutError if the task itself takes longer, OSError
+        or EOFError if it ends its process, Unavailable if it cannot be begun."""
+        for attempt in range(2):
+            # Where an old process is found dead or stopped, something else than this task may have
+            # done it.
+            is_new = not self._idle
+            process = await self._start() if is_new else self._idle.pop()
+            try:
+                return await process.ask(task, seconds)
+            except (EOFError, OSError) as error:
+                if is_new and isinstance(error, TimeoutError):
+                    raise
+                log.warning("a process that reads mails ended", attempt=attempt + 1)
+                died = error
+            finally:
+                await self._put_back(process)
+        raise died
 
     async def close(self) -> None:
         for process in self._idle:
@@ -163,7 +168,8 @@ class _Pool:
         self._idle.clear()
 
     @contextlib.asynccontextmanager
-    async def _turn(self, size: int) -> AsyncIterator[None]:
+    async def turn(self, size: int) -> AsyncIterator[None]:
+        """Wait until one more task may be done. Raises Unavailable if too many wait."""
         if self._free:
             self._free -= 1
         else:

@@ -127,6 +127,15 @@ class TestReader:
         os.kill(pid, signal.SIGKILL)
         assert (await reader.read(b"next", THREAD)).text.startswith("next")
 
+    async def test_nor_does_one_that_was_stopped(self, new: Callable[..., Reader]) -> None:
+        before = children()
+        reader = new(processes=1, seconds=2)
+        await reader.start()
+        [pid] = children() - before
+        os.kill(pid, signal.SIGSTOP)
+        assert (await reader.read(b"next", THREAD)).text.startswith("next")
+        assert pid not in children()
+
     def test_nor_does_it_on_the_event_loop_of_the_daemon(self) -> None:
         async def kill_and_read() -> str:
             before = children()
@@ -207,6 +216,15 @@ class TestFiles:
         first, second = found.files
         assert (first.text, first.unread) == (None, why)
         assert (second.text, second.unread) == ("text of b", "")
+
+    async def test_waiting_for_the_files_of_others_costs_a_file_nothing(
+        self, new: Callable[..., Reader]
+    ) -> None:
+        reader = new(processes=1, files_seconds=3)
+        async with reader._files.turn(0):
+            reading = asyncio.create_task(reader.read(b"words with a with b", THREAD))
+            await asyncio.sleep(3.2)
+        assert [file.text for file in (await reading).files] == ["text of a", "text of b"]
 
     async def test_a_long_one_is_told_when_to_stop(self, new: Callable[..., Reader]) -> None:
         [file] = (await new(seconds=5).read(b"words with pages", THREAD)).files
