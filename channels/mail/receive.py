@@ -99,6 +99,9 @@ class Letter:
     """The Message-IDs of the mails above it in the thread, oldest first."""
     root: str
     """The Message-ID at the top of the thread."""
+    fingerprint: str
+    """By what the same mail is known when it comes again, if it has no Message-ID. "": by nothing.
+    """
     run_id: str | None
     """The run that it answers, as a mark of ours proves."""
     authentic: bool
@@ -108,8 +111,8 @@ class Letter:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        own_id = self.header.own_id
-        return (f"email:{own_id}:{self.recipient}",) if own_id else ()
+        name = self.header.own_id or self.fingerprint
+        return (f"email:{name}:{self.recipient}",) if name else ()
 
 
 def judge(
@@ -119,6 +122,7 @@ def judge(
     mailboxes: Sequence[str],
     rules: MailRules,
     new_id: Callable[[], str],
+    fingerprint: str = "",
 ) -> tuple[Letter, ...] | Ignored:
     """Decide by the header alone what a mail to these mailboxes (local parts) is. Raises Refused.
 
@@ -155,7 +159,8 @@ def judge(
                 ancestors=ancestors,
                 # A thread whose first mail has no id gets a root from us. Every answer carries it
                 # along.
-                root=(*ancestors, own_id or f"<{new_id()}@{rules.names.domain}>")[0],
+                root=(*ancestors, own_id or f"<{fingerprint or new_id()}@{rules.names.domain}>")[0],
+                fingerprint=fingerprint,
                 run_id=inquiry.run_id if inquiry else run_id or (tagged and tagged.run_id),
                 authentic=bool(inquiry or run_id),
                 inquiry=inquiry,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import uuid
 import weakref
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -21,7 +22,7 @@ from ponderd.channels.mail import postmaster
 from ponderd.channels.mail.attachments import keep
 from ponderd.channels.mail.authentication import authenticate, txt_records
 from ponderd.channels.mail.bounces import read_bounces
-from ponderd.channels.mail.header import HEADER_LIMIT, read_header, split
+from ponderd.channels.mail.header import HEADER_LIMIT, Header, read_header, split
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.proof import Evidence, proven_trigger, proven_verdict, weigh
 from ponderd.channels.mail.reading import Reader
@@ -35,6 +36,7 @@ from ponderd.channels.text import one_line
 POSTMASTER = "postmaster"
 SMALL_HEADER = 16 * 1024
 """Bytes. A header that is no larger is judged at once."""
+_FINGERPRINTED = 256 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -164,8 +166,13 @@ class MailServer:
         try:
             await self._deliver(content, mail_from, envelope.rcpt_tos)
         except (Refused, Unavailable) as error:
-            log.info("mail refused", sender=one_line(mail_from), error=one_line(str(error), 500))
-            return _ascii(f"{error.smtp_status} {error}")
+            told = why = str(error)
+            if isinstance(error, Unavailable):  # the addresses of our servers are for the log alone
+                told = (
+                    f"{why.partition(': ')[0].removesuffix(', try again later')}, try again later"
+                )
+            log.info("mail refused", sender=one_line(mail_from), error=one_line(why, 500))
+            return _ascii(f"{error.smtp_status} {told}")
         return "250 2.0.0 OK"
 
     async def _deliver(self, content: bytes, mail_from: str, mailboxes: Sequence[str]) -> None:
@@ -218,7 +225,7 @@ class MailServer:
                 outcome = await self._answer(proven_verdict(verdict, proven))
                 log.info("mail decided", sender=one_line(mail_from), outcome=one_line(outcome))
                 continue
-            owner = owner_of(letter.recipient, letter.header.own_id or self._new_id())
+            owner = owner_of(letter.recipient, "".join(letter.keys) or self._new_id())
             attachments = await keep(read.files, owner, self._blobs)
             trigger = trigger_of(letter, read, attachments, rules)
             try:
@@ -243,7 +250,12 @@ class MailServer:
         def decide() -> tuple[Letter, ...] | Ignored:
             header = read_header(split(content[: HEADER_LIMIT + 1])[0])
             return judge(
-                header, mail_from=mail_from, mailboxes=mailboxes, rules=rules, new_id=self._new_id
+                header,
+                mail_from=mail_from,
+                mailboxes=mailboxes,
+                rules=rules,
+                new_id=self._new_id,
+                fingerprint=_fingerprint(content, header),
             )
 
         if content.find(b"\r\n\r\n", 0, SMALL_HEADER) >= 0:
@@ -280,6 +292,15 @@ class MailServer:
     async def handle_exception(self, error: Exception) -> str:
         log.error("mail session failed", exc_info=error)
         return "451 4.3.0 internal error, try again later"
+
+
+def _fingerprint(content: bytes, header: Header) -> str:
+    """By what a mail without Message-ID is known when it comes again: its bytes, if a date or a
+    relay's entry tells it from the same words written again. "" for any other mail."""
+    if header.own_id or not (header.has("Date") or header.has("Received")):
+        return ""
+    ends = content[:_FINGERPRINTED] + content[-_FINGERPRINTED:] + str(len(content)).encode()
+    return hashlib.sha256(ends).hexdigest()[:32]
 
 
 def _is_utf8(address: str) -> bool:

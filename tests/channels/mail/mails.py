@@ -168,13 +168,13 @@ class Inbox:
 
     async def accept(self, trigger: Trigger) -> Accepted:
         if self.away:
-            raise Unavailable("the state server is away")
+            raise Unavailable("the state server cannot be used: 10.0.0.1:6379 is away")
         self.triggers.append(trigger)
         return Accepted(run_id="run1")
 
     async def answer(self, verdict: Verdict) -> str:
         if self.away:
-            raise Unavailable("the state server is away")
+            raise Unavailable("the state server cannot be used: 10.0.0.1:6379 is away")
         if self.refuses is not None:
             raise self.refuses
         self.verdicts.append(verdict)
@@ -182,7 +182,7 @@ class Inbox:
 
     async def bounced(self, bounce: Bounce) -> None:
         if self.away:
-            raise Unavailable("the state server is away")
+            raise Unavailable("the state server cannot be used: 10.0.0.1:6379 is away")
         self.bounces.append(bounce)
 
     @contextlib.asynccontextmanager

@@ -82,6 +82,24 @@ class TestMailServer:
         assert [trigger.agent for trigger in inbox.triggers] == ["assistant"]
         assert len(inbox.verdicts) == 2
 
+    @pytest.mark.parametrize(
+        ("known", "headers"),
+        [
+            (True, {"Date": "Mon, 2 Mar 2026 10:00:00 +0100"}),
+            (True, {"Received": "from a.test by b.test; Mon, 2 Mar 2026 10:00:00 +0100"}),
+            (False, {}),
+        ],
+    )
+    async def test_a_redelivery_is_known_without_a_message_id(
+        self, inbox: Inbox, known: bool, headers: dict[str, str]
+    ) -> None:
+        for body in ("hello", "hello", "something else"):
+            await inbox.send(mail(body, Message_ID=None, **headers))
+        first, again, other = ((found.keys, found.conversation) for found in inbox.triggers)
+        assert (first == again) is known
+        assert bool(first[0]) is known
+        assert first[1] != other[1]
+
     async def test_of_those_the_one_that_an_answer_goes_to_counts(self, inbox: Inbox) -> None:
         answering = NAMES.reply_address("run1:2", "assistant")
         assert answering
@@ -129,7 +147,8 @@ class TestMailServer:
 
     async def test_a_store_that_is_away_means_later(self, inbox: Inbox) -> None:
         inbox.away = True
-        assert (await inbox.send(mail())).startswith("451 4.3.0")
+        answer = await inbox.send(mail())
+        assert answer == "451 4.3.0 the state server cannot be used, try again later"
         inbox.away = False
         assert (await inbox.send(mail())).startswith("250 ")
 
