@@ -24,14 +24,16 @@ _OUTSIDE = (
     r"|from outside (?:of )?(?:the|your|our) (?:organi[sz]ation|company|network|domain)"
     r"|you don['’]t often get e-?mail from|you have not previously corresponded with this sender"
     r"|some people who received this message don['’]t often get e-?mail from"
-    r"|this message is from an external sender|learn why this is important"
+    r"|this message is from an external sender|external\s*: do not click"
+    r"|this e-?mail is from an unusual correspondent|learn why this is important"
     r"|(?:diese|die) (?:e-?mail|nachricht|mail)\b.{0,60}\b(?:von au(?:ß|ss)erhalb|extern|"
     r"externen)"
     r"|externe (?:e-?mail|nachricht)\s*[:!-]|sie erhalten nicht h(?:ä|ae)ufig e-?mails von"
     r"|sie erhalten nicht oft eine e-?mail von|sie erhalten nicht oft e-?mails von"
     r"|ce(?:t e-?mail|t e-?mel| message| courriel)\b.{0,60}(?:l['’]ext(?:é|e)rieur|externe)"
+    r"|ce(?:t e-?mail| message| courriel) provient d.{1,30}ext(?:é|e)rieur"
     r"|vous n['’]obtenez pas souvent d['’]e-?mail|vous ne recevez pas souvent"
-    r"|este (?:correo|mensaje|e-?mail)\b.{0,60}(?:de fuera|extern[oa]|exterior)"
+    r"|este (?:correo|mensaje|e-?mail)\b.{0,60}(?:de fuera|fuera de la organi|extern[oa]|exterior)"
     r"|no suele recibir correo(?:s)? electr(?:ó|o)nico(?:s)? de"
     r"|(?:este|esta) (?:e-?mail|mensagem)\b.{0,60}(?:de fora|extern[oa]|exterior)"
     r"|voc(?:ê|e) n(?:ã|a)o costuma receber e-?mails? de|n(?:ã|a)o recebe frequentemente"
@@ -60,7 +62,10 @@ _OUTSIDE = (
 )
 _BANNER = re.compile(_OUTSIDE, re.IGNORECASE)
 _TAG = re.compile(
-    r"[\s*_#>!⚠️-]*[\[(【<]{0,2}\s*(?:\*\*)?(?:external(?: e-?mail| sender| mail|"
+    r"[\s*_#>!⚠️-]*(?-i:EXTERNAL (?:E-?MAIL|SENDER|MESSAGE))[\s*_!:#-]*"
+    r"|[\s*_#>!⚠️-]*(?:caution|warning)[\s:!*_-]{1,6}external (?:e-?mail|sender|message)[\s*_!:#-]*"
+    r"|\[caution:? non-[\w-]{1,20} e-?mail\]\s*"
+    r"|[\s*_#>!⚠️-]*[\[(【<]{0,2}\s*(?:\*\*)?(?:external(?: e-?mail| sender| mail|"
     r" message)?|extern|externe? e-?mail|"
     r"extern[ea]?|externo|esterno|ext|外部邮件|外部郵件|外部メール|外部|внешн(?:ее|"
     r"яя) (?:письмо|почта)|"
@@ -77,10 +82,10 @@ _MORE = re.compile(
     r"vedlegg|bifogad|"
     r"avsändar|l(?:ä|a)nk|za(?:ł|l)(?:ą|a)cznik|nadawc|odkaz|přílo|вложени|ссылк|"
     r"отправител|链接|附件|"
-    r"发件人|链結|連結|寄件者|リンク|添付|差出人|링크|첨부|보낸 사람|重要|why this is|"
-    r"^[\s*_=#-]*$",
+    r"发件人|链結|連結|寄件者|リンク|添付|差出人|링크|첨부|보낸 사람|重要",
     re.IGNORECASE,
 )
+_LEARN = re.compile(r"\W{0,5}(?:learn )?why this is important\b", re.IGNORECASE)
 _HEADING = re.compile(
     r"[\s*_#>!⚠️🛑-]*(?:caution|warning|attention|notice|alert|external(?: e-?mail|"
     r" sender)?|achtung|vorsicht|"
@@ -208,7 +213,7 @@ def _banner_end(lines: Sequence[str], start: int, end: int) -> int:
             return start
     stop = position + 1
     while stop < min(position + _LONGEST, end) and lines[stop].strip():
-        if not _MORE.search(lines[stop][:600]) and not _unfinished(lines[stop - 1]):
+        if not _goes_on(lines[stop][:600], lines[stop - 1]):
             break
         stop += 1
     if stop + 1 < end and not lines[stop].strip() and _FRAME.fullmatch(lines[stop + 1][:200]):
@@ -216,9 +221,15 @@ def _banner_end(lines: Sequence[str], start: int, end: int) -> int:
     return stop
 
 
-def _unfinished(line: str) -> bool:
-    """Whether a line was wrapped in the middle of a sentence."""
-    return len(line.strip()) > 50 and line.rstrip()[-1] not in ".!?。！？*]>"
+def _goes_on(line: str, above: str) -> bool:
+    """Whether a banner goes on in the next line. In HTML a person's first words may be that one,
+    so a single word that banners use as well ("report") proves nothing."""
+    if _BANNER.search(line) or _FRAME.fullmatch(line) or _LEARN.match(line):
+        return True
+    wrapped = len(above.strip()) > 50 and above.rstrip()[-1] not in ".!?。！？*]>)"
+    if wrapped and line.lstrip()[:1].islower():
+        return True
+    return len({word.lower() for word in _MORE.findall(line)}) > 1
 
 
 def _footers(lines: Sequence[str], end: int) -> set[int]:

@@ -440,11 +440,31 @@ CASES = [
         for banner in (
             "CAUTION: This email originated from outside of the organization. Do not click links "
             "unless you know the content is safe.",
+            "*** EXTERNAL EMAIL ***",
+            "CAUTION: External sender",
+            "[CAUTION: Non-Team Email]",
+            "EXTERNAL: Do not click links or open attachments.",
+            "CAUTION: This email originated from outside of the organization. Do not click links or\n"
+            "open attachments unless you recognize the sender and know the content\nis safe.",
+            "ATTENTION : Cet e-mail provient d'une adresse extérieure. Ne cliquez pas sur les liens.",
+            "PRECAUCIÓN: Este correo electrónico se originó fuera de la organización.",
             "[EXTERNAL EMAIL] DO NOT CLICK links or attachments unless you recognize the sender.",
             "ACHTUNG: Diese E-Mail kommt von außerhalb der Organisation.",
             "You don't often get email from ann@team.test. Learn why this is important "
             "<https://aka.ms/LearnAboutSenderIdentification>",
         )
+    ],
+    *[
+        case(f"a person's words right below a banner: {words}",
+             html(f"{banner}<div>{words}</div>", **IN_OUR_THREAD),
+             sees=(words,), misses=("outside", "often get"))
+        for banner in (
+            '<table><tr><td>You don\'t often get email from ann@team.test. <a '
+            'href="https://aka.ms/Learn">Learn why this is important</a></td></tr></table>',
+            '<div style="background:#FFEB9C">CAUTION: This email originated from outside of the '
+            "organization</div>",
+        )
+        for words in ("Yes, the second one.", "Please check the attached report.")
     ],
     Case("a footer of a list is nobody's word",
          "The second one.\n\n-- \nYou received this message because you are subscribed to the Google "
