@@ -173,9 +173,18 @@ class _Mail:
             line.text if fate is _Fate.OWN else ">"
             for line, fate in zip(self.lines, fates, strict=True)
         ]
-        for index in relayed(words):
-            fates[index] = _Fate.CUT
+        added = relayed(words)
+        said = (i for i in range(len(fates)) if i not in added and self._is_meant(i, fates[i]))
+        if any(self.lines[i].text.strip() for i in said):
+            for index in added:
+                fates[index] = _Fate.CUT
+        # Otherwise the person speaks of a banner.
         return fates
+
+    def _is_meant(self, index: int, fate: _Fate) -> bool:
+        """Whether the person wrote a line, or forwards it."""
+        forwards = fate is _Fate.KEPT and self.lines[index].kind is not Kind.SIGNATURE
+        return fate is _Fate.OWN or forwards
 
     def _find_history(self, fates: list[_Fate]) -> None:
         starts = self._starts()

@@ -85,6 +85,8 @@ _MORE = re.compile(
     r"发件人|链結|連結|寄件者|リンク|添付|差出人|링크|첨부|보낸 사람|重要",
     re.IGNORECASE,
 )
+_ASKS = re.compile(r"[?？]\W{0,3}(?:\s|\Z)")
+"""A question, not the query of a link: only a person asks."""
 _LEARN = re.compile(r"\W{0,5}(?:learn )?why this is important\b", re.IGNORECASE)
 _HEADING = re.compile(
     r"[\s*_#>!⚠️🛑-]*(?:caution|warning|attention|notice|alert|external(?: e-?mail|"
@@ -205,6 +207,8 @@ def _banner_end(lines: Sequence[str], start: int, end: int) -> int:
     said = " ".join(entry.strip() for entry in lines[position : min(position + 3, end)])[:600]
     if not lines[position : position + 1] or position >= end:
         return start
+    if _ASKS.search(lines[position][:600]):
+        return start
     proof = _BANNER.search(lines[position][:600])
     if proof is None:
         # Wrapped: what proves it stands over two lines.
@@ -260,6 +264,7 @@ def _footer_start(lines: Sequence[str], first: int, stop: int) -> int | None:
         below = lines[position + 1][:400] if position + 1 < stop else ""
         ruled = bool(_UNDERSCORES.fullmatch(line)) and _LIST.match(below)
         signed = bool(_SIGN.fullmatch(line)) and (_FOOTER.search(below) or _LIST.match(below))
-        if ruled or signed or _FOOTER.match(line) or _SCANNED.match(line):
+        found = _FOOTER.match(line) or _SCANNED.match(line)
+        if ruled or signed or (found and not _ASKS.search(line)):
             return position
     return None

@@ -466,6 +466,19 @@ CASES = [
         )
         for words in ("Yes, the second one.", "Please check the attached report.")
     ],
+    *[
+        Case(f"a person speaks of a banner: {words}", words, IN_OUR_THREAD, sees=(words,))
+        for words in (
+            "Please check this external email for phishing and report links.",
+            "Our mail says 'This email originated from outside of the organization'. Why?",
+            "To unsubscribe from this list, what must our customers do?\nPlease write a text.",
+        )
+    ],
+    Case("a banner above nothing but a forwarded mail",
+         "CAUTION: This email originated from outside of the organization.\n\n---------- Forwarded "
+         "message ---------\nFrom: Bob <bob@team.test>\nDate: Mon, May 4, 2026\nSubject: Heating\n"
+         "To: <ann@team.test>\n\nRoom 7 is cold.\n", {**IN_OUR_THREAD, "Subject": "Fwd: Heating"},
+         sees=("Room 7 is cold",), misses=("CAUTION",)),
     Case("a footer of a list is nobody's word",
          "The second one.\n\n-- \nYou received this message because you are subscribed to the Google "
          "Groups \"support\" group.\nTo unsubscribe from this group, send an email to "
