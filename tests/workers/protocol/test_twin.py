@@ -267,7 +267,7 @@ class Twins(RuleBasedStateMachine):
 
 
 FAST = settings(
-    max_examples=60,
+    max_examples=120,
     stateful_step_count=40,
     deadline=None,
     database=None,

@@ -339,7 +339,7 @@ async def test_a_mail_that_answers_an_archived_run_brings_it_back(
 ) -> None:
     archive = FolderArchive(tmp_path)
     world.serve({"tester": world.agent}, archive)
-    run = await world.advance(await world.write("one"))
+    run = await world.advance(await world.write("one", channel="email", conversation="<m@x>"))
     world.clock.now += 100
     assert await archive_finished(world.store, archive, keep=10, now=world.clock.now, limit=9) == 1
     assert await world.write("two", run_id=run.id, channel="email", conversation="<m@x>") == run.id
