@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ponderd.channels.channel import Channel
 from ponderd.channels.kept import KeptChannel
-from ponderd.channels.mail.send import EmailChannel
+from ponderd.channels.mail.out.send import EmailChannel
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.send import SlackChannel
 from ponderd.channels.webhook.send import WebhookChannel

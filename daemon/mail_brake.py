@@ -14,7 +14,7 @@ import structlog
 
 from ponderd.channels.channel import Accept
 from ponderd.channels.errors import TooMany
-from ponderd.channels.mail.brake import (
+from ponderd.channels.mail.sender.brake import (
     ALIKE,
     QUICK,
     THREAD_HOURLY,

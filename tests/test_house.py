@@ -24,15 +24,17 @@ MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 # in that of its folder, tests/.../test_FOLDER.py; and these are the exceptions.
 TESTED_IN = {
     "channels/mail/test_approvals": "mail/names",
-    "channels/mail/test_addresses": "mail/address_tokens",
-    "channels/mail/test_header": "mail/encoded_words mail/message_ids mail/parameters",
-    "channels/mail/test_machines": "mail/out_of_office",
-    "channels/mail/test_markdown": "mail/dialect",
-    "channels/mail/test_html": "mail/html_history mail/html_lines mail/html_links mail/html_sheets "
-    "mail/html_source mail/html_style",
-    "channels/mail/test_quotation": "mail/history mail/history_words mail/relayed",
+    "channels/mail/wire/test_addresses": "mail/wire/address_tokens",
+    "channels/mail/wire/test_header": "mail/wire/encoded_words mail/wire/message_ids "
+    "mail/wire/parameters",
+    "channels/mail/sender/test_machines": "mail/sender/out_of_office",
+    "channels/mail/out/test_markdown": "mail/out/dialect",
+    "channels/mail/text/test_html": "mail/text/html_history mail/text/html_lines "
+    "mail/text/html_links mail/text/html_sheets "
+    "mail/text/html_source mail/text/html_style",
+    "channels/mail/text/test_quotation": "mail/text/history mail/text/history_words mail/text/relayed",
     "channels/mail/test_reading": "mail/reading_process",
-    "channels/mail/test_send": "mail/relay",
+    "channels/mail/out/test_send": "mail/out/relay",
     "channels/mail/test_server": "mail/postmaster mail/session",
     "channels/slack/test_receive": "slack/clicks",
     "channels/slack/test_send": "slack/blocks",

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from ponderd.channels import documents
 from ponderd.channels.charset import declared, decode
 from ponderd.channels.errors import Refused
-from ponderd.channels.mail.flowed import unflow
-from ponderd.channels.mail.header import Header
-from ponderd.channels.mail.html import read_html
-from ponderd.channels.mail.machines import automatic_content
-from ponderd.channels.mail.mime import Part, read_mime
-from ponderd.channels.mail.quotation import Reading, Thread, read_plain
+from ponderd.channels.mail.sender.machines import automatic_content
+from ponderd.channels.mail.text.html import read_html
+from ponderd.channels.mail.text.quotation import Reading, Thread, read_plain
+from ponderd.channels.mail.wire.flowed import unflow
+from ponderd.channels.mail.wire.header import Header
+from ponderd.channels.mail.wire.mime import Part, read_mime
 from ponderd.channels.text import clean, one_line
 
 TEXT_LIMIT = 40_000

@@ -22,7 +22,6 @@ import structlog
 
 from ponderd.channels.errors import Malformed, TooLarge, Unavailable
 from ponderd.channels.mail.content import Content, File
-from ponderd.channels.mail.quotation import Thread
 from ponderd.channels.mail.reading_process import (
     LENGTH_BYTES,
     FileTask,
@@ -31,6 +30,7 @@ from ponderd.channels.mail.reading_process import (
     TaskResult,
     packed,
 )
+from ponderd.channels.mail.text.quotation import Thread
 
 SECONDS = 10
 """How long the reading of a mail, and then that of each of its files, may take."""

@@ -19,7 +19,7 @@ from typing import BinaryIO, Literal, NamedTuple
 
 from ponderd.channels.errors import Refused
 from ponderd.channels.mail.content import Content, File, read_content, with_text
-from ponderd.channels.mail.quotation import Thread
+from ponderd.channels.mail.text.quotation import Thread
 
 MEMORY = 1024**3
 """Bytes that the process may take, where the system can limit that."""

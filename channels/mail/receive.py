@@ -13,14 +13,14 @@ from itertools import islice
 
 from ponderd.channels.errors import Forbidden
 from ponderd.channels.event_ref import EventRef
-from ponderd.channels.mail.addresses import Mailbox, allowed, split_tag
 from ponderd.channels.mail.content import Content
-from ponderd.channels.mail.envelope import may_carry
-from ponderd.channels.mail.header import Header
-from ponderd.channels.mail.machines import automatic
 from ponderd.channels.mail.names import MailNames, is_approve_mailbox
-from ponderd.channels.mail.quotation import Thread
-from ponderd.channels.mail.subjects import is_forward
+from ponderd.channels.mail.sender.machines import automatic
+from ponderd.channels.mail.text.quotation import Thread
+from ponderd.channels.mail.text.subjects import is_forward
+from ponderd.channels.mail.wire.addresses import Mailbox, allowed, split_tag
+from ponderd.channels.mail.wire.envelope import may_carry
+from ponderd.channels.mail.wire.header import Header
 from ponderd.channels.message import Address, Attachment, Ignored, Trigger, Verdict, principal
 from ponderd.channels.text import one_line
 from ponderd.channels.yes_no import read_verdict

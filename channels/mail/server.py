@@ -20,15 +20,15 @@ from ponderd.channels.channel import Accept, AnswerInquiry, Bounced
 from ponderd.channels.errors import Forbidden, Refused, Unauthenticated, Unavailable
 from ponderd.channels.mail import postmaster
 from ponderd.channels.mail.attachments import keep
-from ponderd.channels.mail.authentication import authenticate, txt_records
-from ponderd.channels.mail.bounces import read_bounces
-from ponderd.channels.mail.header import HEADER_LIMIT, Header, read_header, split
 from ponderd.channels.mail.names import MailNames
-from ponderd.channels.mail.proof import Evidence, proven_trigger, proven_verdict, weigh
 from ponderd.channels.mail.reading import Reader
 from ponderd.channels.mail.receive import Letter, MailRules, judge, trigger_of, verdict_of
+from ponderd.channels.mail.sender.authentication import authenticate, txt_records
+from ponderd.channels.mail.sender.bounces import read_bounces
+from ponderd.channels.mail.sender.proof import Evidence, proven_trigger, proven_verdict, weigh
+from ponderd.channels.mail.sender.signatures import Lookup
 from ponderd.channels.mail.session import RECIPIENTS, Gate, MailSession
-from ponderd.channels.mail.signatures import Lookup
+from ponderd.channels.mail.wire.header import HEADER_LIMIT, Header, read_header, split
 from ponderd.channels.message import Ignored, Trigger
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.text import one_line

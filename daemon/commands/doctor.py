@@ -14,7 +14,7 @@ from typing import Any, Literal
 import aiohttp
 
 from ponderd.channels.errors import DeliveryError, ModelError, StartupError, Unavailable
-from ponderd.channels.mail.relay import Relay
+from ponderd.channels.mail.out.relay import Relay
 from ponderd.channels.message import Frozen
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.storage import place_of

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ponderd.channels.charset import decode
-from ponderd.channels.mail.quotation import Reading, Thread, read_plain
+from ponderd.channels.mail.text.quotation import Reading, Thread, read_plain
 
 SIGNATURE = 12
 """Words below a reply that a signature may have. More are taken for history."""

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ponderd.channels.errors import Refused, Unauthenticated
-from ponderd.channels.mail.bounces import read_bounces
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import MailRules
-from ponderd.channels.mail.results import read_report
+from ponderd.channels.mail.sender.bounces import read_bounces
+from ponderd.channels.mail.sender.results import read_report
 from ponderd.channels.message import Bounce, Ignored, Trigger, Verdict
 from ponderd.channels.signature import (
     sign_standard,

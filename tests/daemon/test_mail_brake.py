@@ -9,7 +9,7 @@ import pytest
 
 from ponderd.channels.channel import Accept
 from ponderd.channels.errors import TooMany
-from ponderd.channels.mail.brake import ALIKE, QUICK, THREAD_HOURLY
+from ponderd.channels.mail.sender.brake import ALIKE, QUICK, THREAD_HOURLY
 from ponderd.channels.message import Accepted, Bounce, Trigger
 from ponderd.daemon.mail_brake import MailBrake
 from ponderd.daemon.mail_report import counted, recording

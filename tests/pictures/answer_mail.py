@@ -14,7 +14,7 @@ import tempfile
 from email.message import EmailMessage
 from pathlib import Path
 
-from ponderd.channels.mail.compose import compose
+from ponderd.channels.mail.out.compose import compose
 from ponderd.channels.message import Address, Reply
 from tests.channels.mail.mails import DATE, NAMES, opened, page, plain
 

@@ -18,10 +18,10 @@ from pydantic import SecretStr
 from ponderd.channels.blobs import FolderBlobs
 from ponderd.channels.errors import Refused, Unavailable
 from ponderd.channels.mail.content import read_content, with_text
-from ponderd.channels.mail.header import read_header, split
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import Letter, MailRules, judge, trigger_of, verdict_of
 from ponderd.channels.mail.server import MailServer
+from ponderd.channels.mail.wire.header import read_header, split
 from ponderd.channels.message import (
     Accepted,
     Address,

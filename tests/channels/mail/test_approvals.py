@@ -10,9 +10,9 @@ import pytest
 
 from ponderd.channels.errors import Conflict, Forbidden, Unauthenticated
 from ponderd.channels.links import approval_link
-from ponderd.channels.mail.compose import compose
 from ponderd.channels.mail.names import MailNames
-from ponderd.channels.mail.send import EmailChannel
+from ponderd.channels.mail.out.compose import compose
+from ponderd.channels.mail.out.send import EmailChannel
 from ponderd.channels.message import Address, Ignored, Inquiry, Reply, Trigger, Verdict
 from ponderd.workers.store.contract import new_run_id
 from tests.channels.mail.mails import (

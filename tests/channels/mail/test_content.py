@@ -14,7 +14,7 @@ from ponderd.channels.mail.content import (
     read_content,
     with_text,
 )
-from ponderd.channels.mail.quotation import Thread
+from ponderd.channels.mail.text.quotation import Thread
 
 ALONE = Thread(is_ours=lambda address: False)
 REPLY = Thread(is_ours=lambda address: "agents.test" in address, answers_us=True, knows_us=True)

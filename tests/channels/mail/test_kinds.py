@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ponderd.channels.mail.out.send import compose
 from ponderd.channels.mail.receive import MailRules
-from ponderd.channels.mail.send import compose
 from ponderd.channels.message import Ignored, Reply, Trigger, Verdict
 from ponderd.workers.run.attached import told
 from ponderd.workers.run.chat_commands import command_of

@@ -14,8 +14,8 @@ import pytest
 
 from ponderd.channels.errors import Malformed, TooLarge, Unavailable
 from ponderd.channels.mail.content import read_content
-from ponderd.channels.mail.quotation import Thread
 from ponderd.channels.mail.reading import Reader
+from ponderd.channels.mail.text.quotation import Thread
 from ponderd.workers.execution.threads import new_event_loop
 from tests.channels.documents import pdf, xlsx
 from tests.channels.mail.mails import RULES, mail
@@ -322,7 +322,7 @@ async def test_no_process_outlives_its_daemon(what: str) -> None:
     daemon = f"""
     import asyncio, psutil, sys
     from ponderd.channels.mail import reading
-    from ponderd.channels.mail.quotation import Thread
+    from ponderd.channels.mail.text.quotation import Thread
 
     async def main():
         reading._GRACE_SECONDS = 0

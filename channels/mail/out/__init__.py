@@ -1,0 +1,1 @@
+"""The answer as a mail, and its way to the relay."""
