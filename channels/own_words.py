@@ -23,6 +23,7 @@ from ponderd.channels.words.signatures import (
     EAST_LETTER,
     ENDS,
     LINKING,
+    MAIN_STREET,
     NUMBER,
     Names,
     is_capital,
@@ -201,6 +202,7 @@ class _Footers:
 
 def _is_company_line(line: str) -> bool:
     """ "Registered in England No. 1234567. VAT No. GB123456"."""
+    line = MAIN_STREET.sub("", line)
     if _wavers(line) or doubts(COMPANY.sub(" ", NUMBER.sub(" ", line))):
         return False
     # Each sentence speaks of the company: "… No. 1234567. Draft" does not.

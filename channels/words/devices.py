@@ -58,7 +58,8 @@ _DEVICE_WORDS = phrases(
     orange|free|laposte|libero|virgilio|tim|tiscali|wp|onet|interia|seznam|verizon|at&t|t-mobile|
     vodafone|o2|ee|three|sprint|network|workspace|inbox|exchange|activesync|nine|boxer|workspaceone|
     teams|office|365|smart|cellular|sailfish|linux|ubuntu|evolution|kmail|mutt|roundcube|horde|
-    мобильной|почты|holen|sich|herunterladen|télécharger|obtenir|get|مِن|desktop|web|kaiten|mate|secure
+    мобильной|почты|holen|sich|herunterladen|télécharger|obtenir|get|مِن|desktop|web|kaiten|mate|secure|
+    samsung-tablet|touchdown|front
     """,
 )
 
@@ -76,7 +77,7 @@ _EXCUSE = pattern(
 
 _AT_START = re.compile(f"(?:{_DEVICE.pattern})(?![^\\W\\d_\u0590-\uffff])", re.IGNORECASE)
 _AT_END = re.compile(f"(?:{_DEVICE_LAST.pattern})$", re.IGNORECASE)
-_OWNED = re.compile("^(?:我的|私の|나의|내|我)")
+_OWNED = re.compile("^(?:[从從]?我的|私の|나의|내|我)")
 _MODEL = re.compile(r"[A-PR-Z]{1,3}-?\d{1,4}\+?|\d{1,2}[ae]?|X[RS]?|Z")
 _HALVES = ("von", "vom", "mit", "aus", "über", "从", "從我的", "从我的")
 _EAST = re.compile("[\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af]")

@@ -180,7 +180,28 @@ _WHOLE = pattern(
     (?:classification|sensitivity|klassifizierung): [\w/ -]{1,30}|
     privileged (?:&|and) confidential\.?|
     (?:this e-?mail (?:was|has been) )?scanned by [\w-]{2,30}\.?|
-    keine haftung für diese nachricht\.?
+    keine haftung für diese nachricht\.?|keine haftung wird übernommen\.?|
+    es wird keine haftung übernommen\.?|
+    no trees were (?:harmed|killed|destroyed) in the
+    [ ](?:sending|making|creation|production|transmission) of this (?:e-?mail|message)\.?|
+    _{0,12} ?information from eset
+    [ ](?:(?:mail|smart|internet|file|server|endpoint) security|(?:nod32|endpoint) antivirus),
+    [ ]version of (?:virus signature|detection engine|antivirus) database
+    [ ][\d.]{1,12}(?: \(\d{8}\))? ?_{0,12}|
+    the (?:message|e-?mail) was checked by eset
+    [ ](?:(?:mail|smart|internet|file|server|endpoint) security|(?:nod32|endpoint) antivirus)\.?|
+    (?:https?://)?www\.(?:eset|avast|avg)\.com/?|
+    (?:dit bericht|deze e-?mail) kan vertrouwelijke informatie bevatten en is
+    [ ](?:uitsluitend|alleen) bestemd voor de geadresseerde\.?|
+    de informatie in (?:dit bericht|deze e-?mail) is vertrouwelijk en (?:is )?
+    (?:uitsluitend|alleen) bestemd voor de geadresseerde\.?|
+    (?:это|данное|настоящее) (?:сообщение|письмо) предназначено
+    [ ](?:только|исключительно) для адресата
+    [ ]и может содержать конфиденциальную информацию\.?|
+    esta mensagem é confidencial e (?:destina-se|é destinada) (?:exclusivamente|apenas|unicamente)
+    [ ]ao (?:seu )?destinatário\.?|
+    (?:niniejsza|ta) wiadomość jest przeznaczona wyłącznie dla adresata
+    (?: i może zawierać informacje poufne)?\.?
     """
 )
 _LINK = re.compile(r"\W*(?:https?://\S+|www\.\S+|[\w.-]+\.(?:com|org|net))\W*")

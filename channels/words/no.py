@@ -13,7 +13,8 @@ NO = phrases(
     please cancel|abort|abort it|don't|dont|do not|please don't|please do not|don't do it|
     do not do it|don't do that|do not do that|don't proceed|do not proceed|never|forbidden|
     absolutely not|definitely not|certainly not|of course not|negative|thumbs down|i disagree|
-    disagree|i object|no go|no-go|i say no|not allowed
+    disagree|i object|no go|no-go|i say no|not allowed|do not deploy|don't deploy|
+    please do not deploy|please don't deploy|do not deploy it|don't deploy it|not now|please not now
     """,
     """
     nein|ne|nee|nö|nein danke|nein bitte nicht|bitte nicht|auf keinen fall|keinesfalls|niemals|

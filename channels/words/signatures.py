@@ -171,6 +171,20 @@ _MANNER = re.compile(
     r"(?:(?<!supp)(?<!fami)(?<!ita)(?<!assemb)ly|weise|mente|mäßig|lich)\b", re.IGNORECASE
 )
 _WITH_NAME = FIRST_NAMES | _TITLES | _PARTICLES | _ABBREVIATIONS
+# The street, not the branch.
+MAIN_STREET = re.compile(r"\bMain (?=(?:Street|St\.?|Road|Rd\.?)(?:,|$))")
+# A house: "No. 12, High Street". The lower case behind it would be a sentence: "No. 5 must wait".
+_HOUSE = re.compile(r"^(?:N[or]\.|N[°º]|№) ?(\d{1,4}[a-z]?),? (?=[A-Z]|rue\b)")
+_HOURS = r"\d{1,2}(?:[:.]\d{2})?(?: ?[ap]m)?(?: Uhr)?"
+_DAYS = r"(?:mon(?:day)?|mo|montag)\.? ?(?:-|–|to|bis) ?(?:fri(?:day)?|fr|freitag)\.?"
+# Whole lines that hold what elsewhere were a doubt.
+_WHOLE = re.compile(
+    r"(?:(?:my )?pronouns ?: ?)?(?:she|he|they)/(?:her|him|them)(?:/(?:hers|his|theirs))?"
+    r"|(?:(?:office|business|working|opening) hours|bürozeiten|öffnungszeiten|geschäftszeiten)"
+    rf" ?: ?{_DAYS},? ?{_HOURS} ?(?:-|–|to|bis) ?{_HOURS}"
+    r"|no (?:limits?|borders?|boundaries|frontiers) (?:ltd|limited|inc|llc|gmbh)\.?",
+    re.IGNORECASE,
+)
 _VOCABULARY = YES | NO | POLITE | EAST_YES | EAST_NO | EAST_POLITE
 
 
@@ -286,8 +300,9 @@ def is_signature_line(line: str, *, named: bool, delimited: bool) -> bool:
     """
     if _POSTSCRIPT.match(line):
         return False
-    if delimited and named and _is_motto(line):
+    if _WHOLE.fullmatch(line) or (delimited and named and _is_motto(line)):
         return True
+    line = _HOUSE.sub(r"\1 ", line)
     parts = [part.strip() for part in CUT.split(line) if part.strip(ENDS)]
     return (
         ((not named or EAST_LETTER.search(line)) and is_name(line))
@@ -314,7 +329,7 @@ def _is_motto(line: str) -> bool:
 
 def is_signature_part(part: str) -> bool:
     """Whether this is a title, a company, a number, an address."""
-    part = part.strip(ENDS + "()\"'")
+    part = MAIN_STREET.sub("", part.strip(ENDS + "()\"'"))
     if not part:
         return True
     if len(part) > 90 or key(part) in _VOCABULARY:

@@ -55,6 +55,20 @@ AROUND = {
     "禁止任何其他人以任何形式使用本邮件中的信息。",
     "paper": "{}\n\nPlease don't print this e-mail unless necessary.",
     "a class": "{}\n\nAnn\nClassification: Internal",
+    "a house with its number": "{}\n\nAnn\nNo. 5 Main Street",
+    "a house in a town": "{}\n\nAnn\nNo. 12, High Street, London",
+    "a house in French": "{}\n\nAnn\nN° 5 rue de la Paix",
+    "a company named No": "{}\n\nAnn\nNo Limits Ltd.",
+    "pronouns": "{}\n\nAnn\nPronouns: she/her",
+    "office hours": "{}\n\nAnn\nOffice hours: Mon-Fri 9:00-17:00",
+    "a registered office": "{}\n\nRegistered in England No. 1234567. Registered office: "
+    "5 Main Street, London",
+    "a German company's line": "{}\n\nAnn\nGeschäftsführer: Max Muster | HRB 12345 | "
+    "Amtsgericht Berlin",
+    "a scanner's lines": "{}\n\n__________ Information from ESET Mail Security, version of virus "
+    "signature database 12345 (20260101) __________\n\nThe message was checked by ESET Mail "
+    "Security.\nhttp://www.eset.com",
+    "a scanner's mark": "{}\n\nVirus-free. www.avast.com",
     "a company's line": "{}\n\nAnn\nExample Ltd. Registered in England No. 1234567. VAT No. GB1234",
     "a banner": "CAUTION: This email originated from outside of the organization.\n\n{}",
     "a tag": "[EXTERNAL]\n\n{}",
@@ -110,6 +124,14 @@ STAYS = {
     "somebody's phone": "Yes\n\nSent from Bob's iPhone",
     "an order behind the phone": "Yes\n\nSent from my iPhone, Goldfish",
     "a sum behind a postscript": "Yes\n\nBest,\nAnn\nP.S. 20 EUR",
+    "a no as a company": "Yes\n\nAnn\nNo deploy",
+    "a doubt as a company": "Yes\n\nAnn\nNo Deploy Ltd.",
+    "a number that is a choice": "Yes\n\nAnn\nNo. 5",
+    "a sentence behind a number": "Yes\n\nAnn\nNo. 5 must wait",
+    "a doubt behind a number": "Yes\n\nAnn\nNo. 5 Stop Street",
+    "a branch": "Yes\n\nAnn\n5 Main",
+    "a condition on the hours": "Yes\n\nAnn\nOffice hours only",
+    "a day of the hours": "Yes\n\nAnn\nOffice hours: Fri 9:00",
     "sent by mistake": "Yes\n\nSent by mistake",
 }
 

@@ -70,6 +70,9 @@ def test_no_greeting_or_closing_is_a_yes_or_no() -> None:
             "发自我的小米手机",
             "iPhoneから送信",
         ),
+        *("Von Samsung-Tablet gesendet", "Von meinem Samsung Galaxy Smartphone gesendet"),
+        *("Mit TouchDown gesendet", "Sent from Front", "Sent from Mail for Windows"),
+        *("從我的 iPhone 傳送", "從我的iPhone发送", "从我的iPhone发送"),
         *(
             "나의 iPhone에서 보냄",
             "נשלח מה-iPhone שלי",
@@ -96,6 +99,7 @@ def test_what_a_phone_writes_is_known(line: str) -> None:
             "Von Montag an gesendet",
             "发自我的测试环境",
         ),
+        *("从我的测试环境发送", "Sent from Front, but wait"),
         *("Sent from staging", "Mit Vorsicht", "Get Outlook for iOS first", ""),
     ],
 )
@@ -118,6 +122,17 @@ def test_what_no_phone_writes_is_none_of_it(line: str) -> None:
         "CAUTION: This email originated from outside of the organization. Do not click links "
         "or open"
         "attachments unless you recognize the sender and know the content is safe.",
+        "No trees were harmed in the sending of this message.",
+        "Keine Haftung wird übernommen.",
+        "Diese E-Mail wurde von Avast Antivirus-Software auf Viren geprüft.",
+        "Dit bericht kan vertrouwelijke informatie bevatten en is uitsluitend bestemd voor de "
+        "geadresseerde.",
+        "Это сообщение предназначено только для адресата и может содержать конфиденциальную "
+        "информацию.",
+        "Esta mensagem é confidencial e destina-se exclusivamente ao destinatário.",
+        "Niniejsza wiadomość jest przeznaczona wyłącznie dla adresata i może zawierać informacje "
+        "poufne.",
+        "Detta meddelande är konfidentiellt och endast avsett för mottagaren.",
         "[EXTERNAL]",
         "You received this message because you are subscribed to the Google Groups \"ops\" group.",
         "Diese E-Mail enthält vertrauliche und/oder rechtlich geschützte Informationen. Wenn "
@@ -149,6 +164,9 @@ def test_what_a_company_writes_below_is_known(paragraph: str) -> None:
         "本邮件含有保密信息，先别部署。",
         "Yes",
         "Only staging",
+        "No trees were deployed.",
+        "The message was checked by ESET but not by me.",
+        "Keine Haftung, bitte nicht ausrollen.",
     ],
 )
 def test_a_footer_holds_no_order(paragraph: str) -> None:

@@ -42,6 +42,7 @@ NO = cases("""
     nie | ne | нет | не согласен | لا | לא | いいえ | 却下します | 아니요 | 不同意 | 不行 | 不可以
     拒绝
     👎 | ❌ | :-1: | -1 | **no** | ＮＯ
+    Do not deploy | Don't deploy. | Not now. | No, not now. | Please don't.
 """)
 
 UNCLEAR = cases("""
@@ -71,6 +72,7 @@ UNCLEAR = cases("""
     si puede | si c'est bon | ok si c'est bon | vale si procede | Ja, ja. | yeah, yeah | sure, sure
     ok, thanks for the info | okay, thanks for letting me know | !yes
     はいはい | Yes, morning | ( ) yes | [_] yes | ____ yes | yes ;) | k | go on | puede | jo
+    yes, not now | Yes, do not deploy | not now, tomorrow
     但是 | 先别 | 等一下 | 同意，但是明天 | 同意吗 | 可以不 | 行是行 | 好是好 | 不太同意
     不是不同意
     ตกลงแต่พรุ่งนี้ | đồng ý nhưng ngày mai | setuju tapi besok | evet ama yarın

@@ -659,7 +659,8 @@ CASES = [
     *[
         Case(f"a command: {text!r}", text, IN_OUR_THREAD, outcome="command")
         for text in ("/cancel\n\nSent from my iPhone", "/pause", "/cancel\n\n-- \nAnn",
-                     "/cancel\n\nBest regards\nAnn Example", "/resume\n\n发自我的iPhone")
+                     "/cancel\n\nBest regards\nAnn Example", "/resume\n\n发自我的iPhone",
+                     "**/cancel**", "**/pause**\n\nBest regards\nAnn Example")
     ],
     # -- files --------------------------------------------------------------------------------
     case("a small table attached",
