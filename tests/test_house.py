@@ -32,7 +32,8 @@ TESTED_IN = {
     "channels/mail/text/test_html": "mail/text/html_history mail/text/html_lines "
     "mail/text/html_links mail/text/html_sheets "
     "mail/text/html_source mail/text/html_style",
-    "channels/mail/text/test_quotation": "mail/text/history mail/text/history_words mail/text/relayed",
+    "channels/mail/text/test_quotation": "mail/text/history mail/text/history_words "
+    "mail/text/relayed",
     "channels/mail/test_reading": "mail/reading_process",
     "channels/mail/out/test_send": "mail/out/relay",
     "channels/mail/test_server": "mail/postmaster mail/session",

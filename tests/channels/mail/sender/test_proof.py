@@ -11,8 +11,8 @@ import pytest
 from ponderd.channels.mail.sender.proof import Evidence, proven_trigger
 from ponderd.channels.message import Trigger
 from tests.channels.mail.mails import NAMES, OWN_ID, RULES, Inbox, mail, parse, settings
+from tests.channels.mail.sender.test_authentication import PASSED, RELAY, on_top
 from tests.channels.mail.signing import dns, signed
-from tests.channels.mail.test_authentication import PASSED, RELAY, on_top
 
 ANN = "ann@team.test"
 ASKED = NAMES.approve_address("0c-1:7", ANN)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ponderd.channels.mail.text.html import read_html
-from tests.channels.mail.test_quotation import thread
+from tests.channels.mail.text.test_quotation import thread
 from tests.services.cpu import in_linear_time
 
 ADDRESS = "assistant &lt;assistant@agents.test&gt;"
