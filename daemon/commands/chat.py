@@ -54,6 +54,7 @@ class _Chat:
         self._run_id = ""
         self._seen = 0
         self._waits_for_approval = False
+        self._shown: set[str] = set()
 
     def ask(self, text: str) -> Outcome:
         """Send a message and wait. The conversation is one run: a message answers its question, or
@@ -70,7 +71,7 @@ class _Chat:
                     conversation=self._conversation,
                 )
             self._run_id = view["id"]
-            outcome = await_outcome(self._api, self._run_id, self._seen, note)
+            outcome = await_outcome(self._api, self._run_id, self._seen, note, self._shown)
         self._seen = outcome.view["version"]
         self._waits_for_approval = outcome.view["waiting_for"] == "approval"
         return outcome

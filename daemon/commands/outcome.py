@@ -28,18 +28,26 @@ class Outcome:
     """What the run has said since the message, oldest first."""
 
 
-def await_outcome(api: Api, run_id: str, after: int, note: Note) -> Outcome:
-    """Follow a run after its event `after`, until only a person can make it go on."""
+def await_outcome(
+    api: Api, run_id: str, after: int, note: Note, shown: set[str] | None = None
+) -> Outcome:
+    """Follow a run after its event `after`, until only a person can make it go on. What is in
+    `shown` is left out, and the keys of all replies are added to it."""
     replies: dict[str, str] = {}
+    known = set(shown or ())
     for kind, data in api.follow(run_id, after):
         if kind == "event":
             if data["type"] == "reply_started" and not _is_for_others(data):
-                # One question may be asked in several places. Show it once.
+                # One question may be asked in several places, in some of them later. Show it once.
                 inquiry = data.get("prompt")
-                replies.setdefault(inquiry["id"] if inquiry else data["key"], _written(data))
+                key = inquiry["id"] if inquiry else data["key"]
+                if key not in known:
+                    replies.setdefault(key, _written(data))
         elif data["status"] == "WAITING" and data["waiting_for"] in _GOES_ON:
             note(_GOES_ON[data["waiting_for"]].format_map(data))
         elif data["status"] != "READY":
+            if shown is not None:
+                shown.update(replies)
             return Outcome(data, tuple(replies.values()))
     raise Unavailable(f"run {run_id} cannot be followed")
 

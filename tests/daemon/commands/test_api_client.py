@@ -204,6 +204,24 @@ def test_all_replies_since_are_found_once_each(serve: Serve) -> None:
     assert outcome.replies == ("one", "two") and exit_code(outcome.view) == 0
 
 
+def test_a_question_that_is_asked_elsewhere_later_is_shown_once(serve: Serve) -> None:
+    def asked(version: int, key: str) -> str:
+        event = {"kind": "question", "key": key, "text": "May I?", "prompt": prompt}
+        data = json.dumps({"type": "reply_started", **event})
+        return f"id: {version}\nevent: reply_started\ndata: {data}\n\n"
+
+    prompt = {"id": "00-a-b:3", "kind": "approval", "choices": []}
+    server = serve(
+        asked(4, "00-a-b:4") + stream("WAITING"), asked(6, "00-a-b:6") + stream("COMPLETED")
+    )
+    shown: set[str] = set()
+
+    def ask(after: int) -> tuple[str, ...]:
+        return await_outcome(server.api(), "00-a-b", after, lambda text: None, shown).replies
+
+    assert (ask(3), ask(5)) == (("May I?",), ())
+
+
 def test_comments_and_long_data_are_read_as_the_standard_says() -> None:
     lines = b": keep-alive\n\nid: 7\r\nevent: x\r\ndata: a\r\ndata:b\r\n\r\ndata: c\n\n".splitlines(
         True
