@@ -20,9 +20,6 @@ from ponderd.channels.signature import (
     reply_mark,
 )
 
-ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
-MESSAGE_ID = re.compile(r"<[^<>\s]{1,900}>")
-
 _OWN_ID = re.compile(r"<(?P<run>.+)\.(?P<version>\d+)\.(?P<mark>[0-9a-f]{24})@(?P<domain>.+)>")
 _APPROVE = re.compile(
     r"approve\+(?P<run>[0-9a-z-]{1,40})\.(?P<version>\d{1,9})\.(?P<mark>[0-9a-f]{20})"

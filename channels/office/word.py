@@ -36,7 +36,6 @@ _LIBRE = Vocabulary(
     items=frozenset({"list-item"}),
 )
 _WEB = re.compile(r"(?i)(https?|ftp|mailto|tel):\S+")
-_EMPTY = re.compile(r"\n{3,}")
 
 
 def read_docx(package: Package) -> Text:

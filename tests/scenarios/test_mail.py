@@ -63,8 +63,7 @@ class World:
         """Write a mail and return its Message-ID."""
         message = written(text, sender=sender, to=to, **more)
         recipients = [address for _, address in email.utils.getaddresses([to])]
-        ours = [address for address in recipients if "assistant" in address or "+" in address]
-        assert (await self.hand_in(message.as_bytes(), sender, *ours)).startswith("250")
+        assert (await self.hand_in(message.as_bytes(), sender, *recipients)).startswith("250")
         return str(message["Message-ID"])
 
     async def answer_to(self, message_id: str) -> EmailMessage:
@@ -198,15 +197,18 @@ async def test_a_yes_to_all_is_one_yes_and_an_unclear_one_none(world: World) -> 
     assert "yes" in plain(told).lower()
     assert (await world.client.get(f"/runs/{run_id}"))["waiting_for"] == "approval"
 
-    before = len(world.mail.mails)
+    clerks = await world.client.get("/runs?agent=clerk")
     text = "Hi,\n\nyes, go ahead.\n\nBest regards\nThe Boss\n\nSent from my iPhone"
     await world.write(text, sender=BOSS, to=to, **about)
     view = await world.client.until(run_id)
     assert view["status"] == "COMPLETED"
     decided = [e for e in await world.client.events(run_id) if e["type"] == "approval_answered"]
     assert [event["approved"] for event in decided] == [True]
-    await asyncio.sleep(0.7)
-    assert len([m for m in world.mail.mails[before:] if "heard" in plain(m)]) <= 1
+    # What a mail begins is stored before its 250: the clerk got it neither here nor in a new run.
+    heard = [e for e in await world.client.events(run_id) if e["type"] == "message_received"]
+    assert not any("go ahead" in event["text"] for event in heard)
+    listed = await world.client.get("/runs?agent=clerk")
+    assert [run["id"] for run in listed["runs"]] == [run["id"] for run in clerks["runs"]]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from typing import NamedTuple
 from ponderd.channels.charset import decode
 from ponderd.channels.errors import Refused, Unauthenticated
 from ponderd.channels.event_ref import EventRef
-from ponderd.channels.mail.names import ADDRESS, MailNames
+from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.sender.machines import says_undelivered
+from ponderd.channels.mail.wire.addresses import parse_list
 from ponderd.channels.mail.wire.header import Header, read_header
 from ponderd.channels.mail.wire.mime import Part, read_mime
 from ponderd.channels.message import Bounce
@@ -139,6 +140,10 @@ def _returned(parts: Sequence[Part]) -> Iterator[Header]:
 # -- whom it did not reach, and why ------------------------------------------------------------
 
 
+# An address in the words of a report, which may stand beside anything.
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
+
+
 def _failures(
     header: Header, parts: Sequence[Part], notice: str, domain: str
 ) -> Iterator[_Failure]:
@@ -149,9 +154,9 @@ def _failures(
             yield failure
     if groups:
         return
-    recipients = [found.lower() for found in ADDRESS.findall(header.text("X-Failed-Recipients"))]
+    recipients = [box.address for box in parse_list(header.text("X-Failed-Recipients"))]
     recipients += [box.address for returned in _returned(parts) for box in returned.to]
-    recipients += [found.lower() for found in ADDRESS.findall(notice[:4_000])]
+    recipients += [found.lower() for found in _ADDRESS.findall(notice[:4_000])]
     ours = f"@{domain}".lower()
     told = [found for found in recipients if not found.endswith(ours) and "daemon@" not in found]
     if told:

@@ -160,7 +160,6 @@ def _fits(chain: Sequence[_Compound], path: Sequence[Place]) -> bool:
     return not above
 
 
-_AT_RULE = re.compile(r"@[a-z-]+", re.IGNORECASE)
 _SIMPLE = re.compile(
     r"(?P<tag>[a-zA-Z][\w-]*|\*)?(?P<rest>(?:[.#][\w\\:-]{1,80}|\[[^\]]{1,80}\])*)"
 )

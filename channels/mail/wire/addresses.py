@@ -50,11 +50,6 @@ def read_address(text: str) -> str | None:
     return address if len(address.encode("utf-8", "replace")) <= ADDRESS_LIMIT else None
 
 
-def is_address(text: str) -> bool:
-    """Whether mail can be sent to exactly this text: an address and nothing else."""
-    return text == text.strip() and text[:1] != "@" and ":" not in text and bool(read_address(text))
-
-
 def _local(local: str) -> str:
     composed = unicodedata.normalize("NFC", local)
     if composed.isascii() and not local.isascii():

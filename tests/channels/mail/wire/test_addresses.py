@@ -7,7 +7,6 @@ from ponderd.channels.mail.wire.addresses import (
     ADDRESS_LIMIT,
     Mailbox,
     allowed,
-    is_address,
     parse_list,
     read_address,
     sender_of,
@@ -40,7 +39,6 @@ class TestTheFormOfAnAddress:
     def test_one_person_has_one(self, text: str, address: str) -> None:
         assert read_address(text) == address
         assert read_address(address) == address
-        assert is_address(address)
 
     @pytest.mark.parametrize(
         "text",
@@ -70,11 +68,6 @@ class TestTheFormOfAnAddress:
     )
     def test_what_is_none(self, text: str) -> None:
         assert read_address(text) is None
-        assert not is_address(text)
-
-    @pytest.mark.parametrize("text", [" ann@team.test", "mailto:ann@team.test", "@a.test:b@c.test"])
-    def test_what_mail_can_be_sent_to_is_the_address_alone(self, text: str) -> None:
-        assert not is_address(text)
 
     def test_a_tag_stands_behind_a_plus(self) -> None:
         assert split_tag("assistant+invoices+2026") == ("assistant", "invoices+2026")
@@ -229,7 +222,6 @@ class TestWhateverArrives:
     @given(st.one_of(st.lists(BITS, max_size=30).map("".join), st.text(max_size=60)))
     def test_is_read_or_refused(self, text: str) -> None:
         for mailbox in parse_list(text):
-            assert is_address(mailbox.address)
             assert read_address(mailbox.address) == mailbox.address
             assert len(mailbox.address) <= ADDRESS_LIMIT
             assert mailbox.name.encode() is not None
