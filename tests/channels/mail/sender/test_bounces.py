@@ -149,6 +149,16 @@ def test_every_recipient_is_named_but_those_who_got_it() -> None:
     assert [bounce.recipient for bounce in found] == [BOB, "eve@team.test"]
 
 
+@pytest.mark.parametrize(
+    ("named", "recipient"),
+    [("bob@team.test", BOB), ("jürgen@team.test, Eve@team.test", "jürgen@team.test")],
+)
+def test_who_the_header_names_comes_before_who_the_words_name(named: str, recipient: str) -> None:
+    words = f"Your mail to somebody did not arrive. Ask help@mx.test.\n\nMessage-ID: {OURS}"
+    [found] = bounces(plain(words, "Mail delivery failed", X_Failed_Recipients=named))
+    assert (found.key, found.recipient) == (KEY, recipient)
+
+
 def test_the_newest_of_our_mails_if_only_the_thread_is_named() -> None:
     [found] = bounces(report(NOTICE, STATUS, References=f"{OURS} {BEFORE}"))
     assert found.key == KEY
