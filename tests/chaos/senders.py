@@ -216,7 +216,8 @@ class Senders:
 
     async def mail(self, talk: Conversation, text: str, message: Message) -> None:
         mail = email.message.EmailMessage()
-        mail["From"] = "Ann <ann@ponderd.localhost>"
+        # Somebody else in each conversation: one person who sent all these orders would be braked.
+        mail["From"] = f"Ann <ann-{talk.id}@ponderd.localhost>"
         mail["To"] = f"{AGENT}@ponderd.localhost"
         mail["Subject"] = "chaos"
         mail["Message-ID"] = f"<{message.id}@example.com>"
