@@ -9,6 +9,7 @@ Exception
 │   │   ├── NotFound            404 · SMTP 550   no such agent, source, mailbox or run
 │   │   ├── Conflict            409 · SMTP 554   key with another body; run ended; decided
 │   │   ├── TooLarge            413 · SMTP 552
+│   │   ├── Unsupported         415              a kind of body or encoding that is not read
 │   │   └── TooMany             429 · SMTP 550   a loop, or more than is taken from one sender
 │   ├── Unavailable             503 · SMTP 451 · Slack not acknowledged: send it again later
 │   ├── DeliveryError           a reply could not be sent (`permanent`: trying again is useless)
@@ -69,6 +70,10 @@ class TooLarge(Refused):
     smtp_status = "552 5.3.4"
 
 
+class Unsupported(Refused):
+    http_status = 415
+
+
 class TooMany(Refused):
     """Come back later. Mail gets a 5xx all the same: a queue that tried again would keep a loop
     alive, and a person would not learn of it for hours."""
@@ -88,15 +93,22 @@ class Unavailable(PonderdError):
 class DeliveryError(PonderdError):
     """A channel could not send a reply.
 
-    `permanent`: no later attempt can succeed. `retry_after`: the seconds that the other side asked
-    to wait; None if it did not say.
+    `permanent`: no later attempt can succeed. `mendable`: it can, once an operator has mended
+    something (a token, a permission); tell them. `retry_after`: the seconds that the other side
+    asked to wait; None if it did not say.
     """
 
     def __init__(
-        self, message: str, *, permanent: bool = False, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        mendable: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.mendable = mendable
         self.retry_after = retry_after
 
 

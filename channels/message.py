@@ -64,6 +64,9 @@ class Trigger(Frozen):
     """The run that this answers, if the channel can prove it."""
     text: str
     sender: str
+    name: str = ""
+    """How the sender is called where they write. It proves nothing. Empty: the channel knows no
+    name but `sender`."""
     agent: str | None = None
     """The agent that the message names, if any."""
     authentic: bool = False
@@ -74,6 +77,9 @@ class Trigger(Frozen):
     cut: str = ""
     """What was left out of `text`: the history that the conversation already has. It is kept so
     that it can be read again."""
+    before: str = ""
+    """What others said before it in the same thread, where the run does not have it: a line or more
+    for each message, with its author."""
     people: tuple[str, ...] = ()
     """Who else reads along: the addresses of the other recipients."""
     tag: str = ""
@@ -97,6 +103,14 @@ class Inquiry(Frozen):
     choices: tuple[str, ...] = ()
     """The labels of the buttons. Empty for an approval, whose buttons are approve and deny."""
     urgency: Urgency = "normal"
+    call: str = ""
+    """Of an approval of a tool call: the call, word for word as it will run. Show it as it is, in
+    no markup."""
+    asked_by: str = ""
+    """The person whose message led to this, as `principal` names them. Empty: a program, or it is
+    not known."""
+    asked_for: str = ""
+    """The beginning of what they wrote."""
 
 
 class Verdict(Frozen):

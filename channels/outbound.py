@@ -6,7 +6,7 @@ from ponderd.channels.channel import Channel
 from ponderd.channels.kept import KeptChannel
 from ponderd.channels.mail.out.send import EmailChannel
 from ponderd.channels.settings import ChannelSettings
-from ponderd.channels.slack.send import SlackChannel
+from ponderd.channels.slack.out.send import SlackChannel
 from ponderd.channels.webhook.send import WebhookChannel
 
 

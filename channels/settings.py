@@ -60,6 +60,11 @@ class ChannelSettings(PonderdSettings):
         "comma-separated, host or host:port",
     )
     slack_bot_token: SecretStr | None = Field(None, description="Slack bot token (xoxb-…)")
+    slack_bot_token_file: Path | None = Field(
+        None,
+        description="file with the Slack bot token, read again when it changes; for several "
+        "workspaces a line T0123=xoxb-… each (E0123=… for an organisation)",
+    )
     slack_app_token: SecretStr | None = Field(
         None, description="Slack app-level token (xapp-…): turns Socket Mode on"
     )
@@ -67,6 +72,29 @@ class ChannelSettings(PonderdSettings):
         None, description="Slack signing secret: turns POST /slack/events on"
     )
     slack_api_url: str = Field("https://slack.com/api/", description="base of the Slack Web API")
+    slack_allow: CommaList = Field(
+        (),
+        description="who may write to agents in Slack besides the members of the own workspace; "
+        "comma-separated: guests, a team T…, a person U…, everybody in a channel C…",
+    )
+    slack_bots: CommaList = Field(
+        (),
+        description="bots and programs that may start agents in Slack; comma-separated: a bot B…, "
+        "an app A…, a person U… whose own programs write for them, or workflows",
+    )
+    slack_bot_hourly: int = Field(
+        20, ge=1, description="messages that are taken from one bot in one channel within an hour"
+    )
+    slack_silence_hours: float = Field(
+        12,
+        gt=0,
+        description="silence after which a direct message in Slack begins a new conversation",
+    )
+    notify_allow: CommaList = Field(
+        (),
+        description="where agents may write with the tool notify; comma-separated: slack:C0123, "
+        "email:ops@example.com, email:@example.com, https://hooks.example.com",
+    )
     smtp_relay: str | None = Field(
         None,
         pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):\d{1,5}$",

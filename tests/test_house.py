@@ -37,8 +37,9 @@ TESTED_IN = {
     "channels/mail/test_reading": "mail/reading_process",
     "channels/mail/out/test_send": "mail/out/relay",
     "channels/mail/test_server": "mail/postmaster mail/session",
-    "channels/slack/test_receive": "slack/clicks",
-    "channels/slack/test_send": "slack/blocks",
+    "channels/slack/test_receive": "slack/app slack/clicks slack/ids slack/web_api",
+    "channels/slack/out/test_send": "slack/out/question",
+    "channels/slack/out/test_markdown": "slack/reading/markup",
     "channels/test_blobs": "storage",
     "channels/test_documents": "office/flow office/legacy office/package office/pdf office/sheets "
     "office/text office/word",
@@ -117,7 +118,7 @@ class TestTheImportContracts:
             ("workers/store/contract.py", "import ponderd.workers.llm.probe", "Rooms of workers/"),
             ("workers/steps/more.py", "import ponderd.workers.context.render", "Rooms of workers/"),
             ("workers/another_room.py", "", "Rooms of workers/"),
-            ("channels/slack/send.py", "import ponderd.channels.mail.names", "Rooms of channels/"),
+            ("channels/slack/out/send.py", "import ponderd.channels.mail.names", "Rooms of channels/"),
             ("daemon/api/http.py", "import ponderd.daemon.local.panel", "Rooms of daemon/"),
         ],
     )

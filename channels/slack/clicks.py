@@ -13,8 +13,9 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from ponderd.channels.errors import Malformed
 from ponderd.channels.message import Ignored, Verdict, principal
-from ponderd.channels.slack.blocks import ACTION, SECTION_LIMIT, URGENT, read_value
-from ponderd.channels.slack.markup import id_field, mrkdwn, split, with_mentions
+from ponderd.channels.slack.ids import id_field
+from ponderd.channels.slack.out.markdown import mrkdwn, split, with_mentions
+from ponderd.channels.slack.out.question import ACTION, SECTION_LIMIT, URGENT, read_value
 from ponderd.channels.text import clean
 
 ANSWER_SECONDS = 5

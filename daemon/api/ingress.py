@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from ponderd.channels.channel import Accept, AnswerInquiry, React
 from ponderd.channels.errors import NotFound
 from ponderd.channels.settings import ChannelSettings
-from ponderd.channels.slack.receive import build_app as build_slack
-from ponderd.channels.slack.receive import http_handler
+from ponderd.channels.slack.app import build_app as build_slack
+from ponderd.channels.slack.app import http_handler
 from ponderd.channels.webhook import receive as webhook
 from ponderd.channels.webhook.callback import check_callback
 from ponderd.daemon.routing import Routes

@@ -17,8 +17,8 @@ from ponderd.channels.channel import Accept
 from ponderd.channels.errors import StartupError
 from ponderd.channels.mail.server import MailServer
 from ponderd.channels.settings import ChannelSettings
-from ponderd.channels.slack.receive import SocketMode
-from ponderd.channels.slack.receive import build_app as build_slack
+from ponderd.channels.slack.app import SocketMode
+from ponderd.channels.slack.app import build_app as build_slack
 from ponderd.daemon.api.approvals import approval_page_routes, approval_routes
 from ponderd.daemon.api.health import health_routes
 from ponderd.daemon.api.http import BodyLimit, HeaderDeadline, install_errors, require_token

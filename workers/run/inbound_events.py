@@ -24,11 +24,13 @@ class MessageReceived(EventBase):
     type: Literal["message_received"] = "message_received"
     text: str
     sender: str
+    name: str = ""
     via: str = ""
     authentic: bool = False
     reply_to: Address | None = None
     attachments: tuple[Attachment, ...] = ()
     cut: str = ""
+    before: str = ""
     people: tuple[str, ...] = ()
     tag: str = ""
     people_proven: bool = True

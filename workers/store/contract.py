@@ -263,6 +263,22 @@ class RunStore(Protocol):
         Each comes with its id, such as "1700000000000-0". Later entries have greater ids.
         """
 
+    async def swap(self, key: str, expected: str | None, value: str) -> bool:
+        """Set what `recall` finds under `key` for ever, if it is `expected` now (None: nothing).
+        Returns whether it was. If the store's answer is lost, it may have been."""
+
+    async def put(self, box: str, key: str, value: bytes) -> None:
+        """Keep `value` under `key` in a box until it is dropped."""
+
+    async def box(self, box: str) -> dict[str, bytes]:
+        """All that is in a box. Keep boxes small: it is read at once."""
+
+    async def drop(self, box: str, key: str) -> None:
+        """Take `key` out of a box, if it is there."""
+
+    async def now(self) -> float:
+        """The store's time, Unix seconds."""
+
     async def spend(
         self, amounts: Mapping[str, Mapping[str, float]], ttl: float
     ) -> dict[str, dict[str, float]]:

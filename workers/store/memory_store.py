@@ -39,6 +39,7 @@ class MemoryStore:
         self._counters: Counter[str] = Counter()
         self._ledgers: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
         self._noted = 0
+        self._boxes: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
         now = self._now()
@@ -206,6 +207,27 @@ class MemoryStore:
     async def overwrite(self, key: str, value: str) -> None:
         self._now()
         self._kept[key] = (value, math.inf)
+
+    async def swap(self, key: str, expected: str | None, value: str) -> bool:
+        if self._recall(key, self._now()) != expected:
+            return False
+        self._kept[key] = (value, math.inf)
+        return True
+
+    async def put(self, box: str, key: str, value: bytes) -> None:
+        self._now()
+        self._boxes[box][key] = value
+
+    async def box(self, box: str) -> dict[str, bytes]:
+        self._now()
+        return dict(self._boxes[box])
+
+    async def drop(self, box: str, key: str) -> None:
+        self._now()
+        self._boxes[box].pop(key, None)
+
+    async def now(self) -> float:
+        return self._now()
 
     async def note(self, ledger: str, entries: Sequence[bytes], keep: int) -> None:
         kept = self._ledgers[ledger]

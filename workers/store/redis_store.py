@@ -33,6 +33,7 @@ class RedisStore:
             name: redis.register_script(common + (_LUA / f"{name}.lua").read_text())
             for name in ("admit", "claim", "commit", "expire", "renew", "signal", "sweep")
         }
+        self._swap = redis.register_script((_LUA / "swap.lua").read_text())
         self._news = News(redis, f"{namespace}:news")
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
@@ -178,6 +179,24 @@ class RedisStore:
     async def overwrite(self, key: str, value: str) -> None:
         await _answer(self._redis.set(self._remembered(key), value))
 
+    async def swap(self, key: str, expected: str | None, value: str) -> bool:
+        absent, was = int(expected is None), expected or ""
+        kept = self._remembered(key)
+        return bool(await _answer(self._swap(keys=[kept], args=[absent, was, value])))
+
+    async def put(self, box: str, key: str, value: bytes) -> None:
+        await _answer(self._redis.hset(self._box(box), key, value))
+
+    async def box(self, box: str) -> dict[str, bytes]:
+        found = await _answer(self._redis.hgetall(self._box(box)))
+        return {key.decode(): value for key, value in found.items()}
+
+    async def drop(self, box: str, key: str) -> None:
+        await _answer(self._redis.hdel(self._box(box), key))
+
+    async def now(self) -> float:
+        return await self._now_ms() / 1000
+
     async def note(self, ledger: str, entries: Sequence[bytes], keep: int) -> None:
         pipe = self._redis.pipeline(transaction=False)
         for entry in entries:
@@ -262,6 +281,9 @@ class RedisStore:
 
     def _remembered(self, key: str) -> str:
         return f"{self._namespace}:remember:{key}"
+
+    def _box(self, box: str) -> str:
+        return f"{self._namespace}:box:{box}"
 
     def _account(self, account: str) -> str:
         return f"{self._namespace}:spent:{account}"

@@ -27,9 +27,10 @@ from ponderd.channels.message import (
     Verdict,
 )
 from ponderd.channels.settings import ChannelSettings
+from ponderd.channels.slack.app import SocketMode, build_app, http_handler
 from ponderd.channels.slack.clicks import is_response_url, parse_click
-from ponderd.channels.slack.receive import SocketMode, build_app, http_handler, parse
-from ponderd.channels.slack.send import SlackChannel
+from ponderd.channels.slack.out.send import SlackChannel
+from ponderd.channels.slack.receive import parse
 from tests.services import slack_api
 from tests.services.eventually import eventually, patiently
 from tests.services.slack_api import SlackApi, mention, signed

@@ -235,6 +235,21 @@ class Twins(RuleBasedStateMachine):
         self.same("overwrite", key, value)
         self.same("recall", key)
 
+    @rule(
+        key=st.sampled_from("pq"),
+        expected=st.none() | st.text(max_size=2),
+        value=st.text(max_size=2),
+    )
+    def swap(self, key: str, expected: str | None, value: str) -> None:
+        self.same("swap", key, expected, value)
+        self.same("recall", key)
+
+    @rule(box=st.sampled_from("bc"), key=st.sampled_from("xy"), value=st.binary(max_size=3))
+    def keep_in_a_box(self, box: str, key: str, value: bytes) -> None:
+        self.same("put", box, key, value)
+        self.same("drop", box, "x")
+        self.same("box", box)
+
     @rule(ledger=st.sampled_from("xy"), entries=EVENTS, limit=st.integers(1, 4))
     def note(self, ledger: str, entries: list[bytes], limit: int) -> None:
         """The ids are made of the server's own time; what stands under them must be the same."""

@@ -464,6 +464,38 @@ async def test_overwrite_takes_the_place_of_what_was_there(store: RunStore) -> N
     assert await store.remember("key", "c", None) == "b"
 
 
+async def test_swap_sets_only_what_is_as_expected(store: RunStore) -> None:
+    assert not await store.swap("key", "a", "b")
+    assert await store.swap("key", None, "a")
+    assert not await store.swap("key", None, "b")
+    assert not await store.swap("key", "b", "c")
+    assert await store.swap("key", "a", "")
+    assert await store.swap("key", "", "c")
+    assert await store.recall("key") == "c"
+
+
+async def test_of_many_who_swap_at_once_one_succeeds(store: RunStore) -> None:
+    done = await asyncio.gather(*(store.swap("key", None, str(n)) for n in range(10)))
+    assert sum(done) == 1
+    assert await store.recall("key") == str(done.index(True))
+
+
+async def test_a_box_keeps_what_is_put_until_it_is_dropped(store: RunStore) -> None:
+    await store.put("b", "x", b"1")
+    await store.put("b", "x", b"2")
+    await store.put("b", "y", b"\xff")
+    assert await store.box("b") == {"x": b"2", "y": b"\xff"}
+    await store.drop("b", "x")
+    await store.drop("b", "z")
+    assert await store.box("b") == {"y": b"\xff"}
+    assert await store.box("c") == {}
+
+
+async def test_now_goes_on(store: RunStore) -> None:
+    before = await store.now()
+    assert before <= await store.now() < before + LONG
+
+
 class TestLedger:
     async def test_entries_come_back_in_order_from_where_one_left_off(
         self, store: RunStore

@@ -1,51 +1,13 @@
-"""Slack's markup: read what people wrote, write what agents say. Pure."""
+"""Write what agents say in Slack's markup. Pure."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from ponderd.channels.errors import Malformed
 from ponderd.channels.text import clean
 
 TEXT_LIMIT = 39_000
 """Characters of one message. Slack cuts at 40,000."""
-
-
-def id_field(fields: dict[str, Any], name: str) -> str:
-    """The id or timestamp in the field `name`. Raises Malformed."""
-    value = fields.get(name)
-    if not isinstance(value, str) or not re.fullmatch("[A-Za-z0-9._-]{1,80}", value):
-        raise Malformed(f"{name}: expected one of Slack's ids")
-    return value
-
-
-_REFERENCE = re.compile(r"<([^<>]*)>")
-
-
-def readable(text: str, own_user: str | None = None) -> str:
-    """Slack's markup as plain text, without the mention of the bot at the beginning."""
-    if own_user is None:
-        text = re.sub(r"^\s*<@[^<>]*>[\s,:]*", "", text)
-    else:
-        text = re.sub(rf"^\s*<@{re.escape(own_user)}(?:\|[^<>]*)?>[\s,:]*", "", text)
-    text = _REFERENCE.sub(lambda found: _spell_out(found[1]), text)
-    # &amp; last, or a literal "&lt;" (sent as "&amp;lt;") would become "<".
-    text = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-    return clean(text).strip()
-
-
-def _spell_out(reference: str) -> str:
-    target, _, label = reference.partition("|")
-    match target[:1]:
-        case "@" | "#" as sign:
-            return sign + (label or target[1:]).removeprefix(sign)
-        case "!":
-            return label or "@" + target[1:].partition("^")[0]
-        case _ if label and label != target.removeprefix("mailto:"):
-            return f"{label} ({target})"
-        case _:
-            return target.removeprefix("mailto:")
 
 
 _CODE = re.compile(r"(```.*?```|`[^`\n]+`)", re.DOTALL)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ponderd.channels.message import Inquiry
-from ponderd.channels.slack.markup import mrkdwn, split
+from ponderd.channels.slack.out.markdown import mrkdwn, split
 from ponderd.channels.text import clean
 
 # Limits from https://docs.slack.dev/reference/block-kit.

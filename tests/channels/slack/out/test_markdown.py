@@ -2,7 +2,8 @@ import random
 
 import pytest
 
-from ponderd.channels.slack.markup import TEXT_LIMIT, mrkdwn, readable, split, with_mentions
+from ponderd.channels.slack.out.markdown import TEXT_LIMIT, mrkdwn, split, with_mentions
+from ponderd.channels.slack.reading.markup import readable
 from tests.services.cpu import in_linear_time
 
 

@@ -13,11 +13,10 @@ from ponderd.channels.channel import still_ours
 from ponderd.channels.errors import DeliveryError
 from ponderd.channels.message import Reply
 from ponderd.channels.settings import ChannelSettings
-from ponderd.channels.slack.blocks import question_blocks, question_text
-from ponderd.channels.slack.markup import mrkdwn, with_mentions
+from ponderd.channels.slack.out.markdown import mrkdwn, with_mentions
+from ponderd.channels.slack.out.question import question_blocks, question_text
+from ponderd.channels.slack.web_api import TIMEOUT, TRANSIENT, reason_of, web_client
 
-TIMEOUT = 15
-"""Seconds that one call of the Web API may take."""
 UPDATE_LIMIT = 3_900
 """Characters of an edited message. chat.update takes 4,000; chat.postMessage takes more."""
 OUTCOME_CHARS = 600
@@ -27,34 +26,8 @@ LOOKBACK = 24 * 3600
 searched from its beginning."""
 
 _EVENT_TYPE = "ponderd_reply"
-# Errors that pass. Slack will refuse any other request again.
-_TRANSIENT = (
-    "ratelimited",
-    "rate_limited",
-    "internal_error",
-    "fatal_error",
-    "service_unavailable",
-    "request_timeout",
-    "team_added_to_org",
-)
 _BLOCKS_REFUSED = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
 _NOT_CHANGEABLE = ("message_not_found", "cant_update_message", "edit_window_closed")
-
-
-def web_client(settings: ChannelSettings, token: str | None) -> AsyncWebClient:
-    """A client of the Web API."""
-    # No retries by the SDK: if only the response was lost, they would post twice.
-    return AsyncWebClient(
-        token=token, base_url=settings.slack_api_url, timeout=TIMEOUT, retry_handlers=[]
-    )
-
-
-def reason_of(error: SlackApiError) -> str:
-    """Slack's error code, such as "channel_not_found", or else the HTTP status."""
-    data = getattr(error.response, "data", None)
-    status = getattr(error.response, "status_code", None)
-    reason = data.get("error") if isinstance(data, dict) else None
-    return str(reason or f"HTTP {status}")
 
 
 class SlackChannel:
@@ -218,6 +191,6 @@ def _delivery_failed(error: SlackApiError) -> DeliveryError:
     wait = str(getattr(error.response, "headers", {}).get("Retry-After", ""))
     return DeliveryError(
         f"Slack: {reason}",
-        permanent=not reason.startswith("HTTP ") and reason not in _TRANSIENT,
+        permanent=not reason.startswith("HTTP ") and reason not in TRANSIENT,
         retry_after=float(wait) if wait.isdecimal() else None,
     )

@@ -5,7 +5,7 @@ import pytest
 
 from ponderd.channels.errors import DeliveryError
 from ponderd.channels.message import Address, Inquiry, Reply
-from ponderd.channels.slack.send import LOOKBACK, SlackChannel
+from ponderd.channels.slack.out.send import LOOKBACK, SlackChannel
 from tests.services import slack_api
 from tests.services.slack_api import SlackApi
 

@@ -1,0 +1,1 @@
+"""What people write in Slack, as the agent reads it: markup, blocks, forwards, emoji, names."""
