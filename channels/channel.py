@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from ponderd.channels.message import Accepted, Bounce, Reaction, Reply, Trigger, Verdict
+from ponderd.channels.message import Accepted, Address, Bounce, Reaction, Reply, Trigger, Verdict
 
 Accept = Callable[[Trigger], Awaitable[Accepted]]
 """Stores a trigger durably, then returns. Only after that may a channel acknowledge to its sender.
@@ -54,4 +54,16 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Release connections. Call it once, after the last `send`."""
+        ...
+
+
+@runtime_checkable
+class ShowsProgress(Protocol):
+    """A channel that can also show what an agent is doing just now. Others lack the method."""
+
+    def progress(self, to: Address, doing: str) -> None:
+        """Show at `to` what is being done for the message there: "is thinking…". "" takes it away.
+
+        Returns at once: what it starts goes on by itself. Never raises, and may show nothing.
+        """
         ...

@@ -118,7 +118,11 @@ class TestTheImportContracts:
             ("workers/store/contract.py", "import ponderd.workers.llm.probe", "Rooms of workers/"),
             ("workers/steps/more.py", "import ponderd.workers.context.render", "Rooms of workers/"),
             ("workers/another_room.py", "", "Rooms of workers/"),
-            ("channels/slack/out/send.py", "import ponderd.channels.mail.names", "Rooms of channels/"),
+            (
+                "channels/slack/out/send.py",
+                "import ponderd.channels.mail.names",
+                "Rooms of channels/",
+            ),
             ("daemon/api/http.py", "import ponderd.daemon.local.panel", "Rooms of daemon/"),
         ],
     )

@@ -12,8 +12,8 @@ from collections.abc import Collection
 
 from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
 
+from ponderd.channels.destination import split_callback
 from ponderd.channels.errors import Forbidden, Malformed
 
 # A NAT64 gateway turns these into the IPv4 address in their last 32 bits (RFC 6052).
@@ -57,23 +57,6 @@ def is_listed(host: str, port: int, allow: Collection[str]) -> bool:
     host = host.lower().rstrip(".")
     names = {host, f"{host}:{port}", f"[{host}]", f"[{host}]:{port}"}
     return any(entry.lower() in names for entry in allow)
-
-
-def split_callback(url: str) -> tuple[str, int]:
-    """Host and port of a callback URL. Raises Malformed.
-
-    yarl parses it, as aiohttp will: two parsers could see two different hosts.
-    """
-    try:
-        parsed = URL(url)
-        host, port = parsed.raw_host, parsed.port
-    except ValueError:
-        raise Malformed("not a URL") from None
-    if parsed.scheme not in ("http", "https") or not host or not port:
-        raise Malformed("expected an http or https URL")
-    if parsed.raw_user is not None or parsed.raw_password is not None:
-        raise Malformed("a URL with a user name or password is not accepted")
-    return host, port
 
 
 def refuse_literal(url: str, allow: Collection[str] | None) -> None:
