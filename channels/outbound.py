@@ -16,7 +16,6 @@ def outbound_channels(settings: ChannelSettings) -> dict[str, Channel]:
         KeptChannel("terminal"),
         WebhookChannel(settings),
         EmailChannel(settings),
+        SlackChannel(settings),
     ]
-    if settings.slack_bot_token:
-        channels.append(SlackChannel(settings))
     return {channel.name: channel for channel in channels}

@@ -15,7 +15,7 @@ from ponderd.channels.message import Reply
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.out.markdown import mrkdwn, with_mentions
 from ponderd.channels.slack.out.question import question_blocks, question_text
-from ponderd.channels.slack.web_api import TIMEOUT, TRANSIENT, reason_of, web_client
+from ponderd.channels.slack.web_api import TIMEOUT, Workspaces, delivery_error, reason_of
 
 UPDATE_LIMIT = 3_900
 """Characters of an edited message. chat.update takes 4,000; chat.postMessage takes more."""
@@ -41,13 +41,11 @@ class SlackChannel:
     name = "slack"
 
     def __init__(self, settings: ChannelSettings) -> None:
-        self._settings = settings
+        self._workspaces = Workspaces(settings)
 
     async def send(self, reply: Reply, *, resend: bool) -> str:
-        token = self._settings.slack_bot_token
-        if token is None:
-            raise DeliveryError("PONDERD_SLACK_BOT_TOKEN is not set", permanent=True)
-        client = web_client(self._settings, token.get_secret_value())
+        headers = reply.to.headers
+        client = self._workspaces.client(headers.get("team", ""), headers.get("enterprise", ""))
         try:
             async with _checking_session() as client.session:
                 if reply.resolves and await _changed(client, reply):
@@ -55,7 +53,7 @@ class SlackChannel:
                 posted = await _posted(client, reply) if resend else None
                 return posted or await _post(client, reply)
         except SlackApiError as error:
-            raise _delivery_failed(error) from error
+            raise delivery_error(error, reply.to.to) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
             raise DeliveryError(f"Slack cannot be reached: {reason}") from error
@@ -183,14 +181,3 @@ async def _conversation(client: AsyncWebClient, to: str) -> str:
         return to
     opened = await client.conversations_open(users=to)
     return str(opened["channel"]["id"])
-
-
-def _delivery_failed(error: SlackApiError) -> DeliveryError:
-    reason = reason_of(error)
-    # Slack's rate limit (HTTP 429) says in seconds when to try again.
-    wait = str(getattr(error.response, "headers", {}).get("Retry-After", ""))
-    return DeliveryError(
-        f"Slack: {reason}",
-        permanent=not reason.startswith("HTTP ") and reason not in TRANSIENT,
-        retry_after=float(wait) if wait.isdecimal() else None,
-    )

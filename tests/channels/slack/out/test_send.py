@@ -86,23 +86,24 @@ class TestSend:
         assert len(api.messages) == 1
 
     @pytest.mark.parametrize(
-        ("trouble", "permanent", "wait"),
+        ("trouble", "permanent", "mendable", "wait"),
         [
-            ("429", False, 7),
-            ("invalid_auth", True, None),
-            ("channel_not_found", True, None),
-            ("not_in_channel", True, None),
-            ("is_archived", True, None),
-            ("internal_error", False, None),
+            ("429", False, False, 7),
+            ("invalid_auth", False, True, None),
+            ("channel_not_found", False, True, None),
+            ("not_in_channel", False, True, None),
+            ("is_archived", True, False, None),
+            ("internal_error", False, False, None),
         ],
     )
     async def test_the_error_says_whether_to_try_again(
-        self, trouble: str, permanent: bool, wait: float | None, api: SlackApi
+        self, trouble: str, permanent: bool, mendable: bool, wait: float | None, api: SlackApi
     ) -> None:
         api.trouble = [trouble]
         with pytest.raises(DeliveryError) as failed:
             await SlackChannel(api.settings).send(reply(), resend=False)
-        assert (failed.value.permanent, failed.value.retry_after) == (permanent, wait)
+        error = failed.value
+        assert (error.permanent, error.mendable, error.retry_after) == (permanent, mendable, wait)
         assert [method for method, _ in api.calls] == ["chat.postMessage"]
 
     async def test_a_slack_that_is_away_is_worth_another_try(self, api: SlackApi) -> None:
