@@ -27,7 +27,7 @@ SHARDS = 16
 WORKER_TTL = 10.0
 """Seconds for which a worker counts as alive after its last report."""
 
-AdmissionOutcome = Literal["launched", "appended", "duplicate", "taken"]
+AdmissionOutcome = Literal["launched", "appended", "duplicate", "taken", "stale"]
 
 FINISHED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """Statuses of runs that have ended. `lua/common.lua` lists them, too."""
@@ -51,6 +51,17 @@ class Projection:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """How far somebody has come: a value under a name, which is replaced step by step."""
+
+    name: str
+    expected: str | None
+    """The value that is replaced. None: there must be none."""
+    value: str
+    """The new one. In an admission, `{run}` in it stands for the id of the run."""
+
+
+@dataclass(frozen=True, slots=True)
 class NewMessage:
     """A trigger, routed and encoded."""
 
@@ -70,11 +81,14 @@ class NewMessage:
     """The event of this message. In a new run it comes after `history`."""
     only_new: bool = False
     """Begin a run with it, or do nothing."""
+    checkpoint: Checkpoint | None = None
+    """Replaced together with the admission. If its value is not the expected one, the message is
+    'stale', and nothing is stored. `run_id` must be in its shard: that of `new_run_id(name)`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A message is in the log of a run, unless `outcome` is 'taken'."""
+    """A message is in the log of a run, unless `outcome` is 'taken' or 'stale'."""
 
     run_id: str
     outcome: AdmissionOutcome
@@ -176,6 +190,7 @@ class RunStore(Protocol):
 
         A repeat is a 'duplicate', even if its run has expired since; `run_id` is still that run's.
         With `only_new`, a conversation that has a run is 'taken', and nothing is stored.
+        A `checkpoint` makes 'once' independent of how long keys are remembered.
         """
 
     async def claim(self, run_id: str, owner: str, lease: float) -> Claim | None:
@@ -266,6 +281,12 @@ class RunStore(Protocol):
     async def swap(self, key: str, expected: str | None, value: str) -> bool:
         """Set what `recall` finds under `key` for ever, if it is `expected` now (None: nothing).
         Returns whether it was. If the store's answer is lost, it may have been."""
+
+    async def checkpoints(self, names: Sequence[str]) -> list[str | None]:
+        """The values of checkpoints, in the given order. None: there is none."""
+
+    async def set_checkpoint(self, checkpoint: Checkpoint) -> bool:
+        """Replace a checkpoint without an admission. Returns whether its value was as expected."""
 
     async def put(self, box: str, key: str, value: bytes) -> None:
         """Keep `value` under `key` in a box until it is dropped."""

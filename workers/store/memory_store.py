@@ -39,12 +39,17 @@ class MemoryStore:
         self._counters: Counter[str] = Counter()
         self._ledgers: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
         self._noted = 0
+        self._checkpoints: dict[str, str] = {}
         self._boxes: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
         now = self._now()
+        step = message.checkpoint
+        if step and self._checkpoints.get(step.name) != step.expected:
+            return s.Admission(message.run_id, "stale", False)
         for key in message.keys:
             if seen := self._recall(f"trigger:{key}", now):
+                self._proceed(step, seen)
                 return s.Admission(seen, "duplicate", seen in self._due)
         taken = self._conversations.get(message.conversation_key, "")
         if message.only_new and taken in self._runs:
@@ -69,6 +74,7 @@ class MemoryStore:
                 head, message.conversation_key, list(message.history), round(now * 1000)
             )
         run.log.append(message.received)
+        self._proceed(step, run_id)
         paused = run.head.status == "PAUSED"
         self._project(run, s.Projection("PAUSED", run.head.waiting_for) if paused else _READY, now)
         for key in message.keys:
@@ -214,6 +220,17 @@ class MemoryStore:
         self._kept[key] = (value, math.inf)
         return True
 
+    async def checkpoints(self, names: Sequence[str]) -> list[str | None]:
+        self._now()
+        return [self._checkpoints.get(name) for name in names]
+
+    async def set_checkpoint(self, checkpoint: s.Checkpoint) -> bool:
+        self._now()
+        if self._checkpoints.get(checkpoint.name) != checkpoint.expected:
+            return False
+        self._checkpoints[checkpoint.name] = checkpoint.value
+        return True
+
     async def put(self, box: str, key: str, value: bytes) -> None:
         self._now()
         self._boxes[box][key] = value
@@ -288,6 +305,10 @@ class MemoryStore:
     def _recall(self, key: str, now: float) -> str | None:
         value, expires = self._kept.get(key, ("", 0.0))
         return value if expires > now else None
+
+    def _proceed(self, step: s.Checkpoint | None, run_id: str) -> None:
+        if step:
+            self._checkpoints[step.name] = step.value.replace("{run}", run_id)
 
     def _project(self, run: _Run, projection: s.Projection, now: float) -> None:
         run.head = replace(

@@ -37,6 +37,7 @@ class RedisStore:
         self._news = News(redis, f"{namespace}:news")
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
+        step = message.checkpoint
         run_id, outcome, poke = await self._run(
             "admit",
             s.shard_of(message.run_id),
@@ -50,6 +51,7 @@ class RedisStore:
             s.TRIGGER_TTL * 1000,
             _ms(s.POKE_GRACE),
             int(message.only_new),
+            *(_step(step) if step else ("", 0, "", "")),
             len(message.keys),
             *message.keys,
             *message.history,
@@ -184,6 +186,17 @@ class RedisStore:
         kept = self._remembered(key)
         return bool(await _answer(self._swap(keys=[kept], args=[absent, was, value])))
 
+    async def checkpoints(self, names: Sequence[str]) -> list[str | None]:
+        pipe = self._redis.pipeline(transaction=False)
+        for name in names:
+            pipe.get(self._checkpoint(name))
+        found = await _answer(pipe.execute()) if names else []
+        return [None if value is None else value.decode() for value in found]
+
+    async def set_checkpoint(self, checkpoint: s.Checkpoint) -> bool:
+        name, *values = _step(checkpoint)
+        return bool(await _answer(self._swap(keys=[self._checkpoint(name)], args=values)))
+
     async def put(self, box: str, key: str, value: bytes) -> None:
         await _answer(self._redis.hset(self._box(box), key, value))
 
@@ -282,6 +295,9 @@ class RedisStore:
     def _remembered(self, key: str) -> str:
         return f"{self._namespace}:remember:{key}"
 
+    def _checkpoint(self, name: str) -> str:
+        return f"{self._prefix(s.shard_of(s.new_run_id(name)))}:checkpoint:{name}"
+
     def _box(self, box: str) -> str:
         return f"{self._namespace}:box:{box}"
 
@@ -337,6 +353,12 @@ class RedisStore:
         return [
             _head(run_id, row) for run_id, row in zip(ids, rows, strict=True) if row[0] is not None
         ]
+
+
+def _step(checkpoint: s.Checkpoint) -> tuple[str, int, str, str]:
+    """As the scripts take it: name, 1 if there must be no value, the one that must be, the new."""
+    expected = checkpoint.expected
+    return checkpoint.name, int(expected is None), expected or "", checkpoint.value
 
 
 def _ms(seconds: float) -> int:

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
 
 from ponderd.channels.errors import PonderdError
 from ponderd.workers.store.contract import (
+    Checkpoint,
     NewMessage,
     Projection,
     Release,
@@ -46,6 +47,7 @@ PROJECTIONS = st.builds(
 )
 EVENTS = st.lists(st.binary(min_size=1, max_size=3), max_size=3)
 RELEASES = st.one_of(st.none(), st.just(Release()), MOMENTS.map(Release))
+CHECKED = st.sampled_from((None, "0", "{run}"))
 AMOUNTS = st.dictionaries(st.sampled_from(("steps", "money")), st.sampled_from((0.25, 1.0, 3.0)))
 
 
@@ -146,10 +148,11 @@ class Twins(RuleBasedStateMachine):
         keys: list[str],
         history: list[bytes],
         only_new: bool = False,
+        step: Checkpoint | None = None,
     ) -> None:
         key = conversation_key(agent, "api", "", conversation)
         message = NewMessage(
-            run_id=new_run_id(key),
+            run_id=new_run_id(step.name if step else key),
             conversation_key=key,
             keys=tuple(f"{key}:{name}" for name in keys),
             agent=agent,
@@ -159,9 +162,29 @@ class Twins(RuleBasedStateMachine):
             history=tuple(history),
             received=b"hello",
             only_new=only_new,
+            checkpoint=step,
         )
-        run_id = self.same("admit", message).run_id
+        admission = self.same("admit", message)
+        if step:
+            self.same("checkpoints", [step.name, "none"])
+        if admission.outcome == "stale":
+            return
+        run_id = admission.run_id
         self.runs = [*(run for run in self.runs if run != run_id), run_id]
+
+    @rule(
+        conversation=st.sampled_from("st"),
+        keys=st.lists(st.sampled_from("uv"), max_size=2),
+        expected=CHECKED,
+        value=CHECKED.filter(bool),
+    )
+    def admit_in_step(
+        self, conversation: str, keys: list[str], expected: str | None, value: str
+    ) -> None:
+        step = Checkpoint("clock", expected, value)
+        self.admit("assistant", conversation, keys, [b"launched"], step=step)
+        self.same("set_checkpoint", Checkpoint("clock", value, expected or "0"))
+        self.same("checkpoints", ["clock"])
 
     @rule(data=st.data(), lease=LEASES, steps=st.integers(0, 2))
     def claim(self, data: st.DataObject, lease: float, steps: int) -> None:
@@ -299,6 +322,8 @@ def test_memory_and_server_answer_the_same(redis_url: str) -> None:
 BUMP = "redis.call('HINCRBY', run_key(id), 'token', 1)"
 DUE = "redis.call('ZADD', due_key, int(now + grace), id)"
 CHANGES = {
+    "an admission does not look at the checkpoint": ("    return {new_id, 'stale', 0}", ""),
+    "a repeat keeps the checkpoint": ("    proceed(seen)", ""),
     "a message does not make its run due": (DUE, ""),
     "a claim keeps the token": (
         f"token = {BUMP}",

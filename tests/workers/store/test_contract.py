@@ -16,6 +16,7 @@ from ponderd.channels.errors import Malformed, NotFound, Unavailable
 from ponderd.workers.store.contract import (
     POKE_GRACE,
     Admission,
+    Checkpoint,
     Claim,
     Committed,
     Lost,
@@ -478,6 +479,66 @@ async def test_of_many_who_swap_at_once_one_succeeds(store: RunStore) -> None:
     done = await asyncio.gather(*(store.swap("key", None, str(n)) for n in range(10)))
     assert sum(done) == 1
     assert await store.recall("key") == str(done.index(True))
+
+
+def stepping(expected: str | None, value: str, conversation: str, *keys: str) -> NewMessage:
+    return dataclasses.replace(
+        message(conversation, *keys),
+        run_id=new_run_id("clock"),
+        checkpoint=Checkpoint("clock", expected, value),
+    )
+
+
+class TestCheckpoints:
+    async def test_one_is_replaced_only_if_it_is_as_expected(self, store: RunStore) -> None:
+        assert await store.checkpoints([]) == []
+        assert not await store.set_checkpoint(Checkpoint("clock", "1", "2"))
+        assert await store.set_checkpoint(Checkpoint("clock", None, "{run}"))
+        assert not await store.set_checkpoint(Checkpoint("clock", None, "2"))
+        assert await store.checkpoints(["other", "clock"]) == [None, "{run}"]
+        assert await store.set_checkpoint(Checkpoint("clock", "{run}", ""))
+        assert await store.set_checkpoint(Checkpoint("clock", "", "3"))
+        assert await store.checkpoints(["clock"]) == ["3"]
+
+    async def test_it_goes_on_together_with_an_admission_or_not_at_all(
+        self, store: RunStore
+    ) -> None:
+        first = await store.admit(stepping(None, "1 {run} {run}", "c1"))
+        assert (first.outcome, first.poke) == ("launched", True)
+        assert await store.checkpoints(["clock"]) == [f"1 {first.run_id} {first.run_id}"]
+        for expected in (None, "", "1"):
+            stale = await store.admit(stepping(expected, "2", "c2", "k2"))
+            assert (stale.outcome, stale.poke) == ("stale", False)
+            assert await store.load(stale.run_id) == ()
+        seen = f"1 {first.run_id} {first.run_id}"
+        second = await store.admit(stepping(seen, "2", "c2", "k2"))
+        assert second.outcome == "launched"
+        assert await store.checkpoints(["clock"]) == ["2"]
+
+    async def test_it_goes_on_when_the_message_is_a_repeat(self, store: RunStore) -> None:
+        first = await store.admit(stepping(None, "1", "c1", "k1"))
+        again = await store.admit(stepping("1", "{run}", "c1", "k1"))
+        assert again == Admission(first.run_id, "duplicate", True)
+        assert await store.checkpoints(["clock"]) == [first.run_id]
+        assert await store.load(first.run_id) == (b"launched", b"hello")
+
+    async def test_in_a_conversation_it_names_the_run_that_was_there(self, store: RunStore) -> None:
+        first = await store.admit(stepping(None, "1", "c1"))
+        second = await store.admit(stepping("1", "{run}", "c1"))
+        assert second == Admission(first.run_id, "appended", True)
+        assert await store.checkpoints(["clock"]) == [first.run_id]
+
+    async def test_it_stays_where_a_message_may_not_go(self, store: RunStore) -> None:
+        await store.admit(stepping(None, "1", "c1"))
+        only_new = dataclasses.replace(stepping("1", "2", "c1"), only_new=True)
+        assert (await store.admit(only_new)).outcome == "taken"
+        assert await store.checkpoints(["clock"]) == ["1"]
+
+    async def test_of_many_at_once_one_is_admitted(self, store: RunStore) -> None:
+        many = (store.admit(stepping(None, str(n), f"c{n}")) for n in range(20))
+        outcomes = [admission.outcome for admission in await asyncio.gather(*many)]
+        assert sorted(outcomes) == ["launched", *["stale"] * 19]
+        assert await store.checkpoints(["clock"]) == [str(outcomes.index("launched"))]
 
 
 async def test_a_box_keeps_what_is_put_until_it_is_dropped(store: RunStore) -> None:
