@@ -31,6 +31,12 @@ class Signed(NamedTuple):
 class SlackApi:
     """`messages` are what a person would see in Slack; `whispers` what only one person sees.
 
+    `people`, `channels` and `groups` are what its directory knows, by id, with the fields of
+    Slack's that matter; `files` by id, with their content under "content". `reactions` holds
+    (channel, ts, name), `statuses` what each thread shows, by (channel, thread_ts).
+    `errors` is what a method answers, always: an error of Slack's, or "429". `delays` is how long
+    it takes, in seconds.
+
     `trouble` is done once per post or change, first in first out: "429", "lose_response" (it is
     done, its response is not seen), "drop" (it is not done), or an error of Slack's, such as
     "not_in_channel". `response_delay` is how long a response_url takes, in seconds.
@@ -41,6 +47,16 @@ class SlackApi:
         self.whispers: list[dict[str, Any]] = []
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.trouble: list[str] = []
+        self.people: dict[str, dict[str, Any]] = {}
+        self.channels: dict[str, dict[str, Any]] = {}
+        self.groups: dict[str, dict[str, Any]] = {}
+        self.files: dict[str, dict[str, Any]] = {}
+        self.reactions: set[tuple[str, str, str]] = set()
+        self.statuses: dict[tuple[str, str], str] = {}
+        self.errors: dict[str, str] = {}
+        self.delays: dict[str, float] = {}
+        self.token = "xoxb-1"
+        self.scopes = "chat:write,channels:history"
         self.page_size = 100
         self.response_delay = 0.0
         self.bad_app_token = False
@@ -111,6 +127,9 @@ class SlackApi:
         method = request.match_info["method"]
         fields = await _fields(request)
         self.calls.append((method, fields))
+        await asyncio.sleep(self.delays.get(method, 0))
+        if error := self.errors.get(method):
+            return _limited() if error == "429" else _error(error)
         match method:
             case "chat.postMessage":
                 return self._with_trouble(request, fields, self._post)
@@ -122,6 +141,22 @@ class SlackApi:
                 return self._page(fields, self._thread(fields["channel"], None)[::-1])
             case "conversations.open":
                 return _ok(channel={"id": _direct(fields["users"])})
+            case "auth.test":
+                who = {"user": "ponderd", "user_id": "UBOT", "team": "Acme", "team_id": "T1"}
+                return _ok(headers={"x-oauth-scopes": self.scopes}, **who)
+            case "users.info":
+                return _known("user", self.people, fields["user"])
+            case "conversations.info":
+                return _known("channel", self.channels, fields["channel"])
+            case "usergroups.list":
+                return _ok(usergroups=[{"id": id, **rest} for id, rest in self.groups.items()])
+            case "files.info":
+                return self._file(fields["file"])
+            case "reactions.add" | "reactions.remove":
+                return self._react(method, fields)
+            case "assistant.threads.setStatus":
+                self.statuses[fields["channel_id"], fields["thread_ts"]] = fields["status"]
+                return _ok()
             case "apps.connections.open" if self.bad_app_token:
                 return _error("invalid_auth")
             case "apps.connections.open":
@@ -137,9 +172,7 @@ class SlackApi:
     ) -> web.StreamResponse:
         trouble = self.trouble.pop(0) if self.trouble else ""
         if trouble == "429":
-            return web.json_response(
-                {"ok": False, "error": "ratelimited"}, status=429, headers={"Retry-After": "7"}
-            )
+            return _limited()
         if trouble not in ("", "lose_response", "drop"):
             return _error(trouble)
         wrong = _limits_exceeded(fields.get("blocks") or [])
@@ -155,6 +188,8 @@ class SlackApi:
         channel = _direct(fields["channel"])
         message = {**fields, "channel": channel, "ts": f"1700000000.{next(self._numbers):06}"}
         self.messages.append(message)
+        if "thread_ts" in fields:
+            self.statuses.pop((channel, fields["thread_ts"]), None)
         return _ok(ts=message["ts"], channel=channel)
 
     def _update(self, fields: dict[str, Any]) -> web.Response:
@@ -186,6 +221,38 @@ class SlackApi:
             messages=found[start : start + self.page_size],
             response_metadata={"next_cursor": str(start + self.page_size) if more else ""},
         )
+
+    def file_url(self, file_id: str) -> str:
+        """Where its content is read with the token."""
+        return f"{self.url.removesuffix('api/')}files-pri/T1-{file_id}/download/file"
+
+    def _file(self, file_id: str) -> web.Response:
+        if file_id not in self.files:
+            return _error("file_not_found")
+        known = {name: value for name, value in self.files[file_id].items() if name != "content"}
+        url = self.file_url(file_id)
+        return _ok(file={"id": file_id, "url_private": url, "url_private_download": url, **known})
+
+    async def _content(self, request: web.Request) -> web.StreamResponse:
+        """A file, or the page for people who are not logged in."""
+        self.calls.append(("GET", {"file": request.match_info["file"]}))
+        await asyncio.sleep(self.delays.get("GET", 0))
+        file = self.files.get(request.match_info["file"].partition("-")[2])
+        if file is None:
+            return web.Response(status=404)
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            page = "<!DOCTYPE html><html><title>Sign in | Slack</title></html>"
+            return web.Response(text=page, content_type="text/html")
+        if "redirect" in file:
+            return web.Response(status=302, headers={"Location": file["redirect"]})
+        return web.Response(body=file["content"], content_type=file["mimetype"])
+
+    def _react(self, method: str, fields: dict[str, Any]) -> web.Response:
+        reaction = (fields["channel"], fields["timestamp"], fields["name"])
+        if (method == "reactions.add") == (reaction in self.reactions):
+            return _error("already_reacted" if method == "reactions.add" else "no_reaction")
+        self.reactions ^= {reaction}
+        return _ok()
 
     async def _respond(self, request: web.Request) -> web.Response:
         """The other end of a response_url."""
@@ -220,12 +287,23 @@ async def _fields(request: web.Request) -> dict[str, Any]:
     return fields
 
 
-def _ok(**fields: Any) -> web.Response:
-    return web.json_response({"ok": True, **fields})
+def _ok(headers: dict[str, str] | None = None, **fields: Any) -> web.Response:
+    return web.json_response({"ok": True, **fields}, headers=headers)
 
 
 def _error(reason: str) -> web.Response:
     return web.json_response({"ok": False, "error": reason})
+
+
+def _limited() -> web.Response:
+    refused = {"ok": False, "error": "ratelimited"}
+    return web.json_response(refused, status=429, headers={"Retry-After": "7"})
+
+
+def _known(kind: str, entries: dict[str, dict[str, Any]], known_as: str) -> web.Response:
+    if known_as not in entries:
+        return _error(f"{kind}_not_found")
+    return _ok(**{kind: {"id": known_as, **entries[known_as]}})
 
 
 def _direct(channel: str) -> str:
@@ -256,6 +334,7 @@ async def serve(api: SlackApi | None = None) -> AsyncIterator[SlackApi]:
     app.router.add_post("/api/response/{ts}/{user}", api._respond)
     app.router.add_get("/api/socket", api._websocket)
     app.router.add_route("*", "/api/{method}", api._method)
+    app.router.add_get("/files-pri/{file}/download/{name}", api._content)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
