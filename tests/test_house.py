@@ -46,6 +46,8 @@ TESTED_IN = {
     "office/text office/word",
     "channels/test_charset": "charset_guess charset_labels",
     "channels/test_fuzz": "message",
+    "channels/webhook/test_body": "webhook/cloudevents webhook/encodings webhook/forms",
+    "channels/webhook/test_proof": "webhook/methods webhook/signed",
     "channels/webhook/test_receive": "webhook/callback webhook/send",
     "workers/agents/test_actions": "agents/agent run/choices",
     "workers/agents/test_config": "agents/policies",
