@@ -38,7 +38,8 @@ TESTED_IN = {
     "channels/mail/out/test_send": "mail/out/relay",
     "channels/mail/test_server": "mail/postmaster mail/session",
     "channels/slack/test_signs": "slack/failures",
-    "channels/slack/test_receive": "slack/app slack/clicks slack/ids",
+    "channels/slack/test_receive": "slack/reading/files slack/reading/message "
+    "slack/reading/names slack/app slack/clicks slack/ids",
     "channels/slack/out/test_send": "slack/out/question",
     "channels/slack/out/test_markdown": "slack/reading/markup",
     "channels/test_blobs": "storage",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from ponderd.channels.errors import Malformed
 from ponderd.channels.message import Address, Attachment, Ignored, Reaction, Trigger, principal
 from ponderd.channels.slack.ids import id_field
-from ponderd.channels.slack.reading.markup import readable
+from ponderd.channels.slack.reading.message import SlackFile, read_message
 from ponderd.channels.text import one_line
 
 # Subtypes of messages that a person wrote. Others are edits, deletions, joins and the like.
@@ -37,20 +36,18 @@ def parse(body: dict[str, Any]) -> Trigger | Reaction | Ignored:
     team, channel = id_field(body, "team_id"), id_field(event, "channel")
     at, user = id_field(event, "ts"), id_field(event, "user")
     thread = id_field(event, "thread_ts") if event.get("thread_ts") else at
-    text = event.get("text") or ""
-    if not isinstance(text, str):
-        raise Malformed("text: expected a string")
+    said = read_message(event, own_user)
     return Trigger(
         channel="slack",
         # Two keys: a retry has the same event_id; and if Slack tells of one message in two events,
         # as app_mention and as message, they have the same channel and ts.
         keys=(f"slack:event:{id_field(body, 'event_id')}", f"slack:{team}:{channel}:{at}"),
         conversation=f"{team}:{channel}:{thread}",
-        text=readable(text, own_user) or "(no text)",
+        text=said.text or "(no text)",
         sender=user,
         authentic=True,
         reply_to=Address(channel="slack", to=channel, thread=thread),
-        attachments=tuple(_files(event.get("files"))),
+        attachments=tuple(map(_attachment, said.files)),
     )
 
 
@@ -90,10 +87,12 @@ def _own_user(body: dict[str, Any]) -> str | None:
             return None
 
 
-def _files(files: object) -> Iterable[Attachment]:
-    for file in files if isinstance(files, list) else ():
-        match file:
-            case {"name": str(name), "mimetype": str(kind), "size": int(size)} if size >= 0:
-                yield Attachment(
-                    name=one_line(name) or "unnamed", content_type=one_line(kind, 100), size=size
-                )
+def _attachment(file: SlackFile) -> Attachment:
+    return Attachment(
+        name=file.name,
+        content_type=file.content_type,
+        size=file.size,
+        text=file.preview,
+        length=len(file.preview),
+        unread="" if file.preview else file.problem,
+    )
