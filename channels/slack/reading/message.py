@@ -26,9 +26,7 @@ class Said:
     mentions_us: bool
 
 
-def read_message(
-    message: Mapping[str, Any], own_user: str | None, names: Names = NO_NAMES
-) -> Said:
+def read_message(message: Mapping[str, Any], own_user: str | None, names: Names = NO_NAMES) -> Said:
     """Read a message: the inner event, or an entry of conversations.replies. Never raises."""
     text = message.get("text")
     text = text if isinstance(text, str) else ""
