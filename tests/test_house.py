@@ -187,6 +187,7 @@ class TestTheImportContracts:
             "ponderd.channels.event_ref",
             "ponderd.channels.message",
             "ponderd.channels.own_words",
+            "ponderd.channels.text",
         }
 
 

@@ -40,6 +40,9 @@ Person = Annotated[str, AfterValidator(_person)]
 with `*`. Slack's ids keep their case, since its API wants it."""
 
 
+_TEAM = re.compile(r"^slack:[^/]+/")
+
+
 class Approvals(Frozen):
     """Who is asked, who may answer, and what happens if nobody does."""
 
@@ -58,10 +61,13 @@ class Approvals(Frozen):
     """Who is asked then. They may answer, too."""
 
     def allow(self, person: str, *, escalated: bool) -> bool:
-        """Whether `person` (as `ponderd.channels.message.principal` writes it) may answer."""
+        """Whether `person` (as `ponderd.channels.message.principal` writes it) may answer. In Slack
+        a pattern without a team stands for that person in any."""
         allowed = (*self.approvers, *(self.escalate_to if escalated and self.approvers else ()))
+        person = person.lower()
+        names = {person, _TEAM.sub("slack:", person)}
         return not allowed or any(
-            fnmatch.fnmatchcase(person.lower(), pattern.lower()) for pattern in allowed
+            fnmatch.fnmatchcase(name, pattern.lower()) for name in names for pattern in allowed
         )
 
 

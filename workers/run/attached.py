@@ -1,4 +1,4 @@
-"""How the model is told of the files that came with a message. Pure."""
+"""How the model is told of what came with a message: files, and what was said before. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from ponderd.channels.message import Attachment
 
-_MARK = re.compile(r"^\[(?=(?:attached:|file [0-9]|kept as |also to:|tag:|from ))", re.M | re.I)
+_MARK = re.compile(
+    r"^\[(?=(?:attached:|earlier in |file [0-9]|kept as |also to:|tag:|from ))", re.M | re.I
+)
 
 
 def told(files: Sequence[Attachment], first: int) -> str:
@@ -21,10 +23,20 @@ def told(files: Sequence[Attachment], first: int) -> str:
     )
 
 
+def earlier(before: str) -> str:
+    """What others said before the message, fenced as files are, and ended by a line break."""
+    return f"[earlier in this thread]\n{fenced(before)}\n" if before else ""
+
+
 def without_marks(text: str) -> str:
     """What a person wrote, in which nothing at the beginning of a line looks like a remark of ours
     about files, recipients or the writer."""
     return _MARK.sub("(", text)
+
+
+def without_brackets(name: str) -> str:
+    """A name that people choose themselves, in which nothing looks like the end of our remark."""
+    return re.sub(r"[][()]", "", name).strip()
 
 
 def label(file: Attachment) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ponderd.channels.message import principal
+from ponderd.channels.text import one_line
 from ponderd.workers.run import events as e
-from ponderd.workers.run.attached import told, without_marks
+from ponderd.workers.run.attached import earlier, told, without_brackets, without_marks
 from ponderd.workers.run.chat_commands import command_of
 from ponderd.workers.run.effort import Effort
 from ponderd.workers.run.repeats import repeats
@@ -134,12 +135,15 @@ def _hear(run: Run, message: e.MessageReceived) -> Run:
     also = f"\n[also to: {', '.join(message.people)}]" if message.people else ""
     tag = f"\n[tag: {message.tag}]" if message.tag else ""
     first = run.first_sender or message.sender
-    # The model is told who speaks as soon as there is more than one person.
+    # The model is told who speaks as soon as there is more than one person, or they have a name.
     another = message.sender.lower() != first.lower()  # a button tells it in lower case
-    by = f"\n[from {message.sender}]" if another else ""
+    name = without_brackets(one_line(message.name, 80))
+    who = f"{name} ({message.sender})" if name else message.sender
+    by = f"\n[from {who}]" if another or name else ""
     current = replace(run.message, sender=principal(message.via, message.sender))
     run = replace(run, first_sender=first, message=current, files=run.files + message.attachments)
-    return add(run, Turn("person", without_marks(message.text) + files + also + tag + by))
+    said = earlier(message.before) + without_marks(message.text)
+    return add(run, Turn("person", said + files + also + tag + by))
 
 
 def _answered(run: Run, message: e.MessageReceived) -> tuple[Outgoing, ...]:

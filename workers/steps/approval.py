@@ -2,7 +2,8 @@
 
 Only a clear yes approves, written by an approver for whom the channel vouches. A clear no denies.
 A yes with anything else in it decides nothing: its writer is told how to answer, and the question
-stays open. What is neither withdraws the call and goes to the agent as a remark.
+stays open. What is neither withdraws the call and goes to the agent as a remark. Not so in Slack,
+where several people talk in one place: there it decides nothing, either.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ CLOCK_SKEW = 300.0
 answer names the question, so a bound this wide lets nothing else pass."""
 
 
+_HOW_TO_ANSWER = "Please answer with yes alone, or with no and below it what to do instead."
+
+
 def refused_text(approval: Approval, agent: Agent) -> str:
     """Tell somebody who may not decide who may."""
     named = (*agent.approvals.approvers, *(agent.approvals.escalate_to * approval.escalated))
@@ -30,8 +34,14 @@ def refused_text(approval: Approval, agent: Agent) -> str:
 def _unclear_text(text: str, approval: Approval) -> str:
     """Tell somebody how to answer, and what was read: they may believe to have decided."""
     return (
-        f"I read no clear yes in “{one_line(text)}”, so nothing is decided yet. Please answer with "
-        "yes alone, or with no and below it what to do instead. "
+        f"I read no clear yes in “{one_line(text)}”, so nothing is decided yet. {_HOW_TO_ANSWER} "
+        f"{approval.text}"
+    )
+
+
+def _still_open_text(text: str, approval: Approval) -> str:
+    return (
+        f"Before I can look at “{one_line(text)}”, this needs an answer. {_HOW_TO_ANSWER} "
         f"{approval.text}"
     )
 
@@ -55,6 +65,8 @@ def judge(run: Run, agent: Agent, now: float) -> ApprovalAnswered | MessageRefus
         return MessageRefused(at=now, text=f"Please answer yes or no first. {approval.text}")
     if said_yes is None and leans_to_yes(message.text, message.sender):
         return MessageRefused(at=now, text=_unclear_text(message.text, approval))
+    if said_yes is None and message.via == "slack":
+        return MessageRefused(at=now, text=_still_open_text(message.text, approval))
     return ApprovalAnswered(
         at=now,
         approved=said_yes is True,

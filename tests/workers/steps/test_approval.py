@@ -207,14 +207,25 @@ class TestTheFirstAnswer:
 
 
 class TestAnApprover:
-    @pytest.mark.parametrize("person", [ANN, "slack:U1", BOB, "email:Zoe@Example.com"])
+    @pytest.mark.parametrize(
+        "person", [ANN, "slack:U1", "slack:t9/u1", BOB, "email:Zoe@Example.com"]
+    )
     async def test_may_decide(self, world: World, person: str) -> None:
         run = await asked(world)
         await world.decide(run.id, True, person)
         assert world.effects.counted == ["50 to zoe"]
 
     @pytest.mark.parametrize(
-        "person", [EVE, "slack:u11", "email:bob@example.com.evil.org", "webhook:u1", "api:slack:u1"]
+        "person",
+        [
+            EVE,
+            "slack:u11",
+            "email:bob@example.com.evil.org",
+            "webhook:u1",
+            "api:slack:u1",
+            "slack:u1/u9",
+            "slack:t1/t2/u1",
+        ],
     )
     async def test_is_nobody_else(self, world: World, person: str) -> None:
         run = await asked(world)
@@ -391,10 +402,22 @@ async def test_a_cancel_ends_an_approval_and_says_so_everywhere(world: World) ->
 async def test_a_remark_withdraws_the_call_and_goes_to_the_model(world: World) -> None:
     run = await asked(world)
     approval = (await world.approval(run.id)).id
-    await world.say(run.id, "is that not too much?", sender="U1", channel="slack", reply_to=THREAD)
+    await world.say(run.id, "is that not too much?", sender="ann", channel="api")
     assert world.effects.counted == []
     assert "The person wrote: is that not too much?" in world.model.prompts[1][-1]["content"]
     assert (await world.inquiries.show(approval)).status == "withdrawn"
+
+
+async def test_a_remark_in_slack_leaves_the_question_open(world: World) -> None:
+    run = await asked(world)
+    approval = (await world.approval(run.id)).id
+    run = await world.say(
+        run.id, "is that not too much?", sender="T1/U1", channel="slack", reply_to=THREAD
+    )
+    assert (await world.inquiries.show(approval)).status == "open"
+    assert "this needs an answer. Please answer with yes alone" in world.slack.texts[-1]
+    await world.say(run.id, "yes", sender="T1/U1", channel="slack")
+    assert world.effects.counted == ["50 to zoe"]
 
 
 @pytest.mark.parametrize(
