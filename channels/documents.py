@@ -11,7 +11,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 from ponderd.channels.charset import declared, decode
@@ -44,6 +44,21 @@ class Document:
     unread: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that somebody sent."""
+
+    name: str
+    content_type: str
+    content: bytes
+    charset: str = ""
+    """The label of its encoding, for a file of text."""
+    text: str | None = None
+    """Its text. None: it was not read yet, or it cannot be."""
+    unread: str = ""
+    """Why it cannot be read, in words for the agent and the person. Empty: it can."""
+
+
 def read(
     content: bytes,
     content_type: str,
@@ -68,6 +83,15 @@ def read(
         return Document(unread=f"the file is damaged ({type(error).__name__})")
     said = clean(str(text)).strip("\n")
     return Document(said, text.unread or ("" if said.strip() else "there is no text in it"))
+
+
+def with_text(file: File, enough: Callable[[], bool] = lambda: False) -> File:
+    """The file with its text, or with the reason why it has none. `enough` says when to stop in a
+    long one."""
+    if file.text is not None or file.unread:
+        return file
+    found = read(file.content, file.content_type, file.name, file.charset, enough)
+    return replace(file, text=found.text, unread=found.unread)
 
 
 def preview(text: str, limit: int) -> str:

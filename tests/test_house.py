@@ -34,7 +34,7 @@ TESTED_IN = {
     "mail/text/html_source mail/text/html_style",
     "channels/mail/text/test_quotation": "mail/text/history mail/text/history_words "
     "mail/text/relayed",
-    "channels/mail/test_reading": "mail/reading_process",
+    "channels/mail/test_reading": "files killable killable_process",
     "channels/mail/out/test_send": "mail/out/relay",
     "channels/mail/test_server": "mail/postmaster mail/session",
     "channels/slack/test_signs": "slack/failures",

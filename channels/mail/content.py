@@ -8,11 +8,11 @@ signature) or the transport (a signature over the mail) are neither text nor fil
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ponderd.channels import documents
 from ponderd.channels.charset import declared, decode
+from ponderd.channels.documents import File
 from ponderd.channels.errors import Refused
 from ponderd.channels.mail.sender.machines import automatic_content
 from ponderd.channels.mail.text.html import read_html
@@ -42,21 +42,6 @@ _SCREENSHOT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """A file that the sender attached."""
-
-    name: str
-    content_type: str
-    content: bytes
-    charset: str = ""
-    """The label of its encoding, for a file of text."""
-    text: str | None = None
-    """Its text. None: it was not read yet, or it cannot be."""
-    unread: str = ""
-    """Why it cannot be read, in words for the agent and the person. Empty: it can."""
-
-
-@dataclass(frozen=True, slots=True)
 class Content:
     """What a mail says, and the files that came with it."""
 
@@ -81,15 +66,6 @@ def read_content(content: bytes, thread: Thread) -> Content:
     beginning = found.text[:TEXT_LIMIT].rsplit("\n", 1)[0]
     text = f"{beginning}\n[the mail goes on in the attached mail.txt]"
     return replace(found, text=text, cut=found.cut[:CUT_LIMIT], files=(whole, *found.files))
-
-
-def with_text(file: File, enough: Callable[[], bool] = lambda: False) -> File:
-    """The file with its text, or with the reason why it has none. `enough` says when to stop in a
-    long one."""
-    if file.text is not None or file.unread:
-        return file
-    found = documents.read(file.content, file.content_type, file.name, file.charset, enough)
-    return replace(file, text=found.text, unread=found.unread)
 
 
 def _read(part: Part, thread: Thread) -> Content:

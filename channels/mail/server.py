@@ -15,11 +15,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from ponderd.channels.attachments import keep
 from ponderd.channels.blobs import Blobs, owner_of
 from ponderd.channels.channel import Accept, AnswerInquiry, Bounced
 from ponderd.channels.errors import Forbidden, Refused, Unauthenticated, Unavailable
 from ponderd.channels.mail import postmaster
-from ponderd.channels.mail.attachments import keep
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.reading import Reader
 from ponderd.channels.mail.receive import Letter, MailRules, judge, trigger_of, verdict_of

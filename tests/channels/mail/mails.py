@@ -16,8 +16,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from ponderd.channels.blobs import FolderBlobs
+from ponderd.channels.documents import with_text
 from ponderd.channels.errors import Refused, Unavailable
-from ponderd.channels.mail.content import read_content, with_text
+from ponderd.channels.mail.content import read_content
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.receive import Letter, MailRules, judge, trigger_of, verdict_of
 from ponderd.channels.mail.server import MailServer

@@ -6,13 +6,13 @@ from email.message import EmailMessage, MIMEPart
 
 import pytest
 
+from ponderd.channels.documents import with_text
 from ponderd.channels.mail.content import (
     CUT_LIMIT,
     LOGO_LIMIT,
     TEXT_LIMIT,
     Content,
     read_content,
-    with_text,
 )
 from ponderd.channels.mail.text.quotation import Thread
 

@@ -26,7 +26,8 @@ THREAD = Thread(is_ours=RULES.is_ours, subject="Question")
 MISBEHAVING = """
 import os, time
 from dataclasses import replace
-from ponderd.channels.mail import content, reading_process
+from ponderd.channels import documents, files, killable_process
+from ponderd.channels.mail import content
 
 def misbehave(how):
     if "sleep" in how:
@@ -46,8 +47,8 @@ def misbehave(how):
 def read_content(mail, thread):
     how, *names = mail.decode().split(" with ")
     misbehave(how)
-    files = tuple(content.File(name, "text/plain", b"x") for name in names)
-    return content.Content(f"{how} {sorted(os.environ)}", "", "", files)
+    found = tuple(documents.File(name, "text/plain", b"x") for name in names)
+    return content.Content(f"{how} {sorted(os.environ)}", "", "", found)
 
 def with_text(file, enough):
     misbehave(file.name)
@@ -55,9 +56,9 @@ def with_text(file, enough):
         time.sleep(0.001)
     return replace(file, text=f"text of {file.name}")
 
-reading_process.read_content = read_content
-reading_process.with_text = with_text
-reading_process.main()
+content.read_content = read_content
+files.with_text = with_text
+killable_process.main()
 """
 
 
@@ -221,7 +222,7 @@ class TestFiles:
         self, new: Callable[..., Reader]
     ) -> None:
         reader = new(processes=1, files_seconds=3)
-        async with reader._files.turn(0):
+        async with reader._files._pool.turn(0):
             reading = asyncio.create_task(reader.read(b"words with a with b", THREAD))
             await asyncio.sleep(3.2)
         assert [file.text for file in (await reading).files] == ["text of a", "text of b"]
@@ -321,11 +322,12 @@ class TestTheQueue:
 async def test_no_process_outlives_its_daemon(what: str) -> None:
     daemon = f"""
     import asyncio, psutil, sys
+    from ponderd.channels import killable
     from ponderd.channels.mail import reading
     from ponderd.channels.mail.text.quotation import Thread
 
     async def main():
-        reading._GRACE_SECONDS = 0
+        killable.GRACE_SECONDS = 0
         reader = reading.Reader(seconds=2, command=(sys.executable, "-c", {MISBEHAVING!r}))
         await reader.start()
         task = asyncio.create_task(reader.read({what.encode()!r}, Thread(is_ours=str.isalpha)))

@@ -1,4 +1,4 @@
-"""The files of a mail, on their way into the blob store."""
+"""The files of a message, on their way into the blob store."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from ponderd.channels.attachments import keep
 from ponderd.channels.blobs import FolderBlobs, owner_of
-from ponderd.channels.documents import FILE_PREVIEW, MESSAGE_PREVIEW
+from ponderd.channels.documents import FILE_PREVIEW, MESSAGE_PREVIEW, File
 from ponderd.channels.errors import Unavailable
-from ponderd.channels.mail.attachments import keep
-from ponderd.channels.mail.content import File
 
 OWNER = owner_of("assistant", "<m1@team.test>")
 

@@ -1,12 +1,11 @@
-"""Keep the files of a mail in the blob store, and say what the agent sees of each at once."""
+"""Keep the files of a message in the blob store, and say what the agent sees of each at once."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ponderd.channels.blobs import Blobs
-from ponderd.channels.documents import FILE_PREVIEW, MESSAGE_PREVIEW, preview
-from ponderd.channels.mail.content import File
+from ponderd.channels.documents import FILE_PREVIEW, MESSAGE_PREVIEW, File, preview
 from ponderd.channels.message import Attachment
 
 

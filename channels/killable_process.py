@@ -1,25 +1,23 @@
-"""The process that reads mails of strangers. reading.py starts it.
+"""The process that reads what strangers send. killable.py starts it.
 
 It takes one task after the other from its standard input and answers on its standard output, each
-a length and a pickle. It has a limit of memory, and of time for each task, and ends with whoever
-started it.
+a length and a pickle. Its arguments name modules that it has ready. It has a limit of memory, and
+of time for each task, and ends with whoever started it.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import resource
 import signal
 import sys
-import time
 import traceback
-from dataclasses import replace
+from collections.abc import Callable
 from typing import BinaryIO, Literal, NamedTuple
 
 from ponderd.channels.errors import Refused
-from ponderd.channels.mail.content import Content, File, read_content, with_text
-from ponderd.channels.mail.text.quotation import Thread
 
 MEMORY = 1024**3
 """Bytes that the process may take, where the system can limit that."""
@@ -29,43 +27,25 @@ NICENESS = 5
 LENGTH_BYTES = 8
 
 
-class MailTask(NamedTuple):
-    """Read a mail within so many seconds; the process kills itself if nobody else does."""
+class Task(NamedTuple):
+    """Call `work`, a function of a module, within so many seconds; the process kills itself if
+    nobody else does."""
 
     seconds: int
-    content: bytes
-    thread: Thread
-
-
-class FileTask(NamedTuple):
-    """Read a file of a mail, likewise. After `enough` seconds, a long document ends with the page
-    that is being read."""
-
-    seconds: int
-    file: File
-    enough: float
-
-
-Task = MailTask | FileTask
+    work: Callable[..., object]
+    arguments: tuple[object, ...]
 
 
 class TaskResult(NamedTuple):
-    """What came of a task: what was read, why it is refused, or which fault of ours it met."""
+    """What came of a task: its result, why it is refused, or which fault of ours it met."""
 
-    kind: Literal["read", "refused", "memory", "fault"]
-    result: Content | File | Refused | str | None
+    kind: Literal["done", "refused", "memory", "fault"]
+    result: object
 
 
 def answer(task: Task) -> TaskResult:
     try:
-        match task:
-            case MailTask():
-                return TaskResult("read", read_content(task.content, task.thread))
-            case FileTask():
-                stop_at = time.monotonic() + task.enough
-                read = with_text(task.file, lambda: time.monotonic() > stop_at)
-                # The content goes nowhere: whoever asks has it.
-                return TaskResult("read", replace(read, content=b""))
+        return TaskResult("done", task.work(*task.arguments))
     except Refused as error:
         return TaskResult("refused", error)
     except MemoryError:
@@ -85,6 +65,8 @@ def main() -> None:
     # Whatever a library prints must not get between the answers.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
     _limit()
     _serve(sys.stdin.buffer, answers)
 

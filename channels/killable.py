@@ -1,0 +1,189 @@
+"""Processes that do what strangers may make long, or fatal. One that takes too long is killed.
+
+The others are kept for the next task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+import math
+import os
+import pickle
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import structlog
+
+from ponderd.channels.errors import Unavailable
+from ponderd.channels.killable_process import LENGTH_BYTES, Task, TaskResult, packed
+
+GRACE_SECONDS = 5
+"""After its time, and this, a process whose daemon is gone ends by itself."""
+_START_SECONDS = 60
+
+_PROGRAM = "from ponderd.channels.killable_process import main; main()"
+COMMAND = (sys.executable, "-P", "-c", _PROGRAM)
+"""Starts one of them. Further arguments are modules that it has ready."""
+# It gets no secrets, only what Python needs to start.
+_ENVIRONMENT = (
+    "PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL",
+    "LC_CTYPE", "TMPDIR",
+)  # fmt: skip
+
+log = structlog.get_logger(__name__)
+
+
+class Pool:
+    """At most so many processes, and so many tasks that may wait for them. Small ones come first.
+
+    `what` is what people sent, in words: "mails".
+    """
+
+    def __init__(self, processes: int, waiting: int, command: Sequence[str], what: str) -> None:
+        self._what = what
+        self._limit = waiting
+        self._command = command
+        self._free = processes
+        self._idle: list[_Process] = []
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
+
+    async def start(self) -> None:
+        """Have a process ready. Raises Unavailable if none can be started."""
+        async with self.turn(0):
+            self._idle.append(await self._start())
+
+    async def ask(
+        self, seconds: float, work: Callable[..., object], *arguments: object
+    ) -> TaskResult:
+        """Have `work` done, a function of a module. Whoever asks has the `turn`.
+
+        Raises TimeoutError if the task itself takes longer, OSError or EOFError if it ends its
+        process, Unavailable if it cannot be begun."""
+        task = Task(math.ceil(seconds) + GRACE_SECONDS, work, arguments)
+        for attempt in range(2):
+            # Where an old process is found dead or stopped, something else than this task may have
+            # done it.
+            is_new = not self._idle
+            process = await self._start() if is_new else self._idle.pop()
+            try:
+                return await process.ask(task, seconds)
+            except (EOFError, OSError) as error:
+                if is_new and isinstance(error, TimeoutError):
+                    raise
+                log.warning(f"a process that reads {self._what} ended", attempt=attempt + 1)
+                died = error
+            finally:
+                await self._put_back(process)
+        raise died
+
+    async def close(self) -> None:
+        for process in self._idle:
+            await process.end()
+        self._idle.clear()
+
+    @contextlib.asynccontextmanager
+    async def turn(self, size: int) -> AsyncIterator[None]:
+        """Wait until one more task may be done. Raises Unavailable if too many wait."""
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait(size)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _wait(self, size: int) -> None:
+        if len(self._waiting) >= self._limit:
+            raise Unavailable(f"too many {self._what} are being read, try again later")
+        turn = asyncio.get_running_loop().create_future()
+        entry = (size, next(self._numbers), turn)
+        heapq.heappush(self._waiting, entry)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+                heapq.heapify(self._waiting)
+            else:
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        if self._waiting:
+            heapq.heappop(self._waiting)[2].set_result(None)
+        else:
+            self._free += 1
+
+    async def _start(self) -> _Process:
+        try:
+            return await _Process.start(self._command)
+        except (EOFError, OSError) as error:
+            log.error(f"no process can be started to read {self._what}", error=str(error))
+            raise Unavailable(f"{self._what} cannot be read now") from error
+
+    async def _put_back(self, process: _Process) -> None:
+        if process.is_free:
+            self._idle.append(process)
+        else:
+            await process.end()
+
+
+class _Process:
+    """One killable_process.py and the pipes to it."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.is_free = True
+        """It waits for a task."""
+
+    @classmethod
+    async def start(cls, command: Sequence[str]) -> _Process:
+        """Raises OSError or EOFError if it cannot start."""
+        started = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            start_new_session=True,  # Ctrl-C ends the daemon, which ends this
+        )
+        process = cls(started)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await process._receive()
+        except BaseException:
+            await process.end()
+            raise
+        return process
+
+    async def ask(self, task: Task, seconds: float) -> TaskResult:
+        """Raises TimeoutError, and OSError or EOFError if the process ends."""
+        assert self._process.stdin is not None
+        self.is_free = False
+        async with asyncio.timeout(seconds):
+            if self._process.stdin.is_closing():  # uvloop raises RuntimeError if it is written to
+                raise EOFError("the process has ended")
+            self._process.stdin.write(packed(task))
+            await self._process.stdin.drain()
+            answer = await self._receive()
+        self.is_free = True
+        assert isinstance(answer, TaskResult)
+        return answer
+
+    async def _receive(self) -> object:
+        assert self._process.stdout is not None
+        length = await self._process.stdout.readexactly(LENGTH_BYTES)
+        return pickle.loads(await self._process.stdout.readexactly(int.from_bytes(length, "big")))
+
+    async def end(self) -> None:
+        self.is_free = False
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        await self._process.wait()
