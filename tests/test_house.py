@@ -49,6 +49,7 @@ TESTED_IN = {
     "channels/test_fuzz": "message",
     "channels/webhook/test_body": "webhook/cloudevents webhook/encodings webhook/forms",
     "channels/webhook/test_proof": "webhook/methods webhook/signed",
+    "channels/webhook/test_template": "webhook/filters webhook/values",
     "channels/webhook/test_receive": "webhook/callback webhook/send",
     "workers/agents/test_actions": "agents/agent run/choices",
     "workers/agents/test_config": "agents/policies",
