@@ -136,7 +136,7 @@ class SlackApi:
             case "chat.update":
                 return self._with_trouble(request, fields, self._update)
             case "conversations.replies":
-                return self._page(fields, self._thread(fields["channel"], fields["ts"]))
+                return self._page(fields, self._replies(fields))
             case "conversations.history":
                 return self._page(fields, self._thread(fields["channel"], None)[::-1])
             case "conversations.open":
@@ -207,6 +207,20 @@ class SlackApi:
             entry
             for entry in self.messages
             if entry["channel"] == channel and entry.get("thread_ts") == thread
+        ]
+
+    def _replies(self, fields: dict[str, Any]) -> list[dict[str, Any]]:
+        """A thread's first message, always, and those between two times."""
+        oldest, latest = float(fields.get("oldest") or 0), float(fields.get("latest") or 1e12)
+        first = [
+            entry
+            for entry in self.messages
+            if (entry["channel"], entry["ts"]) == (fields["channel"], fields["ts"])
+        ]
+        return first + [
+            entry
+            for entry in self._thread(fields["channel"], fields["ts"])
+            if oldest < float(entry["ts"]) < latest and entry not in first
         ]
 
     def _page(self, fields: dict[str, Any], found: list[dict[str, Any]]) -> web.Response:
