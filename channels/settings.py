@@ -90,6 +90,12 @@ class ChannelSettings(PonderdSettings):
         gt=0,
         description="silence after which a direct message in Slack begins a new conversation",
     )
+    slack_file_size: int = Field(
+        25 * 1024 * 1024,
+        ge=64 * 1024,
+        description="most bytes of all files of one Slack message that are fetched; larger ones "
+        "are named",
+    )
     notify_allow: CommaList = Field(
         (),
         description="where agents may write with the tool notify; comma-separated: slack:C0123, "

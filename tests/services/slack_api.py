@@ -259,7 +259,8 @@ class SlackApi:
             return web.Response(text=page, content_type="text/html")
         if "redirect" in file:
             return web.Response(status=302, headers={"Location": file["redirect"]})
-        return web.Response(body=file["content"], content_type=file["mimetype"])
+        as_file = {"Content-Disposition": "attachment"}
+        return web.Response(body=file["content"], content_type=file["mimetype"], headers=as_file)
 
     def _react(self, method: str, fields: dict[str, Any]) -> web.Response:
         reaction = (fields["channel"], fields["timestamp"], fields["name"])
