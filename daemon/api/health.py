@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from ponderd.channels.errors import Unavailable
 from ponderd.daemon.mail_report import counted
+from ponderd.daemon.refusals import REGISTRY
 from ponderd.workers.execution.metrics import SECONDS_BUCKETS
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.settings import WorkerSettings
@@ -54,14 +55,15 @@ def health_routes(store: RunStore, poker: Poker, workers: WorkerSettings) -> API
             gauges, mail = await store.gauges(), await counted(store)
             registry.register(_Families(families(gauges, await _queue(poker), mail)))
         except Unavailable:
-            registry.register(_Families([_gauge("ponderd_state_up", "State server answers", 0)]))
+            down = _gauge("ponderd_state_up", "State server answers", 0)
+            registry.register(_Families([down, *REGISTRY.collect()]))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
     return router
 
 
 def families(gauges: Gauges, queue_length: int | None, mail: Mapping[str, float]) -> list[Metric]:
-    """The store's gauges and the counters of workers and mail as Prometheus metrics. Pure."""
+    """The store's gauges and all counters as Prometheus metrics."""
     found: list[Metric] = [
         _gauge("ponderd_state_up", "State server answers", 1),
         _gauge("ponderd_workers", "Workers heard from in the last 10 s", gauges.workers),
@@ -113,6 +115,7 @@ def families(gauges: Gauges, queue_length: int | None, mail: Mapping[str, float]
     for outcome in ("bounced", "delayed"):
         bounces.add_metric([outcome], mail.get(outcome, 0))
     found += [runs, tokens, decisions, overruns, failures, refused, bounces]
+    found += REGISTRY.collect()
     return [*found, _latency(gauges.counters)]
 
 

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ponderd.channels.errors import Refused, Unavailable
 from ponderd.channels.signature import verify_bearer
+from ponderd.daemon.refusals import note_refused_request, reason_of
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of one request body. Larger ones get a 413."""
@@ -36,16 +37,19 @@ def install_errors(app: FastAPI) -> None:
     """Make every error `{"error": "one line"}`, with its status in `ponderd.channels.errors`."""
 
     @app.exception_handler(Refused)
-    async def refused(_: Request, error: Refused) -> JSONResponse:
+    async def refused(request: Request, error: Refused) -> JSONResponse:
+        note_refused_request(request, reason_of(error), str(error))
         return error_response(error.http_status, str(error))
 
     @app.exception_handler(Unavailable)
-    async def unavailable(_: Request, error: Unavailable) -> JSONResponse:
+    async def unavailable(request: Request, error: Unavailable) -> JSONResponse:
+        note_refused_request(request, reason_of(error), str(error))
         return error_response(error.http_status, f"not stored, try again: {error}")
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        note_refused_request(request, "malformed", f"{first['loc']}: {first['msg']}")
         if first["type"] == "json_invalid":
             return error_response(400, "the body is not JSON")
         if first["loc"] == ("body",) and not request.headers.get("content-type", "").startswith(
@@ -56,7 +60,8 @@ def install_errors(app: FastAPI) -> None:
         return error_response(422, f"{where or 'body'}: {first['msg']}")
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> JSONResponse:
+    async def http(request: Request, error: HTTPException) -> JSONResponse:
+        note_refused_request(request, f"http_{error.status_code}", str(error.detail))
         return error_response(error.status_code, str(error.detail))
 
 
@@ -121,12 +126,12 @@ class BodyLimit:
             async with asyncio.timeout(BODY_SECONDS):
                 body = await self._read(receive)
         except TimeoutError:
-            return await _refused(408, "the body did not come in time")(scope, receive, send)
+            return await _refused(scope, 408, "the body did not come in time")(scope, receive, send)
         if body is None:
             return None  # the client went away
         if len(body) > self._limit:
             too_large = f"the body is larger than {self._limit} bytes"
-            return await _refused(413, too_large)(scope, receive, send)
+            return await _refused(scope, 413, too_large)(scope, receive, send)
         whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
 
         async def replay() -> Message:
@@ -147,8 +152,9 @@ class BodyLimit:
         return body
 
 
-def _refused(status: int, message: str) -> JSONResponse:
+def _refused(scope: Scope, status: int, message: str) -> JSONResponse:
     """An answer after which the rest of the request is not read."""
+    note_refused_request(Request(scope), f"http_{status}", message)
     response = error_response(status, message)
     response.headers["connection"] = "close"
     return response
