@@ -70,6 +70,10 @@ def approval_routes(inquiries: Inquiries) -> APIRouter:
     return router
 
 
+FIELDS = 20
+"""Most fields of a form that is read. The page has four."""
+
+
 class _LinkRoute(APIRoute):
     """Matches only requests from a signed link."""
 
@@ -97,10 +101,11 @@ def approval_page_routes(inquiries: Inquiries, secret: SecretStr | None) -> APIR
     @router.post("/{approval_id}")
     async def decide(approval_id: str, request: Request) -> HTMLResponse:
         person = request.query_params.get("as", "")
-        approval = None
-        form = _Form(await request.body())
+        approval, form = None, _Form(b"")
         try:
+            # The mark first: whoever has none makes us read nothing.
             _check(secret, approval_id, request)
+            form = _Form(await request.body())
             approval = await inquiries.show(approval_id)
             decided = await inquiries.decide(
                 approval_id,
@@ -131,7 +136,11 @@ class _Form:
     """The fields that the page posted. Reading an invalid one raises `Malformed`."""
 
     def __init__(self, body: bytes) -> None:
-        fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+        text = body.decode("utf-8", "replace")
+        try:
+            fields = parse_qs(text, keep_blank_values=True, max_num_fields=FIELDS)
+        except ValueError:
+            raise Malformed(f"a form of more than {FIELDS} fields is not one of ours") from None
         given = {name: values[-1] for name, values in fields.items()}
         self._decision = given.get("decision")
         self.arguments = given.get("arguments")

@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -20,6 +21,10 @@ from ponderd.daemon.refusals import note_refused_request, reason_of
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of one request body. Larger ones get a 413."""
+BODIES_LIMIT = 128 * 1024 * 1024
+"""Bytes of all bodies that are held at the same time. Who sends more gets a 503."""
+CONNECTIONS = 2_000
+"""Connections at the same time. Further ones get a 503."""
 HEADER_SECONDS = 20.0
 BODY_SECONDS = 30.0
 """How long the header and the body of a request may take to arrive."""
@@ -74,6 +79,23 @@ def require_token(token: SecretStr) -> Callable[[Request], Awaitable[None]]:
     return check
 
 
+PUBLIC = ("/webhooks/", "/slack/", "/approvals/")
+"""Where requests come from people and programs without the API token."""
+
+
+def token_first(token: SecretStr) -> Callable[[Request], None]:
+    """A check for `BodyLimit`: nothing of a body is read for whoever lacks the API token, where it
+    is needed anyway."""
+
+    def check(request: Request) -> None:
+        if request.method not in ("GET", "HEAD", "OPTIONS") and not request.url.path.startswith(
+            PUBLIC
+        ):
+            verify_bearer(token.get_secret_value(), request.headers)
+
+    return check
+
+
 class HeaderDeadline(H11Protocol):
     """A connection that is closed if no whole header comes in time."""
 
@@ -109,47 +131,73 @@ class HeaderDeadline(H11Protocol):
 
 
 class BodyLimit:
-    """Reads each body whole before the app sees it. Answers 413 if it is larger than `limit`, and
-    408 if it does not come in time.
+    """Reads each body whole before the app sees it. Answers 413 if it is larger than `limit`, 408
+    if it does not come in time, and 503 while too many others are read.
 
-    Content-Length alone would not do: a chunked request has none.
+    Content-Length alone would not do: a chunked request has none. `check` looks at a request before
+    its body is read, and raises `Refused`.
     """
 
-    def __init__(self, app: ASGIApp, limit: int = BODY_LIMIT) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        limit: int = BODY_LIMIT,
+        total: int = BODIES_LIMIT,
+        check: Callable[[Request], None] = lambda request: None,
+    ) -> None:
         self._app = app
         self._limit = limit
+        self._total = total
+        self._check = check
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await self._read(receive)
-        except TimeoutError:
-            return await _refused(scope, 408, "the body did not come in time")(scope, receive, send)
-        if body is None:
-            return None  # the client went away
-        if len(body) > self._limit:
-            too_large = f"the body is larger than {self._limit} bytes"
-            return await _refused(scope, 413, too_large)(scope, receive, send)
-        whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
-
-        async def replay() -> Message:
-            return whole.pop() if whole else await receive()
-
-        return await self._app(scope, replay, send)
-
-    async def _read(self, receive: Receive) -> bytearray | None:
-        """The body, or as much of it as shows that it is too large."""
         body = bytearray()
+        try:
+            if refusal := await self._refusal(scope, receive, body):
+                return await refusal(scope, receive, send)
+            whole: list[Message] = [
+                {"type": "http.request", "body": bytes(body), "more_body": False}
+            ]
+
+            async def replay() -> Message:
+                return whole.pop() if whole else await receive()
+
+            return await self._app(scope, replay, send)
+        except ClientDisconnect:
+            return None
+        finally:
+            self._held -= len(body)
+
+    async def _refusal(self, scope: Scope, receive: Receive, body: bytearray) -> ASGIApp | None:
+        """Read the whole `body`, or say why not. Raises `ClientDisconnect`."""
+        try:
+            self._check(Request(scope))
+            async with asyncio.timeout(BODY_SECONDS):
+                await self._read(receive, body)
+        except Refused as error:
+            return _refused(scope, error.http_status, str(error))
+        except TimeoutError:
+            return _refused(scope, 408, "the body did not come in time")
+        if len(body) > self._limit:
+            return _refused(scope, 413, f"the body is larger than {self._limit} bytes")
+        if self._held > self._total:
+            return _refused(scope, 503, "too much at once; try again")
+        return None
+
+    async def _read(self, receive: Receive, body: bytearray) -> None:
+        """Read into `body`, at most as much as shows that it is too large."""
         more = True
-        while more and len(body) <= self._limit:
+        while more and len(body) <= self._limit and self._held <= self._total:
             message = await receive()
             if message["type"] != "http.request":
-                return None
-            body += message.get("body", b"")
+                raise ClientDisconnect
+            piece = message.get("body", b"")
+            body += piece
+            self._held += len(piece)
             more = message.get("more_body", False)
-        return body
 
 
 def _refused(scope: Scope, status: int, message: str) -> JSONResponse:

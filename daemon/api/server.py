@@ -21,7 +21,14 @@ from ponderd.channels.slack.app import SocketMode
 from ponderd.channels.slack.app import build_app as build_slack
 from ponderd.daemon.api.approvals import approval_page_routes, approval_routes
 from ponderd.daemon.api.health import health_routes
-from ponderd.daemon.api.http import BodyLimit, HeaderDeadline, install_errors, require_token
+from ponderd.daemon.api.http import (
+    CONNECTIONS,
+    BodyLimit,
+    HeaderDeadline,
+    install_errors,
+    require_token,
+    token_first,
+)
 from ponderd.daemon.api.ingress import slack_routes, webhook_routes
 from ponderd.daemon.api.runs import run_routes
 from ponderd.daemon.api.thinking import thinking_routes
@@ -89,6 +96,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
                 http=HeaderDeadline,
                 log_config=None,
                 access_log=False,
+                limit_concurrency=CONNECTIONS,
                 timeout_graceful_shutdown=GOODBYE_SECONDS,
                 server_header=False,
             )
@@ -119,7 +127,7 @@ def create_app(
         version=importlib.metadata.version("ponderd"),
         summary="One message in, exactly one answer back.",
     )
-    app.add_middleware(BodyLimit)
+    app.add_middleware(BodyLimit, check=token_first(daemon.api_token))
     install_errors(app)
     # Before approval_routes, which has the same paths.
     app.include_router(approval_page_routes(inquiries, channels.signing_secret))

@@ -322,6 +322,14 @@ async def test_neither_button_is_no_answer(site: Site) -> None:
     assert await site.answers() == []
 
 
+async def test_a_form_of_many_fields_is_not_read_and_the_mark_comes_first(site: Site) -> None:
+    form = [("decision", "approve"), *(("a", "") for _ in range(20))]
+    page = await get(site.link(ANN), "POST", data=form)
+    assert (page.status, "more than 20 fields" in page.text) == (400, True)
+    assert (await get(site.link(ANN) + "0", "POST", data=form)).status == 401
+    assert await site.answers() == []
+
+
 async def test_a_link_is_for_one_person_and_one_approval(site: Site) -> None:
     mine, first = site.link(ANN), site.approval
     await site.ask()

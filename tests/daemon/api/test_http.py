@@ -10,22 +10,27 @@ from collections.abc import AsyncIterator
 import pytest
 import uvicorn
 from fastapi import FastAPI, Request
+from pydantic import SecretStr
 
 from ponderd.daemon.api import http
-from ponderd.daemon.api.http import BodyLimit, HeaderDeadline
+from ponderd.daemon.api.http import BodyLimit, HeaderDeadline, token_first
 from ponderd.daemon.api.server import listen
 from tests.services.eventually import eventually, patiently
 
-HEAD = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: "
+HEAD = b"POST /webhooks/x HTTP/1.1\r\nHost: x\r\nContent-Length: "
 
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     app = FastAPI()
-    app.add_middleware(BodyLimit, limit=100)
+    app.add_middleware(BodyLimit, limit=100, total=150, check=token_first(SecretStr("the token")))
 
-    @app.post("/")
+    @app.post("/webhooks/x")
     async def size(request: Request) -> int:
+        return len(await request.body())
+
+    @app.post("/runs")
+    async def launch(request: Request) -> int:
         return len(await request.body())
 
     config = uvicorn.Config(app, port=0, http=HeaderDeadline, log_config=None)
@@ -68,6 +73,32 @@ async def test_a_body_must_come_in_time(port: int, monkeypatch: pytest.MonkeyPat
     answer = await say(port, HEAD + b"50\r\n\r\nhello")
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"did not come in time" in answer
+
+
+async def test_no_body_is_read_for_whoever_lacks_the_token(port: int) -> None:
+    launch = HEAD.replace(b"/webhooks/x", b"/runs") + b"50\r\n"
+    answer = await say(port, launch + b"\r\nhel")
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert b"www-authenticate: Bearer" in answer
+    token = b"Authorization: Bearer the token\r\nConnection: close\r\n\r\n"
+    assert (await say(port, launch + token + b"x" * 50)).endswith(b"50")
+
+
+async def test_all_bodies_together_have_a_limit(port: int) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(HEAD + b"90\r\n\r\n" + b"x" * 80)
+    await writer.drain()
+
+    async def answer() -> bytes:
+        return await say(port, HEAD + b"95\r\n\r\n" + b"x" * 90)
+
+    while not (refused := await answer()).startswith(b"HTTP/1.1 503"):  # the first is not yet read
+        pass
+    assert b"too much at once" in refused
+    writer.close()
+    close = HEAD.replace(b"Host", b"Connection: close\r\nHost")
+    while not (taken := await say(port, close + b"90\r\n\r\n" + b"x" * 90)).endswith(b"90"):
+        assert taken.startswith(b"HTTP/1.1 503")  # the first is not yet known to be gone
 
 
 @pytest.mark.parametrize("begun", [b"", b"POST / HTTP/1.1\r\nHo"])
