@@ -55,6 +55,9 @@ class Trigger(Frozen):
     """The sender's own ids for it (Slack event_id and channel:ts, Message-ID, webhook-id,
     Idempotency-Key), each prefixed by the channel. If any of them was seen before, the trigger is a
     duplicate. Empty: the sender gave no id, so every delivery counts."""
+    digest: str = ""
+    """What tells another message with one of these keys from a repeat of this one. Empty: whatever
+    has one of the keys is a repeat."""
     conversation: str
     """Which conversation it belongs to, within its channel and `source`."""
     source: str = ""

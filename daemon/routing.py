@@ -30,7 +30,8 @@ from pydantic import Field, ValidationError, field_validator
 from ponderd.channels.channel import Accept
 from ponderd.channels.errors import NotFound, StartupError
 from ponderd.channels.message import Accepted, Frozen, Trigger
-from ponderd.channels.webhook.receive import WebhookRoute
+from ponderd.channels.webhook.route import WebhookRoute
+from ponderd.channels.webhook.template import is_template
 from ponderd.workers.agents.config import read_toml, wrong_entry
 from ponderd.workers.control.runs import Runs
 
@@ -94,7 +95,7 @@ class Routes(Frozen):
         yield from ((f"slack.channels.{key}", name) for key, name in self.slack.channels.items())
         yield from ((f"mail.mailboxes.{key}", name) for key, name in self.mail.mailboxes.items())
         for source, route in self.webhooks.items():
-            if route.agent:
+            if route.agent and not is_template(route.agent):
                 yield f"webhooks.{source}.agent", route.agent
 
 
@@ -145,10 +146,12 @@ def _with_secrets(data: dict[str, Any], path: Path, environ: Mapping[str, str]) 
         for name in ("secret", "token"):
             if not isinstance(route, dict) or f"{name}_env" not in route:
                 continue
-            variable = str(route.pop(f"{name}_env"))
-            if not environ.get(variable):
-                raise StartupError(
-                    f"{path}: webhooks.{source}.{name}_env: {variable} is not set", exit_code=2
-                )
-            route[name] = environ[variable]
+            named = route.pop(f"{name}_env")
+            variables = [str(one) for one in (named if isinstance(named, list) else [named])]
+            for variable in variables:
+                if not environ.get(variable):
+                    raise StartupError(
+                        f"{path}: webhooks.{source}.{name}_env: {variable} is not set", exit_code=2
+                    )
+            route[name] = [environ[variable] for variable in variables]
     return data

@@ -50,7 +50,7 @@ TESTED_IN = {
     "channels/webhook/test_body": "webhook/cloudevents webhook/encodings webhook/forms",
     "channels/webhook/test_proof": "webhook/methods webhook/signed",
     "channels/webhook/test_template": "webhook/filters webhook/values",
-    "channels/webhook/test_receive": "webhook/callback webhook/send",
+    "channels/webhook/test_receive": "webhook/callback webhook/route webhook/send",
     "workers/agents/test_actions": "agents/agent run/choices",
     "workers/agents/test_config": "agents/policies",
     "workers/agents/test_files": "agents/tools/attachments",
@@ -85,7 +85,8 @@ TESTED_IN = {
     "daemon/test_mail_brake": "mail_report",
     "daemon/test_configuration": "settings channels/settings workers/settings",
     "model/test_up": "local/model_server local/progress local/up",
-    "scenarios/test_main_path": "api/health api/ingress api/runs logs "
+    "daemon/api/test_ingress": "channels/webhook/intake",
+    "scenarios/test_main_path": "api/health api/runs logs "
     "channels/channel channels/outbound workers/execution/metrics workers/execution/runtime "
     "workers/execution/tasks",
     "test_docs": "routing",

@@ -24,6 +24,7 @@ from ponderd.channels.webhook.forms import (
     read_urlencoded,
     split_value,
 )
+from ponderd.channels.webhook.values import WrittenFloat
 
 TAKEN = "JSON (application/json), a form, text (text/plain) or CloudEvents"
 """The kinds of bodies that are read, in words."""
@@ -103,7 +104,7 @@ def _no_constant(name: str) -> None:
 
 
 def _finite(digits: str) -> float:
-    number = float(digits)
+    number = WrittenFloat(digits)
     if not math.isfinite(number):
         raise ValueError("a number is too large")
     return number

@@ -1,193 +1,143 @@
-"""Incoming webhooks: check who signed the request, and read its JSON as a trigger."""
+"""Incoming webhooks: what of a delivery becomes a trigger."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, Self
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
-from jinja2 import TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic import Field, SecretStr, field_validator, model_validator
-
-from ponderd.channels.errors import Malformed, Refused, Unauthenticated
-from ponderd.channels.message import Address, Frozen, Trigger
-from ponderd.channels.signature import (
-    standard_key,
-    verify_bearer,
-    verify_github,
-    verify_standard,
-)
-from ponderd.channels.text import clean
-from ponderd.channels.webhook.callback import refuse_literal
+from ponderd.channels.destination import read_destination, split_callback
+from ponderd.channels.errors import Malformed, Refused
+from ponderd.channels.message import Address, Ignored, Trigger
+from ponderd.channels.text import clean, one_line
+from ponderd.channels.webhook.body import Body
+from ponderd.channels.webhook.callback import is_listed, refuse_literal
+from ponderd.channels.webhook.route import WebhookRoute
+from ponderd.channels.webhook.template import Rendered, holds, is_template
+from ponderd.channels.webhook.values import as_json
 
 # Characters of an id, an agent's name or a conversation's name.
 _LIMIT = 200
-_SIGNED_BY = {
-    "standard": "webhook-signature",
-    "github": "x-hub-signature-256",
-    "bearer": "authorization",
-}
-# Senders put their id of a delivery into one of these headers. Retries have the same id.
-_ID_HEADERS = ("webhook-id", "x-github-delivery", "idempotency-key")
 
-_templates = ImmutableSandboxedEnvironment()
+ID_HEADERS = (
+    "webhook-id",  # Standard Webhooks
+    "svix-id",
+    "idempotency-key",  # GitLab and many others
+    "x-github-delivery",
+    "x-gitea-delivery",
+    "x-forgejo-delivery",
+    "x-gogs-delivery",
+    "x-request-uuid",  # Bitbucket
+    "x-atlassian-webhook-identifier",
+    "linear-delivery",
+    "x-shopify-webhook-id",
+    "i-twilio-idempotency-token",
+    "x-zendesk-webhook-invocation-id",
+    "twitch-eventsub-message-id",
+    "x-amz-sns-message-id",
+    "x-pandadoc-webhook-event-id",
+)
+"""Senders put their id of a delivery into one of these headers. Retries have the same id."""
 
-
-class WebhookRoute(Frozen):
-    """What one source may send, and how it proves its identity."""
-
-    agent: str | None = "assistant"
-    agent_from_payload: bool = Field(
-        False, description="a field `agent` in the payload overrides `agent`"
-    )
-    verify: tuple[Literal["standard", "github", "bearer"], ...] = Field(("standard",), min_length=1)
-    text: str | None = Field(
-        None,
-        description="Jinja2 template of the text; its variables are the keys of the JSON object, "
-        "and `payload`, which is all of it",
-    )
-    secret: SecretStr | None = Field(
-        None, description="for github and standard; default for standard: PONDERD_WEBHOOK_SECRET"
-    )
-    token: SecretStr | None = Field(None, description="for bearer; default: PONDERD_API_TOKEN")
-
-    @field_validator("text")
-    @classmethod
-    def _text_is_a_template(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                _templates.parse(value)
-            except TemplateError as error:
-                raise ValueError(f"not a Jinja2 template: {error}") from error
-        return value
-
-    @model_validator(mode="after")
-    def _secret_fits(self) -> Self:
-        if "github" in self.verify and not (self.secret and self.secret.get_secret_value()):
-            raise ValueError("verify = github needs a secret")
-        if "standard" in self.verify and self.secret is not None:
-            standard_key(self.secret.get_secret_value())
-        return self
+_SHARED_IDS = ("x-gitlab-event-uuid", "x-gitlab-webhook-uuid")
+"""Headers that several events may share: one is the same only if its body is, too. GitLab hands the
+id of an event on to those that it caused."""
 
 
-def authenticate(
-    route: WebhookRoute,
-    headers: Mapping[str, str],
-    body: bytes,
-    *,
-    now: float,
-    standard: SecretStr | None,
-    bearer: SecretStr | None,
-) -> None:
-    """Check who sent this request. Raises Unauthenticated.
-
-    The first of the route's methods whose header is present decides. `standard` and `bearer` are
-    this installation's own secrets, used if the route has none. `now` is in Unix seconds.
-    """
-    method = next((name for name in route.verify if headers.get(_SIGNED_BY[name])), None)
-    secret = (route.token or bearer) if method == "bearer" else (route.secret or standard)
-    if method is None or secret is None:
-        expected = " or ".join(_SIGNED_BY[name] for name in route.verify)
-        raise Unauthenticated(f"no signature or token: expected the header {expected}")
-    value = secret.get_secret_value()
-    match method:
-        case "standard":
-            verify_standard(standard_key(value), headers, body, now=now)
-        case "github":
-            verify_github(value.encode(), headers, body)
-        case "bearer":
-            verify_bearer(value, headers)
+def keys_of(source: str, headers: Mapping[str, str], body: Body, id: str = "") -> tuple[str, ...]:
+    """The keys of a trigger. `id` is what the route says. Each kind of id is a name space."""
+    ids = [("id", id)] if id else []
+    if body.id:  # a header names the whole request, which may be a batch of events
+        ids.append(("ce-id", body.id))
+    else:
+        ids += [(name, headers[name]) for name in ID_HEADERS if headers.get(name)]
+        same = _digest(body.payload)
+        ids += [(name, f"{headers[name]}:{same}") for name in _SHARED_IDS if headers.get(name)]
+    return tuple(f"webhook:{source}:{name}:{_short(value)}" for name, value in ids)
 
 
 def parse(
     source: str,
     route: WebhookRoute,
     headers: Mapping[str, str],
-    body: bytes,
+    body: Body,
+    rendered: Mapping[str, Rendered],
     *,
     new_id: Callable[[], str],
-) -> Trigger:
-    """Read an authenticated request as a trigger. Raises Malformed.
+    callback_allow: Collection[str] = (),
+) -> Trigger | Ignored:
+    """Read one event of an authenticated request. Raises Malformed for a field of ours that is of
+    the wrong kind, and for an answer that may not go where the payload wants it.
 
-    A payload without `conversation` opens a new one. It is named after the sender's id of the
-    delivery, so that a repeat lands in the same conversation, or else after `new_id()`.
+    `rendered` are the templates of the route. Where a route has `text`, no field of the payload has
+    a meaning for us. Without a `conversation` the event opens a new one. It is named after the
+    sender's id of the event, so that a repeat lands in it, or else after `new_id()`.
     """
-    payload = _load(body)
-    fields: dict[str, Any] = payload if isinstance(payload, dict) else {}
-    keys = tuple(
-        f"webhook:{source}:{_id(name, headers[name])}" for name in _ID_HEADERS if headers.get(name)
-    )
-    conversation = _conversation(fields.get("conversation"))
-    reply_to = fields.get("reply_to")
+    done = {field: clean(one.text) for field, one in rendered.items()}
+    if "when" in done and not holds(done["when"]):
+        return Ignored(reason="when")
+    fields = body.payload if isinstance(body.payload, dict) and route.text is None else {}
+    text = _text(route, body, fields, rendered.get("text"))
+    if not text.strip():
+        return Ignored(reason="empty")
+    keys = keys_of(source, headers, body, one_line(done.get("id", ""), 10_000))
+    if route.conversation is None:
+        conversation = _conversation(fields.get("conversation"))
+    else:
+        given = done.get("conversation", route.conversation)
+        conversation = _short(one_line(given, 10_000)) or None
     agent = _agent(fields.get("agent")) if route.agent_from_payload else None
+    if agent is None and route.agent:
+        agent = one_line(done.get("agent", route.agent)) or None
+    reply_to = _reply_to(route, fields, done.get("answer", ""), callback_allow)
     return Trigger(
         channel="webhook",
         keys=keys,
+        digest=_digest([text, conversation, agent, reply_to and reply_to.model_dump()]),
         conversation=conversation or (keys[0] if keys else f"webhook:{source}:{new_id()}"),
         source=source,
-        text=_text(route, payload, fields),
+        text=text,
         sender=f"webhook:{source}",
-        agent=agent or route.agent,
+        name=one_line(done.get("sender", route.sender or "")),
+        agent=agent,
         authentic=True,
-        reply_to=None if reply_to is None else Address(channel="webhook", to=_callback(reply_to)),
+        reply_to=reply_to,
     )
 
 
-def _load(body: bytes) -> Any:
+def _text(
+    route: WebhookRoute, body: Body, fields: Mapping[str, Any], rendered: Rendered | None
+) -> str:
+    if route.text is not None:
+        text = clean(rendered.text if rendered else route.text)
+        # A template that says nothing wants nothing; one that failed loses no delivery.
+        return text if text.strip() or not (rendered and rendered.problems) else _json(body.payload)
+    given = fields.get("text")
+    text = clean(given) if isinstance(given, str) else ""
+    text = text if text.strip() else clean(body.text or "")
+    return text if text.strip() else _json(body.payload)
+
+
+def _json(payload: Any) -> str:
     try:
-        # NaN, Infinity and 1e999: Python reads them, but they are not JSON and cannot be stored.
-        return json.loads(
-            body.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite
-        )
-    except RecursionError:
+        return clean(as_json(payload))
+    except (ValueError, RecursionError):
         raise Malformed("the JSON is nested too deeply") from None
-    except ValueError as error:
-        raise Malformed(f"the body is not JSON: {error}") from None
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON value")
+def _digest(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError("a number is too large")
-    return number
-
-
-def _text(route: WebhookRoute, payload: Any, fields: dict[str, Any]) -> str:
-    try:
-        if route.text is not None:
-            text = _templates.from_string(route.text).render({**fields, "payload": payload})
-        else:
-            given = fields.get("text")
-            text = given if isinstance(given, str) else ""
-        text = clean(text)
-        if not text.strip() and route.text is None:
-            text = clean(json.dumps(payload, ensure_ascii=False, separators=(",", ":")))
-    except RecursionError:
-        raise Malformed("the JSON is nested too deeply") from None
-    except (
-        TemplateError,
-        AttributeError,
-        TypeError,
-        ValueError,
-        ArithmeticError,
-        LookupError,
-    ) as error:
-        raise Malformed(f"the payload does not fit the route's template: {error}") from None
-    if not text.strip():
-        raise Malformed("the text is empty")
-    return text
-
-
-def _id(name: str, value: str) -> str:
-    if len(value) > _LIMIT or not value.isprintable():
-        raise Malformed(f"{name}: at most {_LIMIT} printable characters")
-    return value
+def _short(name: str) -> str:
+    """A name of any length, as one that fits."""
+    if len(name) <= _LIMIT:
+        return name
+    return (
+        f"{name[: _LIMIT - 33]}:{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:32]}"
+    )
 
 
 def _conversation(value: object) -> str | None:
@@ -209,11 +159,29 @@ def _agent(value: object) -> str | None:
     return value
 
 
-def _callback(value: object) -> str:
+def _reply_to(
+    route: WebhookRoute, fields: Mapping[str, Any], filled: str, callback_allow: Collection[str]
+) -> Address | None:
+    if route.answer is None:
+        given = fields.get("reply_to")
+        return (
+            None if given is None else Address(channel="webhook", to=_callback("reply_to", given))
+        )
+    if not is_template(route.answer):
+        return read_destination(route.answer)
+    if not filled.strip():
+        return None
+    url = _callback("answer", filled.strip())
+    if not url.lower().startswith("https:") and not is_listed(*split_callback(url), callback_allow):
+        raise Malformed("answer: expected an https URL; PONDERD_CALLBACK_ALLOW may list its host")
+    return Address(channel="webhook", to=url)
+
+
+def _callback(field: str, value: object) -> str:
     if not isinstance(value, str) or len(value) > 2_000 or not value.isprintable():
-        raise Malformed("reply_to: expected an http or https URL")
+        raise Malformed(f"{field}: expected an http or https URL")
     try:
         refuse_literal(value, allow=None)
     except Refused as error:
-        raise Malformed(f"reply_to: {error}") from None
+        raise Malformed(f"{field}: {error}") from None
     return value

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
 import time
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -11,43 +11,63 @@ from pydantic import SecretStr
 
 from ponderd.channels.channel import Accept, AnswerInquiry, React
 from ponderd.channels.errors import NotFound
+from ponderd.channels.message import Ignored, Trigger
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.app import build_app as build_slack
 from ponderd.channels.slack.app import http_handler
-from ponderd.channels.webhook import receive as webhook
-from ponderd.channels.webhook.callback import check_callback
+from ponderd.channels.webhook.intake import Intake
+from ponderd.channels.webhook.proof import authenticate
+from ponderd.channels.webhook.rendering import Renderer
+from ponderd.channels.webhook.signed import HookRequest
+from ponderd.daemon.refusals import note_ignored
 from ponderd.daemon.routing import Routes
 
 
 def webhook_routes(
-    accept: Accept, routes: Routes, settings: ChannelSettings, api_token: SecretStr
+    accept: Accept,
+    routes: Routes,
+    settings: ChannelSettings,
+    api_token: SecretStr,
+    renderer: Renderer,
 ) -> APIRouter:
     router = APIRouter(tags=["webhooks"])
+    intake = Intake(renderer, settings.callback_allow)
+    own = {"bearer": (api_token.get_secret_value(),)}
+    if settings.webhook_secret:
+        own["standard"] = (settings.webhook_secret.get_secret_value(),)
 
-    @router.post("/webhooks/{source}", status_code=202)
-    async def receive(source: str, request: Request) -> dict[str, str]:
-        """Take signed JSON. 202 means that it is stored. The answer goes to `reply_to`; without
-        one, it waits in the run."""
+    @router.post("/webhooks/{source}", status_code=202, response_model=None)
+    async def receive(source: str, request: Request) -> dict[str, Any] | Response:
+        """Take a signed event. 202 means that it is stored, 204 that the route does not want it.
+        The answer goes where the route says; otherwise it waits in the run."""
         route = routes.webhook(source)
+        request.state.source = source
         body = await request.body()
-        webhook.authenticate(
-            route,
-            request.headers,
-            body,
-            now=time.time(),
-            standard=settings.webhook_secret,
-            bearer=api_token,
-        )
+        asked = HookRequest(str(request.url), request.headers, body)
+        authenticate(route.verify, route.secrets(own), asked, now=time.time())
         if request.headers.get("x-github-event") == "ping":  # sent when a hook is created
             return {"pong": source}
-        trigger = webhook.parse(
-            source, route, request.headers, body, new_id=lambda: secrets.token_hex(8)
-        )
-        if trigger.reply_to is not None:
-            await check_callback(trigger.reply_to.to, settings.callback_allow)
-        return {"run_id": (await accept(trigger)).run_id}
+        query = request.query_params.multi_items()
+        events = await intake.read(source, route, request.headers, query, body)
+        return await _accepted(source, events, accept)
 
     return router
+
+
+async def _accepted(
+    source: str, events: list[Trigger | Ignored], accept: Accept
+) -> dict[str, Any] | Response:
+    """Store the events of one request, in order. A sender that repeats a batch of which a part was
+    stored doubles nothing: each event has its own key."""
+    runs = []
+    for event in events:
+        if isinstance(event, Ignored):
+            note_ignored("webhook", source, event.reason)
+        else:
+            runs.append((await accept(event)).run_id)
+    if not runs:
+        return Response(status_code=204)
+    return {"run_id": runs[0], **({"run_ids": runs} if len(events) > 1 else {})}
 
 
 def slack_routes(

@@ -19,6 +19,7 @@ from ponderd.channels.mail.server import MailServer
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.app import SocketMode
 from ponderd.channels.slack.app import build_app as build_slack
+from ponderd.channels.webhook.rendering import Renderer
 from ponderd.daemon.api.approvals import approval_page_routes, approval_routes
 from ponderd.daemon.api.health import health_routes
 from ponderd.daemon.api.http import (
@@ -71,11 +72,14 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     poker = Poker(workers.broker)
     archive = open_archive(workers)
     blobs = open_blobs(channels)
+    renderer = Renderer()
     try:
         run_log = RunLog(store, poker.poke, archive)
         runs, inquiries = Runs(run_log, agents), Inquiries(run_log, agents)
         accept = route_to(runs, routes)
-        app = create_app(run_log, runs, inquiries, accept, routes, channels, daemon)
+        if any(route.templates() for route in routes.webhooks.values()):
+            await renderer.start()
+        app = create_app(run_log, runs, inquiries, accept, routes, channels, daemon, renderer)
         app.include_router(health_routes(store, poker, workers))
         needs_token = [Depends(require_token(daemon.api_token))]
         app.include_router(thinking_routes(store, agents), dependencies=needs_token)
@@ -107,6 +111,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         await poker.close()
         await archive.close()
         await blobs.close()
+        await renderer.close()
         await store.close()
     return 0
 
@@ -119,6 +124,7 @@ def create_app(
     routes: Routes,
     channels: ChannelSettings,
     daemon: DaemonSettings,
+    renderer: Renderer | None = None,
 ) -> FastAPI:
     """All routes except health and thinking. Needs `daemon.api_token`."""
     assert daemon.api_token is not None
@@ -136,7 +142,8 @@ def create_app(
         approval_routes(inquiries),
     ):
         app.include_router(router, dependencies=[Depends(require_token(daemon.api_token))])
-    app.include_router(webhook_routes(accept, routes, channels, daemon.api_token))
+    fills_in = renderer or Renderer()
+    app.include_router(webhook_routes(accept, routes, channels, daemon.api_token, fills_in))
     app.include_router(slack_routes(accept, inquiries.answer, runs.react, channels))
     return app
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from fastapi import FastAPI, Request
@@ -13,6 +12,7 @@ from structlog.testing import capture_logs
 from ponderd.channels.errors import Malformed, NotFound, TooLarge, Unavailable
 from ponderd.daemon.api.http import BodyLimit, install_errors
 from ponderd.daemon.refusals import REGISTRY, note_ignored, note_refused, reason_of
+from tests.services.asgi import ask
 
 
 def count(name: str, channel: str, source: str, reason: str) -> float:
@@ -40,29 +40,6 @@ def test_reasons_are_the_names_of_errors() -> None:
     assert [reason_of(error) for error in errors] == [
         "not_found", "too_large", "unavailable", "malformed",
     ]  # fmt: skip
-
-
-async def ask(app: FastAPI, method: str, path: str, body: bytes = b"") -> int:
-    """The status of one request, without a network."""
-    path, _, query = path.partition("?")
-    statuses = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        statuses.append(message.get("status"))
-
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": query.encode(),
-        "headers": [],
-    }
-    await app(scope, receive, send)
-    return int(statuses[0] or 0)
 
 
 @pytest.fixture
@@ -101,7 +78,7 @@ async def test_every_refused_request_is_counted_by_names_of_ours(
 ) -> None:
     before = count("ponderd_refused", *labels)
     with capture_logs() as lines:
-        assert await ask(app, method, path) >= 400
+        assert (await ask(app, method, path)).status >= 400
     assert count("ponderd_refused", *labels) == before + 1
     [line] = lines
     assert line["event"] == "refused" and path.partition("?")[0] in line["detail"]
@@ -109,5 +86,5 @@ async def test_every_refused_request_is_counted_by_names_of_ours(
 
 async def test_so_is_a_body_that_is_too_large(app: FastAPI) -> None:
     before = count("ponderd_refused", "webhook", "unknown", "http_413")
-    assert await ask(app, "POST", "/webhooks/known", b"x" * 200) == 413
+    assert (await ask(app, "POST", "/webhooks/known", b"x" * 200)).status == 413
     assert count("ponderd_refused", "webhook", "unknown", "http_413") == before + 1

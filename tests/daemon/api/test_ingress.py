@@ -1,0 +1,213 @@
+"""POST /webhooks/{source}: what becomes of a delivery, from outside."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from ponderd.channels.settings import ChannelSettings
+from ponderd.channels.webhook.rendering import Renderer
+from ponderd.daemon.api.server import create_app
+from ponderd.daemon.refusals import REGISTRY
+from ponderd.daemon.routing import load_routes, route_to
+from ponderd.daemon.settings import DaemonSettings
+from ponderd.workers.agents.discovery import discover
+from ponderd.workers.control.inquiries import Inquiries
+from ponderd.workers.control.run_log import RunLog
+from ponderd.workers.control.runs import Runs
+from ponderd.workers.run import events as e
+from ponderd.workers.store.memory_store import MemoryStore
+from tests.services.asgi import Answer, ask
+
+ROUTES = """
+[webhooks.github]
+verify = "github"
+secret = "s3cret"
+when = "action == 'opened' and sender.type != 'Bot'"
+text = "{{ issue.title }}\\n\\n{{ issue.body }}"
+
+[webhooks.ops]
+verify = "bearer"
+token = "tok"
+text = "{{ headers.x_kind }} {{ query.team }}: {{ payload }}"
+id = "{{ event.id }}"
+conversation = "{{ event.about }}"
+
+[webhooks.plain]
+verify = "bearer"
+token = "tok"
+"""
+
+
+class Daemon:
+    def __init__(self, app: FastAPI, log: RunLog) -> None:
+        self.app, self.log = app, log
+
+    async def post(
+        self, source: str, body: Any, headers: dict[str, str] | None = None, sign: str = "bearer"
+    ) -> Answer:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        given = {"content-type": "application/json", **(headers or {})}
+        if sign == "bearer":
+            given["authorization"] = "Bearer tok"
+        elif sign:
+            digest = hmac.new(b"s3cret", content, hashlib.sha256).hexdigest()
+            given[sign] = f"sha256={digest}"
+        return await ask(self.app, "POST", f"/webhooks/{source}", content, given)
+
+    async def messages(self, answer: Answer) -> list[e.MessageReceived]:
+        assert answer.status == 202, answer
+        events = await self.log.events(json.loads(answer.body)["run_id"])
+        return [event for event in events if isinstance(event, e.MessageReceived)]
+
+    async def text(self, answer: Answer) -> str:
+        return (await self.messages(answer))[-1].text
+
+    async def runs(self) -> int:
+        page = await self.log.store.list_runs(status=None, agent=None, limit=100, cursor=None)
+        return len(page.heads)
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
+    file = tmp_path / "ponderd.toml"
+    file.write_text(ROUTES)
+    agents = discover([], file)
+    routes, log = load_routes(file, agents), RunLog(MemoryStore(), lambda _: None)
+    runs, inquiries = Runs(log, agents), Inquiries(log, agents)
+    settings = ChannelSettings(callback_allow=("127.0.0.1",))
+    renderer = Renderer()
+    app = create_app(
+        log,
+        runs,
+        inquiries,
+        route_to(runs, routes),
+        routes,
+        settings,
+        DaemonSettings(api_token=SecretStr("api token")),
+        renderer,
+    )
+    yield Daemon(app, log)
+    await renderer.close()
+
+
+def github(**changed: Any) -> dict[str, Any]:
+    sender = {"login": "ann", "type": "User"}
+    issue = {"title": "Crash", "body": None}
+    return {"action": "opened", "issue": issue, "sender": sender, **changed}
+
+
+async def test_a_delivery_is_read_by_its_route(daemon: Daemon) -> None:
+    answer = await daemon.post("github", github(), sign="x-hub-signature-256")
+    assert (await daemon.text(answer)).strip() == "Crash"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"action": "labeled"}, {"action": "edited"}, {"sender": {"type": "Bot"}}, {"action": None}],
+)
+async def test_one_that_is_not_wanted_is_204_a_line_and_a_count(
+    daemon: Daemon, changed: dict[str, Any]
+) -> None:
+    labels = {"channel": "webhook", "source": "github", "reason": "when"}
+    before = REGISTRY.get_sample_value("ponderd_ignored_total", labels) or 0
+    with capture_logs() as lines:
+        answer = await daemon.post("github", github(**changed), sign="x-hub-signature-256")
+    assert (answer.status, answer.body) == (204, b"")
+    assert REGISTRY.get_sample_value("ponderd_ignored_total", labels) == before + 1
+    assert [(line["event"], line["source"]) for line in lines] == [("ignored", "github")]
+    assert await daemon.runs() == 0
+
+
+async def test_a_text_that_renders_empty_is_ignored_too(daemon: Daemon) -> None:
+    empty = github(issue={"title": None, "body": ""})
+    assert (await daemon.post("github", empty, sign="x-hub-signature-256")).status == 204
+
+
+async def test_headers_query_and_id_reach_the_templates(daemon: Daemon) -> None:
+    event = {"event": {"id": "E1", "about": 17, "at": 1.50}, "reply_to": {"no": "url"}}
+    body = b'{"event": {"id": "E1", "about": 17, "at": 1.50}, "reply_to": {"no": "url"}}'
+    first = await daemon.post("ops?team=db&token=x", body, {"x-kind": "alert"})
+    assert await daemon.text(first) == (
+        'alert db: {"event":{"id":"E1","about":17,"at":1.50},"reply_to":{"no":"url"}}'
+    )
+    again = await daemon.post("ops?team=db", body, {"x-kind": "alert"})
+    assert json.loads(again.body) == json.loads(first.body)
+    assert len(await daemon.messages(again)) == 1
+    event["event"] = {"id": "E2", "about": 17}
+    next_one = await daemon.post("ops?team=db", event, {"x-kind": "alert"})
+    assert len(await daemon.messages(next_one)) == 2
+
+
+async def test_a_template_that_fails_in_part_is_told(daemon: Daemon) -> None:
+    with capture_logs() as lines:
+        answer = await daemon.post("github", github(action=5), sign="x-hub-signature-256")
+    assert answer.status == 204
+    assert [line for line in lines if line["event"] == "template failed in part"] == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "text"),
+    [
+        ({"content-encoding": "gzip"}, gzip.compress(b'{"text": "hi"}'), "hi"),
+        ({"content-type": "text/plain"}, b"disk full on db-1", "disk full on db-1"),
+        ({"content-type": "application/x-www-form-urlencoded"}, b"text=hi", "hi"),
+    ],
+)
+async def test_other_bodies_than_json_are_read(
+    daemon: Daemon, headers: dict[str, str], body: bytes, text: str
+) -> None:
+    assert await daemon.text(await daemon.post("plain", body, headers)) == text
+
+
+async def test_a_batch_starts_what_it_holds_once(daemon: Daemon) -> None:
+    batch = [
+        {"specversion": "1.0", "id": str(n), "source": "/a", "type": "t", "data": {"text": f"n{n}"}}
+        for n in range(3)
+    ]
+    headers = {"content-type": "application/cloudevents-batch+json", "webhook-id": "w1"}
+    first = await daemon.post("plain", batch, headers)
+    assert len(set(json.loads(first.body)["run_ids"])) == 3
+    again = await daemon.post("plain", batch, headers)
+    assert (again.status, json.loads(again.body)) == (202, json.loads(first.body))
+    assert await daemon.runs() == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "sign", "body", "status", "label"),
+    [
+        ("github", "", b"{}", 401, ("github", "unauthenticated")),
+        ("plain", "bearer", b"{", 400, ("plain", "malformed")),
+        ("plain", "bearer", b'{"conversation": {}}', 400, ("plain", "malformed")),
+        ("nope", "bearer", b"{}", 404, ("unknown", "not_found")),
+    ],
+)
+async def test_what_is_refused_is_a_line_and_a_count(
+    daemon: Daemon, source: str, sign: str, body: bytes, status: int, label: tuple[str, str]
+) -> None:
+    labels = {"channel": "webhook", "source": label[0], "reason": label[1]}
+    before = REGISTRY.get_sample_value("ponderd_refused_total", labels) or 0
+    with capture_logs() as lines:
+        assert (await daemon.post(source, body, sign=sign)).status == status
+    assert REGISTRY.get_sample_value("ponderd_refused_total", labels) == before + 1
+    assert [line["event"] for line in lines] == ["refused"]
+
+
+async def test_a_store_that_is_away_burns_no_key(daemon: Daemon) -> None:
+    store = daemon.log.store
+    assert isinstance(store, MemoryStore)
+    store.available = False
+    headers = {"webhook-id": "k1"}
+    assert (await daemon.post("plain", {"text": "a"}, headers)).status == 503
+    store.available = True
+    assert await daemon.text(await daemon.post("plain", {"text": "b"}, headers)) == "b"
