@@ -71,6 +71,11 @@ class ChannelSettings(PonderdSettings):
     slack_signing_secret: SecretStr | None = Field(
         None, description="Slack signing secret: turns POST /slack/events on"
     )
+    slack_config_token: SecretStr | None = Field(
+        None,
+        description="Slack configuration token (xoxe.xoxp-…, it lives for 12 hours): only "
+        "`ponderd doctor` uses it, to compare the app's events with the manifest",
+    )
     slack_api_url: str = Field("https://slack.com/api/", description="base of the Slack Web API")
     slack_allow: CommaList = Field(
         (),

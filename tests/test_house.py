@@ -23,6 +23,8 @@ MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 # Where to look for the tests of a module: in the file of its name, tests/ROOM/test_MODULE.py; else
 # in that of its folder, tests/.../test_FOLDER.py; and these are the exceptions.
 TESTED_IN = {
+    "deploy/test_deploy": "channels/slack/installation",
+    "daemon/commands/test_doctor": "commands/checks",
     "channels/mail/test_approvals": "mail/names",
     "channels/mail/wire/test_addresses": "mail/wire/address_tokens",
     "channels/mail/wire/test_header": "mail/wire/encoded_words mail/wire/message_ids "

@@ -9,17 +9,18 @@ import shutil
 import tempfile
 from collections.abc import Awaitable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 
 from ponderd.channels.errors import DeliveryError, ModelError, StartupError, Unavailable
 from ponderd.channels.mail.out.relay import Relay
-from ponderd.channels.message import Frozen
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.storage import place_of
 from ponderd.daemon import configuration
 from ponderd.daemon.commands.api_client import base_url, listening_host
+from ponderd.daemon.commands.checks import Check, Severity
+from ponderd.daemon.commands.doctor_slack import slack_checks
 from ponderd.daemon.configuration import Configuration, without_credentials
 from ponderd.daemon.routing import load_routes
 from ponderd.workers.agents.config import load_family
@@ -45,19 +46,7 @@ NO_SPACE = 200_000_000
 OLDEST_STATE_SERVER = (7, 0)
 """Major and minor version."""
 
-Severity = Literal["ok", "warn", "fail"]
 START = "start it with `ponderd up`"
-
-
-class Check(Frozen):
-    """The result of one check."""
-
-    name: str
-    level: Severity
-    found: str
-    """What doctor saw, good or bad."""
-    advice: str = ""
-    """What to do about it. Empty: nothing."""
 
 
 def examine() -> list[Check]:
@@ -78,15 +67,15 @@ async def _examine_parts(settings: Configuration) -> list[Check]:
     http, parts = await _http_api(settings)
     channels = settings.channels
     relay = [_within(_relay(channels), "mail relay")] if channels.smtp_relay else []
+    slack = asyncio.create_task(slack_checks(channels))
     checks = await asyncio.gather(
         _within(_state(settings.workers.redis_url, parts), "state server"),
         _within(_model(settings.workers, parts), "model server"),
         _within(_thinking(settings.workers), "thinking", THINKING_PATIENCE),
         _within(_mail(settings), "SMTP"),
-        _within(_slack(channels), "Slack"),
         *relay,
     )
-    state, model, thinking, mail, slack, *relays = checks
+    state, model, thinking, mail, *relays = checks
     return [
         _data_folder(settings.daemon.data_dir),
         state,
@@ -96,7 +85,7 @@ async def _examine_parts(settings: Configuration) -> list[Check]:
         _workers(parts),
         mail,
         *relays,
-        slack,
+        *await slack,
     ]
 
 
@@ -333,40 +322,3 @@ async def _relay(settings: ChannelSettings) -> Check:
         advice = "set PONDERD_MAIL_AUTHENTICATION, unless only trusted machines reach the mail port"
         return Check(name=name, level="warn", found=found, advice=advice)
     return Check(name=name, level="ok", found=found)
-
-
-async def _slack(settings: ChannelSettings) -> Check:
-    bot, app, signing = (
-        settings.slack_bot_token,
-        settings.slack_app_token,
-        settings.slack_signing_secret,
-    )
-    if bot is None:
-        if app is None and signing is None:
-            return Check(name="Slack", level="ok", found="off: no PONDERD_SLACK_BOT_TOKEN")
-        found = "PONDERD_SLACK_BOT_TOKEN is not set, so no answer can be sent"
-        return Check(name="Slack", level="fail", found=found, advice="set it")
-    from slack_sdk.errors import SlackApiError
-    from slack_sdk.web.async_client import AsyncWebClient
-
-    client = AsyncWebClient(
-        bot.get_secret_value(), base_url=settings.slack_api_url, timeout=int(PATIENCE)
-    )
-    doubted = "PONDERD_SLACK_BOT_TOKEN"
-    try:
-        who = await client.auth_test()
-        if app is not None:
-            doubted = "PONDERD_SLACK_APP_TOKEN"
-            await client.apps_connections_open(app_token=app.get_secret_value())
-    except SlackApiError as error:
-        found = f"Slack refuses {doubted}: {error.response['error']}"
-        return Check(name="Slack", level="fail", found=found, advice="get a new one, or unset it")
-    except (aiohttp.ClientError, OSError) as error:
-        found = f"{settings.slack_api_url} does not answer: {error}"
-        return Check(name="Slack", level="fail", found=found, advice="is this machine online?")
-    found = f"{who.get('user')} in {who.get('team')}"
-    if app is None and signing is None:
-        advice = "set PONDERD_SLACK_APP_TOKEN (Socket Mode) or PONDERD_SLACK_SIGNING_SECRET (HTTP)"
-        found += " can answer, but nothing comes in"
-        return Check(name="Slack", level="warn", found=found, advice=advice)
-    return Check(name="Slack", level="ok", found=found)

@@ -15,6 +15,7 @@ import redis
 import typer
 import yaml
 
+from ponderd.channels.slack import installation
 from ponderd.daemon.cli import app
 from ponderd.daemon.configuration import describe, env_example
 from ponderd.daemon.local.state_server import find_binary
@@ -203,33 +204,70 @@ def test_systemd_itself_finds_nothing_wrong_with_the_units(tmp_path: Path) -> No
 
 # -- Slack -------------------------------------------------------------------------------------
 
+HISTORY = {"channels:history", "groups:history", "im:history", "mpim:history"}
+
 # From Slack's reference pages of these methods and events: any bot may open a socket.
 NEEDED = {
     "apps_connections_open": set(),
+    "assistant_threads_setStatus": {"chat:write"},
     "chat_postMessage": {"chat:write"},
     "chat_update": {"chat:write"},
+    # Its other two scopes are for direct messages, which nobody mentions.
+    "conversations_info": {"channels:read", "groups:read"},
     "conversations_open": {"im:write"},
-    "conversations_history": {"channels:history", "groups:history", "im:history", "mpim:history"},
-    "conversations_replies": {"channels:history", "groups:history", "im:history", "mpim:history"},
+    "conversations_history": HISTORY,
+    "conversations_replies": HISTORY,
+    "files_info": {"files:read"},
+    "reactions_add": {"reactions:write"},
+    "reactions_remove": {"reactions:write"},
+    "usergroups_list": {"usergroups:read"},
+    "users_info": {"users:read"},
     "include_all_metadata": {"metadata.message:read"},
     "app_mention": {"app_mentions:read"},
+    "message.channels": {"channels:history"},
+    "message.groups": {"groups:history"},
     "message.im": {"im:history"},
+    "message.mpim": {"mpim:history"},
     "reaction_added": {"reactions:read"},
+    "slash_commands": {"commands"},
+    "shortcuts": {"commands"},
 }
 
 
-def test_the_slack_manifest_covers_what_the_channel_calls() -> None:
-    manifest = yaml.safe_load((DEPLOY / "slack-manifest.yaml").read_text())
-    source = "".join(path.read_text() for path in (ROOT / "channels" / "slack").glob("*.py"))
+@pytest.fixture
+def manifest() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((DEPLOY / "slack-manifest.yaml").read_text())
+    return found
+
+
+def test_the_slack_manifest_covers_what_the_channel_calls(manifest: dict[str, Any]) -> None:
+    source = "".join(path.read_text() for path in (ROOT / "channels" / "slack").rglob("*.py"))
     used = set(re.findall(r"client\.([a-z]+_\w+)\(", source))
     used |= set(re.findall(r"include_all_metadata", source))
     used |= set(manifest["settings"]["event_subscriptions"]["bot_events"])
-    assert set(manifest["settings"]["event_subscriptions"]["bot_events"]) == {
-        "app_mention",
-        "message.im",
-        "reaction_added",
-    }
+    used |= {"slash_commands", "shortcuts"} & set(manifest["features"])
     assert used == NEEDED.keys()
-    scopes = set(manifest["oauth_config"]["scopes"]["bot"])
-    assert scopes == set().union(*NEEDED.values())
+    scopes = manifest["oauth_config"]["scopes"]["bot"]
+    assert set(scopes) == set().union(*NEEDED.values())
+    assert len(scopes) == len(set(scopes))
     assert manifest["settings"]["interactivity"]["is_enabled"]
+
+
+def test_the_doctor_asks_for_what_the_manifest_has(manifest: dict[str, Any]) -> None:
+    assert installation.SCOPES.keys() == set(manifest["oauth_config"]["scopes"]["bot"])
+    assert installation.EVENTS.keys() == set(
+        manifest["settings"]["event_subscriptions"]["bot_events"]
+    )
+    [command] = manifest["features"]["slash_commands"]
+    assert command["command"] == installation.COMMAND
+
+
+def test_the_manifest_keeps_to_slacks_limits(manifest: dict[str, Any]) -> None:
+    """From https://docs.slack.dev/reference/app-manifest, in characters."""
+    features = manifest["features"]
+    [command], [shortcut] = features["slash_commands"], features["shortcuts"]
+    about = manifest["display_information"]
+    assert len(about["name"]) <= 35 and len(about["description"]) <= 140
+    assert len(command["command"]) <= 32 and len(command["description"]) <= 2_000
+    assert len(command["usage_hint"]) <= 1_000
+    assert len(shortcut["name"]) <= 24 and len(shortcut["description"]) <= 150

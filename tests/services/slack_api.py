@@ -34,6 +34,7 @@ class SlackApi:
     `people`, `channels` and `groups` are what its directory knows, by id, with the fields of
     Slack's that matter; `files` by id, with their content under "content". `reactions` holds
     (channel, ts, name), `statuses` what each thread shows, by (channel, thread_ts).
+    `workspaces` says what auth.test tells of a token, beside the usual.
     `errors` is what a method answers, always: an error of Slack's, or "429". `delays` is how long
     it takes, in seconds.
 
@@ -56,6 +57,8 @@ class SlackApi:
         self.errors: dict[str, str] = {}
         self.delays: dict[str, float] = {}
         self.token = "xoxb-1"
+        self.workspaces: dict[str, dict[str, str]] = {}
+        self.manifest: dict[str, Any] = {}
         self.scopes = "chat:write,channels:history"
         self.page_size = 100
         self.response_delay = 0.0
@@ -142,8 +145,14 @@ class SlackApi:
             case "conversations.open":
                 return _ok(channel={"id": _direct(fields["users"])})
             case "auth.test":
+                given = request.headers.get("Authorization", "").removeprefix("Bearer ")
                 who = {"user": "ponderd", "user_id": "UBOT", "team": "Acme", "team_id": "T1"}
+                who |= {"bot_id": "B1", **self.workspaces.get(given, {})}
                 return _ok(headers={"x-oauth-scopes": self.scopes}, **who)
+            case "bots.info":
+                return _ok(bot={"id": fields["bot"], "app_id": "A1"})
+            case "apps.manifest.export":
+                return _ok(manifest=self.manifest)
             case "users.info":
                 return _known("user", self.people, fields["user"])
             case "conversations.info":

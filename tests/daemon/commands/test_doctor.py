@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from ponderd.daemon.commands.doctor import Check, examine, judge_state_server
+from ponderd.daemon.commands.checks import Check
+from ponderd.daemon.commands.doctor import examine, judge_state_server
 from tests.services.model_server import ScriptedModel, Trap
 from tests.services.ports import free_port
 from tests.services.sinks import MailSink
@@ -270,13 +271,17 @@ async def test_slack_tokens_are_tried(serve: Serve, monkeypatch: Environment) ->
     port = await serve(answers)
     monkeypatch.setenv("PONDERD_SLACK_API_URL", f"http://127.0.0.1:{port}/api/")
     monkeypatch.setenv("PONDERD_SLACK_BOT_TOKEN", "xoxb-1")
-    nothing_in = await check("Slack")
-    assert nothing_in.level == "warn" and "PONDERD_SLACK_APP_TOKEN" in nothing_in.advice
+    valid, nothing_in = await checks("Slack")
+    assert (
+        valid.level == "ok"
+        and nothing_in.level == "warn"
+        and "PONDERD_SLACK_APP_TOKEN" in nothing_in.advice
+    )
     monkeypatch.setenv("PONDERD_SLACK_APP_TOKEN", "xapp-1")
     well = await check("Slack")
     assert (well.level, well.found) == ("ok", "ponderd in Acme")
     answers["/api/apps.connections.open"] = {"ok": False, "error": "invalid_auth"}
-    assert "PONDERD_SLACK_APP_TOKEN: invalid_auth" in (await check("Slack")).found
+    assert "PONDERD_SLACK_APP_TOKEN: invalid_auth" in (await checks("Slack"))[1].found
     answers["/api/auth.test"] = {"ok": False, "error": "token_revoked"}
     assert "PONDERD_SLACK_BOT_TOKEN: token_revoked" in (await check("Slack")).found
 
