@@ -17,6 +17,7 @@ from ponderd.workers.run import events as e
 from ponderd.workers.run.participants import takes_part
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Run, Status
+from ponderd.workers.run.undelivered import in_trouble
 from ponderd.workers.store.contract import conversation_key, new_run_id, receipt_key
 
 BOUNCES = 20
@@ -224,6 +225,17 @@ class Runs:
                 return None
             _must_not_be_over(run, "cancelled")
             return e.RunCancelled(at=now, by=by, reason=reason)
+
+        return await self._steer(run_id, choose)
+
+    async def retry_deliveries(self, run_id: str, by: str) -> RunView:
+        """Send all again that did not arrive, now. Raises `Conflict` if everything did, or if the
+        run is only in the archive."""
+
+        def choose(run: Run, now: float) -> e.Event | None:
+            if not in_trouble(run):
+                raise Conflict(f"run {run_id} has nothing undelivered")
+            return e.DeliveriesRetried(at=now, by=by)
 
         return await self._steer(run_id, choose)
 

@@ -17,10 +17,14 @@ from ponderd.workers.run.state import Outgoing, Run
 log = structlog.get_logger(__name__)
 
 REPLY_BACKOFF = (2.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 18000.0)
-"""Seconds until a reply is sent again, one for each attempt. After the last one it is given up."""
+"""Seconds until a reply is sent again, one for each attempt. After the last one it is not tried any
+more by itself."""
 
-BESIDE_ATTEMPTS = 3
-"""Attempts for a reply beside the conversation: the run must not wait long for it."""
+MENDABLE_EVERY = 300.0
+"""Most seconds between two attempts while an operator has to mend something."""
+
+MENDABLE_SECONDS = 48 * 3600.0
+"""How long an operator has for that. After it, sending is up to `ponderd deliveries retry`."""
 
 
 async def deliver(
@@ -50,18 +54,40 @@ async def deliver(
     try:
         channel = channels.get(outgoing.to.channel)
         if channel is None:
-            raise DeliveryError(f"channel {outgoing.to.channel} is not set up on this worker")
+            raise DeliveryError(
+                f"channel {outgoing.to.channel} is not set up on this worker", mendable=True
+            )
         receipt = await _carry(channel, reply, resend)
     except DeliveryError as error:
-        attempts = BESIDE_ATTEMPTS - 1 if outgoing.beside else len(REPLY_BACKOFF)
-        over = error.permanent or outgoing.attempts >= attempts
-        asked = min(error.retry_after or 0, REPLY_BACKOFF[-1])
-        delay = 0 if over else max(REPLY_BACKOFF[outgoing.attempts], asked)
-        log.warning("reply not sent", key=key, error=str(error), gives_up=over, retry_in=delay)
-        retry_at = None if over else held.now() + delay
-        return e.ReplyFailed(at=held.now(), error=storable(str(error)), retry_at=retry_at)
+        now = held.now()
+        delay = until_retry(outgoing, error, now)
+        log.warning("reply not sent", key=key, error=str(error), retry_in=delay)
+        return e.ReplyFailed(
+            at=now,
+            error=storable(str(error)),
+            retry_at=None if delay is None else now + delay,
+            key=key,
+            mendable=error.mendable,
+        )
     log.info("reply sent", key=key, channel=reply.to.channel)
-    return e.ReplySent(at=held.now(), receipt=storable(receipt))
+    return e.ReplySent(at=held.now(), receipt=storable(receipt), key=key)
+
+
+def until_retry(outgoing: Outgoing, error: DeliveryError, now: float) -> float | None:
+    """Seconds until the next attempt after one that failed at `now`. None: not by itself."""
+    trouble = outgoing.trouble
+    # Only errors of the same kind in a row count: an operator who has mended a token must not find
+    # that the attempts for a passing error are used up.
+    attempts = outgoing.attempts if trouble and trouble.mendable == error.mendable else 0
+    over = attempts >= len(REPLY_BACKOFF)
+    if error.mendable:
+        over = trouble is not None and now - trouble.renewed >= MENDABLE_SECONDS
+    if error.permanent or over:
+        return None
+    planned = REPLY_BACKOFF[min(attempts, len(REPLY_BACKOFF) - 1)]
+    if error.mendable:
+        planned = min(planned, MENDABLE_EVERY)
+    return max(planned, min(error.retry_after or 0, REPLY_BACKOFF[-1]))
 
 
 async def _carry(channel: Channel, reply: Reply, resend: bool) -> str:

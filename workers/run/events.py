@@ -221,11 +221,21 @@ class Waiting(Frozen):
     until: float | None = None
 
 
+class Notice(Frozen):
+    """A message that a tool sends, besides its result."""
+
+    to: Address
+    text: str
+
+
 class ToolFinished(_Event):
+    """The tool ran. `notices` are sent from now on, as replies are."""
+
     type: Literal["tool_finished"] = "tool_finished"
     result: str
     seconds: float = Field(ge=0)
     wait: Waiting | None = None
+    notices: tuple[Notice, ...] = ()
 
 
 class ToolFailed(_Event):
@@ -255,18 +265,33 @@ class ReplyStarted(_Event):
 
 
 class ReplySent(_Event):
-    """The reply arrived. `receipt` is the other side's id; "held": it waits in the run."""
+    """The reply arrived. `receipt` is the other side's id; "held": it waits in the run. `key` says
+    which reply; "": the first one of the queue."""
 
     type: Literal["reply_sent"] = "reply_sent"
     receipt: str
+    key: str = ""
 
 
 class ReplyFailed(_Event):
-    """Sending failed. It is tried again at `retry_at`; None means that the reply is given up."""
+    """Sending failed. It is tried again at `retry_at`; None: only when somebody asks for it.
+
+    `mendable`: an operator has to mend something first. `key` says which reply. Older logs lack it:
+    there the first reply of the queue failed, and None meant that it was given up for good.
+    """
 
     type: Literal["reply_failed"] = "reply_failed"
     error: str
     retry_at: float | None
+    key: str = ""
+    mendable: bool = False
+
+
+class DeliveriesRetried(_Event):
+    """Somebody wants all that did not arrive to be sent again, now."""
+
+    type: Literal["deliveries_retried"] = "deliveries_retried"
+    by: str
 
 
 class ReplyBounced(_Event):
@@ -353,6 +378,7 @@ Event = Annotated[
     | ReplyStarted
     | ReplySent
     | ReplyFailed
+    | DeliveriesRetried
     | ReplyBounced
     | FeedbackReceived
     | RunFailed

@@ -1,8 +1,8 @@
 """What is true after an event: `reduce(run, event) -> run`. Pure.
 
 docs/run-states.md draws the states and transitions; a test compares it with this code. What comes
-in, what is said and what people decide have a module each: reduce_messages, reduce_replies,
-reduce_approvals.
+in, what is to be said, what became of that and what people decide have a module each:
+reduce_messages, reduce_replies, reduce_delivered, reduce_approvals.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Address, Inquiry
 from ponderd.workers.run import events as e
 from ponderd.workers.run import reduce_approvals as approvals
+from ponderd.workers.run import reduce_delivered as delivered
 from ponderd.workers.run import reduce_messages as messages
 from ponderd.workers.run import reduce_replies as replies
 from ponderd.workers.run.approved_call import unknown_outcome_text
@@ -23,6 +24,7 @@ from ponderd.workers.run.participants import heard, told
 from ponderd.workers.run.reduce_messages import settle
 from ponderd.workers.run.reduce_replies import notify, say
 from ponderd.workers.run.state import OpenQuestion, Outgoing, Run, Status, Turn, add
+from ponderd.workers.run.undelivered import ask_again, drop
 
 
 def fold(events: Iterable[e.Event], run: Run | None = None) -> Run:
@@ -97,13 +99,15 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             run = settle(run, "the outcome is unknown, a person was asked to look.")
             return run if run.ended else say(run, "question", question)
         case e.ReplyStarted():
-            return replies.begun(told(run, event.to), event)
+            return delivered.begun(told(run, event.to), event)
         case e.ReplySent():
-            return replies.said(run, event.receipt)
+            return delivered.sent(run, event)
         case e.ReplyFailed():
-            return replies.not_said(run, event)
+            return delivered.not_sent(run, event)
+        case e.DeliveriesRetried():
+            return ask_again(run, event)
         case e.ReplyBounced():
-            return replies.bounced(run, event)
+            return delivered.bounced(run, event)
         case e.FeedbackReceived():
             return run
         case e.RunFailed():
@@ -255,6 +259,8 @@ def _fail_model(run: Run, event: e.ModelFailed) -> Run:
 
 def _finish_tool(run: Run, event: e.ToolFinished) -> Run:
     run = settle(replace(run, usage=run.usage.plus_tool(event.seconds)), event.result)
+    for notice in event.notices:
+        run = replies.post(run, notice.text, notice.to)
     return messages.begin_wait(run, event.wait) if event.wait and not run.ended else run
 
 
@@ -265,6 +271,7 @@ def _cancel(run: Run, event: e.RunCancelled) -> Run:
     # What is on its way may have arrived: it is finished. Notices are owed to others.
     begun = tuple(out for out in run.outbox.queue if out.key or out.kind == "notice")
     owed = _owed(run, answering=any(out.key and not out.beside for out in begun))
+    run = drop(run, lambda out: out.kind == "question" and not out.late)
     work, approval = run.work, run.work.approval
     call = work.call if work.call_key else None  # begun: its outcome is still to be recorded
     queue = begun + tuple(Outgoing("failure", notice, to) for to in owed)
@@ -288,7 +295,8 @@ def _owed(run: Run, *, answering: bool) -> list[Address | None]:
     owed = [message.reply_to for message in (*run.inbox.waiting, *run.inbox.early)]
     if run.work.reply_to_approval:
         return [run.work.reply_to_approval.reply_to, *owed]
-    if run.owes_an_outcome and not answering:
+    asked_in_vain = any(out.kind == "question" for out in run.outbox.undelivered)
+    if (run.owes_an_outcome or asked_in_vain) and not answering:
         return [*replies.audience(run), *owed]
     return owed
 

@@ -12,15 +12,16 @@ from ponderd.workers.run.chat_commands import command_of
 from ponderd.workers.run.effort import Effort
 from ponderd.workers.run.repeats import repeats
 from ponderd.workers.run.state import CurrentMessage, Outgoing, Run, Turn, add, others
+from ponderd.workers.run.undelivered import hurry, overtaken, unseen
 
 
 def receive(run: Run, message: e.MessageReceived) -> Run:
-    run = _hurried(run)
+    run = hurry(_hurried(run), message)
     inbox, work = replace(run.inbox, heard_at=message.at), run.work
     run = replace(run, inbox=inbox)
     if command_of(message.text, message.sender):
         return replace(run, inbox=replace(inbox, commands=(*inbox.commands, message)))
-    if run.is_asking:
+    if run.is_asking or unseen(run, message):
         return replace(run, inbox=replace(inbox, early=(*inbox.early, message)))
     if work.waiting_for == "approval":
         return replace(run, work=replace(work, reply_to_approval=message, waiting_for=None))
@@ -54,6 +55,7 @@ def _hurried(run: Run) -> Run:
 def take_up(run: Run, message: e.MessageReceived) -> Run:
     """Make `message` the current one."""
     goes_on = run.work.waiting_for == "answer" and run.ended is None
+    run = overtaken(run)
     queue = run.outbox.queue + _answered(run, message)
     run = replace(
         run,

@@ -44,6 +44,23 @@ FINISHED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a reply did not arrive so far."""
+
+    since: float
+    """When the first attempt failed, Unix seconds."""
+    renewed: float
+    """From when on its attempts are counted: `since`, or when somebody asked to try again."""
+    error: str
+    mendable: bool
+    """An operator has to mend something first."""
+    attempts: int = 1
+    """All of them."""
+    retry_at: float | None = None
+    """When it is tried again, Unix seconds. None: when somebody asks for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """Something that must be said."""
 
@@ -54,11 +71,16 @@ class Outgoing:
     key: str | None = None
     """The idempotency key, set once sending it has begun."""
     attempts: int = 0
+    """Failed attempts in a row that an operator has to mend, or that time may mend."""
+    trouble: Trouble | None = None
+    """None: no attempt has failed."""
     inquiry: Inquiry | None = None
     resolves: str = ""
     """The receipt of an earlier question that this notice settles."""
     beside: bool = False
-    """It goes out beside the conversation. No outcome hangs on it, so it is given up soon."""
+    """It goes out beside the conversation. No outcome hangs on it, so nothing waits for it."""
+    late: bool = False
+    """The conversation went on without it. Nothing follows from its arrival."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +186,12 @@ class Outbox:
 
     queue: tuple[Outgoing, ...] = ()
     """Replies to send, in this order. Sending the first one may have begun."""
+    undelivered: tuple[Outgoing, ...] = ()
+    """Replies that did not arrive and that nothing waits for, each with its trouble. They are sent
+    again at their time, when somebody writes from there, or when somebody asks for it."""
+    posts: Mapping[str, Address] = field(default_factory=dict)
+    """For places ("channel:to") that name no thread: the thread that the first answer there began,
+    into which the others go."""
     reply: str | None = None
     """The last thing that was said to the conversation."""
     output: dict[str, Any] | None = None

@@ -11,6 +11,7 @@ from ponderd.workers.run.approved_call import digest, request_text
 from ponderd.workers.run.chat_commands import command_of
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.state import Approval, Outgoing, Run
+from ponderd.workers.run.undelivered import due, next_try
 from ponderd.workers.steps.approval import judge
 from ponderd.workers.steps.chat_commands import carry_out
 
@@ -83,12 +84,15 @@ def next_step(run: Run, agent: Agent, now: float) -> Step:
 
     People come first, then what was begun, then what the run waits for; only then new work.
     """
-    return (
+    step = (
         _what_people_want(run, agent, now)
         or _what_was_begun(run, agent, now)
         or _what_is_awaited(run, agent, now)
         or _what_comes_next(run, agent, now)
     )
+    if isinstance(step, Wait) and (again := next_try(run)) is not None:
+        return Wait(again if step.until is None else min(step.until, again))
+    return step
 
 
 def _what_people_want(run: Run, agent: Agent, now: float) -> Step | None:
@@ -111,6 +115,10 @@ def _what_people_want(run: Run, agent: Agent, now: float) -> Step | None:
 
 def _what_was_begun(run: Run, agent: Agent, now: float) -> Step | None:
     """End what was begun before anything new begins, also in a run that was cancelled."""
+    # Nothing waits for it, so it waits for nothing. But an answer that came by now may make it
+    # needless.
+    if (again := due(run, now)) and not run.work.reply_to_approval:
+        return SendReply(again)
     if run.retry_at is not None and run.retry_at > now:
         return Wait(run.retry_at)
     # Before the replies: what they say may depend on the outcome of the tool.
@@ -195,6 +203,8 @@ def _may_interrupt(run: Run, busy: Busy) -> bool:
 
 def _while_paused(run: Run, now: float) -> Step:
     """Begin nothing new. But finish a reply that may have arrived, and send notices."""
+    if again := due(run, now):
+        return SendReply(again)
     first = run.outbox.queue[0] if run.outbox.queue else None
     if first and (first.key or first.kind == "notice"):
         if run.retry_at is not None and run.retry_at > now:

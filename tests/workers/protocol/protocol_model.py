@@ -316,11 +316,11 @@ class Search:
             event = e.decode(log[-1])
             before = self._fold(log[:-1]) if len(log) > 1 else None
             if before:
-                self._may_follow(before, event)
+                self._may_follow(before, event, log[:-1])
             self._folds[log] = reduce(before, event)
         return self._folds[log]
 
-    def _may_follow(self, run: Run, event: e.Event) -> None:
+    def _may_follow(self, run: Run, event: e.Event, log: tuple[bytes, ...]) -> None:
         match event:
             case e.ToolStarted():
                 tool = run.work.call and self.agent.tool(run.work.call.tool)
@@ -337,8 +337,8 @@ class Search:
             case e.ToolFinished() | e.ToolFailed() | e.ToolOutcomeUnknown():
                 if not run.work.call_key:
                     raise Violation("an outcome without an intent")
-            case e.ReplySent() | e.ReplyFailed():
-                if not run.outbox.queue or not run.outbox.queue[0].key:
+            case e.ReplySent(key=key) | e.ReplyFailed(key=key):
+                if all(getattr(before, "key", "") != key for before in e.decode_all(log)):
                     raise Violation("an outcome without an intent")
 
     def _at_rest(self, state: State) -> bool:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from ponderd.channels.message import Address
 from ponderd.workers.agents.agent import Agent, Limits, tool
@@ -19,7 +19,8 @@ from ponderd.workers.run import events as e
 from ponderd.workers.run.choices import Answer, Question, ToolCall
 from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
 from ponderd.workers.run.reduce import reduce
-from ponderd.workers.run.state import Approval, Effort, Run, Status, Usage
+from ponderd.workers.run.state import Approval, Effort, Outgoing, Run, Status, Trouble, Usage
+from ponderd.workers.run.undelivered import in_trouble
 from ponderd.workers.steps.next_step import (
     AskApproval,
     CallModel,
@@ -34,7 +35,8 @@ from ponderd.workers.steps.next_step import (
 DOC = Path(__file__).parents[3] / "docs" / "run-states.md"
 
 Transition = tuple[str, str, str]
-InFlight = Literal["model", "tool", "reply"] | None
+InFlight = str | None
+"""model, tool, or the key of a reply."""
 
 
 @tool(idempotent=True)
@@ -80,7 +82,7 @@ MESSAGES = [
 
 LIMIT = e.LimitReached(at=NOW, scope="run", measure="steps", limit=1, used=1, text="more?")
 
-OUTCOMES: dict[InFlight, list[e.Event]] = {
+OUTCOMES: dict[str | None, list[e.Event]] = {
     None: [],
     "model": [
         *(
@@ -103,12 +105,18 @@ OUTCOMES: dict[InFlight, list[e.Event]] = {
         e.ToolFinished(at=NOW, result="done", seconds=1),
         e.ToolFailed(at=NOW, error="no", seconds=1),
     ],
-    "reply": [
-        e.ReplySent(at=NOW, receipt="1"),
-        e.ReplyFailed(at=NOW, error="away", retry_at=RETRY),
-        e.ReplyFailed(at=NOW, error="gone", retry_at=None),
-    ],
 }
+
+
+def outcomes_of(in_flight: InFlight) -> list[e.Event]:
+    if in_flight in OUTCOMES:
+        return OUTCOMES[in_flight]
+    assert in_flight
+    return [
+        e.ReplySent(at=NOW, receipt="1", key=in_flight),
+        e.ReplyFailed(at=NOW, error="away", retry_at=RETRY, key=in_flight),
+        e.ReplyFailed(at=NOW, error="gone", retry_at=None, key=in_flight),
+    ]
 
 
 def test_the_table_lists_exactly_the_transitions_of_the_code() -> None:
@@ -218,7 +226,7 @@ def explore(
             runs.append((agent, run))
         nexts: list[tuple[list[e.Event], InFlight]] = [([], None)]  # the worker crashes
         nexts += [([event], in_flight) for event in people(run)]
-        outcomes = OUTCOMES[in_flight]
+        outcomes = outcomes_of(in_flight)
         if in_flight == "model" and people is not steering:
             outcomes = [outcomes[0], outcomes[1], outcomes[3], outcomes[-3], outcomes[-1]]
         nexts += [([event], None) for event in outcomes]
@@ -234,7 +242,7 @@ def explore(
             for event in events:
                 before, after = after, reduce(after, event)
                 found.add((str(before.status), event.type, str(after.status)))
-            node = forget(after), then
+            node = forget(after, then)
             if (known := key(node)) not in seen:
                 seen.add(known)
                 waiting.append(node)
@@ -256,6 +264,8 @@ def steering(run: Run) -> Iterator[e.Event]:
         yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
     yield e.FeedbackReceived(at=NOW, value=1, by="p", source="thumb")  # of an earlier answer
     yield e.ReplyBounced(at=NOW, key="00-q:2", recipient="p", reason="", permanent=True)
+    if in_trouble(run):
+        yield e.DeliveriesRetried(at=NOW, by="p")
     if not run.first_sender:
         yield e.RunForked(at=NOW, source="00-q", at_version=2, by="p")
 
@@ -314,9 +324,10 @@ def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
             case CallTool(_, key):
                 yield [] if key else [e.ToolStarted(at=NOW, key="k")], "tool"
             case SendReply(outgoing):
+                key = outgoing.key or free_key(run)
                 begin = e.ReplyStarted(
                     at=NOW,
-                    key="k",
+                    key=key,
                     kind=outgoing.kind,
                     text=outgoing.text,
                     inquiry=outgoing.inquiry,
@@ -324,7 +335,12 @@ def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
                 if outgoing.to is None:
                     yield [begin, e.ReplySent(at=NOW, receipt="held")], None
                 else:
-                    yield [] if outgoing.key else [begin], "reply"
+                    yield [] if outgoing.key else [begin], key
+
+
+def free_key(run: Run) -> str:
+    used = {out.key for out in (*run.outbox.queue, *run.outbox.undelivered)}
+    return next(key for key in map(str, range(9)) if key not in used)
 
 
 def key(node: tuple[Run, InFlight]) -> bytes:
@@ -344,10 +360,11 @@ def limits(run: Run) -> Iterator[e.Event]:
         yield e.VersionChanged(at=NOW, agent_version="2", text="new?")
 
 
-def forget(run: Run) -> Run:
+def forget(run: Run, in_flight: InFlight) -> tuple[Run, InFlight]:
     """`run` without what no rule looks at, so that the walk comes to an end."""
+    run, in_flight = rename(run, in_flight)
     message, inbox, work, outbox = run.message, run.inbox, run.work, run.outbox
-    return replace(
+    run = replace(
         run,
         version=1,
         updated_at=NOW,
@@ -362,10 +379,11 @@ def forget(run: Run) -> Run:
         outbox=replace(
             outbox,
             queue=tuple(
-                replace(out, text="", attempts=0, resolves="", to=out.to and SENDER)
+                out
                 for index, out in enumerate(outbox.queue)
                 if index == 0 or out.kind != "notice"  # one notice stands for several
             ),
+            posts={},
             reply=None,
             output=None,
             answered_by=0,
@@ -383,6 +401,39 @@ def forget(run: Run) -> Run:
         chosen_by=0,
         drafts={},
         usage=Usage(),
+    )
+    return run, in_flight
+
+
+def rename(run: Run, in_flight: InFlight) -> tuple[Run, InFlight]:
+    """Give replies the keys that alike ones have. One of a kind stands for several, but the one in
+    flight stays."""
+    queue = tuple(
+        replace(forget_attempts(out), key=out.key and f"q{index}")
+        for index, out in enumerate(run.outbox.queue)
+    )
+    undelivered, then = {}, in_flight
+    for out in run.outbox.undelivered:
+        resting = out.trouble is None or out.trouble.retry_at is None
+        if out.beside and resting and out.key != in_flight:
+            continue  # until somebody asks for it, it is as if it were not there
+        key = f"{'beside' if out.beside else out.kind}{' in flight' * (out.key == in_flight)}"
+        undelivered[key] = replace(forget_attempts(out), key=key)
+        then = key if out.key == in_flight else then
+    for out, named in zip(run.outbox.queue, queue, strict=True):
+        then = named.key if out.key and out.key == in_flight else then
+    kept = tuple(undelivered[key] for key in sorted(undelivered))
+    outbox = replace(run.outbox, queue=queue, undelivered=kept)
+    return replace(run, outbox=outbox), then
+
+
+def forget_attempts(out: Outgoing) -> Outgoing:
+    retry_at = None if out.trouble is None or out.trouble.retry_at is None else RETRY
+    trouble = out.trouble and Trouble(NOW, NOW, "", False, 1, retry_at)
+    to = out.to and SENDER
+    kind = "notice" if out.late else out.kind  # nothing follows from either
+    return replace(
+        out, kind=kind, text="", attempts=0, resolves="", to=to, trouble=trouble, late=False
     )
 
 

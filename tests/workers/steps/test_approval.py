@@ -369,13 +369,15 @@ class TestAPlaceToAsk:
         await world.decide(run.id, True, ANN)
         assert world.effects.counted == ["50 to zoe"]
 
-    async def test_is_not_waited_for_when_nobody_at_all_could_be_asked(self, world: World) -> None:
+    async def test_can_be_dead_everywhere_and_the_question_stays_open(self, world: World) -> None:
         world.slack.failures = [DeliveryError("no such channel", permanent=True)] * 2
         world.mail.failures = [DeliveryError("550 no such mailbox", permanent=True)]
         run = await world.advance(await world.write("pay", reply_to=THREAD))
-        assert run.status is Status.FAILED
-        assert "550 no such mailbox" in (run.error or "")
-        assert world.effects.counted == []
+        assert run.waits_for == "approval"
+        assert "no such channel" in (run.error or "")
+        assert [approval.run_id for approval in await world.inquiries.open()] == [run.id]
+        await world.decide(run.id, True, ANN)
+        assert world.effects.counted == ["50 to zoe"]
 
     async def test_is_asked_even_if_the_answer_comes_while_it_is_tried(self, world: World) -> None:
         """A yes does not wait for a dead mail server."""
