@@ -60,8 +60,8 @@ TESTED_IN = {
     "workers/control/test_runs": "control/views",
     "workers/evaluation/test_from_table": "evaluation/live/measure evaluation/live/questions "
     "evaluation/live/walk",
-    "workers/execution/test_executor": "execution/delivery execution/leases execution/threads "
-    "execution/tool_call",
+    "workers/execution/test_delivery": "run/reduce_delivered run/reply_events run/undelivered",
+    "workers/execution/test_executor": "execution/leases execution/threads execution/tool_call",
     "workers/execution/test_model_call": "run/model_call",
     "workers/llm/test_client": "llm/connect llm/http llm/llamacpp llm/vllm llm/vllm_stream",
     "workers/llm/test_margin": "llm/probe",

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
-from ponderd.channels.message import Address, Frozen, Inquiry, ReplyKind
+from ponderd.channels.message import Address, Frozen
 from ponderd.workers.run.choices import Choice
 from ponderd.workers.run.inbound_events import EventBase as _Event
 from ponderd.workers.run.inbound_events import EventReceived as EventReceived
@@ -23,6 +23,12 @@ from ponderd.workers.run.model_call import (
     ModelCall,
     RejectionReason,
 )
+from ponderd.workers.run.reply_events import DeliveriesRetried as DeliveriesRetried
+from ponderd.workers.run.reply_events import Notice as Notice
+from ponderd.workers.run.reply_events import ReplyBounced as ReplyBounced
+from ponderd.workers.run.reply_events import ReplyFailed as ReplyFailed
+from ponderd.workers.run.reply_events import ReplySent as ReplySent
+from ponderd.workers.run.reply_events import ReplyStarted as ReplyStarted
 
 Scope = Literal["run", "conversation", "sender", "day"]
 Measure = Literal["steps", "tokens", "seconds", "money"]
@@ -221,13 +227,6 @@ class Waiting(Frozen):
     until: float | None = None
 
 
-class Notice(Frozen):
-    """A message that a tool sends, besides its result."""
-
-    to: Address
-    text: str
-
-
 class ToolFinished(_Event):
     """The tool ran. `notices` are sent from now on, as replies are."""
 
@@ -248,62 +247,6 @@ class ToolOutcomeUnknown(_Event):
     """The worker died between `ToolStarted` and the outcome. The tool must not be repeated."""
 
     type: Literal["tool_outcome_unknown"] = "tool_outcome_unknown"
-
-
-class ReplyStarted(_Event):
-    """The intent to send the reply, written before sending. `key` is the idempotency key."""
-
-    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
-
-    type: Literal["reply_started"] = "reply_started"
-    key: str
-    kind: ReplyKind
-    text: str
-    to: Address | None = None
-    inquiry: Inquiry | None = Field(None, alias="prompt")
-    """Logs, the API and callbacks call it `prompt`."""
-
-
-class ReplySent(_Event):
-    """The reply arrived. `receipt` is the other side's id; "held": it waits in the run. `key` says
-    which reply; "": the first one of the queue."""
-
-    type: Literal["reply_sent"] = "reply_sent"
-    receipt: str
-    key: str = ""
-
-
-class ReplyFailed(_Event):
-    """Sending failed. It is tried again at `retry_at`; None: only when somebody asks for it.
-
-    `mendable`: an operator has to mend something first. `key` says which reply. Older logs lack it:
-    there the first reply of the queue failed, and None meant that it was given up for good.
-    """
-
-    type: Literal["reply_failed"] = "reply_failed"
-    error: str
-    retry_at: float | None
-    key: str = ""
-    mendable: bool = False
-
-
-class DeliveriesRetried(_Event):
-    """Somebody wants all that did not arrive to be sent again, now."""
-
-    type: Literal["deliveries_retried"] = "deliveries_retried"
-    by: str
-
-
-class ReplyBounced(_Event):
-    """A mail server reports that a reply did not reach `recipient`, or has not yet reached it (then
-    `permanent` is false). `key` is that of the reply, or the approval that it asked. Nothing
-    follows from it here: whoever looks at the run reads `reason`."""
-
-    type: Literal["reply_bounced"] = "reply_bounced"
-    key: str
-    recipient: str
-    reason: str
-    permanent: bool
 
 
 class FeedbackReceived(_Event):
