@@ -58,8 +58,8 @@ def command_of(text: str, sender: str = "") -> Command | None:
     # Most messages hold none, and each is looked at whenever its run is read.
     if len(text) > _LONGEST or not _COMMAND.search(text):
         return None
-    # A mail in HTML may set it in bold.
-    found = _COMMAND.fullmatch(own_words(text, sender).strip("*_"))
+    # A mail in HTML may set it in bold, Slack in code.
+    found = _COMMAND.fullmatch(own_words(text, sender).strip("*_`"))
     match found[1].lower() if found else None:
         case "pause":
             return "pause"

@@ -42,5 +42,5 @@ class Ids:
 
 
 def _called(sign: str, names: Mapping[str, str], known_as: str, label: str) -> str:
-    name = names.get(known_as) or label or known_as
-    return sign + one_line(name, 80).removeprefix(sign)
+    name = one_line(names.get(known_as) or label or known_as, 80).removeprefix(sign)
+    return sign + name if name else ""
