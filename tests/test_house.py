@@ -40,10 +40,11 @@ TESTED_IN = {
     "channels/mail/out/test_send": "mail/out/relay",
     "channels/mail/test_server": "mail/postmaster mail/session",
     "channels/slack/test_signs": "slack/failures",
-    "channels/slack/test_receive": "slack/reading/files slack/reading/message "
-    "slack/reading/names slack/app slack/clicks slack/ids",
+    "channels/slack/test_receive": "slack/app slack/clicks slack/ids",
+    "channels/slack/reading/test_message": "slack/reading/attachments slack/reading/blocks "
+    "slack/reading/markup slack/reading/names slack/reading/rich_text slack/reading/tables "
+    "slack/reading/view slack/reading/whatever",
     "channels/slack/out/test_send": "slack/out/question",
-    "channels/slack/out/test_markdown": "slack/reading/markup",
     "channels/test_blobs": "storage",
     "channels/test_documents": "office/flow office/legacy office/package office/pdf office/sheets "
     "office/text office/word",

@@ -80,6 +80,7 @@ class TestParse:
         assert isinstance(trigger, Trigger)
         assert trigger.attachments == (
             Attachment(name="a.pdf", content_type="application/pdf", size=5),
+            Attachment(name="F1", content_type="", size=0),
         )
 
     @pytest.mark.parametrize(

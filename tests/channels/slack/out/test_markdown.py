@@ -3,26 +3,7 @@ import random
 import pytest
 
 from ponderd.channels.slack.out.markdown import TEXT_LIMIT, mrkdwn, split, with_mentions
-from ponderd.channels.slack.reading.markup import readable
 from tests.services.cpu import in_linear_time
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("<@UBOT>: deploy", "deploy"),
-        ("<@UBOT|bot> deploy", "deploy"),
-        ("ask <@UBOT> and <@U2> or <@U3|bob>", "ask @UBOT and @U2 or @bob"),
-        ("in <#C1|general> or <#C2>", "in #general or #C2"),
-        ("<!here> <!subteam^S1|@ops> <!date^1^{date}|today>", "@here @ops today"),
-        ("see <https://a.test/?x=1&amp;y=2|the page>", "see the page (https://a.test/?x=1&y=2)"),
-        ("<https://a.test/> <mailto:a@b.test|a@b.test>", "https://a.test/ a@b.test"),
-        ("&amp;lt; 2 &gt; 1", "&lt; 2 > 1"),
-        ("a\x00b\ud800", "ab"),
-    ],
-)
-def test_markup_is_read_as_a_person_would_write_it(text: str, expected: str) -> None:
-    assert readable(text, "UBOT") == expected
 
 
 @pytest.mark.parametrize(
