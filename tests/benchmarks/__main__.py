@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.benchmarks import (
+    first_sign,
     first_step,
     growth,
     in_flight,
@@ -53,6 +54,7 @@ BENCHMARKS: dict[str, tuple[Measure, int]] = {
     "promises": (promises.measure, 80),
     "in_flight": (_alone(in_flight.measure), 40),
     "latency": (_alone(latency.measure), 40),
+    "first_sign": (_alone(first_sign.measure), 30),
     "steps": (_alone(steps.measure), 50),
     "state": (_alone(state.measure), 20),
     "mail": (lambda plan: mail.measure(plan.stage), 120),

@@ -8,6 +8,7 @@ import asyncio
 import pytest
 
 from tests.benchmarks import (
+    first_sign,
     first_step,
     growth,
     in_flight,
@@ -40,6 +41,11 @@ async def test_one_worker_holds_hundreds_of_runs_in_little_memory() -> None:
 async def test_a_message_waits_hardly_longer_than_a_bare_task() -> None:
     seen = shown("latency", await latency.measure())
     assert seen["ratio of the p50s"] < 8
+
+
+async def test_in_slack_a_sign_comes_within_half_a_second() -> None:
+    seen = shown("first_sign", await first_sign.measure())
+    assert seen["mention to first sign, p50"] < 500
 
 
 async def test_a_durable_step_costs_at_most_two_bare_tasks() -> None:
