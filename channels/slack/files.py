@@ -147,7 +147,7 @@ async def _content(
             raise _NotFetchedError(_NO_ACCESS)
         if response.status != 200:
             raise _NotFetchedError(f"Slack answers HTTP {response.status}")
-        if _is_login_page(response, file):
+        if _is_login_page(response):
             raise _NotFetchedError(_NO_ACCESS)
         room.check(response.content_length or 0)
         content = bytearray()
@@ -180,12 +180,10 @@ async def _answer(
     raise _NotFetchedError(_NO_ACCESS)  # the way to the login page is long
 
 
-def _is_login_page(response: aiohttp.ClientResponse, file: SlackFile) -> bool:
+def _is_login_page(response: aiohttp.ClientResponse) -> bool:
     """Whether it is the page on which people log in. Slack sends that, with 200, to whoever may not
-    read the file; a file that is itself HTML comes as an attachment."""
-    is_html = response.content_type == "text/html"
-    disposition = response.headers.get("Content-Disposition", "")
-    return is_html and not (disposition and "html" in file.content_type.lower())
+    read the file. Files, those of HTML too, come with a disposition."""
+    return response.content_type == "text/html" and "Content-Disposition" not in response.headers
 
 
 def _is_slacks(url: str, api_url: str) -> bool:

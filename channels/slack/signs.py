@@ -58,11 +58,11 @@ log = structlog.get_logger(__name__)
 class Signs:
     """Shows signs, each in the background: all methods but `close` return at once, and none raises.
 
-    `client_of` gives the client for a team; it may raise DeliveryError.
+    `client_of` gives the client for a team of an organisation; it may raise DeliveryError.
     """
 
     def __init__(
-        self, client_of: Callable[[str], AsyncWebClient], *, interval: float = INTERVAL
+        self, client_of: Callable[[str, str], AsyncWebClient], *, interval: float = INTERVAL
     ) -> None:
         self._client_of = client_of
         self._interval = interval
@@ -182,7 +182,7 @@ class Signs:
             await asyncio.sleep(wait)
         try:
             async with asyncio.timeout(SECONDS):
-                await call(self._client_of(place.team))
+                await call(self._client_of(place.team, place.enterprise))
         except CALL_ERRORS as error:
             failure = failure_of(error)
             self._learn(kind, place, failure)
@@ -208,6 +208,7 @@ class Signs:
 @dataclass(frozen=True, slots=True)
 class _Place:
     team: str
+    enterprise: str
     channel: str
     thread: str
     """Where the status is shown. Empty: nowhere, because nothing is answered."""
@@ -229,6 +230,7 @@ def _place(address: Address, ts: str = "") -> _Place:
     ts = ts or address.headers.get("message", "") or address.thread
     return _Place(
         team=address.headers.get("team", ""),
+        enterprise=address.headers.get("enterprise", ""),
         channel=address.to,
         thread=address.thread or ts,
         ts=ts,

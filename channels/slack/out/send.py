@@ -11,10 +11,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from ponderd.channels.channel import still_ours
 from ponderd.channels.errors import DeliveryError
-from ponderd.channels.message import Reply
+from ponderd.channels.message import Address, Reply
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.out.markdown import mrkdwn, with_mentions
 from ponderd.channels.slack.out.question import question_blocks, question_text
+from ponderd.channels.slack.signs import Signs
 from ponderd.channels.slack.web_api import TIMEOUT, Workspaces, delivery_error, reason_of
 
 UPDATE_LIMIT = 3_900
@@ -42,6 +43,7 @@ class SlackChannel:
 
     def __init__(self, settings: ChannelSettings) -> None:
         self._workspaces = Workspaces(settings)
+        self._signs = Signs(self._workspaces.client)
 
     async def send(self, reply: Reply, *, resend: bool) -> str:
         headers = reply.to.headers
@@ -58,8 +60,14 @@ class SlackChannel:
             reason = str(error) or type(error).__name__
             raise DeliveryError(f"Slack cannot be reached: {reason}") from error
 
+    def progress(self, to: Address, doing: str) -> None:
+        if doing:
+            self._signs.doing(to, doing)
+        else:
+            self._signs.end(to)
+
     async def close(self) -> None:
-        pass
+        await self._signs.close()
 
 
 def _checking_session() -> aiohttp.ClientSession:

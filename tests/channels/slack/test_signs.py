@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
+from ponderd.channels.channel import ShowsProgress
 from ponderd.channels.errors import DeliveryError
 from ponderd.channels.message import Address
+from ponderd.channels.slack.out.send import SlackChannel
 from ponderd.channels.slack.signs import STATUS_LIMIT, THINKING, Signs
 from tests.services import slack_api
 from tests.services.eventually import eventually
@@ -29,7 +31,7 @@ async def api() -> AsyncIterator[SlackApi]:
 
 def signs_of(api: SlackApi, interval: float = NOT_LONG) -> Signs:
     client = AsyncWebClient("xoxb-1", base_url=api.url, retry_handlers=[])
-    return Signs(lambda team: client, interval=interval)
+    return Signs(lambda *_: client, interval=interval)
 
 
 def words(api: SlackApi) -> list[str]:
@@ -185,11 +187,11 @@ async def test_a_rate_limit_silences_the_workspace(api: SlackApi) -> None:
 async def test_no_token_no_network_no_place(
     api: SlackApi, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def no_token(team: str) -> AsyncWebClient:
+    def no_token(*_: str) -> AsyncWebClient:
         raise DeliveryError("no token", mendable=True)
 
     nowhere = AsyncWebClient("xoxb-1", base_url="http://127.0.0.1:9/", retry_handlers=[])
-    for signs in (Signs(no_token, interval=0), Signs(lambda team: nowhere, interval=0)):
+    for signs in (Signs(no_token, interval=0), Signs(lambda *_: nowhere, interval=0)):
         signs.begin(THREAD, MENTION)
         signs.doing(THREAD, "is searching")
         signs.end(THREAD)
@@ -209,3 +211,13 @@ async def test_a_call_that_hangs_is_given_up(api: SlackApi, monkeypatch: Any) ->
     signs.end(THREAD)
     await signs.close()
     assert api.statuses == {}
+
+
+async def test_the_channel_shows_what_workers_do_and_takes_it_away(api: SlackApi) -> None:
+    channel = SlackChannel(api.settings)
+    assert isinstance(channel, ShowsProgress)
+    channel.progress(DIRECT, "calls search…")
+    await eventually(lambda: api.statuses.get(("D1", MENTION)) == "calls search…")
+    channel.progress(DIRECT, "")
+    await channel.close()
+    assert api.statuses == {("D1", MENTION): ""}
