@@ -43,7 +43,7 @@ TESTED_IN = {
     "channels/slack/test_receive": "slack/app slack/clicks slack/ids",
     "channels/slack/reading/test_message": "slack/reading/attachments slack/reading/blocks "
     "slack/reading/markup slack/reading/names slack/reading/rich_text slack/reading/tables "
-    "slack/reading/view slack/reading/whatever",
+    "slack/reading/view slack/reading/whatever slack/reading/whole",
     "channels/slack/out/test_send": "slack/out/question",
     "channels/test_blobs": "storage",
     "channels/test_documents": "office/flow office/legacy office/package office/pdf office/sheets "

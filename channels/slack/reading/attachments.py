@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from dataclasses import dataclass, field
 
-from ponderd.channels.slack.reading.blocks import read_blocks
 from ponderd.channels.slack.reading.files import SlackFile, read_files
 from ponderd.channels.slack.reading.markup import link, moment, plain
 from ponderd.channels.slack.reading.view import (
@@ -18,13 +15,11 @@ from ponderd.channels.slack.reading.view import (
     words,
 )
 from ponderd.channels.slack.reading.whatever import whatever
+from ponderd.channels.slack.reading.whole import whole
 from ponderd.channels.text import one_line
 
 # Slack writes it where there is no text to fall back on.
 _NO_FALLBACK = "[no preview available]"
-_WORD = re.compile("[^\\W_]+|[\u2190-\u21ff\u2300-\u245f\u2600-\u2bff\U0001f000-\U0001faff]")
-# The marks of a list are made by who shows it.
-_MARK = re.compile(r"^[> \t]*(?:\d{1,7}\.|[a-z]{1,6}\.|[•◦▪▫‣*-]\ufe0e?)\s", re.MULTILINE)
 
 
 @dataclass
@@ -63,20 +58,6 @@ def read_attachments(attachments: object, view: View) -> Attached:
     return found
 
 
-def whole(text: str, blocks: list[str]) -> str:
-    """A text and the blocks beside it, without saying the same words twice."""
-    said, shown = _words_of(text), _words_of("\n".join(blocks))
-    if shown <= said:
-        return text
-    if said <= shown:
-        return "\n".join(blocks)
-    return lines(text, *(block for block in blocks if not _words_of(block) <= said))
-
-
-def _words_of(text: str) -> Counter[str]:
-    return Counter(_WORD.findall(_MARK.sub("", text.casefold())))
-
-
 def _is_message(attachment: dict[str, object]) -> bool:
     """Whether it is a message of Slack, forwarded or shown below a link to it."""
     flags = ("is_share", "is_msg_unfurl", "is_reply_unfurl", "is_thread_root_unfurl")
@@ -100,21 +81,23 @@ def _is_typed(attachment: dict[str, object]) -> bool:
 
 def _forwarded(attachment: dict[str, object], view: View) -> tuple[str, list[SlackFile]]:
     """A message of somebody, below a line that says whose, and the files in it."""
-    blocks: list[str] = read_blocks(attachment.get("blocks"), view)
+    blocks = listed(attachment.get("blocks"))
     below: list[str] = []
     files: list[SlackFile] = []
     text = plain(words(attachment.get("text")), view)
     for entry in listed(attachment.get("message_blocks")):
         message = fields(entry.get("message"))
-        blocks += read_blocks(message.get("blocks"), view)
+        blocks += listed(message.get("blocks"))
         if not text.strip():
             text = plain(words(message.get("text")), view)
         inner = read_attachments(message.get("attachments"), view.deeper())
         below += [*inner.own, *inner.others]
         files += [*read_files(message), *inner.files]
-    said = whole(text, blocks)
     rest = _added(attachment, view, of_a_message=True)
-    return lines(_whose(attachment, view), said, rest, *below), files
+    said = lines(whole(text, blocks, view), rest, *below)
+    if not said and not files:
+        said = _fallback(attachment, view) or words(attachment.get("from_url"))
+    return lines(_whose(attachment, view), said), files
 
 
 def _whose(attachment: dict[str, object], view: View) -> str:
@@ -153,7 +136,7 @@ def _added(attachment: dict[str, object], view: View, *, of_a_message: bool = Fa
         said = [read("pretext"), title, *values]
     else:
         author = link(words(attachment.get("author_link")), read("author_name"))
-        body = whole(lines(read("text"), *values), read_blocks(attachment.get("blocks"), view))
+        body = whole(lines(read("text"), *values), attachment.get("blocks"), view)
         said = [
             read("pretext"),
             read("service_name"),
@@ -169,14 +152,18 @@ def _added(attachment: dict[str, object], view: View, *, of_a_message: bool = Fa
     once = lines(*dict.fromkeys(said))
     if once or of_a_message:
         return once
-    fallback = read("fallback")
-    if fallback and fallback != _NO_FALLBACK:
+    if fallback := _fallback(attachment, view):
         return fallback
     left = {name: value for name, value in attachment.items() if name not in _READ}
     return whatever(left, view)
 
 
 _READ = ("fallback", "blocks", "attachments", "files", "from_url", "original_url", "mrkdwn_in")
+
+
+def _fallback(attachment: dict[str, object], view: View) -> str:
+    said = plain(words(attachment.get("fallback")), view).strip("\n")
+    return "" if said == _NO_FALLBACK else said
 
 
 def _pair(entry: dict[str, object], view: View) -> str:

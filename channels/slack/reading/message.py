@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ponderd.channels.slack.reading.address import without_us
-from ponderd.channels.slack.reading.attachments import read_attachments, whole
-from ponderd.channels.slack.reading.blocks import read_blocks
+from ponderd.channels.slack.reading.attachments import read_attachments
 from ponderd.channels.slack.reading.emoji_names import of_codepoints
 from ponderd.channels.slack.reading.files import SlackFile, each_once, read_files
 from ponderd.channels.slack.reading.markup import plain
 from ponderd.channels.slack.reading.names import NO_NAMES, Ids, Names
 from ponderd.channels.slack.reading.view import US, View, fields, lines, objects_in, words
+from ponderd.channels.slack.reading.whole import whole
 
 __all__ = ["NO_NAMES", "Ids", "Names", "Said", "SlackFile", "named_in", "read_message"]
 
@@ -52,7 +52,7 @@ def read_message(message: Mapping[str, Any], own_user: str | None, names: Names 
     if not own_user and (leading := _LEADING.match(text)):
         own_user = leading[1]
     view = View(own_user or None, _labelled(text, names), _emoji(message))
-    typed = whole(plain(text, view), read_blocks(message.get("blocks"), view))
+    typed = whole(plain(text, view), message.get("blocks"), view)
     attached = read_attachments(message.get("attachments"), view)
     called = view.names.person(view.own_user) if view.own_user else ""
     # A table of theirs belongs to what they say; it stands below.
@@ -129,7 +129,7 @@ def _root(message: Mapping[str, Any], view: View) -> str:
     root = fields(message.get("root"))
     if not root or words(root.get("user")) == view.own_user:
         return ""
-    said = whole(plain(words(root.get("text")), view), read_blocks(root.get("blocks"), view))
+    said = whole(plain(words(root.get("text")), view), root.get("blocks"), view)
     user = words(root.get("user"))
     author = view.names.person(user) if user else words(root.get("username"))
     if not said.strip():

@@ -193,6 +193,8 @@ class TestTextAndBlocks:
         ("said", "blocks", "expected"),
         [
             ("<@UBOT> *go* on", [typed(US, text(" "), text("go", bold=True), text(" on"))], "*go* on"),
+            ("    a. x\n    b. y", [rich(points("x", "y", style="ordered", indent=1))], "a. x\n    b. y"),
+            ("no. deploy", [typed(text("deploy"))], "no. deploy"),
             ("1. one\n2. two", [rich(points("one", "two", style="ordered"))], "1. one\n2. two"),
             ("```a\n  b```", [rich({**CODE, "elements": [text("a\n  b")]})], "```a\n  b```"),
             (":tada: <@U8|bob>", [typed({"type": "emoji", "name": "tada"}, {"type": "user", "user_id": "U8"})], "🎉 @bob"),
@@ -203,6 +205,9 @@ class TestTextAndBlocks:
             ("look", [typed(text("look")), {"type": "table", "rows": [cells("a", "b")]}], "look\n| a | b |\n| --- | --- |"),
             ("ok", [typed({"type": "emoji", "name": "x"})], "ok\n❌"),
             ("hi", [{"type": "divider"}], "hi"),
+            ("This content can't be displayed.", [HEADER], "CPU & memory 🔥"),
+            ("This content can't be displayed.", [], "This content can't be displayed."),
+            ("look at <https://a.test/c|our great Plan> now", [typed(text("look at our great "), {"type": "canvas", "title": "Plan", "x": "new"}, text(" now"))], "look at our great Plan (https://a.test/c) now"),
             ("hi", "no blocks", "hi"),
         ],
     )  # fmt: skip
@@ -241,6 +246,8 @@ ATTACHMENTS: list[tuple[Json, str]] = [
     ({**SHARE, "message_blocks": [{"message": {"attachments": [PREVIEW]}}]}, SAID_BY_BEN + "\nPreview of https://x.test/1:\nX\nTitle\nWhat it says"),
     ({**SHARE, "fields": [{"title": "env", "value": "prod"}]}, SAID_BY_BEN + "\nenv: prod"),
     ({**SHARE, "image_url": "https://i.test/a.png"}, SAID_BY_BEN + "\n[image: https://i.test/a.png]"),
+    ({"is_share": True, "fallback": "[09:15] Ben: words"}, "Forwarded message:\n[09:15] Ben: words"),
+    ({"is_share": True, "from_url": "https://t.test/p1", "fallback": "[no preview available]"}, "Forwarded message:\nhttps://t.test/p1"),
     (TABLE, "| a | b |\n| --- | --- |"),
     (ALERT, "pre\nGraf\nAlert (https://g.test)\n*load* 🔥\nenv: prod\neu\ngraf\n2023-11-14 22:13 UTC"),
     ({"text": "host db-1 at 98%"}, "host db-1 at 98%"),
