@@ -29,8 +29,6 @@ POLL_SECONDS = 0.1
 """How often a live stream looks whether its run has new events."""
 KEEP_ALIVE_SECONDS = 15.0
 """After so long without an event a live stream sends a comment, so that proxies keep it open."""
-IDEMPOTENCY_TTL = 7 * 24 * 3600.0
-"""Seconds for which an Idempotency-Key is remembered."""
 
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200, min_length=1)]
 
@@ -95,11 +93,12 @@ def run_routes(
         """Launch a run. If the conversation already has one, write to that one."""
         if body.reply_to is not None:
             await check_callback(body.reply_to, callback_allow)
-        keys = await _keys(runs, key, "launch", body)
+        keys, digest = _keys(key, "launch", body)
         conversation = body.conversation or f"api-{_digest(key) if key else secrets.token_hex(8)}"
         trigger = Trigger(
             channel=body.channel,
             keys=keys,
+            digest=digest,
             conversation=conversation,
             text=body.text,
             sender=body.by,
@@ -147,8 +146,8 @@ def run_routes(
     @router.post("/{run_id}/messages")
     async def message(run_id: str, body: MessageBody, key: Key = None) -> RunView:
         """Write to a run: the answer to its question, a yes or no, or something new."""
-        keys = await _keys(runs, key, run_id, body)
-        await runs.message(run_id, body.text, sender=body.by, keys=keys)
+        keys, digest = _keys(key, run_id, body)
+        await runs.message(run_id, body.text, sender=body.by, keys=keys, digest=digest)
         return await runs.show(run_id)
 
     @router.post("/{run_id}/pause")
@@ -168,10 +167,10 @@ def run_routes(
     @router.post("/{run_id}/events")
     async def event(run_id: str, body: OutsideEvent, key: Key = None) -> RunView:
         """Tell a run of an event that it waits for. An event that comes too early is kept."""
-        keys = await _keys(runs, key, run_id, body)
+        keys, digest = _keys(key, run_id, body)
         text = isinstance(body.payload, str)
         payload = storable(body.payload) if text else json.dumps(body.payload)
-        await runs.event(run_id, body.name, payload, by=body.by, keys=keys)
+        await runs.event(run_id, body.name, payload, by=body.by, keys=keys, digest=digest)
         return await runs.show(run_id)
 
     @router.post("/{run_id}/feedback")
@@ -184,8 +183,10 @@ def run_routes(
     @router.post("/{run_id}/fork", status_code=201)
     async def fork(run_id: str, body: Fork, key: Key = None) -> RunView:
         """Create a run that begins with a copy of this one's events."""
-        keys = await _keys(runs, key, run_id, body)
-        return await runs.fork(run_id, at=body.at, by=body.by, text=body.text, keys=keys)
+        keys, digest = _keys(key, run_id, body)
+        return await runs.fork(
+            run_id, at=body.at, by=body.by, text=body.text, keys=keys, digest=digest
+        )
 
     @router.get("/{run_id}/prompts/{version}", response_class=Response)
     async def prompt(run_id: str, version: int) -> Response:
@@ -200,16 +201,13 @@ def run_routes(
     return router
 
 
-async def _keys(runs: Runs, key: str | None, scope: str, body: BaseModel) -> tuple[str, ...]:
-    """The trigger's keys for an Idempotency-Key.
-
-    Raises `Conflict` if the key came before with another body.
-    """
+def _keys(key: str | None, scope: str, body: BaseModel) -> tuple[tuple[str, ...], str]:
+    """The trigger's keys for an Idempotency-Key, and the digest of what it stands for. The kind of
+    the request is part of that: a run's events and messages share their keys."""
     if key is None:
-        return ()
-    name = f"api:{scope}:{_digest(key)}"
-    await runs.check_request(name, _digest(body.model_dump_json()), IDEMPOTENCY_TTL)
-    return (name,)
+        return (), ""
+    said = f"{type(body).__name__} {body.model_dump_json(exclude_defaults=True)}"
+    return (f"api:{scope}:{_digest(key)}",), _digest(said)
 
 
 def _digest(text: str) -> str:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ponderd.channels.errors import NotFound, Unavailable
 from ponderd.channels.message import Accepted
+from ponderd.workers.control.keys import bind_keys, used_before
 from ponderd.workers.execution.leases import projection
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
@@ -109,13 +110,17 @@ class RunLog:
         keys: tuple[str, ...],
         received: e.Event,
         history: Sequence[bytes] = (),
+        digest: str = "",
     ) -> Accepted:
         """Admit `received` to the conversation that `launched` names, whoever else writes to it.
 
-        If it has no run, one begins with the events `history`, or with `launched` alone. `keys` as
-        in `Trigger`. Raises `Unavailable`.
+        If it has no run, one begins with the events `history`, or with `launched` alone. `keys` and
+        `digest` as in `Trigger`. Raises `Conflict` if one of the keys came with another digest,
+        `Unavailable`.
         """
-        return await self._admit(_message(launched, keys, received, history))
+        message = replace(_message(launched, keys, received, history), digest=digest)
+        await bind_keys(self.store, message)
+        return await self._admit(message)
 
     async def admit_if(
         self,
@@ -136,14 +141,16 @@ class RunLog:
             return None
         return await self._admit(_message(launched, keys, later, history))
 
-    async def admit_to(self, run_id: str, keys: tuple[str, ...], received: e.Event) -> Accepted:
+    async def admit_to(
+        self, run_id: str, keys: tuple[str, ...], received: e.Event, digest: str = ""
+    ) -> Accepted:
         """Admit `received` to a run that exists. One that is only in the archive comes back with
-        all its events. Raises `NotFound`, `Unavailable`."""
+        all its events. Raises `NotFound`, and what `admit` raises."""
         log, archived = await self._load(run_id)
         # The store finds a run by its conversation, so that it is found also if it expires now.
         launched = e.decode(log[0])
         assert isinstance(launched, e.RunLaunched)
-        return await self.admit(launched, keys, received, log if archived else log[:1])
+        return await self.admit(launched, keys, received, log if archived else log[:1], digest)
 
     async def admit_to_if(
         self, joins: Joins, run_id: str, keys: tuple[str, ...], received: e.Event
@@ -163,6 +170,8 @@ class RunLog:
         return self._accepted(await self.store.admit(message))
 
     def _accepted(self, admission: Admission) -> Accepted:
+        if admission.outcome == "conflict":
+            raise used_before()
         if admission.poke:
             self.poke(admission.run_id)
         return Accepted(run_id=admission.run_id, duplicate=admission.outcome == "duplicate")

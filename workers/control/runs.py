@@ -45,9 +45,9 @@ class Runs:
         now = self._log.clock()
         if trigger.run_id and await self._is_run_of(agent, trigger):
             received = _received(trigger, now)
-            return await self._log.admit_to(trigger.run_id, trigger.keys, received)
-        launched = self._launched(agent, trigger, now)
-        return await self._log.admit(launched, trigger.keys, _received(_unbound(trigger), now))
+            return await self._log.admit_to(trigger.run_id, trigger.keys, received, trigger.digest)
+        launched, received = self._launched(agent, trigger, now), _received(_unbound(trigger), now)
+        return await self._log.admit(launched, trigger.keys, received, digest=trigger.digest)
 
     async def _accept_mail(self, agent: str, trigger: Trigger) -> Accepted:
         """Store a mail in the run that it answers, else in that of its thread, provided that the
@@ -96,9 +96,10 @@ class Runs:
         )
 
     async def message(
-        self, run_id: str, text: str, *, sender: str, keys: tuple[str, ...] = ()
+        self, run_id: str, text: str, *, sender: str, keys: tuple[str, ...] = (), digest: str = ""
     ) -> Accepted:
-        """Write to a run. Its answer goes to where the conversation already lives."""
+        """Write to a run. Its answer goes to where the conversation already lives. `keys` and
+        `digest` as in `Trigger`, here and in the other methods that take them."""
         _, run = await self._log.read(run_id)
         received = e.MessageReceived(
             at=self._log.clock(),
@@ -108,15 +109,21 @@ class Runs:
             authentic=True,
             reply_to=run.message.reply_to,
         )
-        return await self._log.admit_to(run_id, keys, received)
+        return await self._log.admit_to(run_id, keys, received, digest)
 
     async def event(
-        self, run_id: str, name: str, payload: str, by: str, keys: tuple[str, ...] = ()
+        self,
+        run_id: str,
+        name: str,
+        payload: str,
+        by: str,
+        keys: tuple[str, ...] = (),
+        digest: str = "",
     ) -> Accepted:
         """Tell a run of an event that it waits for. One that comes before the run waits for it is
         kept."""
         received = e.EventReceived(at=self._log.clock(), name=name, payload=payload, by=by)
-        return await self._log.admit_to(run_id, keys, received)
+        return await self._log.admit_to(run_id, keys, received, digest)
 
     async def feedback(
         self,
@@ -264,6 +271,7 @@ class Runs:
         by: str,
         text: str | None = None,
         keys: tuple[str, ...] = (),
+        digest: str = "",
     ) -> RunView:
         """Launch a copy that begins with the events of another run up to number `at` (default: all
         of them), and send it the message `text`. Its answers wait in the run.
@@ -281,10 +289,10 @@ class Runs:
         assert isinstance(launched, e.RunLaunched)
         fork = e.RunForked(at=self._log.clock(), source=run_id, at_version=version, by=by)
         copied = list(map(e.encode, history))
-        forked_run = await self._log.admit(launched, keys, fork, copied)
+        forked_run = await self._log.admit(launched, keys, fork, copied, digest)
         if text:
             message_keys = tuple(f"{key}:message" for key in keys)
-            await self.message(forked_run.run_id, text, sender=by, keys=message_keys)
+            await self.message(forked_run.run_id, text, sender=by, keys=message_keys, digest=digest)
         return await self.show(forked_run.run_id)
 
     async def list_runs(
@@ -298,11 +306,6 @@ class Runs:
             status=status, agent=agent, limit=limit, cursor=cursor
         )
         return RunPage(runs=[run_summary(head) for head in page.heads], cursor=page.cursor)
-
-    async def check_request(self, key: str, digest: str, ttl: float) -> None:
-        """Raises `Conflict` if `key` was used with another request in the last `ttl` seconds."""
-        if await self._log.store.remember(key, digest, ttl) != digest:
-            raise Conflict("this Idempotency-Key was used with another request")
 
     async def _steer(self, run_id: str, *choices: Choose) -> RunView:
         history = await self._log.read(run_id)

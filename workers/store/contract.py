@@ -16,7 +16,7 @@ import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from ponderd.channels.errors import Malformed
@@ -27,7 +27,7 @@ SHARDS = 16
 WORKER_TTL = 10.0
 """Seconds for which a worker counts as alive after its last report."""
 
-AdmissionOutcome = Literal["launched", "appended", "duplicate", "taken", "stale"]
+AdmissionOutcome = Literal["launched", "appended", "duplicate", "conflict", "taken", "stale"]
 
 FINISHED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """Statuses of runs that have ended. `lua/common.lua` lists them, too."""
@@ -71,6 +71,8 @@ class NewMessage:
     """Identifies the conversation and so the run, if it has one. See the function of this name."""
     keys: tuple[str, ...]
     """The trigger's keys, by which repeats are recognised."""
+    digest: str = field(default="", kw_only=True)
+    """What tells another message with one of the keys from a repeat. Empty: all are repeats."""
     agent: str
     agent_version: str
     channel: str
@@ -88,7 +90,7 @@ class NewMessage:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A message is in the log of a run, unless `outcome` is 'taken' or 'stale'."""
+    """A message is in the log of a run, unless `outcome` is 'conflict', 'taken' or 'stale'."""
 
     run_id: str
     outcome: AdmissionOutcome
@@ -189,6 +191,7 @@ class RunStore(Protocol):
         the run of the conversation, append, mark it due.
 
         A repeat is a 'duplicate', even if its run has expired since; `run_id` is still that run's.
+        A message with the key of another one is in 'conflict', where both have a `digest`.
         With `only_new`, a conversation that has a run is 'taken', and nothing is stored.
         A `checkpoint` makes 'once' independent of how long keys are remembered.
         """
@@ -278,9 +281,15 @@ class RunStore(Protocol):
         Each comes with its id, such as "1700000000000-0". Later entries have greater ids.
         """
 
-    async def swap(self, key: str, expected: str | None, value: str) -> bool:
-        """Set what `recall` finds under `key` for ever, if it is `expected` now (None: nothing).
-        Returns whether it was. If the store's answer is lost, it may have been."""
+    async def knows(self, key: str, run_id: str) -> bool:
+        """Whether a message with this key was admitted in the shard of `run_id`."""
+
+    async def swap(
+        self, key: str, expected: str | None, value: str, ttl: float | None = None
+    ) -> bool:
+        """Set what `recall` finds under `key` for `ttl` seconds (None: for ever), if it is
+        `expected` now (None: nothing). Returns whether it was. If the store's answer is lost, it
+        may have been."""
 
     async def checkpoints(self, names: Sequence[str]) -> list[str | None]:
         """The values of checkpoints, in the given order. None: there is none."""

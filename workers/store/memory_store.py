@@ -49,6 +49,9 @@ class MemoryStore:
             return s.Admission(message.run_id, "stale", False)
         for key in message.keys:
             if seen := self._recall(f"trigger:{key}", now):
+                kept = self._recall(f"digest:{key}", now)
+                if message.digest and kept and kept != message.digest:
+                    return s.Admission(seen, "conflict", False)
                 self._proceed(step, seen)
                 return s.Admission(seen, "duplicate", seen in self._due)
         taken = self._conversations.get(message.conversation_key, "")
@@ -79,6 +82,8 @@ class MemoryStore:
         self._project(run, s.Projection("PAUSED", run.head.waiting_for) if paused else _READY, now)
         for key in message.keys:
             self._kept[f"trigger:{key}"] = (run_id, now + s.TRIGGER_TTL)
+            if message.digest:
+                self._kept[f"digest:{key}"] = (message.digest, now + s.TRIGGER_TTL)
         return s.Admission(run_id, outcome, self._mark_due(run, now))
 
     async def claim(self, run_id: str, owner: str, lease: float) -> s.Claim | None:
@@ -214,10 +219,16 @@ class MemoryStore:
         self._now()
         self._kept[key] = (value, math.inf)
 
-    async def swap(self, key: str, expected: str | None, value: str) -> bool:
-        if self._recall(key, self._now()) != expected:
+    async def knows(self, key: str, run_id: str) -> bool:
+        return self._recall(f"trigger:{key}", self._now()) is not None
+
+    async def swap(
+        self, key: str, expected: str | None, value: str, ttl: float | None = None
+    ) -> bool:
+        now = self._now()
+        if self._recall(key, now) != expected:
             return False
-        self._kept[key] = (value, math.inf)
+        self._kept[key] = (value, math.inf if ttl is None else now + ttl)
         return True
 
     async def checkpoints(self, names: Sequence[str]) -> list[str | None]:

@@ -52,6 +52,7 @@ class RedisStore:
             _ms(s.POKE_GRACE),
             int(message.only_new),
             *(_step(step) if step else ("", 0, "", "")),
+            message.digest,
             len(message.keys),
             *message.keys,
             *message.history,
@@ -181,10 +182,16 @@ class RedisStore:
     async def overwrite(self, key: str, value: str) -> None:
         await _answer(self._redis.set(self._remembered(key), value))
 
-    async def swap(self, key: str, expected: str | None, value: str) -> bool:
-        absent, was = int(expected is None), expected or ""
-        kept = self._remembered(key)
-        return bool(await _answer(self._swap(keys=[kept], args=[absent, was, value])))
+    async def knows(self, key: str, run_id: str) -> bool:
+        prefix = self._prefix(s.shard_of(run_id))
+        return bool(await _answer(self._redis.exists(f"{prefix}:trigger:{key}")))
+
+    async def swap(
+        self, key: str, expected: str | None, value: str, ttl: float | None = None
+    ) -> bool:
+        step: list[str | int] = [int(expected is None), expected or "", value]
+        step += [] if ttl is None else [_ms(ttl)]
+        return bool(await _answer(self._swap(keys=[self._remembered(key)], args=step)))
 
     async def checkpoints(self, names: Sequence[str]) -> list[str | None]:
         pipe = self._redis.pipeline(transaction=False)
@@ -194,8 +201,9 @@ class RedisStore:
         return [None if value is None else value.decode() for value in found]
 
     async def set_checkpoint(self, checkpoint: s.Checkpoint) -> bool:
-        name, *values = _step(checkpoint)
-        return bool(await _answer(self._swap(keys=[self._checkpoint(name)], args=values)))
+        name, absent, was, value = _step(checkpoint)
+        key = self._checkpoint(name)
+        return bool(await _answer(self._swap(keys=[key], args=[absent, was, value])))
 
     async def put(self, box: str, key: str, value: bytes) -> None:
         await _answer(self._redis.hset(self._box(box), key, value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import hmac
@@ -211,3 +212,70 @@ async def test_a_store_that_is_away_burns_no_key(daemon: Daemon) -> None:
     assert (await daemon.post("plain", {"text": "a"}, headers)).status == 503
     store.available = True
     assert await daemon.text(await daemon.post("plain", {"text": "b"}, headers)) == "b"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"text": "b"},
+        {"conversation": "d"},
+        {"reply_to": "http://127.0.0.1:9/other"},
+        {"conversation": None},
+    ],
+)
+async def test_a_key_that_comes_again_with_another_message_is_409(
+    daemon: Daemon, changed: dict[str, Any]
+) -> None:
+    body = {"text": "a", "conversation": "c", "reply_to": "http://127.0.0.1:9/"}
+    for headers in ({"webhook-id": "42"}, {"idempotency-key": "42"}, {"x-github-delivery": "42"}):
+        first = await daemon.post("plain", body, headers)
+        again = await daemon.post("plain", body, headers)
+        assert (again.status, again.body) == (202, first.body)
+        other = await daemon.post("plain", {**body, **changed}, headers)
+        assert other.status == 409
+        assert b"came before with another message" in other.body
+    assert len(await daemon.messages(first)) == 3
+
+
+async def test_a_refused_delivery_burns_no_key(daemon: Daemon) -> None:
+    headers = {"webhook-id": "k2"}
+    refused = await daemon.post("plain", {"text": "a", "conversation": {}}, headers)
+    assert refused.status == 400
+    assert await daemon.text(await daemon.post("plain", {"text": "b"}, headers)) == "b"
+
+
+async def test_of_two_at_once_with_one_key_one_is_taken(daemon: Daemon) -> None:
+    sent = [daemon.post("plain", {"text": f"t{n}"}, {"webhook-id": "k3"}) for n in range(8)]
+    statuses = [answer.status for answer in await asyncio.gather(*sent)]
+    assert sorted(statuses) == [202] + [409] * 7
+
+
+@pytest.mark.parametrize("kind", ["launch", "messages", "events", "fork"])
+async def test_so_it_is_in_the_api(daemon: Daemon, kind: str) -> None:
+    async def post(path: str, body: dict[str, Any], key: str) -> Answer:
+        headers = {
+            "authorization": "Bearer api token",
+            "content-type": "application/json",
+            "idempotency-key": key,
+        }
+        return await ask(daemon.app, "POST", path, json.dumps(body).encode(), headers)
+
+    launched = await post("/runs", {"agent": "assistant", "text": "a"}, "first")
+    run_id = json.loads(launched.body)["id"]
+    path, body, other = {
+        "launch": ("/runs", {"agent": "assistant", "text": "a"}, {"conversation": "other"}),
+        "messages": (f"/runs/{run_id}/messages", {"text": "a"}, {"text": "b"}),
+        "events": (f"/runs/{run_id}/events", {"name": "n", "payload": 1}, {"payload": 2}),
+        "fork": (f"/runs/{run_id}/fork", {"text": "a"}, {"at": 2}),
+    }[kind]
+    first = await post(path, body, "k")
+    again = await post(path, {**body, "by": "api"}, "k")
+    assert first.status == again.status < 300
+    assert json.loads(first.body)["id"] == json.loads(again.body)["id"]
+    assert (await post(path, {**body, **other}, "k")).status == 409
+    store = daemon.log.store
+    assert isinstance(store, MemoryStore)
+    store.available = False
+    assert (await post(path, body, "later")).status == 503
+    store.available = True
+    assert (await post(path, {**body, **other}, "later")).status < 300

@@ -128,6 +128,31 @@ class TestAdmit:
         assert (again.run_id, again.outcome) == (first.run_id, "duplicate")
         assert len(await store.load(first.run_id)) == 2
 
+    async def test_the_key_of_another_message_is_a_conflict(self, store: RunStore) -> None:
+        def sent(text: bytes, digest: str, *keys: str) -> NewMessage:
+            return dataclasses.replace(message("c1", *keys, text=text), digest=digest)
+
+        first = await store.admit(sent(b"a", "A", "k1", "k2"))
+        assert (await store.admit(sent(b"a", "A", "k1"))).outcome == "duplicate"
+        other = await store.admit(sent(b"b", "B", "k3", "k2"))
+        assert other == Admission(first.run_id, "conflict", False)
+        assert (await store.admit(sent(b"b", "B", "k3"))).outcome == "appended"
+        assert (await store.admit(message("c1", "k1"))).outcome == "duplicate"
+        assert await store.load(first.run_id) == (b"launched", b"a", b"b")
+
+    async def test_a_key_without_a_digest_stays_a_repeat(self, store: RunStore) -> None:
+        """As it was stored by ponderd before there were digests."""
+        await store.admit(message("c1", "k1"))
+        later = dataclasses.replace(message("c1", "k1"), digest="A")
+        assert (await store.admit(later)).outcome == "duplicate"
+
+    async def test_of_two_messages_with_one_key_one_is_taken(self, store: RunStore) -> None:
+        sent = [dataclasses.replace(message("c1", "k1"), digest=str(n)) for n in range(20)]
+        admissions = await asyncio.gather(*map(store.admit, sent))
+        assert sorted(a.outcome for a in admissions) == ["conflict"] * 19 + ["launched"]
+        assert await store.knows("k1", admissions[0].run_id)
+        assert not await store.knows("k2", admissions[0].run_id)
+
     async def test_without_keys_every_delivery_counts(self, store: RunStore) -> None:
         first = await store.admit(message())
         await store.admit(message())

@@ -2,13 +2,14 @@
 -- ARGV: agent, agent_version, channel, conversation, conversation key, new run id,
 --       message_received event, trigger ttl (ms), poke grace (ms), 1 to begin a run only,
 --       name of a checkpoint or '', 1 if it must have no value, the value that it must have, the new
---       one, number of trigger keys, trigger key ..., event that a new run begins with ...
--- Returns {run id, 'launched' | 'appended' | 'duplicate' | 'taken' | 'stale', 1 if a worker should be
--- poked else 0}.
+--       one, digest or '', number of trigger keys, trigger key ..., event that a new run begins with
+--       ...
+-- Returns {run id, 'launched' | 'appended' | 'duplicate' | 'conflict' | 'taken' | 'stale', 1 if a
+-- worker should be poked else 0}.
 local agent, agent_version, channel, conversation = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local conversation_key = prefix .. ':conversation:' .. ARGV[5]
 local new_id, received, ttl, grace = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9])
-local only_new, last_key = ARGV[10] == '1', 15 + ARGV[15]
+local only_new, digest, last_key = ARGV[10] == '1', ARGV[15], 16 + ARGV[16]
 
 local checkpoint = ARGV[11] ~= '' and prefix .. ':checkpoint:' .. ARGV[11]
 if checkpoint then
@@ -21,10 +22,12 @@ local function proceed(id)
   if checkpoint then redis.call('SET', checkpoint, (ARGV[14]:gsub('{run}', id))) end
 end
 
-for i = 16, last_key do
+for i = 17, last_key do
   local seen = redis.call('GET', prefix .. ':trigger:' .. ARGV[i])
   -- The first delivery may have died before its poke: a repeat that finds the run due pokes again.
   if seen then
+    local other = digest ~= '' and redis.call('GET', prefix .. ':digest:' .. ARGV[i])
+    if other and other ~= digest then return {seen, 'conflict', 0} end
     proceed(seen)
     return {seen, 'duplicate', redis.call('ZSCORE', due_key, seen) and 1 or 0}
   end
@@ -55,5 +58,8 @@ if known[1] == 'PAUSED' then project(id, 'PAUSED', known[2], now)
 else project(id, 'READY', '', now) end
 
 proceed(id)
-for i = 16, last_key do redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl) end
+for i = 17, last_key do
+  redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl)
+  if digest ~= '' then redis.call('SET', prefix .. ':digest:' .. ARGV[i], digest, 'PX', ttl) end
+end
 return {id, outcome, mark_due(id, now, grace)}

@@ -10,6 +10,7 @@
 --   <prefix>:conversation:<key>       string  the id of the run
 --   <prefix>:trigger:<key>            string  the id of the run to which a trigger went; expires
 --   <prefix>:checkpoint:<name>        string  how far somebody has come
+--   <prefix>:digest:<key>             string  what tells a repeat of it from another message; expires
 --   <prefix>:due                      zset  id -> ms at which a worker must look at the run:
 --                                           poke grace, lease expiry or end of a durable sleep
 --   <prefix>:leased                   zset  id -> ms since which the run is held
