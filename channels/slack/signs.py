@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+import aiohttp
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -31,6 +32,8 @@ INTERVAL = 1.0
 STATUS_LIMIT = 100
 """Characters of a status. Slack names no limit, but shows one short line."""
 
+_IDLE = 60
+"""Seconds for which a connection without a call is kept."""
 _REMEMBERED = 600
 """Seconds for which we do not try again what is not possible. Somebody may mend it."""
 _PLACES = 5_000
@@ -66,6 +69,7 @@ class Signs:
     ) -> None:
         self._client_of = client_of
         self._interval = interval
+        self._session: aiohttp.ClientSession | None = None
         self._lanes: dict[_Place, _Lane] = {}
         self._works: KeptFor[bool] = KeptFor(_PLACES, _REMEMBERED)
         self._fails: KeptFor[Failure] = KeptFor(_PLACES, _REMEMBERED)
@@ -95,6 +99,17 @@ class Signs:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    def _connected(self) -> aiohttp.ClientSession:
+        """One session for all signs: a new connection for each would delay it by three ways to
+        Slack and back."""
+        if self._session is None or self._session.closed:
+            connector = aiohttp.TCPConnector(keepalive_timeout=_IDLE)
+            timeout = aiohttp.ClientTimeout(total=SECONDS)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        return self._session
 
     def _want(self, place: _Place, words: str, *, first: bool = False) -> None:
         if not place.thread:
@@ -182,7 +197,9 @@ class Signs:
             await asyncio.sleep(wait)
         try:
             async with asyncio.timeout(SECONDS):
-                await call(self._client_of(place.team, place.enterprise))
+                client = self._client_of(place.team, place.enterprise)
+                client.session = self._connected()
+                await call(client)
         except CALL_ERRORS as error:
             failure = failure_of(error)
             self._learn(kind, place, failure)
