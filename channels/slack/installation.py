@@ -16,10 +16,12 @@ SCOPES = {
     "im:history": "no direct message is heard",
     "im:write": "no answer reaches a person directly",
     "commands": f"{COMMAND} and the entry in a message's menu do nothing",
-    "channels:history": "in public channels, replies without a mention are not heard, the thread "
-    "before a mention is not read, and an answer may come twice",
-    "groups:history": "the same in private channels",
-    "mpim:history": "the same in group messages",
+    "channels:history": "in public channels a mention comes without the thread before it, and an "
+    "answer may come twice",
+    "groups:history": "in private channels a mention comes without the thread before it, and an "
+    "answer may come twice",
+    "mpim:history": "in group messages a mention comes without the thread before it, and an answer "
+    "may come twice",
     "metadata.message:read": "an answer may come twice if Slack's response was lost",
     "reactions:read": "nobody can rate an answer with a thumb",
     "reactions:write": "where Slack shows no status, there is no sign before the answer",
@@ -38,8 +40,8 @@ EVENTS = {
     "app_mention": "no mention is heard",
     "message.im": "no direct message is heard",
     "message.channels": "in public channels, replies without a mention are not heard",
-    "message.groups": "the same in private channels",
-    "message.mpim": "the same in group messages",
+    "message.groups": "in private channels, replies without a mention are not heard",
+    "message.mpim": "in group messages, replies without a mention are not heard",
     "reaction_added": "nobody can rate an answer with a thumb",
 }
 """The events that the app subscribes to, and what does not work without each."""

@@ -64,7 +64,7 @@ async def _checks(settings: ChannelSettings) -> list[Check]:
     if app is None and signing is None:
         advice = "set PONDERD_SLACK_APP_TOKEN (Socket Mode) or PONDERD_SLACK_SIGNING_SECRET (HTTP)"
         found = "ponderd can answer, but nothing comes in"
-        checks.append(Check(name="Slack", level="warn", found=found, advice=advice))
+        checks.append(_warning("Slack", found, advice))
     if app is not None and (wrong := await _socket(settings, app)):
         checks.append(wrong)
     return [*checks, *await _events(settings, clients[0])]
@@ -101,14 +101,7 @@ def _scopes(name: str, granted: str) -> list[Check]:
     if not missing:
         return [Check(name=name, level="ok", found="all of the manifest's")]
     advice = f"add them at {_APPS}, under OAuth & Permissions, {_REINSTALL}"
-    return [
-        Check(
-            name=name,
-            level="fail" if VITAL_SCOPES & missing.keys() else "warn",
-            found=_listed(missing),
-            advice=advice,
-        )
-    ]
+    return _without(name, missing, advice)
 
 
 async def _socket(settings: ChannelSettings, app: SecretStr) -> Check | None:
@@ -140,7 +133,7 @@ async def _events(settings: ChannelSettings, client: AsyncWebClient) -> list[Che
     except CALL_ERRORS as error:
         why = reason_of(error) if isinstance(error, SlackApiError) else str(error)
         advice = f"a configuration token lives for 12 hours: generate a new one at {_APPS}"
-        return [Check(name=name, level="warn", found=f"not checked: {why}", advice=advice)]
+        return [_warning(name, f"not checked: {why}", advice)]
     return _compared(name, settings, exported.get("manifest") or {})
 
 
@@ -158,27 +151,36 @@ def _compared(name: str, settings: ChannelSettings, manifest: Mapping[str, Any])
     own = manifest.get("settings") or {}
     subscriptions = own.get("event_subscriptions") or {}
     missing = missing_events(subscriptions.get("bot_events") or ())
-    wrong = [_listed(missing)] if missing else []
-    advice = ["subscribe to them under Event Subscriptions"] if missing else []
-    interactivity = own.get("interactivity") or {}
-    if not interactivity.get("is_enabled"):
-        wrong.append("interactivity is off: buttons do nothing")
-        advice.append("turn Interactivity & Shortcuts on")
+    advice = f"subscribe to them at {_APPS}, under Event Subscriptions, {_REINSTALL}"
+    wrong = _without(name, missing, advice)
+    if not (own.get("interactivity") or {}).get("is_enabled"):
+        wrong.append(_warning(name, "buttons do nothing", "turn Interactivity & Shortcuts on"))
     socket = bool(own.get("socket_mode_enabled"))
     if settings.slack_app_token is not None and not socket:
-        wrong.append("Socket Mode is off in the app, but PONDERD_SLACK_APP_TOKEN is set")
-        advice.append("turn it on, or unset the token")
+        found = "Socket Mode is off in the app, but PONDERD_SLACK_APP_TOKEN is set"
+        wrong.append(_warning(name, found, "turn it on, or unset the token"))
     if settings.slack_app_token is None and socket:
-        wrong.append("Socket Mode is on in the app, so nothing comes by HTTP")
-        advice.append("turn it off, or set PONDERD_SLACK_APP_TOKEN")
-    if not wrong:
-        return [Check(name=name, level="ok", found="all of the manifest's")]
-    found, what_to_do = "; ".join(wrong), f"at {_APPS}: {', '.join(advice)}; {_REINSTALL}"
-    return [Check(name=name, level="warn", found=found, advice=what_to_do)]
+        found = "Socket Mode is on in the app, so nothing comes by HTTP"
+        wrong.append(_warning(name, found, "turn it off, or set PONDERD_SLACK_APP_TOKEN"))
+    return wrong or [Check(name=name, level="ok", found="all of the manifest's")]
 
 
-def _listed(missing: Mapping[str, str]) -> str:
-    return "without " + ", ".join(f"{what} ({loss})" for what, loss in missing.items())
+def _without(name: str, missing: Mapping[str, str], advice: str) -> list[Check]:
+    """A line for each scope or event that is missing; the last one says what to do."""
+    *_, last = missing or [""]
+    return [
+        Check(
+            name=name,
+            level="fail" if what in VITAL_SCOPES else "warn",
+            found=f"without {what}, {loss}",
+            advice=advice if what == last else "",
+        )
+        for what, loss in missing.items()
+    ]
+
+
+def _warning(name: str, found: str, advice: str) -> Check:
+    return Check(name=name, level="warn", found=found, advice=advice)
 
 
 def _kind(token: str) -> str | None:

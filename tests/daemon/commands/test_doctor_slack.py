@@ -23,6 +23,7 @@ async def api() -> AsyncIterator[SlackApi]:
 
 
 async def examine(api: SlackApi, **given: Any) -> dict[str, Check]:
+    """The checks by name, those of one name together."""
     secrets = {"slack_bot_token": "xoxb-1", "slack_app_token": APP} | given
     settings = ChannelSettings(
         slack_api_url=api.url,
@@ -32,7 +33,16 @@ async def examine(api: SlackApi, **given: Any) -> dict[str, Check]:
         },
     )
     checks = await slack_checks(settings)
-    return {check.name: check for check in checks}
+    return {
+        name: Check(
+            name=name,
+            level=max(found, key=lambda check: ("ok", "warn", "fail").index(check.level)).level,
+            found="\n".join(check.found for check in found),
+            advice="".join(check.advice for check in found),
+        )
+        for name in dict.fromkeys(check.name for check in checks)
+        for found in [[check for check in checks if check.name == name]]
+    }
 
 
 def manifest(**changes: Any) -> dict[str, Any]:
@@ -58,7 +68,7 @@ async def test_missing_scopes_are_named_with_what_does_not_work(api: SlackApi) -
     api.scopes = ", ".join(SCOPES.keys() - {"files:read", "users:read"})
     found = (await examine(api))["Slack scopes"]
     assert found.level == "warn"
-    assert "files:read (files are only named, not read)" in found.found
+    assert "without files:read, files are only named, not read" in found.found
     assert "users:read" in found.found and "chat:write" not in found.found
     assert "Reinstall" in found.advice
 
@@ -122,7 +132,7 @@ async def test_events_are_compared_with_the_manifest(api: SlackApi) -> None:
     api.manifest = manifest(event_subscriptions={"bot_events": ["app_mention", "message.im"]})
     found = (await examine(api, slack_config_token="xoxe.xoxp-1"))["Slack events"]
     assert found.level == "warn"
-    assert "message.channels (in public channels, replies" in found.found
+    assert "without message.channels, in public channels, replies" in found.found
     assert "app_mention" not in found.found
 
 
