@@ -35,6 +35,7 @@ class SlackApi:
     Slack's that matter; `files` by id, with their content under "content". `reactions` holds
     (channel, ts, name), `statuses` what each thread shows, by (channel, thread_ts).
     `workspaces` says what auth.test tells of a token, beside the usual.
+    `peers` are the connections on which calls came.
     `errors` is what a method answers, always: an error of Slack's, or "429". `delays` is how long
     it takes, in seconds.
 
@@ -47,6 +48,7 @@ class SlackApi:
         self.messages: list[dict[str, Any]] = []
         self.whispers: list[dict[str, Any]] = []
         self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.peers: set[tuple[str, int]] = set()
         self.trouble: list[str] = []
         self.people: dict[str, dict[str, Any]] = {}
         self.channels: dict[str, dict[str, Any]] = {}
@@ -130,6 +132,8 @@ class SlackApi:
         method = request.match_info["method"]
         fields = await _fields(request)
         self.calls.append((method, fields))
+        assert request.transport is not None
+        self.peers.add(request.transport.get_extra_info("peername"))
         await asyncio.sleep(self.delays.get(method, 0))
         if error := self.errors.get(method):
             return _limited() if error == "429" else _error(error)

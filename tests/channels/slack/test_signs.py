@@ -81,6 +81,15 @@ async def test_states_of_one_thread_keep_their_distance(api: SlackApi) -> None:
     await signs.close()
 
 
+async def test_no_sign_waits_for_a_connection_of_its_own(api: SlackApi) -> None:
+    signs = signs_of(api)
+    for number in range(5):
+        signs.doing(THREAD, f"step {number}")
+        await eventually(lambda number=number: words(api)[-1:] == [f"step {number}"])
+    await signs.close()
+    assert len(api.peers) == 1
+
+
 async def test_threads_do_not_wait_for_each_other(api: SlackApi) -> None:
     signs = signs_of(api, interval=3600)
     other = THREAD.model_copy(update={"thread": "9.9"})
