@@ -7,6 +7,8 @@ process's: Prometheus adds those of several daemons, and knows when one starts a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 
 import structlog
 from fastapi import Request
@@ -57,6 +59,16 @@ def note_refused_request(request: Request, reason: str, detail: str) -> None:
     channel = next((name for start, name in _CHANNELS if path.startswith(start)), "api")
     source = getattr(request.state, "source", UNKNOWN if channel == "webhook" else "")
     note_refused(channel, source, reason, f"{request.method} {path[:200]}: {detail}")
+
+
+def refused_by(channel: str) -> Callable[[str, str], None]:
+    """`note_refused` for a channel without sources: it takes the reason and the details."""
+    return partial(note_refused, channel, "")
+
+
+def ignored_by(channel: str) -> Callable[[str, str], None]:
+    """`note_ignored`, likewise."""
+    return partial(note_ignored, channel, "")
 
 
 _CHANNELS = (("/webhooks/", "webhook"), ("/slack/", "slack"), ("/sms/", "sms"))

@@ -6,6 +6,7 @@ workers/agents/config.py reads the tables `[agents]` and `[thinking]`.
 [slack]
 agent = "assistant"                  # app mentions and direct messages
 channels = { C0123456789 = "deployer" } # but this agent in this channel
+alerts = { C0222222222 = "triage" }  # each post of a bot here, if PONDERD_SLACK_BOTS lists it
 
 [mail.mailboxes]
 ops = "deployer"                     # ops@ too; an agent always has the mailbox of its name
@@ -46,6 +47,7 @@ DEFAULT_SOURCE = WebhookRoute(
 class SlackRoutes(Frozen):
     agent: str = DEFAULT_AGENT
     channels: dict[str, str] = Field(default_factory=dict)
+    alerts: dict[str, str] = Field(default_factory=dict)
 
 
 class MailRoutes(Frozen):
@@ -71,7 +73,7 @@ class Routes(Frozen):
         match trigger.channel:
             case "slack":
                 _, channel, _ = trigger.conversation.split(":", 2)
-                return self.slack.channels.get(channel, self.slack.agent)
+                return trigger.agent or self.slack.channels.get(channel, self.slack.agent)
             case "email":
                 mailbox = trigger.agent or DEFAULT_AGENT
                 return self.mail.mailboxes.get(mailbox, mailbox)
@@ -93,6 +95,7 @@ class Routes(Frozen):
         """(entry, agent) for each entry of the file that names an agent."""
         yield "slack.agent", self.slack.agent
         yield from ((f"slack.channels.{key}", name) for key, name in self.slack.channels.items())
+        yield from ((f"slack.alerts.{key}", name) for key, name in self.slack.alerts.items())
         yield from ((f"mail.mailboxes.{key}", name) for key, name in self.mail.mailboxes.items())
         for source, route in self.webhooks.items():
             if route.agent and not is_template(route.agent):

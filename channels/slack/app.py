@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import structlog
+from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
+from slack_sdk.signature import SignatureVerifier
 
-from ponderd.channels.channel import Accept, AnswerInquiry, React
-from ponderd.channels.errors import Refused, StartupError, Unavailable
-from ponderd.channels.message import Ignored, Reaction, Trigger
+from ponderd.channels.errors import StartupError, Unavailable
 from ponderd.channels.settings import ChannelSettings
-from ponderd.channels.slack.clicks import Click, ClickReplies, parse_click
-from ponderd.channels.slack.receive import parse
+from ponderd.channels.slack.desk import COMMAND_HELP, UNDER_WAY
+from ponderd.channels.slack.intake import Intake
+from ponderd.channels.slack.receive import Command
 from ponderd.channels.slack.web_api import reason_of, web_client
 
 if TYPE_CHECKING:
@@ -34,12 +35,10 @@ _WRONG_TOKEN = ("invalid_auth", "not_authed", "account_inactive", "token_revoked
 log = structlog.get_logger(__name__)
 
 
-def build_app(
-    settings: ChannelSettings, accept: Accept, answer: AnswerInquiry, react: React
-) -> AsyncApp:
+def build_app(settings: ChannelSettings, intake: Intake) -> AsyncApp:
     """The Bolt app that serves both HTTP and Socket Mode.
 
-    It acknowledges an event only after `accept` has returned, and a click only after `answer` has.
+    It acknowledges an event only after `intake` keeps it, and a click only after it was answered.
     If the store is unavailable, the response is 503 (HTTP) or missing (Socket Mode). Slack then
     sends the event again, or shows an error to the person who pressed the button.
     """
@@ -47,37 +46,18 @@ def build_app(
     from slack_bolt.authorization import AuthorizeResult
     from slack_bolt.response import BoltResponse
 
-    answers = ClickReplies(settings.slack_api_url)
-
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
-        # One workspace, one token. By default Bolt asks Slack (auth.test) before every event. If
-        # Slack does not reply, Bolt answers 200, and the event is lost.
-        return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=token)
+        # By default Bolt asks Slack (auth.test) before every event. If Slack does not reply, Bolt
+        # answers 200, and the event is lost. We look for the token when we need it.
+        return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token="")
 
     async def receive(body: dict[str, Any]) -> BoltResponse:
-        try:
-            match parse_click(body) if body.get("type") == "block_actions" else parse(body):
-                case Ignored(reason=reason):
-                    log.debug("slack event ignored", reason=reason)
-                case Trigger() as trigger:
-                    await accept(trigger)
-                case Click() as click:
-                    await press(click)
-                case Reaction() as reaction:
-                    await react(reaction)
-        except Refused as error:
-            # Still 200: a retry would be refused again, three times.
-            log.warning("slack event refused", error=str(error))
-        return BoltResponse(status=200)
-
-    async def press(click: Click) -> None:
-        try:
-            outcome = await answer(click.verdict)
-        except Refused as error:
-            log.info("slack button refused", by=click.verdict.by, error=str(error))
-            answers.refuse(click, str(error))
-        else:
-            answers.confirm(click, outcome)
+        match await intake.take(body):
+            case Command(text=text):
+                said = {"response_type": "ephemeral", "text": UNDER_WAY if text else COMMAND_HELP}
+                return BoltResponse(status=200, body=said)
+            case _:
+                return BoltResponse(status=200)
 
     async def failed(error: Exception) -> BoltResponse:
         if isinstance(error, Unavailable):
@@ -86,7 +66,6 @@ def build_app(
         log.error("slack event failed", exc_info=error)
         return BoltResponse(status=500)
 
-    token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
     signing_secret = settings.slack_signing_secret
     app = AsyncApp(
         name="ponderd",
@@ -105,26 +84,39 @@ def build_app(
     return app
 
 
-def http_handler(app: AsyncApp) -> Callable[[Request], Awaitable[Response]]:
-    """Answers POST /slack/events."""
+def http_handler(
+    app: AsyncApp, signing_secret: SecretStr, refused: Callable[[str, str], None]
+) -> Callable[[Request], Awaitable[Response]]:
+    """Answers POST /slack/events. `refused` hears why something was not taken."""
     from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
     from starlette.responses import Response
 
     handler = AsyncSlackRequestHandler(app)
+    verifier = SignatureVerifier(signing_secret.get_secret_value())
 
     async def handle(request: Request) -> Response:
-        timestamp = request.headers.get("x-slack-request-timestamp", "")
-        signature = request.headers.get("x-slack-signature", "")
-        if not re.fullmatch("[0-9]{1,12}", timestamp) or not signature.isascii():
+        # Before Bolt, which writes what it refuses into its log, however long it is.
+        if not _is_slacks(request, await request.body(), verifier):
+            refused("unauthenticated", "no valid X-Slack-Signature of the last five minutes")
             return Response("invalid request", 401)
         try:
             return await handler.handle(request)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
-            # Bolt parses the body before it checks the signature, and crashes on broken ones.
-            log.info("slack request refused", error=repr(error))
+            refused("malformed", repr(error))
             return Response("malformed request", 400)
 
     return handle
+
+
+def _is_slacks(request: Request, body: bytes, verifier: SignatureVerifier) -> bool:
+    timestamp = request.headers.get("x-slack-request-timestamp", "")
+    signature = request.headers.get("x-slack-signature", "")
+    if not re.fullmatch("[0-9]{1,12}", timestamp) or not signature.isascii():
+        return False
+    try:
+        return verifier.is_valid(body, timestamp, signature)
+    except ValueError:  # it is not even text
+        return False
 
 
 class SocketMode:

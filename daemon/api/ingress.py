@@ -9,17 +9,18 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import SecretStr
 
-from ponderd.channels.channel import Accept, AnswerInquiry, React
+from ponderd.channels.channel import Accept
 from ponderd.channels.errors import NotFound
 from ponderd.channels.message import Ignored, Trigger
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.app import build_app as build_slack
 from ponderd.channels.slack.app import http_handler
+from ponderd.channels.slack.intake import Intake as SlackIntake
 from ponderd.channels.webhook.intake import Intake
 from ponderd.channels.webhook.proof import authenticate
 from ponderd.channels.webhook.rendering import Renderer
 from ponderd.channels.webhook.signed import HookRequest
-from ponderd.daemon.refusals import note_ignored
+from ponderd.daemon.refusals import note_ignored, refused_by
 from ponderd.daemon.routing import Routes
 
 
@@ -70,14 +71,13 @@ async def _accepted(
     return {"run_id": runs[0], **({"run_ids": runs} if len(events) > 1 else {})}
 
 
-def slack_routes(
-    accept: Accept, answer: AnswerInquiry, react: React, settings: ChannelSettings
-) -> APIRouter:
-    """POST /slack/events: Slack sends events and clicks there."""
+def slack_routes(settings: ChannelSettings, intake: SlackIntake | None) -> APIRouter:
+    """POST /slack/events: Slack sends events, clicks and commands there."""
     router = APIRouter(tags=["slack"])
     handle = None
-    if settings.slack_signing_secret:
-        handle = http_handler(build_slack(settings, accept, answer, react))
+    if settings.slack_signing_secret and intake:
+        secret = settings.slack_signing_secret
+        handle = http_handler(build_slack(settings, intake), secret, refused_by("slack"))
 
     @router.post("/slack/events", response_model=None)
     async def events(request: Request) -> Response | JSONResponse:

@@ -17,8 +17,6 @@ from ponderd.channels.channel import Accept
 from ponderd.channels.errors import StartupError
 from ponderd.channels.mail.server import MailServer
 from ponderd.channels.settings import ChannelSettings
-from ponderd.channels.slack.app import SocketMode
-from ponderd.channels.slack.app import build_app as build_slack
 from ponderd.channels.webhook.rendering import Renderer
 from ponderd.daemon.api.approvals import approval_page_routes, approval_routes
 from ponderd.daemon.api.health import health_routes
@@ -37,6 +35,7 @@ from ponderd.daemon.mail_brake import MailBrake
 from ponderd.daemon.mail_report import recording
 from ponderd.daemon.routing import Routes, load_routes, route_to
 from ponderd.daemon.settings import DaemonSettings
+from ponderd.daemon.slack import slack_intake
 from ponderd.workers.agents.discovery import discover
 from ponderd.workers.control.inquiries import Inquiries
 from ponderd.workers.control.run_log import RunLog
@@ -94,7 +93,9 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
             aliases=routes.mail.mailboxes,
             blobs=blobs,
         )
-        async with _mail(mail, daemon), _socket_mode(channels, accept, inquiries, runs):
+        slack = slack_intake(channels, routes, accept, runs, inquiries, run_log, blobs)
+        async with _mail(mail, daemon), slack as intake:
+            app.include_router(slack_routes(channels, intake))
             config = uvicorn.Config(
                 app,
                 http=HeaderDeadline,
@@ -126,7 +127,7 @@ def create_app(
     daemon: DaemonSettings,
     renderer: Renderer | None = None,
 ) -> FastAPI:
-    """All routes except health and thinking. Needs `daemon.api_token`."""
+    """All routes except health, thinking and Slack. Needs `daemon.api_token`."""
     assert daemon.api_token is not None
     app = FastAPI(
         title="ponderd",
@@ -144,7 +145,6 @@ def create_app(
         app.include_router(router, dependencies=[Depends(require_token(daemon.api_token))])
     fills_in = renderer or Renderer()
     app.include_router(webhook_routes(accept, routes, channels, daemon.api_token, fills_in))
-    app.include_router(slack_routes(accept, inquiries.answer, runs.react, channels))
     return app
 
 
@@ -158,22 +158,6 @@ async def _mail(server: MailServer, daemon: DaemonSettings) -> AsyncIterator[Non
         yield
     finally:
         await server.stop()
-
-
-@contextlib.asynccontextmanager
-async def _socket_mode(
-    channels: ChannelSettings, accept: Accept, inquiries: Inquiries, runs: Runs
-) -> AsyncIterator[None]:
-    if channels.slack_app_token is None:
-        yield
-        return
-    app = build_slack(channels, accept, inquiries.answer, runs.react)
-    slack = SocketMode(app, channels.slack_app_token.get_secret_value())
-    await slack.start()
-    try:
-        yield
-    finally:
-        await slack.stop()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -188,6 +188,9 @@ class Agent:
     limits: Limits = field(default_factory=Limits)
     questions: Literal["text", "any"] = "text"
     """With "any" the model may also ask for a yes or no, offer choices, and set the urgency."""
+    listens: Literal["mentions", "thread"] = "mentions"
+    """What it hears in a thread of Slack where no question is open: what mentions it, or all that
+    is written there."""
     approvals: Approvals = field(default_factory=Approvals)
     busy: Mapping[str, Busy] = field(default_factory=dict)
     """By channel. "default" holds for all others."""

@@ -55,6 +55,7 @@ class AgentConfig(Frozen):
     """The policies that ponderd.toml sets for one agent. They override those in the agent's file;
     the others stay."""
 
+    listens: Literal["mentions", "thread"] | None = None
     approvals: Approvals = Approvals()
     busy: dict[BusyChannel, Annotated[Busy, BeforeValidator(_busy)]] = Field(default_factory=dict)
     budgets: Budgets = Budgets()
@@ -151,6 +152,7 @@ def check_arms(agents: Mapping[str, Agent], path: Path | None) -> None:
 def _configured(agent: Agent, config: AgentConfig) -> Agent:
     return dataclasses.replace(
         agent,
+        listens=config.listens or agent.listens,
         approvals=_over(agent.approvals, config.approvals),
         busy=dict([*agent.busy.items(), *config.busy.items()]),
         budgets=_over(agent.budgets, config.budgets),

@@ -30,15 +30,15 @@ class Runs:
 
     def __init__(self, log: RunLog, agents: Mapping[str, Agent]) -> None:
         self._log = log
-        self._agents = agents
+        self.agents = agents
 
     async def accept(self, agent: str, trigger: Trigger) -> Accepted:
         """Store a trigger for an agent. Once this returns, it cannot get lost.
 
         Raises `NotFound` for an unknown agent.
         """
-        if agent not in self._agents:
-            known = ", ".join(sorted(self._agents))
+        if agent not in self.agents:
+            known = ", ".join(sorted(self.agents))
             raise NotFound(f"there is no agent {agent!r}; known agents: {known}")
         if trigger.channel == "email":
             return await self._accept_mail(agent, trigger)
@@ -89,7 +89,7 @@ class Runs:
             at=now,
             run_id=new_run_id(key),
             agent=agent,
-            agent_version=self._agents[agent].version,
+            agent_version=self.agents[agent].version,
             channel=trigger.channel,
             conversation=trigger.conversation,
             source=trigger.source,
@@ -213,7 +213,7 @@ class Runs:
 
         def adopt(run: Run, now: float) -> e.Event | None:
             _must_not_be_over(run, "resumed")
-            today = self._agents[run.agent].version if run.agent in self._agents else ""
+            today = self.agents[run.agent].version if run.agent in self.agents else ""
             if not today or today == run.agent_version:
                 return None
             return e.VersionAdopted(at=now, agent_version=today, by=by)
@@ -255,7 +255,7 @@ class Runs:
         Raises `NotFound` if that event is not such an outcome, or the agent is gone.
         """
         events, run = await self._log.read(run_id)
-        agent = self._agents.get(run.agent)
+        agent = self.agents.get(run.agent)
         if agent is None:
             raise NotFound(f"the agent {run.agent} no longer exists")
         then = fold(events[: max(1, version - 1)]).agent_version

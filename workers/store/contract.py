@@ -269,8 +269,8 @@ class RunStore(Protocol):
     async def recall(self, key: str) -> str | None:
         """The value that `remember` or `overwrite` keeps under `key`, or None."""
 
-    async def overwrite(self, key: str, value: str) -> None:
-        """Keep `value` under `key` for ever, and drop the value that was there."""
+    async def overwrite(self, key: str, value: str, ttl: float | None = None) -> None:
+        """Keep `value` under `key` for `ttl` seconds, or for ever, and drop what was there."""
 
     async def note(self, ledger: str, entries: Sequence[bytes], keep: int) -> None:
         """Append to a ledger. At least its last `keep` entries stay, and not many more."""

@@ -215,9 +215,9 @@ class MemoryStore:
     async def recall(self, key: str) -> str | None:
         return self._recall(key, self._now())
 
-    async def overwrite(self, key: str, value: str) -> None:
-        self._now()
-        self._kept[key] = (value, math.inf)
+    async def overwrite(self, key: str, value: str, ttl: float | None = None) -> None:
+        now = self._now()
+        self._kept[key] = (value, math.inf if ttl is None else now + ttl)
 
     async def knows(self, key: str, run_id: str) -> bool:
         return self._recall(f"trigger:{key}", self._now()) is not None

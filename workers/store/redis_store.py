@@ -179,8 +179,9 @@ class RedisStore:
         kept = await _answer(self._redis.get(self._remembered(key)))
         return kept.decode() if kept is not None else None
 
-    async def overwrite(self, key: str, value: str) -> None:
-        await _answer(self._redis.set(self._remembered(key), value))
+    async def overwrite(self, key: str, value: str, ttl: float | None = None) -> None:
+        px = None if ttl is None else _ms(ttl)
+        await _answer(self._redis.set(self._remembered(key), value, px=px))
 
     async def knows(self, key: str, run_id: str) -> bool:
         prefix = self._prefix(s.shard_of(run_id))

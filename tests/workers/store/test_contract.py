@@ -490,6 +490,14 @@ async def test_overwrite_takes_the_place_of_what_was_there(store: RunStore) -> N
     assert await store.remember("key", "c", None) == "b"
 
 
+async def test_what_is_overwritten_for_a_time_expires(store: RunStore) -> None:
+    await store.overwrite("key", "a", 0.05)
+    await asyncio.sleep(0.1)
+    assert await store.recall("key") is None
+    await store.overwrite("key", "b", LONG)
+    assert await store.recall("key") == "b"
+
+
 async def test_swap_sets_only_what_is_as_expected(store: RunStore) -> None:
     assert not await store.swap("key", "a", "b")
     assert await store.swap("key", None, "a")

@@ -1,0 +1,373 @@
+"""What a message in Slack needs before an agent gets it: may its writer write, to which run does it
+belong, what are people called, what is in the files, what was said before."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import aiohttp
+import structlog
+from slack_sdk.errors import SlackApiError
+
+from ponderd.channels.blobs import Blobs, owner_of
+from ponderd.channels.channel import Accept, AnswerInquiry, React
+from ponderd.channels.errors import DeliveryError, Forbidden, Refused
+from ponderd.channels.files import FileReader
+from ponderd.channels.message import Address, Attachment, Trigger
+from ponderd.channels.settings import ChannelSettings
+from ponderd.channels.slack import history
+from ponderd.channels.slack.access import (
+    Refusal,
+    is_certain,
+    person_refused,
+    program_let_in,
+    told,
+)
+from ponderd.channels.slack.clicks import ClickReplies
+from ponderd.channels.slack.conversation import Current, begins_anew, is_for_others
+from ponderd.channels.slack.directory import Directory, Person
+from ponderd.channels.slack.files import fetch_files
+from ponderd.channels.slack.memory import KnownRun, SlackMemory
+from ponderd.channels.slack.reading.message import Said, named_in, read_message
+from ponderd.channels.slack.receive import (
+    Command,
+    Pressed,
+    Reacted,
+    Shortcut,
+    SlackEvent,
+    SlackMessage,
+)
+from ponderd.channels.slack.signs import Signs
+from ponderd.channels.slack.web_api import Workspaces
+from ponderd.channels.slack.writer import Writer
+
+TOLD_SECONDS = 24 * 3600.0
+"""How long somebody who may not write is not told so again in the same channel."""
+
+ANEW = "The next message here begins a new conversation."
+COMMAND_HELP = (
+    "Write what you want to know behind the command. The answer comes in our direct messages, where "
+    "you can go on."
+)
+UNDER_WAY = "I am on it. The answer comes in our direct messages."
+LOOK_AT_THIS = "Please look at this message."
+
+log = structlog.get_logger(__name__)
+
+
+class _IgnoredError(Exception):
+    """The message is genuine, and asks for nothing."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Works off what `Intake` took. `alerts` has the agents of channels in which bots need no
+    mention."""
+
+    settings: ChannelSettings
+    workspaces: Workspaces
+    directory: Directory
+    signs: Signs
+    memory: SlackMemory
+    blobs: Blobs
+    reader: FileReader
+    accept: Accept
+    answer: AnswerInquiry
+    react: React
+    alerts: Mapping[str, str]
+    ignored: Callable[[str, str], None]
+    replies: ClickReplies
+
+    def heard(self, event: SlackEvent) -> None:
+        """Show at once that a message is heard, if the event itself says that it will be."""
+        if isinstance(event, SlackMessage) and self._is_shown(event):
+            self.signs.begin(_answer_to(event), event.ts)
+
+    def _is_shown(self, message: SlackMessage) -> bool:
+        if not (message.is_direct or message.mentions_us):
+            return False
+        if message.writer.programs:
+            return program_let_in(message.writer, self.settings.slack_bots)
+        return is_certain(message.writer)
+
+    async def work(self, event: SlackEvent) -> None:
+        """Do what the event asks for. Raises Refused, Unavailable."""
+        try:
+            match event:
+                case SlackMessage():
+                    await self._message(event)
+                case Reacted():
+                    await self._check(event.writer)
+                    await self.react(event.reaction)
+                case Command():
+                    await self._command(event)
+                case Shortcut():
+                    await self._shortcut(event)
+                case Pressed():
+                    await self.press(event)
+                case _:
+                    assert_never(event)
+        except _IgnoredError as error:
+            self.ignored("not for us", str(error))
+            if isinstance(event, SlackMessage):
+                self.signs.end(_answer_to(event))
+        except Refused:
+            if isinstance(event, SlackMessage):
+                self.signs.end(_answer_to(event))
+            raise
+
+    async def press(self, event: Pressed) -> None:
+        """Answer a button. Raises Unavailable; whoever may not press it is told so."""
+        click = event.click
+        try:
+            await self._check(event.writer)
+            outcome = await self.answer(click.verdict)
+        except Refused as error:
+            log.info("slack button refused", by=click.verdict.by, error=str(error))
+            self.replies.refuse(click, str(error))
+        else:
+            self.replies.confirm(click, outcome)
+
+    # -- messages ------------------------------------------------------------------------------
+
+    async def _message(self, message: SlackMessage) -> None:
+        writer, place = message.writer, f"{message.writer.team}:{message.writer.channel}"
+        thread = f"{place}:{message.thread}"
+        run = await self.memory.run_at(thread) if message.thread else None
+        own = read_message(message.event, message.own_user).own
+        person = await self._let_in(message, run, own)
+        if not self._is_shown(message):
+            self.signs.begin(_answer_to(message), message.ts)
+        names = await self.directory.names(writer.team, named_in(message.event))
+        said = read_message(message.event, message.own_user, names)
+        text, name, run_id = said.text, f"{place}:{message.thread or message.ts}", run and run.id
+        if message.is_direct and not (message.thread and run is None):
+            anew, rest = begins_anew(own)
+            if anew and not rest and not said.files:
+                await self._forget(place, message)
+                return
+            text = rest if anew else text
+            if not message.thread:
+                name, run_id = await self._current(place, message, anew)
+        trigger = Trigger(
+            channel="slack",
+            # Two keys: a retry has the same event_id; and if Slack tells of one message in two
+            # events, as app_mention and as message, they have the same channel and ts.
+            keys=(f"slack:event:{message.event_id}", f"slack:{place}:{message.ts}"),
+            conversation=name,
+            run_id=run_id,
+            text=text or "(no text)",
+            sender=writer.sender,
+            name=person.name if person else writer.name,
+            agent=self.alerts.get(writer.channel) if _is_alert(message) else None,
+            authentic=not writer.programs,
+            reply_to=_answer_to(message),
+            attachments=await self._files(said, writer, name),
+            before=await self._before(message, run, thread),
+        )
+        accepted = await self.accept(trigger)
+        await self.memory.belongs(f"{place}:{message.thread or message.ts}", accepted.run_id)
+        await self.memory.belongs(name, accepted.run_id)
+        if message.thread:
+            await self.memory.heard(thread, message.ts)
+
+    async def _let_in(self, message: SlackMessage, run: KnownRun | None, own: str) -> Person | None:
+        """Who wrote. Raises _IgnoredError, Refused."""
+        writer = message.writer
+        addressed = message.is_direct or message.mentions_us
+        if writer.programs:
+            alert = _is_alert(message) and writer.channel in self.alerts
+            if not program_let_in(writer, self.settings.slack_bots):
+                raise _IgnoredError(f"PONDERD_SLACK_BOTS does not list the bot {writer.sender}")
+            if not (addressed or alert):
+                raise _IgnoredError("a bot wrote it without a mention")
+            await self.memory.brake(
+                writer.sender, writer.channel, message.thread, f"{writer.channel}:{message.ts}"
+            )
+            return None
+        if not addressed and not self._is_heard(message, run, own):
+            raise _IgnoredError("it does not mention us")
+        return await self._check(writer, message.thread)
+
+    def _is_heard(self, message: SlackMessage, run: KnownRun | None, own: str) -> bool:
+        """Whether a message that does not mention us is for us all the same."""
+        text = message.event.get("text")
+        if run is None or is_for_others(text if isinstance(text, str) else "", message.own_user):
+            return False
+        if run.asks == "approval" and not run.listens:
+            return self.memory.leans(own, message.writer.sender)
+        return bool(run.asks) or run.listens
+
+    async def _current(
+        self, direct: str, message: SlackMessage, anew: bool
+    ) -> tuple[str, str | None]:
+        """The conversation that a direct message belongs to, and its run."""
+        silence, at = self.settings.slack_silence_hours * 3600, float(message.ts)
+        while True:
+            kept = await self.memory.current(direct)
+            current = Current.decode(kept)
+            run = await self.memory.run_at(current.name) if current else None
+            goes_on = current and not anew and current.goes_on(at, silence, run and run.busy_until)
+            name = current.name if current and goes_on else f"{direct}:{message.ts}"
+            heard_at = max(at, current.heard_at) if current and goes_on else at
+            if await self.memory.move(direct, kept, Current(name, heard_at).encode()):
+                return name, run.id if run and goes_on else None
+
+    async def _forget(self, direct: str, message: SlackMessage) -> None:
+        kept = await self.memory.current(direct)
+        await self.memory.move(direct, kept, Current(f"{direct}:none", -math.inf).encode())
+        self.signs.end(_answer_to(message))
+        await self._whisper(message.writer, ANEW, message.thread)
+
+    async def _files(self, said: Said, writer: Writer, name: str) -> tuple[Attachment, ...]:
+        if not said.files:
+            return ()
+        try:
+            client = self.workspaces.client(writer.team, writer.organisation)
+        except DeliveryError as error:
+            return tuple(
+                Attachment(
+                    name=file.name,
+                    content_type=file.content_type,
+                    size=file.size,
+                    text=file.preview,
+                    length=len(file.preview),
+                    unread="" if file.preview else str(error),
+                )
+                for file in said.files
+            )
+        return await fetch_files(
+            said.files,
+            client,
+            self.blobs,
+            owner_of("slack", name),
+            reader=self.reader,
+            limit=self.settings.slack_file_size,
+        )
+
+    async def _before(self, message: SlackMessage, run: KnownRun | None, thread: str) -> str:
+        """What others said in the thread since its run last heard of it."""
+        if not message.thread or message.is_direct or not message.mentions_us:
+            return ""
+        since = await self.memory.heard_until(thread) if run else ""
+        writer = message.writer
+        try:
+            client = self.workspaces.client(writer.team, writer.organisation)
+        except DeliveryError:
+            return ""
+        return await history.before(
+            client,
+            writer.channel,
+            message.thread,
+            message.ts,
+            self.directory,
+            writer.team,
+            since_ts=since,
+            own_user=message.own_user,
+        )
+
+    # -- commands and shortcuts ----------------------------------------------------------------
+
+    async def _command(self, command: Command) -> None:
+        if not command.text:
+            return
+        await self._ask_directly(command.writer, command.text, command.trigger_id)
+
+    async def _shortcut(self, shortcut: Shortcut) -> None:
+        writer = shortcut.writer
+        names = await self.directory.names(writer.team, named_in(shortcut.message))
+        said = read_message(shortcut.message, None, names)
+        author = shortcut.message.get("user")
+        if isinstance(author, str):
+            known = await self.directory.person(writer.team, author)
+            author = known.name if known else author
+        before = f"{author or 'somebody'}: {said.text}".replace("\n", "\n  ")
+        await self._ask_directly(writer, LOOK_AT_THIS, shortcut.trigger_id, before, said)
+
+    async def _ask_directly(
+        self, writer: Writer, text: str, key: str, before: str = "", said: Said | None = None
+    ) -> None:
+        """Begin a conversation in the direct messages with somebody."""
+        person = await self._check(writer)
+        place = f"{writer.team}:{await self._direct(writer)}"
+        name = f"{place}:{key}"
+        accepted = await self.accept(
+            Trigger(
+                channel="slack",
+                keys=(f"slack:asked:{key}",),
+                conversation=name,
+                text=text,
+                before=before,
+                sender=writer.sender,
+                name=person.name if person else "",
+                authentic=True,
+                attachments=await self._files(said, writer, name) if said else (),
+                reply_to=_address(writer.team, place.partition(":")[2]),
+            )
+        )
+        await self.memory.belongs(name, accepted.run_id)
+        kept = await self.memory.current(place)
+        await self.memory.move(place, kept, Current(name, 0).encode())
+
+    async def _direct(self, writer: Writer) -> str:
+        """The id of the direct messages with somebody; their own id if Slack does not say."""
+        if writer.channel.startswith("D"):
+            return writer.channel
+        try:
+            client = self.workspaces.client(writer.team, writer.organisation)
+            async with asyncio.timeout(3):
+                opened: Any = await client.conversations_open(users=writer.user)
+            return str(opened["channel"]["id"])
+        except (DeliveryError, SlackApiError, aiohttp.ClientError, OSError, KeyError) as error:
+            log.info("slack did not open direct messages", error=repr(error))
+            return writer.user
+
+    # -- who may -------------------------------------------------------------------------------
+
+    async def _check(self, writer: Writer, thread: str = "") -> Person | None:
+        """Who it is, if they may write. Raises Forbidden, after they were told so, once."""
+        person = await self.directory.person(writer.team, writer.user)
+        refusal = person_refused(writer, person, self.settings.slack_allow)
+        if refusal is None:
+            return person
+        await self._tell(writer, refusal, thread)
+        raise Forbidden(f"{refusal} may not write: {writer.sender} in {writer.channel}")
+
+    async def _tell(self, writer: Writer, refusal: Refusal, thread: str) -> None:
+        key = f"{writer.team}:{writer.channel}:{writer.user}"
+        if await self.memory.is_first(key, TOLD_SECONDS):
+            await self._whisper(writer, told(refusal), thread)
+
+    async def _whisper(self, writer: Writer, text: str, thread: str = "") -> None:
+        """Say something that only one person sees. It may be lost."""
+        try:
+            client = self.workspaces.client(writer.team, writer.organisation)
+            async with asyncio.timeout(3):
+                await client.chat_postEphemeral(
+                    channel=writer.channel, user=writer.user, text=text, thread_ts=thread or None
+                )
+        except (DeliveryError, SlackApiError, aiohttp.ClientError, OSError) as error:
+            log.info("slack did not show a remark", error=repr(error))
+
+
+def _is_alert(message: SlackMessage) -> bool:
+    """A bot's post that speaks to nobody."""
+    return bool(message.writer.programs) and not (message.thread or message.mentions_us)
+
+
+def _answer_to(message: SlackMessage) -> Address:
+    """Where the answer goes: into the thread, or, to what stands at the top of direct messages,
+    below it."""
+    writer = message.writer
+    thread = message.thread or ("" if message.is_direct else message.ts)
+    return _address(writer.team, writer.channel, thread, "" if thread else message.ts)
+
+
+def _address(team: str, channel: str, thread: str = "", message: str = "") -> Address:
+    """`message` is the one that is answered, where the thread does not tell."""
+    headers = {"team": team} | ({"message": message} if message else {})
+    return Address(channel="slack", to=channel, thread=thread, headers=headers)

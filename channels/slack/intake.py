@@ -1,0 +1,153 @@
+"""Take what Slack sends: keep it, acknowledge it, then work it off.
+
+Slack waits for three seconds, and a message may need look-ups and files that take longer. So an
+event is kept in the store before it is acknowledged, and is dropped from there once its message is
+accepted. Whatever a daemon leaves behind, each daemon takes up. The keys of a trigger make it
+harmless that two do so at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from ponderd.channels.errors import Refused, Unavailable
+from ponderd.channels.message import Ignored
+from ponderd.channels.slack.memory import SlackMemory
+from ponderd.channels.slack.receive import Pressed, SlackEvent, parse
+
+LEFT_BEHIND = 30
+"""Seconds after which an event is taken up that another daemon has not worked off."""
+ROUND = 5
+"""Seconds between two looks for such events."""
+GIVEN_UP = 24 * 3600
+"""Seconds after which an event is given up that could not be worked off all that time."""
+AT_ONCE = 50
+"""Events that are worked off at the same time."""
+
+Note = Callable[[str, str], None]
+"""Tells the operator of something that was not taken: why in few words, and the details."""
+
+log = structlog.get_logger(__name__)
+
+
+class Intake:
+    """`work` does what an event asks for; it may raise Refused, and Unavailable to be called again.
+    `press` answers a button while the person waits."""
+
+    def __init__(
+        self,
+        memory: SlackMemory,
+        work: Callable[[SlackEvent], Awaitable[None]],
+        press: Callable[[Pressed], Awaitable[None]],
+        heard: Callable[[SlackEvent], None],
+        ignored: Note,
+        refused: Note,
+    ) -> None:
+        self._memory = memory
+        self._work = work
+        self._press = press
+        self._heard = heard
+        self._ignored = ignored
+        self._refused = refused
+        self._lanes: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._rounds: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to take up what was left behind."""
+        self._rounds = asyncio.create_task(self._take_up_all())
+
+    async def close(self) -> None:
+        """Stop. What is not worked off yet stays kept."""
+        tasks = [*self._tasks.values(), *([self._rounds] if self._rounds else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def take(self, body: dict[str, Any]) -> SlackEvent | None:
+        """Take what Slack sent; once this returns it may be acknowledged. Returns what it is, None
+        if it asks for nothing. Raises Unavailable if it could not be kept."""
+        try:
+            event = parse(body)
+            if isinstance(event, Pressed):
+                await self._press(event)
+                return event
+        except Refused as error:
+            # Acknowledged all the same: a retry would be refused again, three times.
+            self._refused("malformed", str(error))
+            return None
+        if isinstance(event, Ignored):
+            self._ignored("not for us", event.reason)
+            return None
+        key = event.key
+        await self._memory.put(key, json.dumps({"at": time.time(), "body": body}).encode())
+        self._begin(key, event)
+        return event
+
+    def _begin(self, key: str, event: SlackEvent) -> None:
+        if key in self._tasks:
+            return  # the same event again
+        self._heard(event)
+        task = asyncio.create_task(self._in_turn(key, event, self._lanes.get(event.lane)))
+        self._lanes[event.lane] = self._tasks[key] = task
+
+        def done(_: asyncio.Task[None]) -> None:
+            self._tasks.pop(key, None)
+            if self._lanes.get(event.lane) is task:
+                del self._lanes[event.lane]
+
+        task.add_done_callback(done)
+
+    async def _in_turn(
+        self, key: str, event: SlackEvent, before: asyncio.Task[None] | None
+    ) -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        try:
+            async with self._turns:
+                try:
+                    await self._work(event)
+                except Refused as error:
+                    self._refused(type(error).__name__.lower(), str(error))
+                await self._memory.drop(key)
+        except Unavailable as error:
+            log.warning("slack event left for later", event_id=key, error=str(error))
+        except Exception:  # a bug of ours: it would fail again, but nothing is lost
+            log.exception("slack event failed, it is tried again", event_id=key)
+
+    async def _take_up_all(self) -> None:
+        patience = 0  # at the start: the daemon that ended may have been this one
+        while True:
+            try:
+                await self._take_up(patience)
+                patience = LEFT_BEHIND
+            except Unavailable as error:
+                log.warning("slack events cannot be looked for", error=str(error))
+            except Exception:
+                log.exception("looking for slack events failed")
+            await asyncio.sleep(ROUND)
+
+    async def _take_up(self, patience: float) -> None:
+        now = time.time()
+        for key, kept in (await self._memory.waiting()).items():
+            entry = json.loads(kept)
+            age = now - entry["at"]
+            # The clocks of two daemons may differ; the worst is that both work it off.
+            if key in self._tasks or -LEFT_BEHIND < age < patience:
+                continue
+            try:
+                event = parse(entry["body"])
+            except Refused as error:
+                event = Ignored(reason=str(error))
+            if isinstance(event, Ignored | Pressed) or age > GIVEN_UP:
+                log.error("slack event given up", event_id=key)
+                await self._memory.drop(key)
+            else:
+                self._begin(key, event)
