@@ -50,13 +50,9 @@ def told(refusal: Refusal) -> str:
     """What a person hears who may not write."""
     match refusal:
         case "a guest":
-            return (
-                "I answer only full members of this workspace, not guests. An admin can let you in."
-            )
+            return "I answer members of this workspace, but no guests. An admin can let you in."
         case "a stranger":
-            return (
-                "I answer only members of the workspace that installed me. An admin can let you in."
-            )
+            return "I answer members of the workspace that installed me. An admin can let you in."
 
 
 def _standing(writer: Writer) -> Literal["own", "stranger", "unknown"]:

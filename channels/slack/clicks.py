@@ -1,9 +1,8 @@
-"""A pressed button in Slack: read the click, and answer the person who pressed it."""
+"""Answer the person who pressed a button in Slack."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,54 +10,14 @@ import aiohttp
 import structlog
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from ponderd.channels.errors import Malformed
-from ponderd.channels.message import Ignored, Verdict, principal
-from ponderd.channels.slack.ids import id_field
+from ponderd.channels.slack.button import Click
 from ponderd.channels.slack.out.markdown import mrkdwn, split, with_mentions
-from ponderd.channels.slack.out.question import ACTION, SECTION_LIMIT, URGENT, read_value
-from ponderd.channels.text import clean
+from ponderd.channels.slack.out.question import SECTION_LIMIT, URGENT
 
 ANSWER_SECONDS = 5
 """Seconds that the answer to a click may take. Nothing waits for it."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Click:
-    """A button that was pressed, and where."""
-
-    verdict: Verdict
-    message: str
-    """The text of the message with the button, in Slack's markup."""
-    thread: str
-    """The thread_ts of that message, "" if it is in no thread."""
-    response_url: str
-    """Where Slack accepts changes to that message, for 30 minutes."""
-
-
-def parse_click(body: dict[str, Any]) -> Click | Ignored:
-    """Read a `block_actions` payload. Its signature must be checked before. Raises Malformed."""
-    match body:
-        case {
-            "actions": [{"action_id": str(action), "value": str(value)}, *_],
-            "user": dict(user),
-        } if action.startswith(ACTION):
-            inquiry, choice = read_value(value)
-        case _:
-            return Ignored(reason="not one of our buttons")
-    message, response_url = body.get("message"), body.get("response_url")
-    message = message if isinstance(message, dict) else {}
-    if clean(value) != value:
-        raise Malformed("value: we gave no button this value")
-    return Click(
-        verdict=Verdict(
-            inquiry=inquiry, choice=choice, by=principal("slack", id_field(user, "id"))
-        ),
-        message=str(message.get("text") or ""),
-        thread=str(message.get("thread_ts") or ""),
-        response_url=str(response_url or ""),
-    )
 
 
 def is_response_url(url: str, api_url: str) -> bool:

@@ -50,8 +50,8 @@ TOLD_SECONDS = 24 * 3600.0
 
 ANEW = "The next message here begins a new conversation."
 COMMAND_HELP = (
-    "Write what you want to know behind the command. The answer comes in our direct messages, where "
-    "you can go on."
+    "Write what you want to know behind the command. The answer comes in our direct messages, "
+    "where you can go on."
 )
 UNDER_WAY = "I am on it. The answer comes in our direct messages."
 LOOK_AT_THIS = "Please look at this message."
@@ -211,7 +211,8 @@ class Desk:
             kept = await self.memory.current(direct)
             current = Current.decode(kept)
             run = await self.memory.run_at(current.name) if current else None
-            goes_on = current and not anew and current.goes_on(at, silence, run and run.busy_until)
+            busy_until = run.busy_until if run else None
+            goes_on = current and not anew and current.goes_on(at, silence, busy_until)
             name = current.name if current and goes_on else f"{direct}:{message.ts}"
             heard_at = max(at, current.heard_at) if current and goes_on else at
             if await self.memory.move(direct, kept, Current(name, heard_at).encode()):

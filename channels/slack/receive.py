@@ -1,4 +1,4 @@
-"""What Slack sends: a message, a reaction, a click, a command, a shortcut, or nothing for us. Pure."""
+"""What Slack sends: a message, a reaction, a click, a command, a shortcut. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ponderd.channels.errors import Malformed
 from ponderd.channels.message import Ignored, Reaction, principal
-from ponderd.channels.slack.clicks import Click, parse_click
+from ponderd.channels.slack.button import Click, parse_click
 from ponderd.channels.slack.ids import id_field
 from ponderd.channels.slack.reading.message import read_message
 from ponderd.channels.slack.writer import (
