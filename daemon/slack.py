@@ -60,7 +60,13 @@ async def slack_intake(
         replies=ClickReplies(channels.slack_api_url),
     )
     intake = Intake(
-        memory, desk.work, desk.press, desk.heard, ignored_by("slack"), refused_by("slack")
+        memory,
+        desk.work,
+        desk.press,
+        desk.wants,
+        desk.heard,
+        ignored_by("slack"),
+        refused_by("slack"),
     )
     socket = None
     if channels.slack_app_token:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Mapping
+from typing import Literal
 
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.slack.memory import KnownRun
@@ -77,12 +78,11 @@ class StoredMemory:
     async def brake(self, bot: str, channel: str, thread: str, key: str) -> None:
         await self._brake.check(bot, channel, thread, key)
 
-    def leans(self, text: str, sender: str) -> bool:
-        return (
-            command_of(text, sender) is not None
-            or read_yes_no(text, sender) is not None
-            or leans_to_yes(text, sender)
-        )
+    def about(self, text: str, sender: str) -> Literal["", "command", "verdict"]:
+        if command_of(text, sender) is not None:
+            return "command"
+        decides = read_yes_no(text, sender) is not None or leans_to_yes(text, sender)
+        return "verdict" if decides else ""
 
 
 def _place(place: str) -> str:

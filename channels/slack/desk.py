@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, assert_never
 
 import aiohttp
@@ -31,6 +31,7 @@ from ponderd.channels.slack.clicks import ClickReplies
 from ponderd.channels.slack.conversation import Current, begins_anew, is_for_others
 from ponderd.channels.slack.directory import Directory, Person
 from ponderd.channels.slack.files import fetch_files
+from ponderd.channels.slack.kept_for import KeptFor
 from ponderd.channels.slack.memory import KnownRun, SlackMemory
 from ponderd.channels.slack.reading.message import Said, named_in, read_message
 from ponderd.channels.slack.receive import (
@@ -55,6 +56,10 @@ COMMAND_HELP = (
 )
 UNDER_WAY = "I am on it. The answer comes in our direct messages."
 LOOK_AT_THIS = "Please look at this message."
+
+_SHOWN = 5_000
+_SHOWN_SECONDS = 600
+"""How many messages with a first sign are remembered, and how long."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,11 +86,25 @@ class Desk:
     alerts: Mapping[str, str]
     ignored: Callable[[str, str], None]
     replies: ClickReplies
+    shown: KeptFor[bool] = field(default_factory=lambda: KeptFor(_SHOWN, _SHOWN_SECONDS))
+
+    def wants(self, event: SlackEvent) -> str:
+        """Why the event asks for nothing, as far as its own fields say; "" if it may."""
+        if not isinstance(event, SlackMessage) or event.is_direct or event.mentions_us:
+            return ""
+        if event.thread:
+            return ""
+        alert = bool(event.writer.programs) and event.writer.channel in self.alerts
+        return "" if alert else "it does not mention us"
 
     def heard(self, event: SlackEvent) -> None:
         """Show at once that a message is heard, if the event itself says that it will be."""
         if isinstance(event, SlackMessage) and self._is_shown(event):
-            self.signs.begin(_answer_to(event), event.ts)
+            place = f"{event.writer.team}:{event.writer.channel}:{event.ts}"
+            # A mention is told twice, and the second time it may already be answered.
+            if self.shown.get(place) is None:
+                self.shown.put(place, True)
+                self.signs.begin(_answer_to(event), event.ts)
 
     def _is_shown(self, message: SlackMessage) -> bool:
         if not (message.is_direct or message.mentions_us):
@@ -198,9 +217,10 @@ class Desk:
         text = message.event.get("text")
         if run is None or is_for_others(text if isinstance(text, str) else "", message.own_user):
             return False
-        if run.asks == "approval" and not run.listens:
-            return self.memory.leans(own, message.writer.sender)
-        return bool(run.asks) or run.listens
+        about = self.memory.about(own, message.writer.sender)
+        if about == "command" or run.listens:
+            return True
+        return run.asks == "answer" or (run.asks == "approval" and about == "verdict")
 
     async def _current(
         self, direct: str, message: SlackMessage, anew: bool
@@ -331,7 +351,8 @@ class Desk:
 
     async def _check(self, writer: Writer, thread: str = "") -> Person | None:
         """Who it is, if they may write. Raises Forbidden, after they were told so, once."""
-        person = await self.directory.person(writer.team, writer.user)
+        # Seen from one workspace, colleagues of the other workspaces would be strangers.
+        person = await self.directory.person(writer.organisation or writer.team, writer.user)
         refusal = person_refused(writer, person, self.settings.slack_allow)
         if refusal is None:
             return person

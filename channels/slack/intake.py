@@ -38,13 +38,15 @@ log = structlog.get_logger(__name__)
 
 class Intake:
     """`work` does what an event asks for; it may raise Refused, and Unavailable to be called again.
-    `press` answers a button while the person waits."""
+    `press` answers a button while the person waits. `wants` says why an event need not be kept, or
+    nothing. `heard` is shown at once what is kept."""
 
     def __init__(
         self,
         memory: SlackMemory,
         work: Callable[[SlackEvent], Awaitable[None]],
         press: Callable[[Pressed], Awaitable[None]],
+        wants: Callable[[SlackEvent], str],
         heard: Callable[[SlackEvent], None],
         ignored: Note,
         refused: Note,
@@ -52,6 +54,7 @@ class Intake:
         self._memory = memory
         self._work = work
         self._press = press
+        self._wants = wants
         self._heard = heard
         self._ignored = ignored
         self._refused = refused
@@ -85,6 +88,9 @@ class Intake:
             return None
         if isinstance(event, Ignored):
             self._ignored("not for us", event.reason)
+            return None
+        if unwanted := self._wants(event):  # what people write to each other, above all
+            log.debug("slack event not kept", reason=unwanted)
             return None
         key = event.key
         await self._memory.put(key, json.dumps({"at": time.time(), "body": body}).encode())

@@ -70,7 +70,6 @@ class SlackMemory(Protocol):
         """Count a message of a bot. Raises TooMany."""
         ...
 
-    def leans(self, text: str, sender: str) -> bool:
-        """Whether a text, written while an approval is open, is about it: a yes, a no, something
-        like a yes, or a command."""
+    def about(self, text: str, sender: str) -> Literal["", "command", "verdict"]:
+        """What a text alone shows of its aim: a command, or a yes, a no, or something like it."""
         ...
