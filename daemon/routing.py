@@ -31,6 +31,7 @@ from pydantic import Field, ValidationError, field_validator
 from ponderd.channels.channel import Accept
 from ponderd.channels.errors import NotFound, StartupError
 from ponderd.channels.message import Accepted, Frozen, Trigger
+from ponderd.channels.text import one_line
 from ponderd.channels.webhook.route import WebhookRoute
 from ponderd.channels.webhook.template import is_template
 from ponderd.workers.agents.config import read_toml, wrong_entry
@@ -84,11 +85,10 @@ class Routes(Frozen):
         return {*agents, *self.mail.mailboxes}
 
     def webhook(self, source: str) -> WebhookRoute:
-        """The route of `source`. Raises `NotFound`, which names the known sources."""
+        """The route of `source`. Raises `NotFound`, which tells strangers no names."""
         route = self.webhooks.get(source)
         if route is None:
-            known = ", ".join(sorted(self.webhooks))
-            raise NotFound(f"there is no webhook source {source!r}; known sources: {known}")
+            raise NotFound(f"there is no [webhooks.{one_line(source, 40)}] in ponderd.toml")
         return route
 
     def named_agents(self) -> Iterator[tuple[str, str]]:

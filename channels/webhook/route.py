@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ponderd.channels.destination import read_destination
 from ponderd.channels.errors import Malformed
 from ponderd.channels.message import Frozen
-from ponderd.channels.webhook.methods import Method, TokenHeader, TokenQuery, detailed
+from ponderd.channels.webhook.methods import (
+    SENDERS,
+    Detailed,
+    Method,
+    TokenHeader,
+    TokenQuery,
+    detailed,
+)
 from ponderd.channels.webhook.presets import PRESETS, PresetName
 from ponderd.channels.webhook.proof import HookSecrets, check_secrets
 from ponderd.channels.webhook.template import as_condition, check_template, is_template
@@ -28,6 +43,26 @@ def _listed(value: object) -> object:
     return value if isinstance(value, list | tuple) else (value,)
 
 
+def _methods(value: object) -> object:
+    """The methods, with words for an operator about one that is wrong."""
+    return tuple(_method(one) for one in cast("tuple[object, ...]", _listed(value)))
+
+
+def _method(value: object) -> object:
+    if isinstance(value, str) and value not in SENDERS:
+        raise ValueError(f"{value!r} is none of {', '.join(SENDERS)}, nor a table with type = …")
+    if not isinstance(value, dict):
+        return value
+    try:
+        return _detailed.validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{where}: {first['msg']}" if where else first["msg"]) from None
+
+
+_detailed: TypeAdapter[Detailed] = TypeAdapter(Detailed)
+
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_listed)]
 """One secret, or several while it is changed."""
 
@@ -38,7 +73,7 @@ class WebhookRoute(Frozen):
     preset: PresetName | None = Field(
         None, description="a service whose fields are taken where the route has none of its own"
     )
-    verify: Annotated[tuple[Method, ...], BeforeValidator(_listed)] = Field(
+    verify: Annotated[tuple[Method, ...], BeforeValidator(_methods)] = Field(
         ("standard",), min_length=1, description="how the sender proves itself"
     )
     secret: Secrets = Field(

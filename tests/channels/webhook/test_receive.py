@@ -277,7 +277,9 @@ class TestRoute:
         [
             ({"verify": ()}, "verify"),
             ({"verify": ("github",)}, "needs a secret"),
-            ({"verify": ("md5",)}, "verify"),
+            ({"verify": ("md5",)}, "'md5' is none of"),
+            ({"verify": ({"type": "hmac"},), "secret": "s"}, "hmac.header: Field required"),
+            ({"verify": {"type": "md5"}}, "type"),
             ({"secret": "not standard"}, "whsec_"),
             ({"text": "{{ open"}, "text"),
             ({"when": "action =="}, "when"),
