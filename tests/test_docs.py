@@ -20,6 +20,11 @@ from pydantic import SecretStr
 
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.signature import sign_standard, standard_key
+from ponderd.channels.webhook.body import read_body
+from ponderd.channels.webhook.methods import SENDERS
+from ponderd.channels.webhook.presets import PRESETS
+from ponderd.channels.webhook.rendering import render_all
+from ponderd.channels.webhook.route import WebhookRoute
 from ponderd.daemon.api.health import families, health_routes
 from ponderd.daemon.api.server import create_app
 from ponderd.daemon.api.thinking import thinking_routes
@@ -175,8 +180,52 @@ def test_routing_files_load(page: Path, tmp_path: Path) -> None:
     for text in blocks(page, "toml"):
         file = tmp_path / "ponderd.toml"
         file.write_text(text)
-        variables = dict.fromkeys(re.findall(r'_env = "(\w+)"', text), "secret")
+        named = re.findall(r"_env = (.+)", text)
+        variables = dict.fromkeys(re.findall(r'"(\w+)"', " ".join(named)), "secret")
         assert load_routes(file, discover([], file), variables).webhooks
+
+
+def test_the_github_route_of_the_page_fires_only_on_what_people_open(tmp_path: Path) -> None:
+    [text] = [text for text in blocks(CHANNELS, "toml") if text.startswith("[webhooks.github]")]
+    assert len(text.splitlines()) == 5
+    file = tmp_path / "ponderd.toml"
+    file.write_text(text)
+    routes = load_routes(file, ["assistant", "triage"], {"GITHUB_WEBHOOK_SECRET": "secret"})
+    templates = routes.webhook("github").templates()
+    opened = {"action": "opened", "issue": {"title": "Crash"}, "sender": {"type": "User"}}
+    bot = {"sender": {"type": "Bot"}}
+    closed, labelled = {"action": "closed"}, {"action": "labeled"}
+    fires = [
+        render_all(templates, {**opened, **changed}, {"x-github-event": "issues"}, {}).keys()
+        == templates.keys()
+        for changed in ({}, bot, closed, labelled)
+    ]
+    assert fires == [True, False, False, False]
+
+
+def test_the_templates_of_the_page_give_what_it_says() -> None:
+    section = CHANNELS.read_text().partition("### Templates")[2].partition("### Presets")[0]
+    payload = re.search(r"```json\n(.*?)```", section, re.S)
+    assert payload is not None
+    [body] = read_body({}, payload[1].encode())
+    rows = re.findall(r"^\| `(.*)` \| `(.*)` \|$", section, re.M)
+    assert len(rows) == 10
+    for template, expected in rows:
+        source = {"text": template.replace("\\|", "|")}
+        done = render_all(source, body.payload, {"x-github-event": "issues"}, {})["text"]
+        assert done.text == expected, template
+
+
+def test_the_page_names_all_presets_and_all_fields_of_a_route() -> None:
+    text = CHANNELS.read_text()
+    presets = text.partition("### Presets")[2].partition("\n\n```")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", presets, re.M)) == set(PRESETS)
+    routes = text.partition("### Routes")[2].partition("### Templates")[0]
+    named = {name for row in re.findall(r"^\| (`.*?) \|", routes, re.M) for name in row.split(", ")}
+    fields = {f"`{name}`" for name in WebhookRoute.model_fields}
+    assert named == {*fields, "`secret_env`", "`token_env`"}
+    proofs = text.partition("### Proofs")[2].partition("```toml")[0]
+    assert set(re.findall(r"`([a-z]+)`", proofs)) <= set(SENDERS)
 
 
 def walk() -> list[Path]:
