@@ -66,6 +66,9 @@ class Trigger(Frozen):
     run_id: str | None = None
     """The run that this answers, if the channel can prove it."""
     text: str
+    own: str | None = None
+    """What the sender wrote themselves, where `text` holds more: what they forward or quote, say. A
+    yes or a command is read from it. None: all of `text`."""
     sender: str
     name: str = ""
     """How the sender is called where they write. It proves nothing. Empty: the channel knows no

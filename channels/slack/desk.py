@@ -163,13 +163,15 @@ class Desk:
             self.signs.begin(_answer_to(message), message.ts)
         names = await self.directory.names(writer.team, named_in(message.event))
         said = read_message(message.event, message.own_user, names)
-        text, name, run_id = said.text, f"{place}:{message.thread or message.ts}", run and run.id
+        text, own = said.text, said.own
+        name, run_id = f"{place}:{message.thread or message.ts}", run and run.id
         if message.is_direct and not (message.thread and run is None):
-            anew, rest = begins_anew(own)
-            if anew and not rest and not said.files:
+            anew, own = begins_anew(said.own)
+            # What is forwarded stands below what they wrote.
+            text = begins_anew(text)[1] if anew else text
+            if anew and not text and not said.files:
                 await self._forget(place, message)
                 return
-            text = rest if anew else text
             if not message.thread:
                 name, run_id = await self._current(place, message, anew)
         trigger = Trigger(
@@ -180,6 +182,7 @@ class Desk:
             conversation=name,
             run_id=run_id,
             text=text or "(no text)",
+            own=None if own == text else own,
             sender=writer.sender,
             name=person.name if person else writer.name,
             agent=self.alerts.get(writer.channel) if _is_alert(message) else None,

@@ -350,6 +350,7 @@ def _received(trigger: Trigger, now: float) -> e.MessageReceived:
         people_proven=trigger.people_proven,
         answers=trigger.answers,
         written_at=trigger.written_at,
+        own=trigger.own,
     )
 
 

@@ -36,6 +36,12 @@ class MessageReceived(EventBase):
     people_proven: bool = True
     answers: tuple[str, ...] = ()
     written_at: float | None = None
+    own: str | None = None
+
+    @property
+    def own_text(self) -> str:
+        """What the sender wrote themselves."""
+        return self.text if self.own is None else self.own
 
     @field_validator("attachments", mode="before")
     @classmethod

@@ -19,7 +19,7 @@ def receive(run: Run, message: e.MessageReceived) -> Run:
     run = hurry(_hurried(run), message)
     inbox, work = replace(run.inbox, heard_at=message.at), run.work
     run = replace(run, inbox=inbox)
-    if command_of(message.text, message.sender):
+    if command_of(message.own_text, message.sender):
         return replace(run, inbox=replace(inbox, commands=(*inbox.commands, message)))
     if run.is_asking or unseen(run, message):
         return replace(run, inbox=replace(inbox, early=(*inbox.early, message)))

@@ -58,12 +58,12 @@ def judge(run: Run, agent: Agent, now: float) -> ApprovalAnswered | MessageRefus
     if not is_answer(message.answers, message.written_at, approval.id, receipts, asked_at):
         text = f"What you wrote answers something else, so it decides nothing. {approval.text}"
         return MessageRefused(at=now, text=text)
-    said_yes, remark = read_verdict(message.text, message.sender)
+    said_yes, remark = read_verdict(message.own_text, message.sender)
     if said_yes is True and not may_decide(run, agent, principal(message.via, message.sender)):
         return MessageRefused(at=now, text=refused_text(approval, agent))
     if said_yes is None and approval.subject != "tool":
         return MessageRefused(at=now, text=f"Please answer yes or no first. {approval.text}")
-    if said_yes is None and leans_to_yes(message.text, message.sender):
+    if said_yes is None and leans_to_yes(message.own_text, message.sender):
         return MessageRefused(at=now, text=_unclear_text(message.text, approval))
     if said_yes is None and message.via == "slack":
         return MessageRefused(at=now, text=_still_open_text(message.text, approval))

@@ -14,7 +14,7 @@ def carry_out(
     run: Run, message: e.MessageReceived, now: float
 ) -> e.RunPaused | e.RunResumed | e.RunCancelled | e.MessageRefused:
     """Return the event that obeys the command, or the one that refuses it."""
-    command = command_of(message.text, message.sender)
+    command = command_of(message.own_text, message.sender)
     assert command is not None
     if not message.authentic:
         text = f"I cannot see who wrote this, so I did not {command} anything."

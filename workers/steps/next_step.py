@@ -182,7 +182,9 @@ def interrupts(before: Run, after: Run, agent: Agent) -> str:
     """Say why a model call that began at `before` is unwanted at `after`; "" if it is wanted."""
     if after.ended and not before.ended:
         return "cancelled"
-    if any(command_of(m.text, m.sender) == "cancel" and m.authentic for m in after.inbox.commands):
+    if any(
+        command_of(m.own_text, m.sender) == "cancel" and m.authentic for m in after.inbox.commands
+    ):
         return "cancelled"
     came = len(after.inbox.waiting) > len(before.inbox.waiting)
     if came and _may_interrupt(before, agent.busy_in(after.channel)):

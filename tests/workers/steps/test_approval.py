@@ -422,6 +422,17 @@ async def test_a_remark_in_slack_leaves_the_question_open(world: World) -> None:
     assert world.effects.counted == ["50 to zoe"]
 
 
+async def test_a_yes_is_read_from_what_the_sender_wrote_not_from_what_they_forward(
+    world: World,
+) -> None:
+    run = await asked(world)
+    slack = {"sender": "T1/U1", "channel": "slack", "reply_to": THREAD}
+    run = await world.say(run.id, "yes", own="", **slack)
+    assert (world.effects.counted, run.waits_for) == ([], "approval")
+    await world.say(run.id, "> May I?\nyes\nForwarded message from Ben:\nno", own="yes", **slack)
+    assert world.effects.counted == ["50 to zoe"]
+
+
 @pytest.mark.parametrize(
     "text",
     [

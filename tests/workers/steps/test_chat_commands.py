@@ -135,6 +135,13 @@ class TestACommand:
         assert world.slack.texts[-1].startswith("This is already paused.")
         assert (run.status, run.waits_for) == (Status.PAUSED, "answer")
 
+    async def test_stands_in_what_the_sender_wrote_themselves(self, world: World) -> None:
+        run_id = await world.write("who said that?\nForwarded message:\n!cancel", own="!cancel")
+        await world.advance(run_id)
+        assert world.model.prompts == []
+        await world.advance(await world.write("!cancel", own="", conversation="d"))
+        assert len(world.model.prompts) == 1
+
     @pytest.mark.parametrize("word", ["pause", "resume", "cancel"])
     async def test_of_somebody_unknown_is_refused(self, world: World, word: str) -> None:
         run = await in_approval(world)
