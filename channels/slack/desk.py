@@ -161,13 +161,11 @@ class Desk:
         person = await self._let_in(message, run, own)
         if not self._is_shown(message):
             self.signs.begin(_answer_to(message), message.ts)
-        names = await self.directory.names(writer.team, named_in(message.event))
-        said = read_message(message.event, message.own_user, names)
+        said = await self._read(writer, message.event, message.own_user)
         text, own = said.text, said.own
         name, run_id = f"{place}:{message.thread or message.ts}", run and run.id
         if message.is_direct and not (message.thread and run is None):
             anew, own = begins_anew(said.own)
-            # What is forwarded stands below what they wrote.
             text = begins_anew(text)[1] if anew else text
             if anew and not text and not said.files:
                 await self._forget(place, message)
@@ -247,6 +245,10 @@ class Desk:
         self.signs.end(_answer_to(message))
         await self._whisper(message.writer, ANEW, message.thread)
 
+    async def _read(self, writer: Writer, message: Mapping[str, Any], own: str | None) -> Said:
+        names = await self.directory.names(writer.team, named_in(message))
+        return read_message(message, own, names)
+
     async def _files(self, said: Said, writer: Writer, name: str) -> tuple[Attachment, ...]:
         if not said.files:
             return ()
@@ -297,14 +299,13 @@ class Desk:
     # -- commands and shortcuts ----------------------------------------------------------------
 
     async def _command(self, command: Command) -> None:
-        if not command.text:
-            return
-        await self._ask_directly(command.writer, command.text, command.trigger_id)
+        if command.text:
+            said = await self._read(command.writer, {"text": command.text}, "")
+            await self._ask_directly(command.writer, said.text, command.trigger_id)
 
     async def _shortcut(self, shortcut: Shortcut) -> None:
         writer = shortcut.writer
-        names = await self.directory.names(writer.team, named_in(shortcut.message))
-        said = read_message(shortcut.message, None, names)
+        said = await self._read(writer, shortcut.message, "")
         author = shortcut.message.get("user")
         if isinstance(author, str):
             known = await self.directory.person(writer.team, author)

@@ -46,10 +46,11 @@ class Said:
 def read_message(message: Mapping[str, Any], own_user: str | None, names: Names = NO_NAMES) -> Said:
     """Read a message: the inner event, or an entry of conversations.replies. Never raises.
 
-    If `own_user` is not known, the mention that it begins with is taken for ours.
+    If `own_user` is None, not known, the mention that it begins with is taken for ours; with ""
+    none is.
     """
     text = words(message.get("text"))
-    if not own_user and (leading := _LEADING.match(text)):
+    if own_user is None and (leading := _LEADING.match(text)):
         own_user = leading[1]
     view = View(own_user or None, _labelled(text, names), _emoji(message))
     typed = whole(plain(text, view), message.get("blocks"), view)

@@ -70,6 +70,7 @@ def test_without_our_id_the_first_mention_is_ours() -> None:
     read = read_message({"text": "<@UX|x> ask <@U2>"}, None)
     assert (read.text, read.mentions_us) == ("ask @U2", True)
     assert read_message({"text": "ask <@U2>"}, None).mentions_us is False
+    assert read_message({"text": "<@U2> knows"}, "").text == "@U2 knows"
 
 
 YES = ["yes", ":+1:", ":thumbsup:", ":thumbsup::skin-tone-3:", ":white_check_mark:", "👍", "ok"]
