@@ -27,7 +27,7 @@ from tests.services.state_server import StateServer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-ROUTES = """
+ROUTES = '''
 [webhooks.github]
 verify = "github"
 secret = "s3cret"
@@ -44,7 +44,8 @@ text = "{{ object_attributes.title }}"
 [webhooks.jira]
 verify = "bearer"
 token = "tok"
-text = "{{ issue.key }}: {% for i in changelog.items %}{{ i.field }} -> {{ i.toString }}{% endfor %}"
+text = """
+{{ issue.key }}: {% for i in changelog.items %}{{ i.field }} -> {{ i.toString }}{% endfor %}"""
 
 [webhooks.grafana]
 verify = ["grafana", "basic"]
@@ -65,7 +66,7 @@ text = "{{ type }}"
 [webhooks.plain]
 verify = "bearer"
 token = "tok"
-"""
+'''
 
 
 @dataclass
@@ -94,6 +95,10 @@ class World:
         assert status == 202, answer
         events = await self.client.events(said["run_id"])
         return str([event["text"] for event in events if event["type"] == "message_received"][-1])
+
+    def logged(self, event: str, source: str) -> int:
+        lines = map(json.loads, self.stack.log("serve").splitlines())
+        return sum((line["event"], line.get("source")) == (event, source) for line in lines)
 
     async def counted(self, name: str, source: str) -> float:
         async with self.client.session.get("/metrics") as response:
@@ -162,8 +167,7 @@ EVENT = {"specversion": "1.0", "id": "A1", "source": "/hosts/7", "type": "disk.f
         ("jira", {"issue": None}, {}, ":"),
         ("grafana", {"alerts": [{"labels": {"alertname": "HighCPU"}, "values": {"B": 93.5}}]}, {},
          "HighCPU 93.5"),
-        ("desk", {"conversation": {"id": "c1", "subject": "Refund"}, "agent": {}, "reply_to": 5}, {},
-         "Refund"),
+        ("desk", {"conversation": {"id": "c1", "subject": "Refund"}, "reply_to": 5}, {}, "Refund"),
         ("stripe", {"id": "evt_1", "type": "invoice.paid", "data": {}}, {}, "invoice.paid"),
         ("default", {"text": "hi"}, {}, "hi"),
         ("plain", gzip.compress(b'{"text": "hi"}'), {"content-encoding": "gzip"}, "hi"),
@@ -189,8 +193,7 @@ async def test_what_the_route_does_not_want_is_204_and_counted(
     before = await world.counted("ponderd_ignored", "github")
     assert await world.post("github", {**ISSUE, **changed}) == (204, None)
     assert await world.counted("ponderd_ignored", "github") == before + 1
-    line = json.loads(world.stack.log("serve").splitlines()[-1])
-    assert (line["event"], line["source"]) == ("ignored", "github")
+    assert world.logged("ignored", "github") >= 1
 
 
 async def test_the_answer_goes_where_the_route_lets_it(world: World) -> None:
@@ -242,9 +245,9 @@ async def test_every_refusal_leaves_a_line_and_a_count(
     world: World, source: str, headers: dict[str, str], status: int, counted: str
 ) -> None:
     before = await world.counted("ponderd_refused", counted)
+    logged = world.logged("refused", counted)
     answered, said = await world.post(source, {"text": "a"}, headers)
     assert answered == status
     assert "known" not in said["error"] and "gitlab," not in said["error"]
     assert await world.counted("ponderd_refused", counted) == before + 1
-    line = json.loads(world.stack.log("serve").splitlines()[-1])
-    assert (line["event"], line["source"]) == ("refused", counted)
+    assert world.logged("refused", counted) > logged

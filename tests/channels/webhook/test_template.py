@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ponderd.channels.webhook.template import (
     TEXT_LIMIT,
@@ -233,3 +235,43 @@ def test_a_condition_is_written_with_or_without_braces(condition: str, expected:
 def test_a_number_is_written_as_it_came() -> None:
     numbers = '{"a":1e3,"b":0.10,"c":-0.0,"d":[1.50]}'
     assert as_json(json.loads(numbers, parse_float=WrittenFloat)) == numbers
+
+
+NAMES = ["a", "b", "items", "keys", "values", "count", "0"]
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.sampled_from(["", "x"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+_PATHS = st.lists(st.sampled_from(NAMES[:6]), min_size=1, max_size=3).map(".".join)
+_PARTS = st.sampled_from(
+    [
+        "{{ X }}",
+        "{{ X ~ Y }}{{ X + Y }}{{ X - Y }}{{ X * 2 }}{{ X / Y }}{{ X % 2 }}{{ -X }}",
+        "{{ X < Y }}{{ X == Y }}{{ X in Y }}{{ Y not in X }}{{ 1 < X < 3 }}",
+        "{% for i in X %}{{ i }}{{ i.a }}{{ loop.index }}{% endfor %}",
+        "{% for k, v in X.items() %}{{ k }}{{ v }}{% endfor %}",
+        "{% for k, v in X %}{{ k }}{{ v }}{% endfor %}",
+        "{{ X|length }}{{ X|join(',') }}{{ X|sort }}{{ X|first }}{{ X|last }}{{ X|dictsort }}",
+        "{{ X|map(attribute='a')|list }}{{ X|selectattr('b')|list }}{{ X|groupby('a') }}",
+        "{{ X|upper }}{{ X|default('d') }}{{ X|tojson }}{{ X|int }}{{ X|float }}{{ X|round }}",
+        "{{ X|sum }}{{ X|max }}{{ X|min }}{{ X|unique|list }}{{ X|reverse|list }}{{ X|batch(2) }}",
+        "{{ X[0] }}{{ X['a'] }}{{ X[-1].b }}{{ X[1:] }}{{ X.get('a') }}{{ X.upper() }}{{ X() }}",
+        "{{ 'y' if X else 'n' }}{{ X is none }}{{ X is odd }}{{ X is mapping }}{{ not X and Y }}",
+        "{% set z = X %}{{ z.a }}{% set p, q = Y %}{{ q }}{% if X.a.b %}{{ X.a.b }}{% endif %}",
+    ]
+)
+
+
+@given(payload=_JSON, parts=st.lists(_PARTS, min_size=1, max_size=3), x=_PATHS, y=_PATHS)
+@settings(max_examples=400, deadline=None)
+def test_whatever_comes_a_template_gives_text_and_nothing_of_python(
+    payload: Any, parts: list[str], x: str, y: str
+) -> None:
+    source = "<" + "|".join(parts).replace("X", x).replace("Y", y) + ">"
+    done = render(source, variables_of(payload, {}, {}))
+    assert done.text[0] == "<" and done.text[-1] == ">", done
+    for word in ("None", "True", "False", "built-in", "object at", "Nothing", "Undefined"):
+        assert word not in done.text

@@ -31,7 +31,7 @@ from ponderd.workers.store.contract import (
 )
 from ponderd.workers.store.memory_store import MemoryStore
 from ponderd.workers.store.redis_store import RedisStore, connect
-from tests.services.eventually import PATIENCE, patiently, quickly
+from tests.services.eventually import PATIENCE, eventually, patiently, quickly
 
 READY = Projection("READY")
 LONG = 600.0
@@ -506,6 +506,12 @@ async def test_swap_sets_only_what_is_as_expected(store: RunStore) -> None:
     assert await store.swap("key", "a", "")
     assert await store.swap("key", "", "c")
     assert await store.recall("key") == "c"
+    assert await store.swap("key", "c", "d", 0.05)
+
+    async def is_gone() -> bool:
+        return await store.recall("key") is None
+
+    await eventually(is_gone)
 
 
 async def test_of_many_who_swap_at_once_one_succeeds(store: RunStore) -> None:
