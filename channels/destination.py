@@ -6,6 +6,7 @@ Routes, schedules, the agents' files and PONDERD_NOTIFY_ALLOW write it so.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from yarl import URL
 
@@ -22,6 +23,9 @@ FORMS = (
 _SLACK = re.compile(r"(?:(?P<team>[TE][A-Z0-9]{1,30})/)?(?P<place>[CDGUW][A-Z0-9]{1,30})")
 _MAILBOX = re.compile(
     r"[^\s@<>()\[\]\\,;:\"]{1,64}@[^\s@<>()\[\]\\,;:\"./]+(?:\.[^\s@<>()\[\]\\,;:\"./]+)*"
+)
+_DOMAIN = re.compile(
+    r"email:@([^\s@<>()\[\]\\,;:\"./]+(?:\.[^\s@<>()\[\]\\,;:\"./]+)*)", re.IGNORECASE
 )
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 _LONGEST = 2_000
@@ -56,6 +60,61 @@ def write_destination(to: Address) -> str:
             return f"slack:{to.headers['team']}/{to.to}"
         case _:
             return f"{to.channel}:{to.to}"
+
+
+def check_rule(rule: str) -> str:
+    """A rule as `allowed` takes it. Raises Malformed."""
+    if not _domain(rule):
+        read_destination(rule)
+    return rule.strip()
+
+
+def allowed(to: Address, rules: Iterable[str]) -> bool:
+    """Whether one of `rules` lets somebody write to this place.
+
+    A rule is a destination. "email:@example.com" means everybody there, and an URL everything below
+    its path.
+    """
+    return any(_lets(rule, to) for rule in rules)
+
+
+def _lets(rule: str, to: Address) -> bool:
+    if domain := _domain(rule):
+        return to.channel == "email" and to.to.lower().rpartition("@")[2] == domain
+    place = read_destination(rule)
+    if place.channel != to.channel:
+        return False
+    match to.channel:
+        case "webhook":
+            return _is_below(to.to, place.to)
+        case "slack":
+            team = place.headers.get("team")
+            return to.to == place.to and team in (None, to.headers.get("team"))
+        case _:
+            return to.to.lower() == place.to.lower()
+
+
+def _domain(rule: str) -> str:
+    found = _DOMAIN.fullmatch(rule.strip())
+    return found[1].lower() if found else ""
+
+
+def _is_below(url: str, base: str) -> bool:
+    try:
+        given, root = URL(url), URL(base)
+    except ValueError:
+        return False
+    if (given.scheme, given.raw_host, given.port) != (root.scheme, root.raw_host, root.port):
+        return False
+    if root.raw_path in ("", "/") and not root.raw_query_string:
+        return True
+    if given == root:
+        return True
+    # Servers may take these for steps upwards, whatever they are called.
+    steps = given.raw_path.lower().replace("%2e", ".").replace("%2f", "/").replace("\\", "/")
+    if root.raw_query_string or ".." in steps.replace("%5c", "/").split("/"):
+        return False
+    return given.raw_path.startswith(f"{root.raw_path.rstrip('/')}/")
 
 
 def split_callback(url: str) -> tuple[str, int]:

@@ -173,6 +173,17 @@ class ChannelSettings(PonderdSettings):
         "comes from the address in From",
     )
 
+    @field_validator("notify_allow")
+    @classmethod
+    def _allowed_are_destinations(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        from ponderd.channels.destination import check_rule
+        from ponderd.channels.errors import Malformed
+
+        try:
+            return tuple(map(check_rule, value))
+        except Malformed as error:
+            raise ValueError(str(error)) from error
+
     @field_validator("smtp_relay")
     @classmethod
     def _relay_has_a_port(cls, value: str | None) -> str | None:

@@ -155,7 +155,7 @@ def test_the_page_of_the_api_lists_exactly_its_routes() -> None:
     daemon = DaemonSettings(api_token=SecretStr("t"))
     accept = route_to(runs, routes)
     server = create_app(run_log, runs, approvals, accept, routes, ChannelSettings(), daemon)
-    server.include_router(health_routes(store, Poker("redis://127.0.0.1:1/0"), None))
+    server.include_router(health_routes(store, Poker("redis://127.0.0.1:1/0"), None, None))
     server.include_router(thinking_routes(store, []))
     real = {
         f"{method.upper()} {path}"
@@ -170,7 +170,7 @@ def test_the_page_of_the_api_lists_exactly_its_routes() -> None:
 @each_page
 def test_metrics_exist(page: Path) -> None:
     gauges = Gauges(0, 0, 0, {}, 0, {})
-    real = {metric.name for metric in families(gauges, 0, {})}
+    real = {metric.name for metric in families(gauges, 0, {}, {})}
     named = set(re.findall(r"`[^`]*?\b(ponderd_[a-z_]+)", page.read_text()))
     assert {name.removesuffix("_total") for name in named} - real == set()
 

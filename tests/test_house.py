@@ -58,6 +58,9 @@ TESTED_IN = {
     "workers/agents/test_config": "agents/policies",
     "workers/agents/test_files": "agents/tools/attachments",
     "workers/control/test_forks_and_prompts": "control/forks control/prompts",
+    "workers/agents/test_notify": "agents/tools/notify",
+    "workers/control/test_deliveries": "execution/deliveries execution/outbox "
+    "daemon/api/deliveries daemon/commands/deliveries",
     "workers/control/test_runs": "control/views",
     "workers/evaluation/test_from_table": "evaluation/live/measure evaluation/live/questions "
     "evaluation/live/walk",

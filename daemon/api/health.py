@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 from ponderd.channels.errors import Unavailable
 from ponderd.daemon.mail_report import counted
 from ponderd.daemon.refusals import REGISTRY
+from ponderd.workers.control.deliveries import Deliveries
 from ponderd.workers.execution.metrics import SECONDS_BUCKETS
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.settings import WorkerSettings
@@ -29,7 +30,9 @@ CHECK_SECONDS = 3.0
 """How long each check may take."""
 
 
-def health_routes(store: RunStore, poker: Poker, workers: WorkerSettings) -> APIRouter:
+def health_routes(
+    store: RunStore, poker: Poker, workers: WorkerSettings, deliveries: Deliveries
+) -> APIRouter:
     router = APIRouter(tags=["health"])
 
     @router.get("/healthz")
@@ -53,7 +56,8 @@ def health_routes(store: RunStore, poker: Poker, workers: WorkerSettings) -> API
         registry = CollectorRegistry()
         try:
             gauges, mail = await store.gauges(), await counted(store)
-            registry.register(_Families(families(gauges, await _queue(poker), mail)))
+            undelivered = await deliveries.counted()
+            registry.register(_Families(families(gauges, await _queue(poker), mail, undelivered)))
         except Unavailable:
             down = _gauge("ponderd_state_up", "State server answers", 0)
             registry.register(_Families([down, *REGISTRY.collect()]))
@@ -62,7 +66,12 @@ def health_routes(store: RunStore, poker: Poker, workers: WorkerSettings) -> API
     return router
 
 
-def families(gauges: Gauges, queue_length: int | None, mail: Mapping[str, float]) -> list[Metric]:
+def families(
+    gauges: Gauges,
+    queue_length: int | None,
+    mail: Mapping[str, float],
+    undelivered: Mapping[str, int],
+) -> list[Metric]:
     """The store's gauges and all counters as Prometheus metrics."""
     found: list[Metric] = [
         _gauge("ponderd_state_up", "State server answers", 1),
@@ -93,7 +102,18 @@ def families(gauges: Gauges, queue_length: int | None, mail: Mapping[str, float]
         "Model calls that thought more than they were allowed to",
         labels=["arm"],
     )
-    counted = {"tokens": tokens, "decisions": decisions, "budget_overruns": overruns}
+    failed = CounterMetricFamily(
+        "ponderd_delivery_failures",
+        "Attempts to send a reply that failed, by channel and by whether time (passing), an "
+        "operator (mendable) or nobody (permanent) can help",
+        labels=["channel", "error"],
+    )
+    counted = {
+        "tokens": tokens,
+        "decisions": decisions,
+        "budget_overruns": overruns,
+        "delivery_failures": failed,
+    }
     for (name, *labels), value in _split(gauges.counters):
         if name in counted:
             counted[name].add_metric(labels, value)
@@ -114,7 +134,15 @@ def families(gauges: Gauges, queue_length: int | None, mail: Mapping[str, float]
     )
     for outcome in ("bounced", "delayed"):
         bounces.add_metric([outcome], mail.get(outcome, 0))
-    found += [runs, tokens, decisions, overruns, failures, refused, bounces]
+    waiting = GaugeMetricFamily(
+        "ponderd_deliveries",
+        "Replies that did not arrive: tried again, tried while an operator has to mend something, "
+        "or not tried any more",
+        labels=["state"],
+    )
+    for state, number in undelivered.items():
+        waiting.add_metric([state], number)
+    found += [runs, tokens, decisions, overruns, failures, refused, bounces, failed, waiting]
     found += REGISTRY.collect()
     return [*found, _latency(gauges.counters)]
 

@@ -19,6 +19,7 @@ from ponderd.channels.mail.server import MailServer
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.webhook.rendering import Renderer
 from ponderd.daemon.api.approvals import approval_page_routes, approval_routes
+from ponderd.daemon.api.deliveries import delivery_routes
 from ponderd.daemon.api.health import health_routes
 from ponderd.daemon.api.http import (
     CONNECTIONS,
@@ -37,6 +38,7 @@ from ponderd.daemon.routing import Routes, load_routes, route_to
 from ponderd.daemon.settings import DaemonSettings
 from ponderd.daemon.slack import slack_intake
 from ponderd.workers.agents.discovery import discover
+from ponderd.workers.control.deliveries import Deliveries
 from ponderd.workers.control.inquiries import Inquiries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
@@ -79,7 +81,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         if any(route.templates() for route in routes.webhooks.values()):
             await renderer.start()
         app = create_app(run_log, runs, inquiries, accept, routes, channels, daemon, renderer)
-        app.include_router(health_routes(store, poker, workers))
+        app.include_router(health_routes(store, poker, workers, Deliveries(run_log, runs)))
         needs_token = [Depends(require_token(daemon.api_token))]
         app.include_router(thinking_routes(store, agents), dependencies=needs_token)
         brake = MailBrake(run_log, routes.agent_for, channels.mail_hourly)
@@ -141,6 +143,7 @@ def create_app(
     for router in (
         run_routes(run_log, runs, accept, channels.callback_allow),
         approval_routes(inquiries),
+        delivery_routes(Deliveries(run_log, runs)),
     ):
         app.include_router(router, dependencies=[Depends(require_token(daemon.api_token))])
     fills_in = renderer or Renderer()

@@ -149,6 +149,12 @@ class Api:
         found: list[View] = self.get("/approvals")["approvals"]
         return found
 
+    def retry_deliveries(self, run_id: str | None, *, by: str) -> list[View]:
+        """Send again what did not arrive, of one run or (None) of all."""
+        path = "/deliveries/retry" if run_id is None else f"/deliveries/{quote(run_id)}/retry"
+        found: list[View] = self._exchange("POST", path, {"by": by})["deliveries"]
+        return found
+
     def approval_of(self, run_id: str) -> View | None:
         """The open approval of a run. None if the run does not wait for one."""
         return next((found for found in self.approvals() if found["run_id"] == run_id), None)

@@ -13,12 +13,18 @@ from typing import Any
 
 import aiohttp
 
-from ponderd.channels.errors import DeliveryError, ModelError, StartupError, Unavailable
+from ponderd.channels.errors import (
+    DeliveryError,
+    ModelError,
+    Refused,
+    StartupError,
+    Unavailable,
+)
 from ponderd.channels.mail.out.relay import Relay
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.storage import place_of
 from ponderd.daemon import configuration
-from ponderd.daemon.commands.api_client import base_url, listening_host
+from ponderd.daemon.commands.api_client import Api, base_url, listening_host
 from ponderd.daemon.commands.checks import Check, Severity
 from ponderd.daemon.commands.doctor_slack import slack_checks
 from ponderd.daemon.configuration import Configuration, without_credentials
@@ -73,9 +79,10 @@ async def _examine_parts(settings: Configuration) -> list[Check]:
         _within(_model(settings.workers, parts), "model server"),
         _within(_thinking(settings.workers), "thinking", THINKING_PATIENCE),
         _within(_mail(settings), "SMTP"),
+        _within(_deliveries(settings), "deliveries"),
         *relay,
     )
-    state, model, thinking, mail, *relays = checks
+    state, model, thinking, mail, deliveries, *relays = checks
     return [
         _data_folder(settings.daemon.data_dir),
         state,
@@ -85,6 +92,7 @@ async def _examine_parts(settings: Configuration) -> list[Check]:
         _workers(parts),
         mail,
         *relays,
+        deliveries,
         *await slack,
     ]
 
@@ -301,6 +309,28 @@ async def _mail(settings: Configuration) -> Check:
         return Check(name="SMTP", level="fail", found=found, advice="set PONDERD_SMTP_PORT")
     goes = settings.channels.smtp_relay or f"the folder {settings.channels.outbox}"
     return Check(name="SMTP", level="ok", found=f"{host}:{port}; outgoing mail goes to {goes}")
+
+
+async def _deliveries(settings: Configuration) -> Check:
+    """Say what does not arrive, and why."""
+    name = "deliveries"
+    api = Api(settings.daemon, pauses=())
+    try:
+        listed = await asyncio.to_thread(api.get, "/deliveries")
+    except (Refused, Unavailable):
+        return Check(name=name, level="ok", found="not known: the daemon does not tell")
+    found: list[dict[str, Any]] = listed["deliveries"]
+    stuck = [one for one in found if one["mendable"] or one["state"] == "undelivered"]
+    if not stuck:
+        trying = f"; {len(found)} are tried again" if found else ""
+        return Check(name=name, level="ok", found=f"nothing is stuck{trying}")
+    first = stuck[0]
+    return Check(
+        name=name,
+        level="warn",
+        found=f"{len(stuck)} did not arrive, the first at {first['to']}: {first['error']}",
+        advice="mend that, then `ponderd deliveries retry --all`",
+    )
 
 
 async def _relay(settings: ChannelSettings) -> Check:

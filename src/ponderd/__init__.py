@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Agent,
         Example,
         Limits,
+        Notify,
         Tool,
         ToolContext,
         WaitFor,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         ThoughtBudget,
     )
     from ponderd.workers.agents.tools.attachments import read_attachment
+    from ponderd.workers.agents.tools.notify import notify
     from ponderd.workers.run.choices import Answer, Choice, Question, ToolCall
 else:  # a type checker that saw this function would believe that every name exists
 
@@ -52,6 +54,7 @@ __all__ = [
     "Choice",
     "Example",
     "Limits",
+    "Notify",
     "Question",
     "Thinking",
     "ThoughtBudget",
@@ -59,14 +62,25 @@ __all__ = [
     "ToolCall",
     "ToolContext",
     "WaitFor",
+    "notify",
     "read_attachment",
     "tool",
 ]
 
 _HOMES = {
-    "agents.agent": ("Agent", "Example", "Limits", "Tool", "ToolContext", "WaitFor", "tool"),
+    "agents.agent": (
+        "Agent",
+        "Example",
+        "Limits",
+        "Notify",
+        "Tool",
+        "ToolContext",
+        "WaitFor",
+        "tool",
+    ),
     "agents.policies": ("Approvals", "Budget", "Budgets", "Busy", "Thinking", "ThoughtBudget"),
     "agents.tools.attachments": ("read_attachment",),
+    "agents.tools.notify": ("notify",),
     "run.choices": ("Answer", "Choice", "Question", "ToolCall"),
 }
 

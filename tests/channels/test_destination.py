@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 
 import pytest
+from pydantic import ValidationError
 
-from ponderd.channels.destination import read_destination, write_destination
+from ponderd.channels.destination import allowed, read_destination, write_destination
 from ponderd.channels.errors import Malformed
 from ponderd.channels.message import Address
+from ponderd.channels.settings import ChannelSettings
 
 ADDRESSES = {
     "slack:C0123": Address(channel="slack", to="C0123"),
@@ -70,3 +72,69 @@ def test_hostile_text_takes_no_time() -> None:
         with pytest.raises(Malformed):
             read_destination(text)
     assert time.process_time() - began < 1
+
+
+RULES = (
+    "slack:C1",
+    "slack:T2/C2",
+    "email:ops@example.com",
+    "email:@Example.org",
+    "sms:+15550100123",
+)
+
+
+@pytest.mark.parametrize(
+    ("to", "may"),
+    [
+        ("slack:C1", True),
+        ("slack:T1/C1", True),
+        ("slack:T2/C2", True),
+        ("slack:C2", False),
+        ("slack:T1/C2", False),
+        ("slack:C11", False),
+        ("email:Ops@Example.com", True),
+        ("email:ann@example.com", False),
+        ("email:ann@example.org", True),
+        ("email:ann@mail.example.org", False),
+        ("email:ann@notexample.org", False),
+        ("sms:+15550100123", True),
+        ("sms:+15550100124", False),
+        ("https://hooks.example.com/", False),
+    ],
+)
+def test_a_rule_lets_write_there_and_nowhere_else(to: str, may: bool) -> None:
+    assert allowed(read_destination(to), RULES) is may
+
+
+@pytest.mark.parametrize(
+    ("rule", "url", "may"),
+    [
+        ("https://hooks.example.com", "https://hooks.example.com/any?x=1", True),
+        ("https://hooks.example.com", "https://HOOKS.example.com:443/any", True),
+        ("https://hooks.example.com", "http://hooks.example.com/any", False),
+        ("https://hooks.example.com", "https://hooks.example.com:8443/any", False),
+        ("https://hooks.example.com", "https://hooks.example.com.evil.example/", False),
+        ("https://hooks.example.com/in", "https://hooks.example.com/in", True),
+        ("https://hooks.example.com/in", "https://hooks.example.com/in/a", True),
+        ("https://hooks.example.com/in/", "https://hooks.example.com/in/a", True),
+        ("https://hooks.example.com/in", "https://hooks.example.com/inside", False),
+        ("https://hooks.example.com/in", "https://hooks.example.com/in/../out", False),
+        ("https://hooks.example.com/in", "https://hooks.example.com/in/%2e%2e/out", False),
+        ("https://hooks.example.com/in", "https://hooks.example.com/in/..%2fout", False),
+        ("https://hooks.example.com/in", "https://hooks.example.com/in/..%5cout", False),
+        ("https://hooks.example.com/a?k=1", "https://hooks.example.com/a?k=1", True),
+        ("https://hooks.example.com/a?k=1", "https://hooks.example.com/a?k=2", False),
+    ],
+)
+def test_an_url_lets_write_below_its_path(rule: str, url: str, may: bool) -> None:
+    assert allowed(read_destination(url), [rule]) is may
+
+
+def test_what_is_no_url_is_below_none() -> None:
+    assert not allowed(Address(channel="webhook", to="http://["), ["https://hooks.example.com"])
+
+
+def test_a_list_of_them_is_checked_when_it_is_set() -> None:
+    assert ChannelSettings(notify_allow=["slack:C1", "email:@example.com"]).notify_allow
+    with pytest.raises(ValidationError, match="no destination"):
+        ChannelSettings(notify_allow=["ops"])

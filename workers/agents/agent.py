@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, create_model
 
+from ponderd.channels.message import Address
 from ponderd.workers.agents.files import Files
 from ponderd.workers.agents.policies import Approvals, Budgets, Busy, Thinking
 from ponderd.workers.run.choices import Answer, Question, ToolCall
@@ -35,7 +36,20 @@ class WaitFor(NamedTuple):
     """What the model sees as the tool's result."""
 
 
-ToolResult = str | WaitFor
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """A tool returns this to send a message to others, besides its result.
+
+    It is sent as replies are: once, and again for hours if it does not arrive.
+    """
+
+    to: Address
+    text: str
+    note: str
+    """What the model sees as the tool's result."""
+
+
+ToolResult = str | WaitFor | Notify
 """A text is what the model sees as the result."""
 
 ThinkingWord = Literal["auto", "never", "always", "none", "short", "long"]
@@ -53,6 +67,8 @@ class ToolContext:
     """The data folder of this installation."""
     files: Files = field(default_factory=Files)
     """The files that people attached in this run."""
+    notify_allow: tuple[str, ...] = ()
+    """Where `notify` may write, as PONDERD_NOTIFY_ALLOW lists it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -236,15 +236,22 @@ class Runs:
         return await self._steer(run_id, choose)
 
     async def retry_deliveries(self, run_id: str, by: str) -> RunView:
-        """Send all again that did not arrive, now. Raises `Conflict` if everything did, or if the
-        run is only in the archive."""
+        """Send all again that did not arrive, now. A run that is only in the archive comes back.
+        Raises `Conflict` if everything did arrive."""
 
         def choose(run: Run, now: float) -> e.Event | None:
             if not in_trouble(run):
                 raise Conflict(f"run {run_id} has nothing undelivered")
             return e.DeliveriesRetried(at=now, by=by)
 
-        return await self._steer(run_id, choose)
+        history = await self._log.read(run_id)
+        try:
+            history = await self._log.signal(history, choose)
+        except NotFound:  # only the archive has it
+            event = e.DeliveriesRetried(at=self._log.clock(), by=by)
+            await self._log.admit_to(run_id, (), event)
+            history = history.then(event)
+        return run_view(history.run)
 
     async def show(self, run_id: str) -> RunView:
         return run_view((await self._log.read(run_id)).run)

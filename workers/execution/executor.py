@@ -13,6 +13,7 @@ Why nothing gets lost or done twice:
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,19 +27,20 @@ from ponderd.channels.blobs import Blobs
 from ponderd.channels.channel import Channel
 from ponderd.channels.errors import Unavailable
 from ponderd.channels.event_ref import EventRef
-from ponderd.channels.message import Address
 from ponderd.workers.agents.agent import Agent, ToolContext
 from ponderd.workers.agents.files import Files
 from ponderd.workers.agents.versions import PATIENCE, changed, pinned, recorded_version
-from ponderd.workers.execution.delivery import deliver
-from ponderd.workers.execution.leases import LeasedRun, LeaseLost, Leases
+from ponderd.workers.execution.leases import LeasedRun, LeaseLost, Leases, record
+from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls
+from ponderd.workers.execution.outbox import Outbox
+from ponderd.workers.execution.progress import THINKING, Progress
 from ponderd.workers.execution.tool_call import objection as objection_to
 from ponderd.workers.execution.tool_call import run_tool
 from ponderd.workers.run import events as e
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.reduce import fold, reduce
-from ponderd.workers.run.state import Outgoing, Run
+from ponderd.workers.run.state import Run
 from ponderd.workers.steps.limits import ACCOUNT_TTL, accounts, reached, spending
 from ponderd.workers.steps.next_step import (
     AskApproval,
@@ -50,7 +52,7 @@ from ponderd.workers.steps.next_step import (
     Wait,
     next_step,
 )
-from ponderd.workers.store.contract import RECEIPT_TTL, Release, RunStore, receipt_key
+from ponderd.workers.store.contract import Release, RunStore
 from ponderd.workers.thinking.outcomes import FROM_OUTSIDE
 
 log = structlog.get_logger(__name__)
@@ -60,12 +62,6 @@ UNKNOWN_RETRY = 5.0
 
 VERSION_RETRY = 10.0
 """Seconds until a run is tried again if this worker does not have its version of the agent."""
-
-RECORD_SECONDS = 60.0
-"""How long a worker tries to record what has happened while the store is away."""
-
-RECORD_RETRY = 0.2
-"""Seconds between two such tries."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +76,17 @@ class Executor:
     data_dir: Path
     blobs: Blobs | None = None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
+    metrics: Metrics = field(default_factory=Metrics)
+    notify_allow: tuple[str, ...] = ()
+    """Where tools may write, as PONDERD_NOTIFY_ALLOW lists it."""
+
+    @functools.cached_property
+    def _progress(self) -> Progress:
+        return Progress(self.channels)
+
+    @functools.cached_property
+    def _outbox(self) -> Outbox:
+        return Outbox(self.store, self.channels, self._progress, self.metrics)
 
     async def advance(self, run_id: str) -> None:
         """Do all that can be done for a run now.
@@ -111,10 +118,12 @@ class Executor:
         if agent is None:
             log.warning("unknown agent, leaving the run alone", agent=run.agent)
             return await held.give_back(held.now() + UNKNOWN_RETRY)
+        shown = False
         while not self.draining.is_set():
             structlog.contextvars.bind_contextvars(step=run.version)
             step = next_step(run, agent, held.now())
             works = isinstance(step, CallModel | CallTool | UseDraft)
+            shown |= works
             if works and agent.version != run.agent_version:
                 pin = await self._pin(held, run)
                 if pin is None:
@@ -127,6 +136,8 @@ class Executor:
                 case Wait(until):
                     run, idle = await held.commit(run, [], Release(until))
                     if idle:
+                        if shown or run.paused:
+                            self._progress.done(run.message.reply_to)
                         return None
                 case Record(event):
                     run, _ = await held.commit(run, [event])
@@ -140,7 +151,7 @@ class Executor:
                 case CallTool(call, key):
                     run = await self._use_tool(held, run, agent, call, key)
                 case SendReply(outgoing):
-                    run = await self._send(held, run, outgoing)
+                    run = await self._outbox.send(held, run, outgoing)
                 case _:
                     assert_never(step)
         return await held.give_back(held.now())
@@ -182,6 +193,7 @@ class Executor:
             draft = await self.model.draft(run, agent, held.now())
             run, _ = await held.commit(run, [draft or limit])
             return run
+        self._progress.doing(run.message.reply_to, THINKING)
         fact = await self.model.call(held, run, agent)
         return await self._record_spending(held, run, agent, fact)
 
@@ -214,45 +226,10 @@ class Executor:
             if not begun:
                 return run
         held.check()
+        self._progress.doing(run.message.reply_to, f"calls {call.tool}…")
         outcome = await run_tool(agent, call, self._context(run, key), held.now)
         log.info("tool called", tool=call.tool, outcome=outcome.type)
         return await self._record_spending(held, run, agent, outcome)
-
-    async def _send(self, held: LeasedRun, run: Run, outgoing: Outgoing) -> Run:
-        key, resend = outgoing.key, outgoing.key is not None
-        if key is None:
-            key = str(EventRef(run.id, run.version))
-            begin = e.ReplyStarted(
-                at=held.now(),
-                key=key,
-                kind=outgoing.kind,
-                text=outgoing.text,
-                to=outgoing.to,
-                inquiry=outgoing.inquiry,
-            )
-            if outgoing.to is None:  # the reply waits in the run: there is nothing else to do
-                run, _ = await held.commit(run, [begin, e.ReplySent(at=begin.at, receipt="held")])
-                return run
-            run, begun = await held.commit(run, [begin])
-            if not begun:
-                return run
-        assert outgoing.to is not None
-        fact = await deliver(self.channels, held, run, outgoing, key, resend=resend)
-        answer = str(EventRef(run.id, run.chosen_by))
-        run = await record(held, run, fact)
-        if isinstance(fact, e.ReplySent) and outgoing.kind == "answer":
-            await self._remember(outgoing.to, fact.receipt, answer)
-        return run
-
-    async def _remember(self, to: Address, receipt: str, answer: str) -> None:
-        """Remember which answer this message is, so that a reaction to it finds the run."""
-        if to.channel != "slack":
-            return
-        try:
-            key = receipt_key(to.channel, f"{to.to}:{receipt}")
-            await self.store.remember(key, answer, RECEIPT_TTL)
-        except Unavailable as error:
-            log.warning("a reaction to this answer will find no run", error=str(error))
 
     async def _record_spending(self, held: LeasedRun, run: Run, agent: Agent, fact: e.Event) -> Run:
         scopes = accounts(run, agent, held.now())
@@ -271,23 +248,5 @@ class Executor:
             idempotency_key=key,
             data_dir=self.data_dir,
             files=Files(run.files, self.blobs.get if self.blobs else None),
+            notify_allow=self.notify_allow,
         )
-
-
-async def record(held: LeasedRun, run: Run, fact: e.Event) -> Run:
-    """Record what has happened, on top of whatever else happened meanwhile.
-
-    Waits for a store that is away: only this worker knows what a tool did, or that a reply went
-    out. If another worker took over in that time, the token shows it (`LeaseLost`).
-    """
-    until = time.monotonic() + RECORD_SECONDS
-    recorded = False
-    while not recorded:
-        try:
-            run, recorded = await held.commit(run, [fact])
-        except Unavailable as error:
-            if time.monotonic() > until:
-                raise
-            log.warning("cannot write down what happened, trying again", error=str(error))
-            await asyncio.sleep(RECORD_RETRY)
-    return run

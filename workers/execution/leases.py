@@ -26,6 +26,12 @@ from ponderd.workers.store.contract import (
 
 log = structlog.get_logger(__name__)
 
+RECORD_SECONDS = 60.0
+"""How long a worker tries to record what has happened while the store is away."""
+
+RECORD_RETRY = 0.2
+"""Seconds between two such tries."""
+
 
 Observer = Callable[[Run, e.Event], None]
 """Is shown every event that a worker appends or meets, with the run as it was before it."""
@@ -218,3 +224,22 @@ class Leases:
 
 def projection(run: Run) -> Projection:
     return Projection(run.status, run.waits_for or "")
+
+
+async def record(held: LeasedRun, run: Run, fact: e.Event) -> Run:
+    """Record what has happened, on top of whatever else happened meanwhile.
+
+    Waits for a store that is away: only this worker knows what a tool did, or that a reply went
+    out. If another worker took over in that time, the token shows it (`LeaseLost`).
+    """
+    until = time.monotonic() + RECORD_SECONDS
+    recorded = False
+    while not recorded:
+        try:
+            run, recorded = await held.commit(run, [fact])
+        except Unavailable as error:
+            if time.monotonic() > until:
+                raise
+            log.warning("cannot write down what happened, trying again", error=str(error))
+            await asyncio.sleep(RECORD_RETRY)
+    return run

@@ -37,6 +37,10 @@ class Metrics:
     def model_failed(self) -> None:
         self._add("model_failures", 1)
 
+    def delivery_failed(self, channel: str, error: str) -> None:
+        """`error`: passing, mendable or permanent."""
+        self._add(f"delivery_failures|{channel}|{error}", 1)
+
     def take(self) -> dict[str, float]:
         counts = dict(self._counts)
         self._counts.clear()

@@ -137,6 +137,8 @@ class Runtime:
             leases=leases,
             data_dir=settings.data_dir,
             blobs=self._blobs,
+            metrics=self._metrics,
+            notify_allow=self._channel_settings.notify_allow,
         )
         self._background = [
             asyncio.create_task(_every(seconds, duty))

@@ -8,14 +8,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ponderd.channels.destination import allowed, write_destination
 from ponderd.channels.text import storable
-from ponderd.workers.agents.agent import Agent, Tool, ToolContext, ToolResult, WaitFor
+from ponderd.workers.agents.agent import Agent, Notify, Tool, ToolContext, ToolResult, WaitFor
 from ponderd.workers.execution.threads import in_thread
 from ponderd.workers.run.choices import ToolCall
-from ponderd.workers.run.events import ToolFailed, ToolFinished, Waiting
+from ponderd.workers.run.events import Notice, ToolFailed, ToolFinished, Waiting
 
 STORED_CHARS = 20_000
 """Most characters of a tool result or a model answer that are stored."""
+
+ERROR_CHARS = 500
+"""Most characters of an error that are stored."""
 
 LONGEST_WAIT = 1e10
 """Most seconds that a run can wait (300 years). Infinity could not be stored."""
@@ -35,6 +39,8 @@ async def run_tool(
     seconds = time.monotonic() - started
     if isinstance(result, str):
         return ToolFinished(at=clock(), result=result[:STORED_CHARS], seconds=seconds)
+    if isinstance(result, Notify):
+        return _notifying(result, context, clock(), seconds)
     until = (
         None if result.seconds is None else clock() + min(max(0.0, result.seconds), LONGEST_WAIT)
     )
@@ -56,7 +62,24 @@ async def call_tool(agent: Agent, call: ToolCall, context: ToolContext) -> ToolR
         raise LookupError(f"agent {agent.name} has no tool {call.tool}")
     arguments = _arguments(tool, tool.function, call, context)
     result = await _in_time(tool, tool.function, arguments)
-    return result if isinstance(result, WaitFor) else storable(result)
+    return result if isinstance(result, WaitFor | Notify) else storable(result)
+
+
+def _notifying(
+    message: Notify, context: ToolContext, now: float, seconds: float
+) -> ToolFinished | ToolFailed:
+    """Send it only to where the operator lets agents write, whichever tool asks for it."""
+    if not allowed(message.to, context.notify_allow):
+        places = ", ".join(context.notify_allow) or "nowhere: PONDERD_NOTIFY_ALLOW is not set"
+        error = f"agents may not write to {write_destination(message.to)}; they may to {places}"
+        return ToolFailed(at=now, error=storable(error)[:ERROR_CHARS], seconds=seconds)
+    text = storable(message.text)[:STORED_CHARS]
+    return ToolFinished(
+        at=now,
+        result=storable(message.note)[:STORED_CHARS],
+        seconds=seconds,
+        notices=(Notice(to=message.to, text=text),),
+    )
 
 
 async def objection(agent: Agent, call: ToolCall, context: ToolContext) -> str | None:
@@ -104,4 +127,4 @@ async def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> An
 
 
 def _shown(error: Exception) -> str:
-    return storable(str(error) or type(error).__name__)[:500]
+    return storable(str(error) or type(error).__name__)[:ERROR_CHARS]

@@ -259,8 +259,9 @@ def _fail_model(run: Run, event: e.ModelFailed) -> Run:
 
 def _finish_tool(run: Run, event: e.ToolFinished) -> Run:
     run = settle(replace(run, usage=run.usage.plus_tool(event.seconds)), event.result)
-    for notice in event.notices:
-        run = replies.post(run, notice.text, notice.to)
+    if not run.ended:
+        for notice in event.notices:
+            run = replies.post(run, notice.text, notice.to)
     return messages.begin_wait(run, event.wait) if event.wait and not run.ended else run
 
 

@@ -37,6 +37,7 @@ def test_these_are_the_commands() -> None:
         *("runs list", "runs show", "runs tail", "runs answer"),
         *("runs pause", "runs resume", "runs cancel", "runs fork", "runs event"),
         *("runs prompt", "runs replay", "runs rate", "approvals"),
+        *("deliveries list", "deliveries retry"),
         *("thinking report", "thinking tune", "thinking evaluate", "thinking export"),
         "thinking reset",
     }

@@ -73,6 +73,7 @@ async def test_a_machine_on_which_nothing_runs() -> None:
         "HTTP API": "fail",
         "workers": "warn",
         "SMTP": "fail",
+        "deliveries": "ok",
         "Slack": "ok",
     }
     assert "ponderd up" in (await check("HTTP API")).advice

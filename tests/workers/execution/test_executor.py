@@ -604,7 +604,7 @@ class TestAWorker:
     async def test_whose_store_goes_away_leaves_the_run_to_the_sweeper(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("ponderd.workers.execution.executor.RECORD_SECONDS", 0)
+        monkeypatch.setattr("ponderd.workers.execution.leases.RECORD_SECONDS", 0)
         run_id = await world.write()
 
         def away(call: int) -> None:

@@ -19,7 +19,7 @@ import structlog
 
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.execution import delivery as deliveries
-from ponderd.workers.execution import executor, leases
+from ponderd.workers.execution import executor, leases, outbox
 from ponderd.workers.run.state import Run
 from ponderd.workers.steps import next_step as steps
 from ponderd.workers.store import contract as s
@@ -223,7 +223,7 @@ def sends_again_as_if_new() -> Any:
     async def deliver(*args: Any, resend: bool) -> Any:
         return await deliveries.deliver(*args, resend=False)
 
-    return mock.patch.object(executor, "deliver", deliver)
+    return mock.patch.object(outbox, "deliver", deliver)
 
 
 def acts_before_the_intent_is_written() -> Any:

@@ -1,0 +1,126 @@
+"""What did not arrive, listed and sent again for all runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ponderd.channels.errors import Conflict, DeliveryError, NotFound
+from ponderd.workers.control.deliveries import Deliveries
+from ponderd.workers.execution.deliveries import UNDELIVERED
+from ponderd.workers.run.state import Status
+from ponderd.workers.store.archive import FolderArchive
+from tests.workers.world import CALLBACK, LAUNCH, MAILBOX, THREAD, World
+
+REVOKED = DeliveryError("slack: token_revoked", mendable=True)
+GONE = DeliveryError("callback answered 410", permanent=True)
+
+
+@pytest.fixture
+def deliveries(world: World) -> Deliveries:
+    return Deliveries(world.log, world.runs)
+
+
+async def three_in_trouble(world: World) -> list[str]:
+    world.slack.failures, world.channel.failures = [REVOKED], [GONE]
+    world.mail.failures = [DeliveryError("451 later")]
+    runs = []
+    for place in (THREAD, CALLBACK, MAILBOX):
+        runs.append(await world.write(reply_to=place, conversation=place.channel))
+        await world.advance(runs[-1])
+        world.clock.now += 1
+    return runs
+
+
+async def test_are_listed_with_why_and_when(world: World, deliveries: Deliveries) -> None:
+    slack, callback, mail = await three_in_trouble(world)
+    listed = await deliveries.listed()
+    assert [(d.run_id, d.to, d.error, d.mendable, d.state) for d in listed] == [
+        (slack, "slack:C1", "slack: token_revoked", True, "trying"),
+        (callback, "https://example.com/answers", "callback answered 410", False, "undelivered"),
+        (mail, "email:ann@example.com", "451 later", False, "trying"),
+    ]
+    assert [d.next_attempt_at is None for d in listed] == [False, True, False]
+    assert {(d.kind, d.text, d.attempts, d.agent) for d in listed} == {
+        ("answer", "ok", 1, "tester")
+    }
+    assert await deliveries.counted() == {"trying": 1, "mendable": 1, "undelivered": 1}
+
+
+async def test_are_gone_when_they_arrived(world: World, deliveries: Deliveries) -> None:
+    runs = await three_in_trouble(world)
+    sent = await deliveries.retry_all(by="api:ann")
+    assert sorted(d.run_id for d in sent) == sorted(runs)
+    for run_id in runs:
+        assert (await world.advance(run_id)).status is Status.COMPLETED
+    assert await world.store.box(UNDELIVERED) == {}
+    assert await deliveries.listed() == []
+    with pytest.raises(Conflict, match="nothing undelivered"):
+        await deliveries.retry(runs[0], by="api:ann")
+    with pytest.raises(NotFound):
+        await deliveries.retry("00-nothing", by="api:ann")
+
+
+async def test_are_gone_when_they_were_decided_elsewhere(
+    world: World, deliveries: Deliveries
+) -> None:
+    world.model.lines = [LAUNCH, {"action": "reply", "text": "launched"}]
+    world.slack.failures = [REVOKED]
+    run_id = await world.write("launch", reply_to=THREAD)
+    await world.advance(run_id)
+    assert [d.kind for d in await deliveries.listed()] == ["question"]
+    await world.decide(run_id, True, "api:ann")
+    assert await deliveries.counted() == {"trying": 0, "mendable": 0, "undelivered": 0}
+    assert await world.store.box(UNDELIVERED) == {}
+
+
+async def test_are_not_lost_with_a_worker_that_dies(
+    world: World, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def dies(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    world.channel.failures = [GONE]
+    run_id = await world.write(reply_to=CALLBACK)
+    commit = world.store.commit
+
+    async def commits(*args: Any) -> Any:
+        outcome = await commit(*args)
+        if b"reply_failed" in b"".join(args[3]):
+            raise KeyboardInterrupt
+        return outcome
+
+    monkeypatch.setattr(world.store, "commit", commits)
+    with pytest.raises(KeyboardInterrupt):
+        await world.executor.advance(run_id)
+    monkeypatch.undo()
+    assert [d.run_id for d in await deliveries.listed()] == [run_id]
+
+
+async def test_a_stale_entry_is_tidied_away(world: World, deliveries: Deliveries) -> None:
+    [run_id, *_] = await three_in_trouble(world)
+    entry = (await world.store.box(UNDELIVERED))[run_id]
+    await deliveries.retry(run_id, by="api:ann")
+    await world.advance(run_id)
+    await world.store.put(UNDELIVERED, run_id, entry)
+    await world.store.put(UNDELIVERED, "00-gone", entry)
+    await world.store.put(UNDELIVERED, "00-newer", b'{"from": "the future"}')
+    assert run_id not in {d.run_id for d in await deliveries.listed()}
+    assert not {run_id, "00-gone"} & set(await world.store.box(UNDELIVERED))
+
+
+async def test_come_back_from_the_archive(world: World, tmp_path: Path) -> None:
+    archive = FolderArchive(tmp_path)
+    world.serve({"tester": world.agent}, archive)
+    deliveries = Deliveries(world.log, world.runs)
+    world.channel.failures = [GONE]
+    run_id = await world.write(reply_to=CALLBACK)
+    run = await world.advance(run_id)
+    await archive.put(run_id, await world.store.load(run_id))
+    assert await world.store.expire(run_id, run.version)
+    assert [d.run_id for d in await deliveries.listed()] == [run_id]
+    await deliveries.retry(run_id, by="api:ann")
+    assert (await world.advance(run_id)).status is Status.COMPLETED
+    assert world.channel.texts == ["ok"]

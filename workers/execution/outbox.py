@@ -1,0 +1,114 @@
+"""Send a reply: deliver it, record what became of it, and keep what depends on that.
+
+Three things depend on it: the message in Slack that a reply became finds its run again, operators
+see what did not arrive, and people see that nothing is being done any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+
+from ponderd.channels.channel import Channel
+from ponderd.channels.errors import Unavailable
+from ponderd.channels.event_ref import EventRef
+from ponderd.workers.execution.deliveries import UNDELIVERED, Undelivered, deliveries_of
+from ponderd.workers.execution.delivery import deliver
+from ponderd.workers.execution.leases import LeasedRun, record
+from ponderd.workers.execution.metrics import Metrics
+from ponderd.workers.execution.progress import Progress
+from ponderd.workers.run import events as e
+from ponderd.workers.run.reduce import reduce
+from ponderd.workers.run.state import Outgoing, Run
+from ponderd.workers.store.contract import RECEIPT_TTL, RunStore, receipt_key
+
+log = structlog.get_logger(__name__)
+
+
+class Outbox:
+    """What a worker sends replies with."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        channels: Mapping[str, Channel],
+        progress: Progress,
+        metrics: Metrics,
+    ) -> None:
+        self._store = store
+        self._channels = channels
+        self._progress = progress
+        self._metrics = metrics
+
+    async def send(self, held: LeasedRun, run: Run, outgoing: Outgoing) -> Run:
+        """Send it, once: its intent is written first, unless it was before. Raises `LeaseLost`,
+        `Unavailable`."""
+        key, resend = outgoing.key, outgoing.key is not None
+        if key is None:
+            key = str(EventRef(run.id, run.version))
+            begin = e.ReplyStarted(
+                at=held.now(),
+                key=key,
+                kind=outgoing.kind,
+                text=outgoing.text,
+                to=outgoing.to,
+                inquiry=outgoing.inquiry,
+            )
+            if outgoing.to is None:  # the reply waits in the run: there is nothing else to do
+                run, _ = await held.commit(run, [begin, e.ReplySent(at=begin.at, receipt="held")])
+                return run
+            run, begun = await held.commit(run, [begin])
+            if not begun:
+                return run
+        fact = await deliver(self._channels, held, run, outgoing, key, resend=resend)
+        if isinstance(fact, e.ReplySent):
+            return await self._arrived(held, run, outgoing, fact)
+        return await self._failed(held, run, outgoing, fact)
+
+    async def _arrived(self, held: LeasedRun, run: Run, out: Outgoing, fact: e.ReplySent) -> Run:
+        about = _named_by(run, out, fact.key)
+        run = await record(held, run, fact)
+        self._progress.done(out.to)
+        if out.trouble:
+            await self._list(run)
+        if out.to and out.to.channel == "slack":
+            try:
+                name = receipt_key("slack", f"{out.to.to}:{fact.receipt}")
+                await self._store.remember(name, about, RECEIPT_TTL)
+            except Unavailable as error:
+                log.warning("a reply to this message will find no run", error=str(error))
+        return run
+
+    async def _failed(self, held: LeasedRun, run: Run, out: Outgoing, fact: e.ReplyFailed) -> Run:
+        channel = out.to.channel if out.to and out.to.channel in self._channels else "other"
+        passes = "passing" if fact.retry_at is not None else "permanent"
+        self._metrics.delivery_failed(channel, "mendable" if fact.mendable else passes)
+        if fact.retry_at is None:
+            # A worker that dies after the last attempt must not leave it unseen.
+            await self._list(reduce(run, fact))
+        run = await record(held, run, fact)
+        # Whoever tidied the list meanwhile saw the run as it was before.
+        await self._list(run)
+        return run
+
+    async def _list(self, run: Run) -> None:
+        """Let operators see what of the run is undelivered."""
+        found = deliveries_of(run)
+        try:
+            if found:
+                listed = Undelivered(version=run.version, deliveries=found)
+                await self._store.put(UNDELIVERED, run.id, listed.model_dump_json().encode())
+            else:
+                await self._store.drop(UNDELIVERED, run.id)
+        except Unavailable as error:
+            log.warning("the list of deliveries is out of date", error=str(error))
+
+
+def _named_by(run: Run, out: Outgoing, key: str) -> str:
+    """The event that a reaction to this reply is about: of an answer the model call, which it
+    rates; otherwise the intent to send it, which nobody can rate."""
+    begun = EventRef.parse(key)
+    if begun is None or (out.kind == "answer" and not out.late):
+        return str(EventRef(run.id, run.chosen_by))
+    return str(EventRef(run.id, begun.version + 1))
