@@ -1,4 +1,4 @@
-"""Take deliveries that are proven: read their bodies, fill in the templates, make triggers."""
+"""Take deliveries that are proven: fill in the templates of their route, make triggers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import structlog
 
 from ponderd.channels.message import Ignored, Trigger
-from ponderd.channels.webhook.body import Body, read_body
+from ponderd.channels.webhook.body import Body
 from ponderd.channels.webhook.callback import check_callback
 from ponderd.channels.webhook.receive import parse
 from ponderd.channels.webhook.rendering import Renderer
@@ -32,16 +32,15 @@ class Intake:
         route: WebhookRoute,
         headers: Mapping[str, str],
         query: Iterable[tuple[str, str]],
-        body: bytes,
+        bodies: Iterable[Body],
     ) -> list[Trigger | Ignored]:
-        """The events of a request that is proven; a batch has several. Raises Malformed,
-        Unsupported, TooLarge, Forbidden, and Unavailable if too many wait.
+        """What becomes of a request that is proven; a batch has several bodies. Raises Malformed,
+        Forbidden, and Unavailable if too many wait.
 
         Names of headers are in lower case, or their case is ignored.
         """
         shown = route.shown_query(query)
-        events = read_body(headers, body)
-        return [await self._read(source, route, headers, shown, event) for event in events]
+        return [await self._read(source, route, headers, shown, body) for body in bodies]
 
     async def _read(
         self,

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import SecretStr
 
 from ponderd.channels.channel import Accept
@@ -16,9 +16,17 @@ from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.app import build_app as build_slack
 from ponderd.channels.slack.app import http_handler
 from ponderd.channels.slack.intake import Intake as SlackIntake
+from ponderd.channels.webhook.body import read_body
+from ponderd.channels.webhook.challenges import (
+    ChallengeAnswer,
+    asked_by_address,
+    asked_by_body,
+    check_unsigned,
+)
 from ponderd.channels.webhook.intake import Intake
-from ponderd.channels.webhook.proof import authenticate
+from ponderd.channels.webhook.proof import HookSecrets, authenticate
 from ponderd.channels.webhook.rendering import Renderer
+from ponderd.channels.webhook.route import WebhookRoute
 from ponderd.channels.webhook.signed import HookRequest
 from ponderd.daemon.refusals import note_ignored, refused_by
 from ponderd.daemon.routing import Routes
@@ -41,18 +49,69 @@ def webhook_routes(
     async def receive(source: str, request: Request) -> dict[str, Any] | Response:
         """Take a signed event. 202 means that it is stored, 204 that the route does not want it.
         The answer goes where the route says; otherwise it waits in the run."""
+        route, headers = routes.webhook(source), request.headers
+        request.state.source = source
+        secrets, body = route.secrets(own), await request.body()
+        hook = HookRequest(_public(request, settings.public_url), headers, body)
+        if not body and (answer := _question(route, secrets, hook, request)):
+            return answer
+        authenticate(route.verify, secrets, hook, now=time.time())
+        bodies = read_body(headers, body)
+        challenge = asked_by_body(bodies[0].payload, headers, secrets.secrets)
+        if challenge is not None and len(bodies) == 1:
+            return _said(challenge)
+        query = request.query_params.multi_items()
+        return await _accepted(
+            source, await intake.read(source, route, headers, query, bodies), accept
+        )
+
+    @router.api_route(
+        "/webhooks/{source}",
+        methods=["GET", "HEAD", "OPTIONS"],
+        response_model=None,
+        include_in_schema=False,
+    )
+    async def ask(source: str, request: Request) -> Response:
+        """What senders ask before they send: whether somebody here wants their events."""
         route = routes.webhook(source)
         request.state.source = source
-        body = await request.body()
-        asked = HookRequest(str(request.url), request.headers, body)
-        authenticate(route.verify, route.secrets(own), asked, now=time.time())
-        if request.headers.get("x-github-event") == "ping":  # sent when a hook is created
-            return {"pong": source}
-        query = request.query_params.multi_items()
-        events = await intake.read(source, route, request.headers, query, body)
-        return await _accepted(source, events, accept)
+        hook = HookRequest(
+            _public(request, settings.public_url), request.headers, b"", request.method
+        )
+        secrets = route.secrets(own)
+        answer = _question(route, secrets, hook, request)
+        if answer is None:
+            check_unsigned(route.verify, secrets, hook, now=time.time())
+        return answer or JSONResponse({"source": source})
 
     return router
+
+
+def _public(request: Request, public_url: str | None) -> str:
+    """The address that the sender wrote, which may be that of a proxy of ours."""
+    if public_url is None:
+        return str(request.url)
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{public_url.rstrip('/')}{request.url.path}{query}"
+
+
+def _question(
+    route: WebhookRoute, secrets: HookSecrets, hook: HookRequest, request: Request
+) -> Response | None:
+    """The answer to a question without a body. None: it asks nothing. Raises Unauthenticated."""
+    query = dict(request.query_params)
+    answer = asked_by_address(query, request.headers, request.method, secrets)
+    if answer is None:
+        return None
+    if "hub.challenge" not in query:  # that has a word of proof of its own
+        check_unsigned(route.verify, secrets, hook, now=time.time())
+    return _said(answer)
+
+
+def _said(answer: ChallengeAnswer) -> Response:
+    if isinstance(answer.content, str):
+        return PlainTextResponse(answer.content, answer.status, answer.headers)
+    return JSONResponse(answer.content, answer.status, answer.headers)
 
 
 async def _accepted(

@@ -382,7 +382,7 @@ async def test_github_ping_starts_no_run(world: World) -> None:
     status, answer = await world.client.post(
         "/webhooks/default", {"zen": "x"}, X_GitHub_Event="ping"
     )
-    assert (status, answer) == (202, {"pong": "default"})
+    assert (status, answer) == (200, {"pong": True})
     assert (await world.client.get("/runs?limit=1"))["runs"] == newest
 
 
@@ -413,7 +413,7 @@ class TestBadInput:
         assert "assistant, deployer, triage" in error["error"]
         status, error = await world.client.post("/webhooks/nowhere", {"text": "x"})
         assert status == 404
-        assert "default" in error["error"]
+        assert "default" not in error["error"]
         status, _ = await world.client.post("/runs/00-no-run/messages", {"text": "x"})
         assert status == 404
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from fastapi import FastAPI
 
 
-class Answer(NamedTuple):
+class AppAnswer(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
@@ -20,7 +20,7 @@ async def ask(
     path: str,
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
-) -> Answer:
+) -> AppAnswer:
     path, _, query = path.partition("?")
     said: list[MutableMapping[str, Any]] = []
 
@@ -46,4 +46,4 @@ async def ask(
     await app(scope, receive, send)
     start, *rest = said
     names = {name.decode(): value.decode() for name, value in start["headers"]}
-    return Answer(start["status"], names, b"".join(piece.get("body", b"") for piece in rest))
+    return AppAnswer(start["status"], names, b"".join(piece.get("body", b"") for piece in rest))

@@ -28,7 +28,7 @@ from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.run import events as e
 from ponderd.workers.store.memory_store import MemoryStore
-from tests.services.asgi import Answer, ask
+from tests.services.asgi import AppAnswer, ask
 
 ROUTES = """
 [webhooks.github]
@@ -47,6 +47,15 @@ conversation = "{{ event.about }}"
 [webhooks.plain]
 verify = "bearer"
 token = "tok"
+
+[webhooks.meta]
+verify = "meta"
+secret = "s3cret"
+token = "word"
+
+[webhooks.zoom]
+verify = "zoom"
+secret = "s3cret"
 """
 
 
@@ -56,7 +65,7 @@ class Daemon:
 
     async def post(
         self, source: str, body: Any, headers: dict[str, str] | None = None, sign: str = "bearer"
-    ) -> Answer:
+    ) -> AppAnswer:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         given = {"content-type": "application/json", **(headers or {})}
         if sign == "bearer":
@@ -66,12 +75,12 @@ class Daemon:
             given[sign] = f"sha256={digest}"
         return await ask(self.app, "POST", f"/webhooks/{source}", content, given)
 
-    async def messages(self, answer: Answer) -> list[e.MessageReceived]:
+    async def messages(self, answer: AppAnswer) -> list[e.MessageReceived]:
         assert answer.status == 202, answer
         events = await self.log.events(json.loads(answer.body)["run_id"])
         return [event for event in events if isinstance(event, e.MessageReceived)]
 
-    async def text(self, answer: Answer) -> str:
+    async def text(self, answer: AppAnswer) -> str:
         return (await self.messages(answer))[-1].text
 
     async def runs(self) -> int:
@@ -252,7 +261,7 @@ async def test_of_two_at_once_with_one_key_one_is_taken(daemon: Daemon) -> None:
 
 @pytest.mark.parametrize("kind", ["launch", "messages", "events", "fork"])
 async def test_so_it_is_in_the_api(daemon: Daemon, kind: str) -> None:
-    async def post(path: str, body: dict[str, Any], key: str) -> Answer:
+    async def post(path: str, body: dict[str, Any], key: str) -> AppAnswer:
         headers = {
             "authorization": "Bearer api token",
             "content-type": "application/json",
@@ -279,3 +288,40 @@ async def test_so_it_is_in_the_api(daemon: Daemon, kind: str) -> None:
     assert (await post(path, body, "later")).status == 503
     store.available = True
     assert (await post(path, {**body, **other}, "later")).status < 300
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "body"),
+    [
+        ("GET", "meta?hub.mode=subscribe&hub.challenge=77&hub.verify_token=word", 200, b"77"),
+        ("GET", "meta?hub.mode=subscribe&hub.challenge=77&hub.verify_token=no", 401, None),
+        ("GET", "meta?hub.mode=subscribe&hub.challenge=77", 401, None),
+        ("GET", "zoom?challenge=abc", 200, b"abc"),
+        ("POST", "zoom?validationToken=t%20t", 200, b"t t"),
+        ("GET", "plain?challenge=abc", 401, None),
+        ("HEAD", "zoom", 200, None),
+        ("GET", "nope?challenge=abc", 404, None),
+        ("OPTIONS", "zoom", 204, b""),
+    ],
+)
+async def test_senders_ask_first(
+    daemon: Daemon, method: str, path: str, status: int, body: bytes | None
+) -> None:
+    answer = await ask(daemon.app, method, f"/webhooks/{path}")
+    assert answer.status == status, answer
+    assert body is None or answer.body == body
+    assert await daemon.runs() == 0
+
+
+async def test_a_question_in_a_proven_body_is_answered(daemon: Daemon) -> None:
+    for body, said in [
+        ({"type": "url_verification", "challenge": "c1"}, {"challenge": "c1"}),
+        ({"event": {"event_type": "pagey.ping"}}, {"pong": True}),
+    ]:
+        answer = await daemon.post("plain", body)
+        assert (answer.status, json.loads(answer.body)) == (200, said)
+        assert (await daemon.post("plain", body, sign="")).status == 401
+    ping = {"x-github-event": "ping"}
+    answer = await daemon.post("github", {"zen": "z"}, ping, sign="x-hub-signature-256")
+    assert json.loads(answer.body) == {"pong": True}
+    assert await daemon.runs() == 0
