@@ -10,7 +10,7 @@ import typer
 
 from ponderd.channels.errors import PonderdError, StartupError, Unauthenticated, Unavailable
 from ponderd.channels.text import one_line
-from ponderd.daemon.commands import deliveries, runs, thinking
+from ponderd.daemon.commands import deliveries, runs, schedules, thinking
 from ponderd.daemon.commands.approvals import approvals
 from ponderd.daemon.commands.replay import replay
 from ponderd.daemon.commands.terminal import Json, coloured, complain, emit_json, say
@@ -40,6 +40,7 @@ app = typer.Typer(
 )
 runs.app.command(epilog="Example: ponderd runs replay 0c-mha1v2k8-9f3c1a2b7d --model small")(replay)
 app.add_typer(runs.app, name="runs")
+app.add_typer(schedules.app, name="schedules")
 app.add_typer(thinking.app, name="thinking")
 app.add_typer(deliveries.app, name="deliveries")
 

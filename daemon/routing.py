@@ -125,7 +125,7 @@ def load_routes(
     if path is None:
         return Routes.model_validate({"webhooks": {}})
     data = read_toml(path)
-    for table in ("agents", "thinking"):  # ponderd.workers.agents.config reads these
+    for table in ("agents", "thinking", "schedules"):  # others read these
         data.pop(table, None)
     try:
         routes = Routes.model_validate({"webhooks": {}, **_with_secrets(data, path, environ)})

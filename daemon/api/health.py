@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 import aiohttp
 from fastapi import APIRouter
@@ -21,6 +22,8 @@ from ponderd.channels.errors import Unavailable
 from ponderd.daemon.mail_report import counted
 from ponderd.daemon.refusals import REGISTRY
 from ponderd.workers.control.deliveries import Deliveries
+from ponderd.workers.control.schedule_view import TickCounts
+from ponderd.workers.control.schedules import Schedules
 from ponderd.workers.execution.metrics import SECONDS_BUCKETS
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.settings import WorkerSettings
@@ -31,7 +34,11 @@ CHECK_SECONDS = 3.0
 
 
 def health_routes(
-    store: RunStore, poker: Poker, workers: WorkerSettings, deliveries: Deliveries
+    store: RunStore,
+    poker: Poker,
+    workers: WorkerSettings,
+    deliveries: Deliveries,
+    schedules: Schedules | None = None,
 ) -> APIRouter:
     router = APIRouter(tags=["health"])
 
@@ -57,7 +64,9 @@ def health_routes(
         try:
             gauges, mail = await store.gauges(), await counted(store)
             undelivered = await deliveries.counted()
-            registry.register(_Families(families(gauges, await _queue(poker), mail, undelivered)))
+            ticks = await schedules.counts() if schedules else {}
+            length = await _queue(poker)
+            registry.register(_Families(families(gauges, length, mail, undelivered, ticks)))
         except Unavailable:
             down = _gauge("ponderd_state_up", "State server answers", 0)
             registry.register(_Families([down, *REGISTRY.collect()]))
@@ -71,6 +80,7 @@ def families(
     queue_length: int | None,
     mail: Mapping[str, float],
     undelivered: Mapping[str, int],
+    ticks: Mapping[str, TickCounts] = MappingProxyType({}),
 ) -> list[Metric]:
     """The store's gauges and all counters as Prometheus metrics."""
     found: list[Metric] = [
@@ -143,8 +153,21 @@ def families(
     for state, number in undelivered.items():
         waiting.add_metric([state], number)
     found += [runs, tokens, decisions, overruns, failures, refused, bounces, failed, waiting]
+    found.append(_ticks(ticks))
     found += REGISTRY.collect()
     return [*found, _latency(gauges.counters)]
+
+
+def _ticks(ticks: Mapping[str, TickCounts]) -> CounterMetricFamily:
+    family = CounterMetricFamily(
+        "ponderd_schedule_ticks",
+        "Ticks of schedules by what became of them: started, joined, missed, overlapped",
+        labels=["schedule", "outcome"],
+    )
+    for name, counts in ticks.items():
+        for outcome, count in counts.model_dump().items():
+            family.add_metric([name, outcome], count)
+    return family
 
 
 def _latency(counters: dict[str, float]) -> HistogramMetricFamily:

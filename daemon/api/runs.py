@@ -93,7 +93,7 @@ def run_routes(
         """Launch a run. If the conversation already has one, write to that one."""
         if body.reply_to is not None:
             await check_callback(body.reply_to, callback_allow)
-        keys, digest = _keys(key, "launch", body)
+        keys, digest = keys_of(key, "launch", body)
         conversation = body.conversation or f"api-{_digest(key) if key else secrets.token_hex(8)}"
         trigger = Trigger(
             channel=body.channel,
@@ -146,7 +146,7 @@ def run_routes(
     @router.post("/{run_id}/messages")
     async def message(run_id: str, body: MessageBody, key: Key = None) -> RunView:
         """Write to a run: the answer to its question, a yes or no, or something new."""
-        keys, digest = _keys(key, run_id, body)
+        keys, digest = keys_of(key, run_id, body)
         await runs.message(run_id, body.text, sender=body.by, keys=keys, digest=digest)
         return await runs.show(run_id)
 
@@ -167,7 +167,7 @@ def run_routes(
     @router.post("/{run_id}/events")
     async def event(run_id: str, body: OutsideEvent, key: Key = None) -> RunView:
         """Tell a run of an event that it waits for. An event that comes too early is kept."""
-        keys, digest = _keys(key, run_id, body)
+        keys, digest = keys_of(key, run_id, body)
         text = isinstance(body.payload, str)
         payload = storable(body.payload) if text else json.dumps(body.payload)
         await runs.event(run_id, body.name, payload, by=body.by, keys=keys, digest=digest)
@@ -183,7 +183,7 @@ def run_routes(
     @router.post("/{run_id}/fork", status_code=201)
     async def fork(run_id: str, body: Fork, key: Key = None) -> RunView:
         """Create a run that begins with a copy of this one's events."""
-        keys, digest = _keys(key, run_id, body)
+        keys, digest = keys_of(key, run_id, body)
         return await runs.fork(
             run_id, at=body.at, by=body.by, text=body.text, keys=keys, digest=digest
         )
@@ -201,7 +201,7 @@ def run_routes(
     return router
 
 
-def _keys(key: str | None, scope: str, body: BaseModel) -> tuple[tuple[str, ...], str]:
+def keys_of(key: str | None, scope: str, body: BaseModel) -> tuple[tuple[str, ...], str]:
     """The trigger's keys for an Idempotency-Key, and the digest of what it stands for. The kind of
     the request is part of that: a run's events and messages share their keys."""
     if key is None:

@@ -31,10 +31,13 @@ from ponderd.daemon.api.http import (
 )
 from ponderd.daemon.api.ingress import slack_routes, webhook_routes
 from ponderd.daemon.api.runs import run_routes
+from ponderd.daemon.api.schedules import schedule_routes
 from ponderd.daemon.api.thinking import thinking_routes
 from ponderd.daemon.mail_brake import MailBrake
 from ponderd.daemon.mail_report import recording
 from ponderd.daemon.routing import Routes, load_routes, route_to
+from ponderd.daemon.schedule_duty import running as running_schedules
+from ponderd.daemon.schedule_table import load_schedules
 from ponderd.daemon.settings import DaemonSettings
 from ponderd.daemon.slack import slack_intake
 from ponderd.workers.agents.discovery import discover
@@ -42,6 +45,7 @@ from ponderd.workers.control.deliveries import Deliveries
 from ponderd.workers.control.inquiries import Inquiries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
+from ponderd.workers.control.schedules import Schedules
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.execution.threads import new_event_loop
 from ponderd.workers.settings import WorkerSettings
@@ -67,6 +71,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     assert workers.redis_url is not None and daemon.api_token is not None
     agents = discover(workers.agent_folders, workers.config_file)
     routes = load_routes(workers.config_file, agents)
+    planned = load_schedules(workers.config_file, agents)
     # Listen first: a taken port must fail here, with one clear line, and not inside uvicorn.
     listening = listen(daemon.host, daemon.http_port)
     store = RedisStore(connect(workers.redis_url))
@@ -81,9 +86,12 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         if any(route.templates() for route in routes.webhooks.values()):
             await renderer.start()
         app = create_app(run_log, runs, inquiries, accept, routes, channels, daemon, renderer)
-        app.include_router(health_routes(store, poker, workers, Deliveries(run_log, runs)))
+        schedules = Schedules(store, runs, planned.values())
+        deliveries = Deliveries(run_log, runs)
+        app.include_router(health_routes(store, poker, workers, deliveries, schedules))
         needs_token = [Depends(require_token(daemon.api_token))]
         app.include_router(thinking_routes(store, agents), dependencies=needs_token)
+        app.include_router(schedule_routes(schedules, runs), dependencies=needs_token)
         brake = MailBrake(run_log, routes.agent_for, channels.mail_hourly)
         mail = MailServer(
             channels,
@@ -96,7 +104,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
             blobs=blobs,
         )
         slack = slack_intake(channels, routes, accept, runs, inquiries, run_log, blobs)
-        async with _mail(mail, daemon), slack as intake:
+        async with _mail(mail, daemon), slack as intake, running_schedules(schedules):
             app.include_router(slack_routes(channels, intake))
             config = uvicorn.Config(
                 app,

@@ -178,6 +178,21 @@ class Api:
         }
         return self._view("POST", f"/approvals/{quote(approval['id'], safe='')}", body)
 
+    def schedules(self) -> list[View]:
+        found: list[View] = self.get("/schedules")["schedules"]
+        return found
+
+    def schedule(self, name: str) -> View:
+        return self._view("GET", _schedule(name))
+
+    def steer_schedule(self, name: str, verb: str, by: str) -> View:
+        """`verb` is pause or resume."""
+        return self._view("POST", f"{_schedule(name)}/{verb}", {"by": by})
+
+    def run_schedule(self, name: str, by: str) -> View:
+        """Begin a run now. Returns the run."""
+        return self._view("POST", f"{_schedule(name)}/run", {"by": by}, _new_key())
+
     def events(self, run_id: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.get(f"{_run(run_id)}/events")["events"]
         return found
@@ -345,6 +360,10 @@ def _refusal(response: http.client.HTTPResponse) -> PonderdError:
 
 def _run(run_id: str) -> str:
     return f"/runs/{quote(run_id, safe='')}"
+
+
+def _schedule(name: str) -> str:
+    return f"/schedules/{quote(name, safe='')}"
 
 
 def _new_key() -> str:

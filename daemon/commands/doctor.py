@@ -29,6 +29,7 @@ from ponderd.daemon.commands.checks import Check, Severity
 from ponderd.daemon.commands.doctor_slack import slack_checks
 from ponderd.daemon.configuration import Configuration, without_credentials
 from ponderd.daemon.routing import load_routes
+from ponderd.daemon.schedule_table import load_schedules
 from ponderd.workers.agents.config import load_family
 from ponderd.workers.agents.discovery import discover
 from ponderd.workers.llm.canary import problems
@@ -112,6 +113,7 @@ def _settings(settings: Configuration) -> list[Check]:
         workers = settings.workers
         agents = discover(workers.agent_folders, workers.config_file)
         load_routes(workers.config_file, agents)
+        schedules = load_schedules(workers.config_file, agents)
         for setting, place in _places(settings):
             place_of(place, setting)
     except StartupError as error:
@@ -121,6 +123,8 @@ def _settings(settings: Configuration) -> list[Check]:
         advice = "set the same one for `ponderd serve` and every `ponderd work`"
         warnings.append(Check(name="signing", level="warn", found=found, advice=advice))
     found = f"valid; agents: {', '.join(sorted(agents))}"
+    if schedules:
+        found += f"; schedules: {', '.join(sorted(schedules))}"
     return [*warnings, Check(name="settings", level="ok", found=found)]
 
 

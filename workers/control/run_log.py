@@ -19,6 +19,7 @@ from ponderd.workers.run.state import Run
 from ponderd.workers.store.archive import Archive
 from ponderd.workers.store.contract import (
     Admission,
+    Checkpoint,
     NewMessage,
     RunStore,
     VersionConflict,
@@ -140,6 +141,19 @@ class RunLog:
         if not joins((await self.read(admission.run_id)).run):
             return None
         return await self._admit(_message(launched, keys, later, history))
+
+    async def admit_in_step(
+        self,
+        launched: e.RunLaunched,
+        keys: tuple[str, ...],
+        received: e.Event,
+        checkpoint: Checkpoint,
+    ) -> Accepted | None:
+        """Admit as `admit` does, and replace the checkpoint at the same moment. None if it is not
+        as expected: then somebody else has gone on."""
+        message = replace(_message(launched, keys, received, ()), checkpoint=checkpoint)
+        admission = await self.store.admit(message)
+        return None if admission.outcome == "stale" else self._accepted(admission)
 
     async def admit_to(
         self, run_id: str, keys: tuple[str, ...], received: e.Event, digest: str = ""

@@ -18,7 +18,12 @@ from ponderd.workers.run.participants import takes_part
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Run, Status
 from ponderd.workers.run.undelivered import in_trouble
-from ponderd.workers.store.contract import conversation_key, new_run_id, receipt_key
+from ponderd.workers.store.contract import (
+    Checkpoint,
+    conversation_key,
+    new_run_id,
+    receipt_key,
+)
 
 BOUNCES = 20
 """Reports of undelivered mail that a run keeps: whoever got a mail of ours can forge one."""
@@ -37,9 +42,7 @@ class Runs:
 
         Raises `NotFound` for an unknown agent.
         """
-        if agent not in self.agents:
-            known = ", ".join(sorted(self.agents))
-            raise NotFound(f"there is no agent {agent!r}; known agents: {known}")
+        self._must_know(agent)
         if trigger.channel == "email":
             return await self._accept_mail(agent, trigger)
         now = self._log.clock()
@@ -48,6 +51,29 @@ class Runs:
             return await self._log.admit_to(trigger.run_id, trigger.keys, received, trigger.digest)
         launched, received = self._launched(agent, trigger, now), _received(_unbound(trigger), now)
         return await self._log.admit(launched, trigger.keys, received, digest=trigger.digest)
+
+    async def accept_in_step(
+        self, agent: str, trigger: Trigger, checkpoint: Checkpoint, at: float
+    ) -> Accepted | None:
+        """Store the trigger of a schedule, dated `at`, and replace its checkpoint at the same
+        moment. None if the checkpoint is not as expected. Raises as `accept` does."""
+        self._must_know(agent)
+        launched = self._launched(agent, trigger, at, shard=checkpoint.name)
+        received = _received(trigger, at)
+        return await self._log.admit_in_step(launched, trigger.keys, received, checkpoint)
+
+    async def accept_beside(self, agent: str, trigger: Trigger, at: float, shard: str) -> Accepted:
+        """Store the trigger of a schedule, dated `at`, whatever its checkpoint is. `shard` is the
+        checkpoint's name: its runs are kept together. Raises as `accept` does."""
+        self._must_know(agent)
+        launched = self._launched(agent, trigger, at, shard=shard)
+        received = _received(trigger, at)
+        return await self._log.admit(launched, trigger.keys, received, digest=trigger.digest)
+
+    def _must_know(self, agent: str) -> None:
+        if agent not in self.agents:
+            known = ", ".join(sorted(self.agents))
+            raise NotFound(f"there is no agent {agent!r}; known agents: {known}")
 
     async def _accept_mail(self, agent: str, trigger: Trigger) -> Accepted:
         """Store a mail in the run that it answers, else in that of its thread, provided that the
@@ -83,11 +109,11 @@ class Runs:
         answered = await self._log.agent_of(trigger.run_id or "")
         return answered is not None and (trigger.agent is None or answered == agent)
 
-    def _launched(self, agent: str, trigger: Trigger, now: float) -> e.RunLaunched:
+    def _launched(self, agent: str, trigger: Trigger, now: float, shard: str = "") -> e.RunLaunched:
         key = conversation_key(agent, trigger.channel, trigger.source, trigger.conversation)
         return e.RunLaunched(
             at=now,
-            run_id=new_run_id(key),
+            run_id=new_run_id(shard or key),
             agent=agent,
             agent_version=self.agents[agent].version,
             channel=trigger.channel,

@@ -84,7 +84,8 @@ AGAIN_SECONDS = 600.0
 
 def asks_again(run: Run, message: e.MessageReceived) -> bool:
     """Whether `message` repeats what was just answered, because the answer was not good."""
-    if run.channel == "webhook":  # a program that sends its template again does not complain
+    # A program that sends its template again does not complain.
+    if run.channel in ("webhook", "schedule"):
         return False
     answered_at = run.outbox.answered_at
     if answered_at is None or not 0 <= message.at - answered_at <= AGAIN_SECONDS:

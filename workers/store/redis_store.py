@@ -364,10 +364,11 @@ class RedisStore:
         ]
 
 
-def _step(checkpoint: s.Checkpoint) -> tuple[str, int, str, str]:
+def _step(checkpoint: s.Checkpoint) -> list[str]:
     """As the scripts take it: name, 1 if there must be no value, the one that must be, the new."""
     expected = checkpoint.expected
-    return checkpoint.name, int(expected is None), expected or "", checkpoint.value
+    absent = "1" if expected is None else "0"
+    return [checkpoint.name, absent, expected or "", checkpoint.value]
 
 
 def _ms(seconds: float) -> int:
