@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
 
 import structlog
 
+from ponderd.channels.attachments import keep
+from ponderd.channels.blobs import Blobs, owner_of
+from ponderd.channels.documents import File
+from ponderd.channels.files import FileReader
 from ponderd.channels.message import Ignored, Trigger
 from ponderd.channels.webhook.body import Body
 from ponderd.channels.webhook.callback import check_callback
@@ -22,9 +27,21 @@ class Intake:
     """What becomes of deliveries. `callback_allow` are hosts that may be called back although they
     are not public."""
 
-    def __init__(self, renderer: Renderer, callback_allow: tuple[str, ...]) -> None:
-        self._renderer = renderer
+    def __init__(self, blobs: Blobs, callback_allow: tuple[str, ...]) -> None:
+        self._renderer = Renderer()
+        self._files = FileReader()
+        self._blobs = blobs
         self._allow = callback_allow
+
+    async def start(self) -> None:
+        """Have a process ready for the first template. Raises Unavailable if none can be
+        started."""
+        await self._renderer.start()
+
+    async def close(self) -> None:
+        """End all processes."""
+        await self._renderer.close()
+        await self._files.close()
 
     async def read(
         self,
@@ -70,4 +87,15 @@ class Intake:
             literal = route.answer is not None and not is_template(route.answer)
             if not literal:  # an operator may name a host that is away now
                 await check_callback(found.reply_to.to, self._allow)
-        return found
+        return await self._with_files(found, body) if isinstance(found, Trigger) else found
+
+    async def _with_files(self, trigger: Trigger, body: Body) -> Trigger:
+        """The trigger with the files of a form."""
+        if not body.files:
+            return trigger
+        files = [File(one.name, one.content_type, one.content, one.charset) for one in body.files]
+        owner = owner_of(trigger.agent or "", (*trigger.keys, trigger.conversation)[0])
+        kept = await keep(await self._files.read(files), owner, self._blobs)
+        hashes = "".join(hashlib.sha256(file.content).hexdigest() for file in files)
+        digest = hashlib.sha256(f"{trigger.digest}{hashes}".encode()).hexdigest()[:32]
+        return trigger.model_copy(update={"attachments": kept, "digest": digest})

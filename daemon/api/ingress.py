@@ -25,7 +25,6 @@ from ponderd.channels.webhook.challenges import (
 )
 from ponderd.channels.webhook.intake import Intake
 from ponderd.channels.webhook.proof import HookSecrets, authenticate
-from ponderd.channels.webhook.rendering import Renderer
 from ponderd.channels.webhook.route import WebhookRoute
 from ponderd.channels.webhook.signed import HookRequest
 from ponderd.daemon.refusals import note_ignored, refused_by
@@ -37,10 +36,9 @@ def webhook_routes(
     routes: Routes,
     settings: ChannelSettings,
     api_token: SecretStr,
-    renderer: Renderer,
+    intake: Intake,
 ) -> APIRouter:
     router = APIRouter(tags=["webhooks"])
-    intake = Intake(renderer, settings.callback_allow)
     own = {"bearer": (api_token.get_secret_value(),)}
     if settings.webhook_secret:
         own["standard"] = (settings.webhook_secret.get_secret_value(),)

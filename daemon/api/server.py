@@ -17,7 +17,7 @@ from ponderd.channels.channel import Accept
 from ponderd.channels.errors import StartupError
 from ponderd.channels.mail.server import MailServer
 from ponderd.channels.settings import ChannelSettings
-from ponderd.channels.webhook.rendering import Renderer
+from ponderd.channels.webhook.intake import Intake
 from ponderd.daemon.api.approvals import approval_page_routes, approval_routes
 from ponderd.daemon.api.deliveries import delivery_routes
 from ponderd.daemon.api.health import health_routes
@@ -78,14 +78,14 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     poker = Poker(workers.broker)
     archive = open_archive(workers)
     blobs = open_blobs(channels)
-    renderer = Renderer()
+    hooks = Intake(blobs, channels.callback_allow)
     try:
         run_log = RunLog(store, poker.poke, archive)
         runs, inquiries = Runs(run_log, agents), Inquiries(run_log, agents)
         accept = route_to(runs, routes)
         if any(route.templates() for route in routes.webhooks.values()):
-            await renderer.start()
-        app = create_app(run_log, runs, inquiries, accept, routes, channels, daemon, renderer)
+            await hooks.start()
+        app = create_app(run_log, runs, inquiries, accept, routes, channels, daemon, hooks)
         schedules = Schedules(store, runs, planned.values())
         deliveries = Deliveries(run_log, runs)
         app.include_router(health_routes(store, poker, workers, deliveries, schedules))
@@ -121,8 +121,8 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     finally:
         await poker.close()
         await archive.close()
+        await hooks.close()
         await blobs.close()
-        await renderer.close()
         await store.close()
     return 0
 
@@ -135,7 +135,7 @@ def create_app(
     routes: Routes,
     channels: ChannelSettings,
     daemon: DaemonSettings,
-    renderer: Renderer | None = None,
+    intake: Intake | None = None,
 ) -> FastAPI:
     """All routes except health, thinking and Slack. Needs `daemon.api_token`."""
     assert daemon.api_token is not None
@@ -154,8 +154,8 @@ def create_app(
         delivery_routes(Deliveries(run_log, runs)),
     ):
         app.include_router(router, dependencies=[Depends(require_token(daemon.api_token))])
-    fills_in = renderer or Renderer()
-    app.include_router(webhook_routes(accept, routes, channels, daemon.api_token, fills_in))
+    hooks = intake or Intake(open_blobs(channels), channels.callback_allow)
+    app.include_router(webhook_routes(accept, routes, channels, daemon.api_token, hooks))
     return app
 
 

@@ -16,8 +16,9 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from ponderd.channels.blobs import open_blobs
 from ponderd.channels.settings import ChannelSettings
-from ponderd.channels.webhook.rendering import Renderer
+from ponderd.channels.webhook.intake import Intake
 from ponderd.daemon.api.server import create_app
 from ponderd.daemon.refusals import REGISTRY
 from ponderd.daemon.routing import load_routes, route_to
@@ -95,8 +96,8 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
     agents = discover([], file)
     routes, log = load_routes(file, agents), RunLog(MemoryStore(), lambda _: None)
     runs, inquiries = Runs(log, agents), Inquiries(log, agents)
-    settings = ChannelSettings(callback_allow=("127.0.0.1",))
-    renderer = Renderer()
+    settings = ChannelSettings(callback_allow=("127.0.0.1",), data_dir=tmp_path)
+    intake = Intake(open_blobs(settings), settings.callback_allow)
     app = create_app(
         log,
         runs,
@@ -105,10 +106,10 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
         routes,
         settings,
         DaemonSettings(api_token=SecretStr("api token")),
-        renderer,
+        intake,
     )
     yield Daemon(app, log)
-    await renderer.close()
+    await intake.close()
 
 
 def github(**changed: Any) -> dict[str, Any]:
@@ -325,3 +326,21 @@ async def test_a_question_in_a_proven_body_is_answered(daemon: Daemon) -> None:
     answer = await daemon.post("github", {"zen": "z"}, ping, sign="x-hub-signature-256")
     assert json.loads(answer.body) == {"pong": True}
     assert await daemon.runs() == 0
+
+
+async def test_files_of_a_form_reach_the_agent(daemon: Daemon) -> None:
+    def form(content: str) -> bytes:
+        return (
+            '--b\r\nContent-Disposition: form-data; name="text"\r\n\r\nSee the log.\r\n'
+            '--b\r\nContent-Disposition: form-data; name="f"; filename="app.log"\r\n'
+            f"Content-Type: text/plain\r\n\r\n{content}\r\n--b--\r\n"
+        ).encode()
+
+    headers = {"content-type": "multipart/form-data; boundary=b", "webhook-id": "f1"}
+    [message] = await daemon.messages(await daemon.post("plain", form("disk full"), headers))
+    assert message.text == "See the log."
+    [file] = message.attachments
+    assert (file.name, file.content_type, file.text) == ("app.log", "text/plain", "disk full")
+    assert file.blob
+    assert (await daemon.post("plain", form("disk full"), headers)).status == 202
+    assert (await daemon.post("plain", form("disk empty"), headers)).status == 409
