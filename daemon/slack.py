@@ -13,6 +13,7 @@ from ponderd.channels.slack.app import SocketMode, build_app
 from ponderd.channels.slack.clicks import ClickReplies
 from ponderd.channels.slack.desk import Desk
 from ponderd.channels.slack.directory import Directory
+from ponderd.channels.slack.door import Door
 from ponderd.channels.slack.intake import Intake
 from ponderd.channels.slack.signs import Signs
 from ponderd.channels.slack.web_api import Workspaces
@@ -48,6 +49,7 @@ async def slack_intake(
         settings=channels,
         workspaces=workspaces,
         directory=directory,
+        door=Door(workspaces, directory, memory, channels.slack_allow),
         signs=signs,
         memory=memory,
         blobs=blobs,

@@ -15,21 +15,19 @@ from slack_sdk.errors import SlackApiError
 
 from ponderd.channels.blobs import Blobs, owner_of
 from ponderd.channels.channel import Accept, AnswerInquiry, React
-from ponderd.channels.errors import DeliveryError, Forbidden, Refused
+from ponderd.channels.errors import DeliveryError, Refused
 from ponderd.channels.files import FileReader
 from ponderd.channels.message import Address, Attachment, Trigger
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack import history
 from ponderd.channels.slack.access import (
-    Refusal,
     is_certain,
-    person_refused,
     program_let_in,
-    told,
 )
 from ponderd.channels.slack.clicks import ClickReplies
 from ponderd.channels.slack.conversation import Current, begins_anew, is_for_others
 from ponderd.channels.slack.directory import Directory, Person
+from ponderd.channels.slack.door import Door
 from ponderd.channels.slack.files import fetch_files
 from ponderd.channels.slack.kept_for import KeptFor
 from ponderd.channels.slack.memory import KnownRun, SlackMemory
@@ -45,9 +43,6 @@ from ponderd.channels.slack.receive import (
 from ponderd.channels.slack.signs import Signs
 from ponderd.channels.slack.web_api import Workspaces
 from ponderd.channels.slack.writer import Writer
-
-TOLD_SECONDS = 24 * 3600.0
-"""How long somebody who may not write is not told so again in the same channel."""
 
 ANEW = "The next message here begins a new conversation."
 COMMAND_HELP = (
@@ -76,6 +71,7 @@ class Desk:
     settings: ChannelSettings
     workspaces: Workspaces
     directory: Directory
+    door: Door
     signs: Signs
     memory: SlackMemory
     blobs: Blobs
@@ -120,7 +116,7 @@ class Desk:
                 case SlackMessage():
                     await self._message(event)
                 case Reacted():
-                    await self._check(event.writer)
+                    await self.door.check(event.writer)
                     await self.react(event.reaction)
                 case Command():
                     await self._command(event)
@@ -143,7 +139,7 @@ class Desk:
         """Answer a button. Raises Unavailable; whoever may not press it is told so."""
         click = event.click
         try:
-            await self._check(event.writer)
+            await self.door.check(event.writer)
             outcome = await self.answer(click.verdict)
         except Refused as error:
             log.info("slack button refused", by=click.verdict.by, error=str(error))
@@ -211,7 +207,7 @@ class Desk:
             return None
         if not addressed and not self._is_heard(message, run, own):
             raise _IgnoredError("it does not mention us")
-        return await self._check(writer, message.thread)
+        return await self.door.check(writer, message.thread)
 
     def _is_heard(self, message: SlackMessage, run: KnownRun | None, own: str) -> bool:
         """Whether a message that does not mention us is for us all the same."""
@@ -243,7 +239,7 @@ class Desk:
         kept = await self.memory.current(direct)
         await self.memory.move(direct, kept, Current(f"{direct}:none", -math.inf).encode())
         self.signs.end(_answer_to(message))
-        await self._whisper(message.writer, ANEW, message.thread)
+        await self.door.whisper(message.writer, ANEW, message.thread)
 
     async def _read(self, writer: Writer, message: Mapping[str, Any], own: str | None) -> Said:
         names = await self.directory.names(writer.team, named_in(message))
@@ -317,7 +313,7 @@ class Desk:
         self, writer: Writer, text: str, key: str, before: str = "", said: Said | None = None
     ) -> None:
         """Begin a conversation in the direct messages with somebody."""
-        person = await self._check(writer)
+        person = await self.door.check(writer)
         place = f"{writer.team}:{await self._direct(writer)}"
         name = f"{place}:{key}"
         accepted = await self.accept(
@@ -350,34 +346,6 @@ class Desk:
         except (DeliveryError, SlackApiError, aiohttp.ClientError, OSError, KeyError) as error:
             log.info("slack did not open direct messages", error=repr(error))
             return writer.user
-
-    # -- who may -------------------------------------------------------------------------------
-
-    async def _check(self, writer: Writer, thread: str = "") -> Person | None:
-        """Who it is, if they may write. Raises Forbidden, after they were told so, once."""
-        # Seen from one workspace, colleagues of the other workspaces would be strangers.
-        person = await self.directory.person(writer.organisation or writer.team, writer.user)
-        refusal = person_refused(writer, person, self.settings.slack_allow)
-        if refusal is None:
-            return person
-        await self._tell(writer, refusal, thread)
-        raise Forbidden(f"{refusal} may not write: {writer.sender} in {writer.channel}")
-
-    async def _tell(self, writer: Writer, refusal: Refusal, thread: str) -> None:
-        key = f"{writer.team}:{writer.channel}:{writer.user}"
-        if await self.memory.is_first(key, TOLD_SECONDS):
-            await self._whisper(writer, told(refusal), thread)
-
-    async def _whisper(self, writer: Writer, text: str, thread: str = "") -> None:
-        """Say something that only one person sees. It may be lost."""
-        try:
-            client = self.workspaces.client(writer.team, writer.organisation)
-            async with asyncio.timeout(3):
-                await client.chat_postEphemeral(
-                    channel=writer.channel, user=writer.user, text=text, thread_ts=thread or None
-                )
-        except (DeliveryError, SlackApiError, aiohttp.ClientError, OSError) as error:
-            log.info("slack did not show a remark", error=repr(error))
 
 
 def _is_alert(message: SlackMessage) -> bool:

@@ -69,12 +69,12 @@ class Workspaces:
     """
 
     def __init__(self, settings: ChannelSettings) -> None:
-        self._settings = settings
+        self.settings = settings
 
     def client(self, team: str = "", enterprise: str = "") -> AsyncWebClient:
         """A client for the workspace `team` of the organisation `enterprise`, as far as they are
         known. Raises DeliveryError (mendable) if there is no token for it."""
-        return web_client(self._settings, self.token(team, enterprise))
+        return web_client(self.settings, self.token(team, enterprise))
 
     def token(self, team: str = "", enterprise: str = "") -> str:
         """Raises DeliveryError (mendable) if there is none, or if the file cannot be read."""
@@ -87,7 +87,7 @@ class Workspaces:
             return tokens[organisations[0]]
         if len(tokens) == 1 and not team and not enterprise:
             return next(iter(tokens.values()))
-        path = self._settings.slack_bot_token_file
+        path = self.settings.slack_bot_token_file
         if place := team or enterprise:
             raise _unusable(
                 f"no token for the Slack workspace {place}: add a line {place}=xoxb-… to {path}"
@@ -97,7 +97,7 @@ class Workspaces:
     def tokens(self) -> Mapping[str, str]:
         """All of them by team or organisation; "" is the one for all others. Raises DeliveryError
         (mendable) if there is none."""
-        path, token = self._settings.slack_bot_token_file, self._settings.slack_bot_token
+        path, token = self.settings.slack_bot_token_file, self.settings.slack_bot_token
         if path is not None:
             return read_tokens(_content(path), str(path))
         if token is not None and (found := token.get_secret_value().strip()):

@@ -159,5 +159,8 @@ def places_to_ask(people: Iterable[Person], text: str) -> tuple[Address, ...]:
     for person in people:
         channel, _, to = person.partition(":")
         headers = {"subject": f"Approval needed: {text}"} if channel == "email" else {}
+        if channel == "slack" and "/" in to:  # in a workspace of its own
+            team, _, to = to.partition("/")
+            headers = {"team": team}
         places.append(Address(channel=channel, to=to, headers=headers))
     return tuple(places)
