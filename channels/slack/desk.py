@@ -358,7 +358,7 @@ def _answer_to(message: SlackMessage) -> Address:
     below it."""
     writer = message.writer
     thread = message.thread or ("" if message.is_direct else message.ts)
-    return _address(writer.team, writer.channel, thread, "" if thread else message.ts)
+    return _address(writer.team, writer.channel, thread, "" if thread == message.ts else message.ts)
 
 
 def _address(team: str, channel: str, thread: str = "", message: str = "") -> Address:

@@ -115,6 +115,8 @@ class Signs:
         if not place.thread:
             return
         lane = self._lanes.setdefault(place, _Lane())
+        if lane.is_clear and lane.words is None and not words:
+            return
         lane.words, lane.first = words, lane.first or first
         lane.overtaken |= not words and lane.is_calling
         lane.news.set()
@@ -126,7 +128,7 @@ class Signs:
         try:
             while (words := lane.words) is not None:
                 lane.words, first, lane.first = None, lane.first, False
-                lane.is_calling = True
+                lane.is_calling, lane.is_clear = True, not words
                 if words:
                     await self._show(place, words, first)
                 else:
@@ -265,6 +267,8 @@ class _Lane:
     is_calling: bool = False
     overtaken: bool = False
     """The answer came while a call was under way, which may arrive behind it."""
+    is_clear: bool = False
+    """All signs were taken away, or are just now."""
     is_last: bool = False
     """Nothing new will come."""
     news: asyncio.Event = field(default_factory=asyncio.Event)

@@ -158,6 +158,18 @@ async def test_a_direct_message_gets_both_and_loses_both(api: SlackApi) -> None:
     assert api.statuses == {("D1", MENTION): ""}
 
 
+async def test_what_is_away_is_not_taken_away_again(api: SlackApi) -> None:
+    worker = signs_of(api, interval=3600)
+    for number in range(3):
+        worker.end(DIRECT)
+        await eventually(lambda: "reactions.remove" in names(api))
+        assert names(api).count("reactions.remove") == 1, number
+    worker.doing(DIRECT, "goes on")
+    worker.end(DIRECT)
+    await eventually(lambda: names(api).count("reactions.remove") == 2)
+    await worker.close()
+
+
 async def test_an_answer_that_overtakes_the_sign_takes_it_away(api: SlackApi) -> None:
     api.delays["assistant.threads.setStatus"] = 0.1
     signs = signs_of(api)
