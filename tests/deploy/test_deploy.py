@@ -210,6 +210,7 @@ HISTORY = {"channels:history", "groups:history", "im:history", "mpim:history"}
 NEEDED = {
     "apps_connections_open": set(),
     "assistant_threads_setStatus": {"chat:write"},
+    "chat_postEphemeral": {"chat:write"},
     "chat_postMessage": {"chat:write"},
     "chat_update": {"chat:write"},
     # Its other two scopes are for direct messages, which nobody mentions.
