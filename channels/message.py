@@ -168,6 +168,10 @@ class Reply(Frozen):
     """In a notice: the id (as `Channel.send` returned it) of the earlier question that is now
     resolved. A channel that can edit its messages removes the buttons there; others send the
     text."""
+    settles: Inquiry | None = None
+    """In such a notice: that question."""
+    outcome: str = ""
+    """In such a notice: how it was resolved. `text` is the question and, below it, this."""
 
 
 class Bounce(Frozen):

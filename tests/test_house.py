@@ -30,7 +30,6 @@ TESTED_IN = {
     "channels/mail/wire/test_header": "mail/wire/encoded_words mail/wire/message_ids "
     "mail/wire/parameters",
     "channels/mail/sender/test_machines": "mail/sender/out_of_office",
-    "channels/mail/out/test_markdown": "mail/out/dialect",
     "channels/mail/text/test_html": "mail/text/html_history mail/text/html_lines "
     "mail/text/html_links mail/text/html_sheets "
     "mail/text/html_source mail/text/html_style",
@@ -44,7 +43,9 @@ TESTED_IN = {
     "channels/slack/reading/test_message": "slack/reading/attachments slack/reading/blocks "
     "slack/reading/markup slack/reading/names slack/reading/rich_text slack/reading/tables "
     "slack/reading/view slack/reading/whatever slack/reading/whole",
-    "channels/slack/out/test_send": "slack/out/question",
+    "channels/slack/out/test_markdown": "slack/out/inline",
+    "channels/slack/out/test_verbatim": "slack/out/question slack/out/compose",
+    "channels/markdown/test_tree": "markdown/dialect",
     "channels/test_blobs": "storage",
     "channels/test_documents": "office/flow office/legacy office/package office/pdf office/sheets "
     "office/text office/word",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ class Click:
     """The thread_ts of that message, "" if it is in no thread."""
     response_url: str
     """Where Slack accepts changes to that message, for 30 minutes."""
+    asked: tuple[dict[str, Any], ...] = ()
+    """The blocks of that message without its buttons."""
 
 
 def parse_click(body: dict[str, Any]) -> Click | Ignored:
@@ -46,4 +49,11 @@ def parse_click(body: dict[str, Any]) -> Click | Ignored:
         message=str(message.get("text") or ""),
         thread=str(message.get("thread_ts") or ""),
         response_url=str(response_url or ""),
+        asked=tuple(_asked(message.get("blocks"))),
     )
+
+
+def _asked(blocks: object) -> Iterator[dict[str, Any]]:
+    for block in blocks if isinstance(blocks, list) else ():
+        if isinstance(block, dict) and block.get("type") not in ("actions", None):
+            yield block

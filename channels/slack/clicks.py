@@ -11,11 +11,15 @@ import structlog
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from ponderd.channels.slack.button import Click
-from ponderd.channels.slack.out.markdown import mrkdwn, split, with_mentions
-from ponderd.channels.slack.out.question import SECTION_LIMIT, URGENT
+from ponderd.channels.slack.out.compose import confirmed
+from ponderd.channels.slack.out.verbatim import blocks_of, markup_of, naming
+from ponderd.channels.text import one_line
 
 ANSWER_SECONDS = 5
 """Seconds that the answer to a click may take. Nothing waits for it."""
+
+REASON_LIMIT = 700
+"""Characters of why a click does not count."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,14 +52,21 @@ class ClickReplies:
 
     def confirm(self, click: Click, outcome: str) -> None:
         """Replace the question by its outcome and remove the buttons, for everybody."""
-        pieces = split(click.message.removeprefix(URGENT), SECTION_LIMIT)
-        asked = pieces[0] + " …" if len(pieces) > 1 else "".join(pieces)
-        text = f"{asked}\n{_spoken(outcome)}"
-        self._send(click, {"replace_original": True, "text": text})
+        post = confirmed(click.message, click.asked, outcome)
+        body: dict[str, Any] = {"replace_original": True, "text": post.text}
+        if post.blocks:
+            body["blocks"] = post.blocks
+        self._send(click, body)
 
     def refuse(self, click: Click, why: str) -> None:
         """Tell the person who pressed the button, and nobody else, why the click does not count."""
-        body = {"replace_original": False, "response_type": "ephemeral", "text": _spoken(why)}
+        told = list(naming(one_line(why, REASON_LIMIT)))
+        body: dict[str, Any] = {
+            "replace_original": False,
+            "response_type": "ephemeral",
+            "text": markup_of(told),
+            "blocks": blocks_of(told),
+        }
         if click.thread:
             body["thread_ts"] = click.thread
         self._send(click, body)
@@ -68,10 +79,6 @@ class ClickReplies:
         task = asyncio.create_task(_post(click.response_url, body))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-
-
-def _spoken(text: str) -> str:
-    return with_mentions(mrkdwn(text, SECTION_LIMIT))
 
 
 async def _post(url: str, body: dict[str, Any]) -> None:

@@ -76,6 +76,14 @@ class Workspaces:
         known. Raises DeliveryError (mendable) if there is no token for it."""
         return web_client(self.settings, self.token(team, enterprise))
 
+    def clients(self, team: str = "", enterprise: str = "") -> list[AsyncWebClient]:
+        """The client for that workspace; those of all, if there are several and none is named.
+        Raises DeliveryError (mendable) if there is no token for it."""
+        tokens = self.tokens()
+        if team or enterprise or "" in tokens or len(tokens) == 1:
+            return [self.client(team, enterprise)]
+        return [web_client(self._settings, token) for token in tokens.values()]
+
     def token(self, team: str = "", enterprise: str = "") -> str:
         """Raises DeliveryError (mendable) if there is none, or if the file cannot be read."""
         tokens = self.tokens()

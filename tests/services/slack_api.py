@@ -8,7 +8,7 @@ import hmac
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -188,7 +188,7 @@ class SlackApi:
             return _limited()
         if trouble not in ("", "lose_response", "drop"):
             return _error(trouble)
-        wrong = _limits_exceeded(fields.get("blocks") or [])
+        wrong = _limits_exceeded(fields)
         response = _error(wrong) if wrong else None
         if trouble != "drop" and response is None:
             response = act(fields)
@@ -339,20 +339,34 @@ def _direct(channel: str) -> str:
     return f"D{channel[1:]}" if channel.startswith("U") else channel
 
 
-def _limits_exceeded(blocks: list[dict[str, Any]]) -> str:
-    """What Slack says to blocks of the wrong size, as its reference pages tell."""
-    sizes = [0]
-    for block in blocks:
-        if block["type"] == "section":
-            sizes.append(len(block["text"]["text"]))
-            if not block["text"]["text"].strip() or sizes[-1] > 3_000:
-                return "invalid_blocks"
-        for button in block.get("elements", ()):
+def _limits_exceeded(fields: dict[str, Any]) -> str:
+    """What Slack says to texts and blocks of the wrong size."""
+    if len(fields.get("text") or "") > 4_000:
+        return "msg_too_long"
+    total = 0
+    for block in fields.get("blocks") or []:
+        total += sum(len(text) for text in _texts(block))
+        if block["type"] == "section" and not 0 < len(block["text"]["text"].strip()) <= 3_000:
+            return "invalid_blocks"
+        for button in block["elements"] if block["type"] == "actions" else ():
             if not button["text"]["text"].strip() or len(button["text"]["text"]) > 75:
                 return "invalid_blocks"
             if not 0 < len(button["value"]) <= 2_000 or len(block["elements"]) > 25:
                 return "invalid_blocks"
-    return "msg_blocks_too_long" if sum(sizes) > 12_000 else ""
+    return "msg_blocks_too_long" if total > 12_000 else ""
+
+
+def _texts(part: object) -> Iterator[str]:
+    """All that stands as "text" in a block, at any depth."""
+    if isinstance(part, list):
+        for entry in part:
+            yield from _texts(entry)
+    elif isinstance(part, dict):
+        for name, value in part.items():
+            if name == "text" and isinstance(value, str):
+                yield value
+            else:
+                yield from _texts(value)
 
 
 @asynccontextmanager

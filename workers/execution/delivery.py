@@ -48,6 +48,8 @@ async def deliver(
         to=outgoing.to,
         inquiry=outgoing.inquiry,
         resolves=outgoing.resolves,
+        settles=outgoing.settles,
+        outcome=outgoing.outcome,
     )
     held.check()
     still_ours.set(held.check)

@@ -6,9 +6,14 @@ import hashlib
 import json
 from typing import Any
 
-from ponderd.channels.message import principal
+from ponderd.channels.message import Inquiry, principal
+from ponderd.channels.text import one_line, plain_name
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.events import ApprovalAnswered
+from ponderd.workers.run.state import Approval, Run
+
+ASKED_FOR = 500
+"""Characters of what somebody wrote that are shown with an approval."""
 
 
 def digest(call: ToolCall) -> str:
@@ -32,15 +37,35 @@ def unknown_outcome_text(call: ToolCall, key: str | None) -> str:
     )
 
 
+def approval_inquiry(run: Run, approval: Approval) -> Inquiry:
+    """What everybody who is asked needs to know: the call, word for word, and who wanted it."""
+    call = run.work.call if approval.subject == "tool" else None
+    return Inquiry(
+        id=approval.id,
+        kind="approval",
+        call=shown(call) if call else "",
+        asked_by=run.message.sender,
+        asked_for=one_line(run.message.text, ASKED_FOR),
+    )
+
+
 def decided_text(event: ApprovalAnswered) -> str:
     """Tell everybody who was asked who decided what."""
     what = "Approved" if event.approved else "Withdrawn" if event.withdrawn else "Denied"
-    by = principal(event.via, event.by) if event.via else event.by
+    name = plain_name(event.by)
+    by = principal(event.via, name) if event.via else name
     changed = ", with other arguments" if event.arguments is not None else ""
     remark = f": {event.remark}" if event.remark else ""
     return f"{what} by {by}{changed}{remark}."
 
 
 def shown(call: ToolCall) -> str:
-    arguments = ", ".join(f"{k}={json.dumps(v, default=str)}" for k, v in call.arguments.items())
+    arguments = ", ".join(
+        f"{_name(k)}={json.dumps(v, default=str)}" for k, v in call.arguments.items()
+    )
     return f"{call.tool}({arguments})"
+
+
+def _name(argument: str) -> str:
+    """A name that is none could look like several arguments."""
+    return argument if argument.isascii() and argument.isidentifier() else json.dumps(argument)

@@ -8,9 +8,14 @@ from dataclasses import replace
 from typing import Literal
 
 from ponderd.channels.event_ref import EventRef
-from ponderd.channels.message import Address, Inquiry, principal
+from ponderd.channels.message import Address, principal
 from ponderd.workers.run import events as e
-from ponderd.workers.run.approved_call import decided_text, digest, replace_arguments
+from ponderd.workers.run.approved_call import (
+    approval_inquiry,
+    decided_text,
+    digest,
+    replace_arguments,
+)
 from ponderd.workers.run.reduce_messages import settle
 from ponderd.workers.run.reduce_replies import ask_too, audience, notify, resolve, say
 from ponderd.workers.run.state import Approval, Outgoing, Run, Turn, add, others
@@ -25,7 +30,7 @@ def request(
     allows = event.allows if isinstance(event, e.LimitReached) else 0
     asked = str(EventRef(run.id, run.version))
     approval = Approval(asked, subject, bound_to, event.text, event.at, allows)
-    inquiry = _inquiry(approval)
+    inquiry = approval_inquiry(run, approval)
     run = replace(run, work=replace(run.work, approval=approval, approved=""), retry_at=None)
     run = say(run, "question", event.text, inquiry)
     return ask_too(run, event.text, inquiry, event.ask)
@@ -140,7 +145,7 @@ def _stopped(run: Run, text: str) -> Run:
 
 
 def _ask_again(run: Run, approval: Approval, text: str, to: Iterable[Address]) -> Run:
-    inquiry = _inquiry(approval)
+    inquiry = approval_inquiry(run, approval)
     asked = tuple(
         Outgoing("question", text, address, inquiry=inquiry, beside=True) for address in to
     )
@@ -149,7 +154,3 @@ def _ask_again(run: Run, approval: Approval, text: str, to: Iterable[Address]) -
         work=replace(run.work, approval=approval),
         outbox=replace(run.outbox, queue=run.outbox.queue + asked),
     )
-
-
-def _inquiry(approval: Approval) -> Inquiry:
-    return Inquiry(id=approval.id, kind="approval")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ponderd.channels.message import principal
+from ponderd.channels.message import Inquiry, principal
 from ponderd.channels.text import one_line
 from ponderd.workers.run import events as e
 from ponderd.workers.run.attached import earlier, told, without_brackets, without_marks
@@ -154,9 +154,17 @@ def _answered(run: Run, message: e.MessageReceived) -> tuple[Outgoing, ...]:
     question = run.work.question
     if question is None:
         return ()
-    text = f"{question.text}\n{principal(message.via, message.sender)}: {message.text}"
+    outcome = f"{principal(message.via, message.sender)}: {message.text}"
     return tuple(
-        Outgoing("notice", text, posted.to, resolves=posted.receipt, beside=True)
+        Outgoing(
+            "notice",
+            f"{question.text}\n{outcome}",
+            posted.to,
+            resolves=posted.receipt,
+            settles=Inquiry(id=question.id, kind="question"),
+            outcome=outcome,
+            beside=True,
+        )
         for posted in question.posted
         if posted.to.channel == "slack"
     )

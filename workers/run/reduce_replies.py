@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ponderd.channels.message import Address, Inquiry, ReplyKind
 from ponderd.workers.run import events as e
+from ponderd.workers.run.approved_call import approval_inquiry
 from ponderd.workers.run.state import Approval, Outgoing, Run
 from ponderd.workers.run.undelivered import drop
 
@@ -28,9 +29,12 @@ def ask_too(run: Run, text: str, inquiry: Inquiry, to: Iterable[Address]) -> Run
     return queue(run, run.outbox.queue + asked)
 
 
-def notify(run: Run, text: str, to: Address | None, *, resolves: str = "") -> Run:
+def notify(run: Run, text: str, to: Address | None) -> Run:
     """Say it beside the conversation, before everything that is not yet begun."""
-    notice = Outgoing("notice", text, _below(run, to), resolves=resolves, beside=True)
+    return _notify(run, Outgoing("notice", text, _below(run, to), beside=True))
+
+
+def _notify(run: Run, notice: Outgoing) -> Run:
     waiting = run.outbox.queue
     begun = 1 if waiting and waiting[0].key else 0
     while begun < len(waiting) and waiting[begun].kind == "notice":
@@ -51,6 +55,8 @@ def resolve(run: Run, approval: Approval, outcome: str) -> Run:
     One that did not arrive is forgotten.
     """
 
+    inquiry = approval_inquiry(run, approval)
+
     def asks(out: Outgoing) -> bool:
         return out.inquiry is not None and out.inquiry.id == approval.id
 
@@ -69,8 +75,16 @@ def resolve(run: Run, approval: Approval, outcome: str) -> Run:
         # In the conversation itself the run goes on to speak. Elsewhere one word is enough for the
         # question and its reminders, but in Slack the buttons of all of them must go.
         if posted.to.channel == "slack" or (place not in places and posted is last[place]):
-            text = f"{approval.text}\n{outcome}"
-            run = notify(run, text, posted.to, resolves=posted.receipt)
+            notice = Outgoing(
+                "notice",
+                f"{approval.text}\n{outcome}",
+                _below(run, posted.to),
+                resolves=posted.receipt,
+                settles=inquiry,
+                outcome=outcome,
+                beside=True,
+            )
+            run = _notify(run, notice)
     return run
 
 

@@ -77,6 +77,10 @@ class Outgoing:
     inquiry: Inquiry | None = None
     resolves: str = ""
     """The receipt of an earlier question that this notice settles."""
+    settles: Inquiry | None = None
+    """That question."""
+    outcome: str = ""
+    """How it was settled: the end of the text of this notice."""
     beside: bool = False
     """It goes out beside the conversation. No outcome hangs on it, so nothing waits for it."""
     late: bool = False

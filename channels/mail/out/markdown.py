@@ -7,14 +7,25 @@ left to the mail program, so that it is readable in the dark, too.
 from __future__ import annotations
 
 import html
-import re
-import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from markdown_it.token import Token
 
-from ponderd.channels.mail.out.dialect import parse
+from ponderd.channels.markdown.dialect import parse
+from ponderd.channels.markdown.tree import (
+    BREAK,
+    Node,
+    aligned,
+    code_of,
+    columns,
+    inline,
+    numbers,
+    other_host,
+    rows_of,
+    tree,
+    words,
+)
 from ponderd.channels.text import clean
 
 LIMIT = 200_000
@@ -29,17 +40,6 @@ _PRE = (
 )
 _CELL = "border:1px solid #b4b4b4;padding:4px 10px;vertical-align:top"
 _HEADING_SIZES = {"h1": 20, "h2": 18, "h3": 16, "h4": 15, "h5": 14, "h6": 14}
-
-_HOST = re.compile(r"(?<![\w.-])(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_]{2,24}(?![\w-])")
-# File names are no hosts. These endings are none of a domain.
-_FILE = re.compile(
-    r"\.(?:cfg|csv|docx?|go|html?|ini|java|js|json|jsx|log|lock|pdf|pptx?|rb|toml|ts|tsx|txt|xlsx?"
-    r"|xml|ya?ml)$",
-    re.IGNORECASE,
-)
-_AUTHORITY = re.compile(r"https?://(?P<authority>[^/?#]*)", re.IGNORECASE)
-_LANGUAGE = re.compile(r"[\w+#.-]{0,30}")
-_BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def render(source: str) -> Rendered:
     tokens = parse(text) if len(text) <= LIMIT else None
     if tokens is None:
         return as_typed(text)
-    blocks = _tree(tokens)
+    blocks = tree(tokens)
     shown = Rendered("".join(_html_blocks(blocks)), "\n".join(_plain_blocks(blocks)))
     # A table of a few characters may have many empty cells.
     if len(shown.html) > 100_000 + 60 * len(text) or len(shown.plain) > 100_000 + 10 * len(text):
@@ -73,117 +73,30 @@ def preformatted(text: str) -> str:
     return f'<pre dir="auto" style="{_PRE}">{html.escape(text, quote=False)}</pre>\n'
 
 
-# -- the tree ----------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Node:
-    token: Token
-    kind: str
-    children: list[_Node] = field(default_factory=list)
-
-
-def _tree(tokens: Iterable[Token]) -> list[_Node]:
-    top: list[_Node] = []
-    open_nodes = [top]
-    for token in tokens:
-        if token.nesting < 0:
-            open_nodes.pop()
-            continue
-        node = _Node(token, token.type.removesuffix("_open"))
-        if token.type == "inline":
-            node.children = _tree(token.children or ())
-        open_nodes[-1].append(node)
-        if token.nesting > 0:
-            open_nodes.append(node.children)
-    return top
-
-
-def _inline(node: _Node) -> list[_Node]:
-    """The inline nodes of a paragraph, heading or cell."""
-    return [entry for child in node.children for entry in child.children]
-
-
-def _rows(table: _Node) -> Iterator[list[_Node]]:
-    for part in table.children:
-        for row in part.children:
-            yield row.children
-
-
-def _aligned(cell: _Node) -> str:
-    style = str(cell.token.attrGet("style") or "")
-    return style.removeprefix("text-align:") or "left"
-
-
-def _numbers(node: _Node) -> list[str]:
-    """The numbers of a list, one for each item: as typed, but for 1, 1, 1. "" for bullets."""
-    typed = [item.token.info for item in node.children]
-    if node.kind != "ordered_list" or len(set(typed)) > 1:
-        return typed if node.kind == "ordered_list" else ["" for _ in typed]
-    return [str(int(typed[0]) + index) for index in range(len(typed))]
-
-
-def _code(token: Token) -> str:
-    """The lines of a block of code. What stands behind its fence is a language, or one of them."""
-    info = token.info.strip()
-    head = "" if _LANGUAGE.fullmatch(info) else f"{info}\n"
-    return head + token.content.rstrip("\n")
-
-
-# -- links -------------------------------------------------------------------------------------
-
-
-def _text(nodes: Iterable[_Node]) -> str:
-    """The words alone."""
-    return "".join(
-        " "
-        if node.kind in ("softbreak", "hardbreak")
-        else node.token.content + _text(node.children)
-        for node in nodes
-    )
-
-
-def _other_host(label: str, href: str) -> str:
-    """The host that a link really leads to, if its label looks like another one. Otherwise ""."""
-    found = _AUTHORITY.match(href)
-    host = _bare_host(found["authority"].rpartition("@")[2] if found else href.rpartition("@")[2])
-    if label == href and "@" not in (found["authority"] if found else ""):
-        return ""
-    inside = _AUTHORITY.match(label)
-    shown = inside["authority"] if inside else label
-    named = {_bare_host(name) for name in _HOST.findall(shown) if not _FILE.search(name)}
-    return host if named - {host} else ""
-
-
-def _bare_host(host: str) -> str:
-    host = host.lower() if host.startswith("[") else host.lower().partition(":")[0]
-    return host.partition("?")[0].removeprefix("www.").rstrip(".")
-
-
 # -- HTML --------------------------------------------------------------------------------------
 
 
-def _html_blocks(nodes: Iterable[_Node], gap: int = 12) -> Iterator[str]:
+def _html_blocks(nodes: Iterable[Node], gap: int = 12) -> Iterator[str]:
     """`gap`: pixels below a paragraph or a list."""
     for node in nodes:
         yield from _html_block(node, gap)
 
 
-def _html_block(node: _Node, gap: int) -> Iterator[str]:
+def _html_block(node: Node, gap: int) -> Iterator[str]:
     token = node.token
     match node.kind:
         case "paragraph" if token.hidden:  # in a list without blank lines
-            yield f"{_html_inline(_inline(node))}\n"
+            yield f"{_html_inline(inline(node))}\n"
         case "paragraph":
-            yield f'<p dir="auto" style="margin:0 0 {gap}px">{_html_inline(_inline(node))}</p>\n'
+            yield f'<p dir="auto" style="margin:0 0 {gap}px">{_html_inline(inline(node))}</p>\n'
         case "heading":
             style = f"margin:18px 0 8px;font-size:{_HEADING_SIZES[token.tag]}px;line-height:1.3"
-            content = _html_inline(_inline(node))
+            content = _html_inline(inline(node))
             yield f'<{token.tag} dir="auto" style="{style}">{content}</{token.tag}>\n'
         case "bullet_list" | "ordered_list":
             style = f"margin:0 0 {gap}px;padding:0 0 0 28px"
             yield f'<{token.tag} dir="auto" style="{style}">\n'
-            for number, item in zip(_numbers(node), node.children, strict=True):
+            for number, item in zip(numbers(node), node.children, strict=True):
                 value = f' value="{number}"' if number else ""
                 content = "".join(_html_blocks(item.children, 4)).strip()
                 yield f'<li{value} dir="auto" style="margin:0 0 4px">{content}</li>\n'
@@ -194,34 +107,34 @@ def _html_block(node: _Node, gap: int) -> Iterator[str]:
             yield from _html_blocks(node.children)
             yield "</blockquote>\n"
         case "fence" | "code_block":
-            yield f'<pre dir="ltr" style="{_PRE}">{_escaped(_code(token))}</pre>\n'
+            yield f'<pre dir="ltr" style="{_PRE}">{_escaped(code_of(token))}</pre>\n'
         case "table":
             yield from _html_table(node)
         case "hr":
             yield '<hr style="margin:16px 0;border:0;border-top:1px solid #b4b4b4">\n'
 
 
-def _html_table(table: _Node) -> Iterator[str]:
+def _html_table(table: Node) -> Iterator[str]:
     # The attributes are for Outlook, which draws with the engine of Word.
     style = "border-collapse:collapse;margin:0 0 12px;font-size:14px"
     yield f'<table border="1" cellpadding="4" cellspacing="0" style="{style}">\n'
-    for row in _rows(table):
+    for row in rows_of(table):
         yield "<tr>"
         for cell in row:
-            style = f"{_CELL};text-align:{_aligned(cell)}" if _aligned(cell) != "left" else _CELL
+            style = f"{_CELL};text-align:{aligned(cell)}" if aligned(cell) != "left" else _CELL
             tag = cell.token.tag
             if tag == "th" and "text-align" not in style:
                 style += ";text-align:left"
-            yield f'<{tag} dir="auto" style="{style}">{_html_inline(_inline(cell), True)}</{tag}>'
+            yield f'<{tag} dir="auto" style="{style}">{_html_inline(inline(cell), True)}</{tag}>'
         yield "</tr>\n"
     yield "</table>\n"
 
 
-def _html_inline(nodes: Iterable[_Node], in_cell: bool = False, in_link: bool = False) -> str:
+def _html_inline(nodes: Iterable[Node], in_cell: bool = False, in_link: bool = False) -> str:
     return "".join(_html_node(node, in_cell, in_link) for node in nodes)
 
 
-def _html_node(node: _Node, in_cell: bool, in_link: bool) -> str:
+def _html_node(node: Node, in_cell: bool, in_link: bool) -> str:
     token = node.token
     match node.kind:
         case "softbreak" | "hardbreak":
@@ -238,12 +151,12 @@ def _html_node(node: _Node, in_cell: bool, in_link: bool) -> str:
             if _is_bracketed(token):  # Ann <ann@team.test>
                 return f'&lt;<a href="{html.escape(href)}">{label}</a>&gt;'
             title = f' title="{html.escape(str(found))}"' if (found := _title(token)) else ""
-            host = _other_host(_text(node.children).strip(), href)
+            host = other_host(words(node.children).strip(), href)
             shown = label if label.strip() else _escaped(href)
             link = f'<a href="{html.escape(href)}"{title}>{shown}</a>'
             return f"{link} ({_escaped(host)})" if host else link
         case _ if in_cell:
-            return "<br>".join(map(_escaped, _BREAK.split(token.content)))
+            return "<br>".join(map(_escaped, BREAK.split(token.content)))
         case _:
             return _escaped(token.content)
 
@@ -263,7 +176,7 @@ def _title(token: Token) -> str:
 # -- plain text --------------------------------------------------------------------------------
 
 
-def _plain_blocks(nodes: Iterable[_Node], *, tight: bool = False) -> list[str]:
+def _plain_blocks(nodes: Iterable[Node], *, tight: bool = False) -> list[str]:
     """The lines of blocks, with blank lines between them unless they are `tight`."""
     lines: list[str] = []
     for node in nodes:
@@ -274,29 +187,29 @@ def _plain_blocks(nodes: Iterable[_Node], *, tight: bool = False) -> list[str]:
     return lines
 
 
-def _plain_block(node: _Node) -> list[str]:
+def _plain_block(node: Node) -> list[str]:
     token = node.token
     match node.kind:
         case "paragraph":
-            return _lines(_inline(node))
+            return _lines(inline(node))
         case "heading":
-            lines = _lines(_inline(node))
+            lines = _lines(inline(node))
             underline = {"h1": "=", "h2": "-"}.get(token.tag, "")
-            width = min(max(map(_width, lines), default=0), TABLE_WIDTH)
+            width = min(max(map(columns, lines), default=0), TABLE_WIDTH)
             return [*lines, underline * width] if underline and width else lines
         case "bullet_list" | "ordered_list":
             return _plain_list(node)
         case "blockquote":
             return [f"> {line}".rstrip() for line in _plain_blocks(node.children)]
         case "fence" | "code_block":
-            return [f"    {line}".rstrip() for line in clean(_code(token)).split("\n")]
+            return [f"    {line}".rstrip() for line in clean(code_of(token)).split("\n")]
         case "table":
             return _plain_table(node)
         case _:
             return ["---"]
 
 
-def _plain_list(node: _Node) -> list[str]:
+def _plain_list(node: Node) -> list[str]:
     tight = all(
         child.token.hidden
         for item in node.children
@@ -304,7 +217,7 @@ def _plain_list(node: _Node) -> list[str]:
         if child.kind == "paragraph"
     )
     lines: list[str] = []
-    for number, item in zip(_numbers(node), node.children, strict=True):
+    for number, item in zip(numbers(node), node.children, strict=True):
         mark = f"{number}{item.token.markup}" if number else "-"
         indent = " " * (len(mark) + 1)
         content = _plain_blocks(item.children, tight=tight) or [""]
@@ -315,14 +228,14 @@ def _plain_list(node: _Node) -> list[str]:
     return lines
 
 
-def _plain_table(table: _Node) -> list[str]:
+def _plain_table(table: Node) -> list[str]:
     """Columns, or, where these are too wide, a paragraph for each row."""
-    nodes = list(_rows(table))
-    rows = [["; ".join(_lines(_inline(cell), in_cell=True)) for cell in row] for row in nodes]
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=False)]
+    nodes = list(rows_of(table))
+    rows = [["; ".join(_lines(inline(cell), in_cell=True)) for cell in row] for row in nodes]
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=False)]
     if sum(widths) + 3 * len(widths) > TABLE_WIDTH:
         return _plain_records(rows)
-    sides = [_aligned(cell) for cell in nodes[0]]
+    sides = [aligned(cell) for cell in nodes[0]]
     lines = [_plain_row(row, widths, sides) for row in rows]
     return [lines[0], "   ".join("-" * width for width in widths).rstrip(), *lines[1:]]
 
@@ -330,7 +243,7 @@ def _plain_table(table: _Node) -> list[str]:
 def _plain_row(row: list[str], widths: list[int], sides: list[str]) -> str:
     cells = []
     for text, width, side in zip(row, widths, sides, strict=False):
-        room = width - _width(text)
+        room = width - columns(text)
         left = {"left": 0, "right": room}.get(side, room // 2)
         cells.append(" " * left + text + " " * (room - left))
     return "   ".join(cells).rstrip()
@@ -348,17 +261,17 @@ def _plain_records(rows: list[list[str]]) -> list[str]:
     return lines
 
 
-def _lines(nodes: Iterable[_Node], *, in_cell: bool = False) -> list[str]:
+def _lines(nodes: Iterable[Node], *, in_cell: bool = False) -> list[str]:
     text = clean("".join(_plain_node(node, in_cell) for node in nodes))
-    parts = _BREAK.split(text) if in_cell else text.split("\n")
+    parts = BREAK.split(text) if in_cell else text.split("\n")
     return [line.strip() for line in parts]
 
 
-def _plain_inline(nodes: Iterable[_Node]) -> str:
+def _plain_inline(nodes: Iterable[Node]) -> str:
     return "".join(map(_plain_node, nodes))
 
 
-def _plain_node(node: _Node, in_cell: bool = False) -> str:
+def _plain_node(node: Node, in_cell: bool = False) -> str:
     match node.kind:
         case "softbreak" | "hardbreak":
             return "\n"
@@ -372,7 +285,7 @@ def _plain_node(node: _Node, in_cell: bool = False) -> str:
             return node.token.content + _plain_inline(node.children)
 
 
-def _plain_link(node: _Node) -> str:
+def _plain_link(node: Node) -> str:
     href, label = str(node.token.attrGet("href")), _plain_inline(node.children).strip()
     title = f' "{found}"' if (found := _title(node.token)) else ""
     if _is_bracketed(node.token):
@@ -380,17 +293,3 @@ def _plain_link(node: _Node) -> str:
     if label in ("", href, href.removeprefix("mailto:")) and not title:
         return label or href
     return f"{label} ({href}{title})"
-
-
-def _width(text: str) -> int:
-    """Columns that `text` takes in a font of fixed width."""
-    if text.isascii():
-        return len(text)
-    return sum(
-        0
-        if unicodedata.category(char) in ("Mn", "Me", "Cf")
-        else 2
-        if unicodedata.east_asian_width(char) in "WF"
-        else 1
-        for char in text
-    )

@@ -1,13 +1,14 @@
-"""A question in Slack's blocks: its text, and a button for each answer. Pure."""
+"""A question in Slack: its words, the call that it is about, and a button for each answer. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ponderd.channels.message import Inquiry
-from ponderd.channels.slack.out.markdown import mrkdwn, split
-from ponderd.channels.text import clean
+from ponderd.channels.slack.out.inline import size
+from ponderd.channels.slack.out.verbatim import Words, markup_of, naming, person_of, visible
+from ponderd.channels.text import clean, one_line
 
 # Limits from https://docs.slack.dev/reference/block-kit.
 SECTION_LIMIT = 3_000
@@ -18,40 +19,95 @@ LABEL_LIMIT = 75
 """Characters of a button's label."""
 VALUE_LIMIT = 2_000
 """Characters of a button's value."""
-SECTIONS = 3
-"""Sections of one message. Slack documents no limit for all blocks together, but refuses more than
+CALL_LIMIT = 9_000
+"""Characters of a call. Slack documents no limit for all blocks together, but refuses more than
 12,000 to 13,300 characters (slackapi/bolt-js#2867)."""
+OUTCOME_LIMIT = 600
+"""Characters of how it was decided."""
+REASON_LIMIT = 300
+"""Characters of what somebody asked for."""
 
 ACTION = "ponderd:"
 """The action_id of each of our buttons begins with this."""
 
-URGENT = ":rotating_light: "
+URGENT = "\U0001f6a8 "
+PLEASE = "Please answer yes or no."
+_ASKS = ("May I run ", f"? {PLEASE}")
+"""What stands around the call in the text of an approval."""
 
 
-def question_text(text: str, inquiry: Inquiry) -> str:
-    """The whole question in Slack's markup: what notifications show, and posts without blocks."""
-    urgent = URGENT if inquiry.urgency == "high" else ""
-    return urgent + mrkdwn("\n".join((text, *_written(inquiry))))
+def approval(text: str, inquiry: Inquiry, run_id: str, limit: int = CALL_LIMIT) -> list[Words]:
+    """What an approval shows: the question, the call as it will run, and who asked for what.
 
-
-def question_blocks(text: str, inquiry: Inquiry, run_id: str) -> list[dict[str, Any]]:
-    """`question_text` with buttons below it. Empty if there is nothing to press.
-
-    If the text is too long for blocks, its end is left out, and a last section says so.
+    At most `limit` characters of the call are shown. Where there are more, that is said.
     """
-    buttons = list(_buttons(inquiry))
-    if not buttons:
-        return []
-    pieces = split(question_text(text, inquiry), SECTION_LIMIT)
-    hidden = sum(map(len, pieces[SECTIONS:]))
-    pieces = pieces[:SECTIONS]
-    if hidden:
-        pieces.append(
-            f":warning: {hidden:,} more characters do not fit here. Read them before you decide: "
-            f"`ponderd runs show {run_id}`"
-        )
-    sections = [{"type": "section", "text": {"type": "mrkdwn", "text": piece}} for piece in pieces]
-    return [*sections, {"type": "actions", "elements": buttons}]
+    before, call, after = _around(text, inquiry)
+    urgent = URGENT if inquiry.urgency == "high" else ""
+    return [
+        Words(f"{urgent}{before}", "bold" if inquiry.call else ""),
+        *_call(call, limit, f"Read them before you decide: ponderd runs show {run_id}"),
+        *([Words(f"\n{after}")] if after else []),
+        *_asked(inquiry),
+    ]
+
+
+def resolved(
+    text: str, outcome: str, inquiry: Inquiry | None, run_id: str, limit: int
+) -> list[Words]:
+    """What takes the place of an approval that is decided: the call, and who decided what."""
+    inquiry = inquiry or Inquiry(id="", kind="approval")
+    before, call, _ = _around(text, inquiry)
+    told = [Words("\n"), *naming(one_line(visible(outcome), OUTCOME_LIMIT))]
+    rest = f"Read them with: ponderd runs show {run_id}"
+    first = Words(before, "bold" if inquiry.call else "")
+    return [first, *_call(call, limit, rest), *_asked(inquiry), *told]
+
+
+def fitted(make: Callable[[int], list[Words]], limit: int) -> list[Words]:
+    """What `make` makes with as much of the call as lets its markup have `limit` characters."""
+    room = limit
+    while size(markup_of(make(room))) > limit and room > 50:
+        room = room * 3 // 4
+    return make(room)
+
+
+def _around(text: str, inquiry: Inquiry) -> tuple[str, str, str]:
+    """The words before the call, the call, the words behind it."""
+    text, call = clean(text).strip(), clean(inquiry.call)
+    if not call or call not in text:
+        return (text, "", "") if len(text) <= 600 else ("This needs your yes:", text, "")
+    before, _, after = text.partition(call)
+    begin, end = _ASKS
+    if before.endswith(begin) and after == end:
+        return f"{before}this?", call, PLEASE
+    return before.strip(), call, after.strip()
+
+
+def _call(call: str, limit: int, rest: str) -> Iterator[Words]:
+    if not call:
+        return
+    shown = visible(call)
+    yield Words(shown[:limit], "code")
+    if len(shown) > limit:
+        yield Words(f"\u26a0\ufe0f {len(shown) - limit:,} more characters do not fit here. {rest}")
+
+
+def _asked(inquiry: Inquiry) -> Iterator[Words]:
+    if inquiry.asked_by:
+        yield Words("\nAsked by ")
+        yield person_of(inquiry.asked_by)
+        reason = visible(one_line(inquiry.asked_for, REASON_LIMIT))
+        if reason:
+            yield Words(f": “{reason}{'…' if len(inquiry.asked_for) > REASON_LIMIT else ''}”")
+
+
+# -- buttons -----------------------------------------------------------------------------------
+
+
+def buttons(inquiry: Inquiry) -> list[dict[str, Any]]:
+    """A block with a button for each answer. Empty if there is nothing to press."""
+    elements = list(_buttons(inquiry))
+    return [{"type": "actions", "elements": elements}] if elements else []
 
 
 def read_value(value: str) -> tuple[str, str]:
@@ -76,7 +132,8 @@ def _button(prompt_id: str, choice: str, label: str, number: int) -> dict[str, A
     return {
         "type": "button",
         "action_id": f"{ACTION}{number}",
-        "text": {"type": "plain_text", "text": label},
+        # As it is: ":+1:" is no picture here.
+        "text": {"type": "plain_text", "text": visible(label)[:LABEL_LIMIT], "emoji": False},
         "value": f"{prompt_id} {choice}",
     }
 
@@ -86,10 +143,11 @@ def _fits(inquiry: Inquiry, choice: str) -> bool:
     return fit and len(inquiry.id) + 1 + len(choice) <= VALUE_LIMIT
 
 
-def _written(inquiry: Inquiry) -> Iterator[str]:
+def written_choices(inquiry: Inquiry) -> list[str]:
     """All choices as a list, if the buttons cannot show each of them in full."""
     choices = inquiry.choices
     if len(choices) > BUTTONS or any(
         len(choice) > LABEL_LIMIT or not _fits(inquiry, choice) for choice in choices
     ):
-        yield from (f"• {choice}" for choice in choices)
+        return [f"• {choice}" for choice in choices]
+    return []

@@ -403,7 +403,7 @@ class TestClick:
         ).status_code == 200
         assert inbox.verdicts == [Verdict(inquiry="run1:7", choice="approve", by="slack:u2")]
         await eventually(lambda: question["blocks"] == [])
-        assert question["text"] == "May I *go*?\nApproved by <@U2>."
+        assert question["text"] == "May I **go**?\nApproved by <@U2>."
         assert api.whispers == []
 
     @pytest.mark.parametrize("error", [Conflict, Forbidden, NotFound])

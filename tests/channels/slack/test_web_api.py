@@ -120,7 +120,8 @@ class TestErrors:
                 "mendable",
                 "token_revoked invalid_auth account_inactive token_expired not_authed "
                 "missing_scope not_in_channel channel_not_found org_login_required "
-                "ekm_access_denied restricted_action restricted_action_read_only_channel messages_tab_disabled "
+                "ekm_access_denied restricted_action restricted_action_read_only_channel "
+                "messages_tab_disabled "
                 "team_access_not_granted accesslimited two_factor_setup_required "
                 "an_error_of_next_year",
             ),

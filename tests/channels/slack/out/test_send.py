@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +33,14 @@ def question(prompt: Inquiry, text: str = "Shall I?") -> Reply:
 
 
 def texts(message: dict[str, Any]) -> list[str]:
-    return [block["text"]["text"] for block in message["blocks"] if block["type"] == "section"]
+    """What the blocks of a message show, each part by itself."""
+    shown = []
+    for block in message["blocks"]:
+        if block["type"] == "section":
+            shown.append(block["text"]["text"])
+        for part in block["elements"] if block["type"] == "rich_text" else ():
+            shown.append("".join(e.get("text", e.get("user_id", "")) for e in part["elements"]))
+    return shown
 
 
 def buttons(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -117,8 +125,8 @@ class TestQuestion:
     async def test_an_approval_has_two_buttons(self, api: SlackApi) -> None:
         await SlackChannel(api.settings).send(question(APPROVAL, "May I **go**?"), resend=False)
         [message] = api.messages
-        assert message["text"] == "May I *go*?"
-        assert texts(message) == ["May I *go*?"]
+        assert message["text"] == "May I **go**?"
+        assert texts(message) == ["May I **go**?"]
         assert [(b["text"]["text"], b["style"], b["value"]) for b in buttons(message)] == [
             ("Approve", "primary", "run1:7 approve"),
             ("Deny", "danger", "run1:7 deny"),
@@ -136,34 +144,46 @@ class TestQuestion:
         choices = ("x" * 76, " ", "y" * 2_000, *(str(number) for number in range(30)))
         prompt = Inquiry(id="run1:7", kind="question", choices=choices)
         await SlackChannel(api.settings).send(question(prompt), resend=False)
-        [message] = api.messages
-        assert labels(message) == ["x" * 74 + "…", *(str(number) for number in range(22))]
-        assert all(f"• {choice}" in message["text"] for choice in choices)
+        *_, last = api.messages
+        assert labels(last) == ["x" * 74 + "…", *(str(number) for number in range(22))]
+        whole = "\n".join(message["text"] for message in api.messages)
+        assert all(f"• {choice}".rstrip() in whole for choice in choices)
 
     async def test_an_open_question_has_no_buttons(self, api: SlackApi) -> None:
         prompt = Inquiry(id="run1:7", kind="question", urgency="high")
         await SlackChannel(api.settings).send(question(prompt), resend=False)
-        assert api.messages[0]["text"] == ":rotating_light: Shall I?"
+        assert api.messages[0]["text"] == "🚨 Shall I?"
         assert "blocks" not in api.messages[0]
 
     @pytest.mark.parametrize(
         ("urgency", "text"),
-        [("high", ":rotating_light: Shall I?"), ("normal", "Shall I?"), ("low", "Shall I?")],
+        [("high", "🚨 Shall I?"), ("normal", "Shall I?"), ("low", "Shall I?")],
     )
     async def test_urgency_is_seen(self, urgency: str, text: str, api: SlackApi) -> None:
         prompt = APPROVAL.model_copy(update={"urgency": urgency})
         await SlackChannel(api.settings).send(question(prompt), resend=False)
         assert (api.messages[0]["text"], texts(api.messages[0])) == (text, [text])
 
-    async def test_what_a_long_question_leaves_out_is_said(self, api: SlackApi) -> None:
-        text = "\n".join(f"{number} " + "& " * 30 for number in range(400))
-        await SlackChannel(api.settings).send(question(APPROVAL, text), resend=False)
+    async def test_what_a_long_call_leaves_out_is_said(self, api: SlackApi) -> None:
+        call = f'deploy(note="{"& " * 10_000}")'
+        prompt = APPROVAL.model_copy(update={"call": call})
+        text = f"May I run {call}? Please answer yes or no."
+        await SlackChannel(api.settings).send(question(prompt, text), resend=False)
         [message] = api.messages
-        *shown, warning = texts(message)
-        assert message["text"].startswith("\n".join(shown))
-        hidden = len(message["text"]) - len("\n".join(shown))
-        assert f"{hidden:,}"[:-2] in warning and "`ponderd runs show run1`" in warning
+        _, shown, warning = texts(message)
+        assert call.startswith(shown)
+        hidden = f"{len(call) - len(shown):,} more characters"
+        assert hidden in warning and "ponderd runs show run1" in warning
+        assert "more characters" in message["text"] and len(message["text"]) <= 3_900
         assert labels(message) == ["Approve", "Deny"]
+
+    async def test_a_long_question_is_asked_in_pieces(self, api: SlackApi) -> None:
+        prompt = Inquiry(id="run1:7", kind="question", choices=("a", "b"))
+        text = "\n".join(f"{number} words of a question" for number in range(300))
+        receipt = await SlackChannel(api.settings).send(question(prompt, text), resend=False)
+        assert "\n".join(message["text"] for message in api.messages) == text
+        assert receipt == api.messages[-1]["ts"] and labels(api.messages[-1]) == ["a", "b"]
+        assert not any("blocks" in message for message in api.messages[:-1])
 
     async def test_blocks_that_slack_refuses_do_not_stop_the_question(self, api: SlackApi) -> None:
         api.trouble = ["msg_blocks_too_long"]
@@ -219,6 +239,7 @@ class TestNotice:
         text = "&" * 20_000 + "\nDenied by slack:u2."
         await channel.send(notice.model_copy(update={"text": text}), resend=False)
         assert api.messages[0]["text"].endswith("\nDenied by <@U2>.")
+        assert "more characters do not fit here" in api.messages[0]["text"]
 
     @pytest.mark.parametrize("trouble", ["message_not_found", "cant_update_message"])
     async def test_it_is_posted_once_where_the_question_cannot_be_changed(
@@ -237,6 +258,101 @@ class TestNotice:
     ) -> None:
         await channel.send(reply("Paused.", kind="notice"), resend=False)
         assert [message["text"] for message in api.messages] == ["Paused."]
+
+
+LONG = "\n".join(f"{number:04} some words" for number in range(600))
+
+
+class TestLongAnswer:
+    @pytest.fixture(autouse=True)
+    def at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("ponderd.channels.slack.out.send.PAUSE", 0)
+
+    async def test_it_arrives_whole_and_in_order(self, api: SlackApi) -> None:
+        receipt = await SlackChannel(api.settings).send(reply(LONG), resend=False)
+        assert len(api.messages) > 2 and receipt == api.messages[0]["ts"]
+        assert "\n".join(message["text"] for message in api.messages) == LONG
+        for number, message in enumerate(api.messages, 1):
+            assert len(message["text"]) <= 3_900
+            assert message["metadata"]["event_payload"] == {
+                "key": "run1:7",
+                "number": number,
+                "total": len(api.messages),
+            }
+
+    @pytest.mark.parametrize("lost", ["lose_response", "drop", "429"])
+    @pytest.mark.parametrize("thread", ["1.2", ""])
+    async def test_a_resend_posts_only_what_is_missing(
+        self, lost: str, thread: str, api: SlackApi
+    ) -> None:
+        api.page_size = 1
+        channel = SlackChannel(api.settings)
+        long = reply(LONG, to=Address(channel="slack", to="C1", thread=thread))
+        api.trouble = ["", lost]
+        with pytest.raises(DeliveryError):
+            await channel.send(long, resend=False)
+        receipt = await channel.send(long, resend=True)
+        assert "\n".join(message["text"] for message in api.messages) == LONG
+        assert receipt == api.messages[0]["ts"]
+        assert await channel.send(long, resend=True) == receipt
+
+    async def test_where_slack_takes_less_the_pieces_are_smaller(self, api: SlackApi) -> None:
+        channel = SlackChannel(api.settings)
+        api.trouble = ["msg_too_long", "", "lose_response"]
+        with pytest.raises(DeliveryError):
+            await channel.send(reply(LONG), resend=False)
+        await channel.send(reply(LONG), resend=True)
+        assert "\n".join(message["text"] for message in api.messages) == LONG
+        assert all(len(message["text"]) <= 1_200 for message in api.messages)
+
+
+class TestHowItIsPosted:
+    async def test_no_address_is_fetched_because_an_agent_wrote_it(self, api: SlackApi) -> None:
+        await SlackChannel(api.settings).send(reply("https://a.test"), resend=False)
+        [message] = api.messages
+        assert (message["unfurl_links"], message["unfurl_media"]) in [("0", "0"), (False, False)]
+
+    @pytest.mark.parametrize("trouble", ["thread_not_found", "cannot_reply_to_message"])
+    async def test_without_its_thread_it_is_posted_to_the_channel(
+        self, trouble: str, api: SlackApi
+    ) -> None:
+        api.trouble = [trouble]
+        await SlackChannel(api.settings).send(reply(), resend=False)
+        [message] = api.messages
+        assert (message["channel"], "thread_ts" in message) == ("C1", False)
+
+    async def test_a_notice_is_no_markdown_and_mentions_nobody(self, api: SlackApi) -> None:
+        text = 'I started send(to="<@U1> *slack:u0boss* [x](http://a.test)") (key k).'
+        await SlackChannel(api.settings).send(reply(text, kind="failure"), resend=False)
+        [message] = api.messages
+        assert "&lt;@U1&gt; *\u00adslack:u0boss* [x](http://a.test)" in message["text"]
+
+    async def test_an_empty_answer_says_so(self, api: SlackApi) -> None:
+        await SlackChannel(api.settings).send(reply(" \n"), resend=False)
+        assert api.messages[0]["text"] == "(The answer is empty.)"
+
+    async def test_the_newest_token_is_used_at_every_attempt(
+        self, api: SlackApi, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "token"
+        settings = api.settings.model_copy(update={"slack_bot_token_file": file})
+        channel = SlackChannel(settings)
+        with pytest.raises(DeliveryError, match=str(file)) as failed:
+            await channel.send(reply(), resend=False)
+        assert failed.value.mendable
+        file.write_text("xoxb-1\n")
+        await channel.send(reply(), resend=False)
+        assert len(api.messages) == 1
+
+    async def test_an_unnamed_workspace_is_the_one_that_has_the_channel(
+        self, api: SlackApi, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "token"
+        file.write_text("T1=xoxb-1\nT2=xoxb-2\n")
+        settings = api.settings.model_copy(update={"slack_bot_token_file": file})
+        api.trouble = ["channel_not_found"]
+        await SlackChannel(settings).send(reply(), resend=False)
+        assert [method for method, _ in api.calls] == ["chat.postMessage"] * 2
 
 
 class TestDirectAddress:

@@ -1,7 +1,7 @@
 """The Markdown of answers: CommonMark with tables and strike-through, less eager. Pure.
 
 What only looks like Markdown stays as it was typed: a*b*c, __init__, C:\\temp\\_new, > 5 %, HTML.
-Nothing typed gets lost: there are no link references, which would vanish from the text.
+Nothing typed gets lost: a link reference that no link uses stays in the text.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import unicodedata
 
 from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock, blockquote, table
+from markdown_it.rules_block import StateBlock, blockquote, lheading, table
 from markdown_it.rules_block.table import escapedSplit
 from markdown_it.rules_inline import StateInline, escape, link
 from markdown_it.rules_inline.state_inline import Delimiter
@@ -24,12 +24,29 @@ _UNFIT = re.compile(
     '[\\s\x00-\x20\x7f-\x9f"<>\\\\^`{|}\u00ad\u061c\u115f\u180e\u200b-\u200f\u2028-\u202e'
     "\u2060-\u206f\ufeff\ud800-\udfff]"
 )
-_DUNDER = re.compile(r"__[a-z0-9][a-z0-9_]{0,60}__(?![A-Za-z0-9_])")
+_DUNDER = re.compile(r"__([a-z0-9][a-z0-9_]{0,60})__(?![A-Za-z0-9_])")
+# Names that Python and others write so. A word that is none of them is bold.
+_DUNDER_NAMES = frozenset(
+    "abs add aenter aexit aiter all and anext annotations author await bases bool builtins bytes "
+    "cached call cause class class_getitem closure code complex contains context copy debug "
+    "deepcopy del delattr delete delitem dict dir dirname doc enter eq exit file filename float "
+    "format fspath func future ge get getattr getattribute getitem getstate globals gt hash iadd "
+    "import index init init_subclass int invert isinstance iter kwdefaults le len loader lt main "
+    "match_args matmul metaclass missing mocks mod module mro mul name ne neg new next or package "
+    "path pos post_init pow prepare proto pycache qualname radd reduce repr reversed round self "
+    "set set_name setattr setitem setstate sizeof slots spec str sub subclasses subclasshook "
+    "suppress_context test tests traceback truediv typename version warningregistry weakref "
+    "wrapped xor".split()
+)
 _URL = re.compile(
     # A host in brackets is an IPv6 address. Chinese and Japanese text follows without a blank.
     r"://(?:\[[0-9A-Fa-f:.]{2,45}\])?"
-    r"[^\s\x00-\x20\x7f-\x9f\"<>`*\\^{|}\[\]\u3000-\u9fff\uf900-\ufaff\uff00-\uffef]{1,2000}"
+    r"(?:[^\s\x00-\x20\x7f-\x9f\"<>`*\\^{|}\[\]\u3000-\u9fff\uf900-\ufaff\uff00-\uffef]"
+    # These may also end it: **https://a.test**, <https://a.test>.
+    r"|[*|>](?=[A-Za-z0-9%/=&#_-])){1,2000}"
 )
+_UNSURE, _OPENS = re.compile(r"[|>]"), ("<", '"', "'", "=")
+"""An address behind one of these opening marks ends at the first of those."""
 _PATH = re.compile(r"[(\"'<\[]?(?:[A-Za-z]:\\|\\\\\w)")
 _REST_OF_PATH = re.compile(r"\\[^\s*`]*")
 _COMPARISON = re.compile(r">=?[ \t]*[-+~$€£]?\d")
@@ -52,11 +69,34 @@ class _Markdown(MarkdownIt):
 def parse(source: str) -> list[Token] | None:
     """The tokens of `source`. None if it is nested so deeply that the parser would drop some."""
     try:
-        tokens = _PARSER.parse(source)
+        tokens = _with_definitions(_PARSER.parse(source), source)
     except RecursionError:
         return None
     deep = any(token.nesting > 0 and token.level >= NESTING - 1 for token in tokens)
     return None if deep else tokens
+
+
+def _with_definitions(tokens: list[Token], source: str) -> list[Token]:
+    """The tokens, with a paragraph for each link reference that no link uses."""
+    if not any(token.type == "definition" for token in tokens):
+        return tokens
+    used = {
+        child.attrs.get("href")
+        for token in tokens
+        for child in token.children or ()
+        if child.type == "link_open" and child.markup != "linkify"
+    }
+    lines = source.split("\n")
+    kept: list[Token] = []
+    for token in tokens:
+        if token.type != "definition":
+            kept.append(token)
+        elif token.map and token.meta["url"] not in used:
+            text = "\n".join(lines[slice(*token.map)]).strip(" \t>")
+            opening = Token("paragraph_open", "p", 1, level=token.level, map=token.map)
+            closing = Token("paragraph_close", "p", -1, level=token.level)
+            kept += [opening, *_PARSER.parseInline(text), closing]
+    return kept
 
 
 def _percent(text: str) -> str:
@@ -70,12 +110,15 @@ def _url(state: StateInline, silent: bool) -> bool:
         return False
     before = state.src[max(0, start - 6) : start].lower()
     scheme = next((name for name in ("https", "http") if before.endswith(name)), "")
-    if not scheme or before[: -len(scheme)][-1:].isalnum():
+    if not scheme or _is_ascii_word(before[: -len(scheme)][-1:]):
         return False
     found = _URL.match(state.src, start, state.posMax)
     if found is None:
         return False
-    rest = _trimmed(found[0])
+    whole = found[0]
+    if before[: -len(scheme)][-1:] in _OPENS:
+        whole = _UNSURE.split(whole, maxsplit=1)[0]
+    rest = _trimmed(whole)
     if len(rest) <= len("://"):
         return False
     if not silent:
@@ -86,10 +129,15 @@ def _url(state: StateInline, silent: bool) -> bool:
             state.pending = state.pending[: -len(scheme)]
             opening = state.push("link_open", "a", 1)
             opening.attrs = {"href": state.md.normalizeLink(url)}
+            opening.markup = "linkify"
             state.push("text", "", 0).content = url
             state.push("link_close", "a", -1)
     state.pos = start + len(rest)
     return True
+
+
+def _is_ascii_word(char: str) -> bool:
+    return char.isascii() and char.isalnum()
 
 
 def _trimmed(url: str) -> str:
@@ -133,7 +181,9 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
     if silent or marker not in "_*":
         return False
     name = _DUNDER.match(state.src, start) if marker == "_" else None
-    if name and not state.src[max(0, start - 1) : start].isalnum():
+    if name and _is_name(
+        name[1], state.src[max(0, start - 1) : start], state.src[name.end() : name.end() + 1]
+    ):
         state.append_pending(name[0])
         state.pos += len(name[0])
         return True
@@ -154,6 +204,18 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
     return True
 
 
+def _is_name(word: str, before: str, after: str) -> bool:
+    """Whether a word between two underscores on each side is a name, as in Python."""
+    if before.isalnum():
+        return False
+    return (
+        word in _DUNDER_NAMES
+        or not word.isalpha()
+        or before in tuple("/.\\")
+        or after in tuple("(/[=")
+    )
+
+
 def _flanks(length: int, last: str, following: str, opens: bool, closes: bool) -> tuple[bool, bool]:
     """Whether asterisks between these two characters open and close emphasis."""
     if last.isspace() or following.isspace():
@@ -165,8 +227,8 @@ def _flanks(length: int, last: str, following: str, opens: bool, closes: bool) -
             following.isalnum() or following in "([{_"
         )
         return (False, False) if is_product else (opens, closes)
-    if last.isalnum() and following.isalnum():  # 2**3, but **API**s
-        return False, last.isalpha() and following.isalpha()
+    if last.isalnum() and following.isalnum():  # 2**3, but un**believ**able
+        return (last.isalpha() and following.isalpha(),) * 2
     return opens, closes or last == ":"  # **Total:**500
 
 
@@ -216,6 +278,15 @@ def _table_end(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     return silent and state.parentType == "table" and "|" not in state.src[at : state.eMarks[start]]
 
 
+def _underlined(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """A line of = makes a heading of the line above it. One of dashes is a rule there."""
+    below = start + 1
+    if below >= end:
+        return False
+    line = state.src[state.bMarks[below] + state.tShift[below] : state.eMarks[below]].rstrip()
+    return len(line) > 2 and not line.strip("=") and lheading(state, start, end, silent)
+
+
 def _cells(state: StateBlock, line: int) -> list[str]:
     at = state.bMarks[line] + state.tShift[line]
     cells = [cell.strip() for cell in escapedSplit(state.src[at : state.eMarks[line]].strip())]
@@ -223,15 +294,16 @@ def _cells(state: StateBlock, line: int) -> list[str]:
 
 
 def _parser() -> MarkdownIt:
-    parser = _Markdown("commonmark", {"html": False, "maxNesting": NESTING})
+    options = {"html": False, "maxNesting": NESTING, "inline_definitions": True}
+    parser = _Markdown("commonmark", options)
     parser.enable(["table", "strikethrough", "linkify"])
-    # A line of dashes below a text is a rule, and not what makes a heading of it.
-    parser.disable(["reference", "lheading", "html_block", "html_inline"])
+    parser.disable(["html_block", "html_inline"])
     inline, block = parser.inline.ruler, parser.block.ruler
     inline.at("linkify", _url)
     inline.at("escape", _escape)
     inline.at("emphasis", _emphasis)
     inline.at("image", _image)
+    block.at("lheading", _underlined)
     block.at("table", _table, {"alt": ["paragraph"]})
     block.before("paragraph", "table_end", _table_end, {"alt": ["blockquote"]})
     block.at("blockquote", _blockquote, {"alt": ["paragraph", "blockquote", "list"]})

@@ -1,0 +1,1 @@
+"""Markdown as agents write it, read the same for every channel."""
