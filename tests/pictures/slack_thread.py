@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 PICTURE = ROOT / "docs" / "images" / "slack-thread.svg"
 
 ASKED = "Please refund order 4711, 25 euros: the mug arrived broken."
+FENCE = "```"
 PEOPLE = {"U1": "Ann", "U2": "Bob", "UBOT": "ponderd"}
 
 
@@ -106,14 +107,29 @@ def _seen(slack: SlackApi) -> Thread:
 
 def _message(posted: dict[str, Any]) -> Message:
     blocks = posted.get("blocks") or []
-    sections = [block["text"]["text"] for block in blocks if block["type"] == "section"]
+    shown = [line for block in blocks for line in _block_lines(block)]
     buttons = [
         button["text"]["text"]
         for block in blocks
         if block["type"] == "actions"
         for button in block["elements"]
     ]
-    return Message("UBOT", "\n".join(sections) or posted["text"], tuple(buttons))
+    return Message("UBOT", "\n".join(shown) or posted["text"], tuple(buttons))
+
+
+def _block_lines(block: dict[str, Any]) -> Iterator[str]:
+    """The lines of a block, in Slack's markup."""
+    if block["type"] == "section":
+        yield block["text"]["text"]
+    for part in block["elements"] if block["type"] == "rich_text" else ():
+        shown = "".join(
+            f"<@{element['user_id']}>"
+            if element["type"] == "user"
+            else html.escape(element["text"], quote=False)
+            for element in part["elements"]
+        )
+        is_code = part["type"] == "rich_text_preformatted"
+        yield f"{FENCE}\n{shown}\n{FENCE}" if is_code else shown.strip("\n")
 
 
 # -- drawing -----------------------------------------------------------------------------------
@@ -128,6 +144,8 @@ STYLE = """
   .card { fill: #fff; stroke: #d0d0d4 }
   .name, .button, .face { font-weight: 700 }
   .dim, .app { fill: #616061 }
+  .code { font: 12px Menlo, Consolas, monospace; fill: #b4305a }
+  .code-box { fill: #f6f6f6 }
   .title { font-weight: 700; font-size: 14px }
   .mention { fill: #1264a3 }
   .tag { fill: #e8e8e8 }
@@ -144,6 +162,8 @@ STYLE = """
     .card { fill: #1a1d21; stroke: #3c3f44 }
     .dim, .app { fill: #9fa1a4 }
     .mention { fill: #4ea8de }
+    .code { fill: #e8749a }
+    .code-box { fill: #222529 }
     .tag { fill: #35373b }
     .rule { stroke: #35373b }
     .danger { fill: #1a1d21 }
@@ -209,9 +229,16 @@ def _drawn_message(message: Message, top: int) -> tuple[list[str], int]:
             f'<text class="app" x="{left + 3.5}" y="{top + 12.5}">APP</text>',
         ]
     at = top + 13
-    for line in _wrapped(message.text):
+    for line, is_code in _wrapped(message.text):
         at += LINE
-        drawn.append(f'<text x="{TEXT_LEFT}" y="{at}">{line}</text>')
+        if is_code:
+            width = PANEL - TEXT_LEFT - PADDING
+            drawn.append(
+                f'<rect class="code-box" x="{TEXT_LEFT - 4}" y="{at - 15}" width="{width}" '
+                f'height="{LINE}"/>'
+            )
+        style = ' class="code"' if is_code else ""
+        drawn.append(f'<text{style} x="{TEXT_LEFT}" y="{at}">{line}</text>')
     if message.buttons:
         at += 12
         left = TEXT_LEFT
@@ -229,16 +256,20 @@ def _drawn_message(message: Message, top: int) -> tuple[list[str], int]:
     return drawn, at + 22
 
 
-def _wrapped(text: str) -> Iterator[str]:
-    """The lines of a message in Slack's markup, as SVG."""
+def _wrapped(text: str) -> Iterator[tuple[str, bool]]:
+    """The lines of a message in Slack's markup, as SVG; whether each is code."""
     room = (PANEL - TEXT_LEFT - PADDING) / (SIZE * 0.5)
+    is_code = False
     for paragraph in text.splitlines():
+        if paragraph == FENCE:
+            is_code = not is_code
+            continue
         line: list[str] = []
         length = 0
-        for word in paragraph.split(" "):
+        for word in paragraph.strip("*").split(" "):
             shown = _named(word)
             if line and length + len(shown) > room:
-                yield " ".join(line)
+                yield " ".join(line), is_code
                 line, length = [], 0
             line.append(
                 re.sub(r"(@\w+)", r'<tspan class="mention">\1</tspan>', html.escape(shown, False))
@@ -246,7 +277,7 @@ def _wrapped(text: str) -> Iterator[str]:
                 else html.escape(html.unescape(word), False)
             )
             length += len(shown) + 1
-        yield " ".join(line)
+        yield " ".join(line), is_code
 
 
 def _named(word: str) -> str:
