@@ -18,7 +18,7 @@ from ponderd.channels.text import one_line
 ANSWER_SECONDS = 5
 """Seconds that the answer to a click may take. Nothing waits for it."""
 
-REASON_LIMIT = 700
+REASON_LIMIT = 2_500
 """Characters of why a click does not count."""
 
 log = structlog.get_logger(__name__)
@@ -60,7 +60,8 @@ class ClickReplies:
 
     def refuse(self, click: Click, why: str) -> None:
         """Tell the person who pressed the button, and nobody else, why the click does not count."""
-        told = list(naming(one_line(why, REASON_LIMIT)))
+        cut = " …" if len(why) > REASON_LIMIT else ""
+        told = list(naming(one_line(why, REASON_LIMIT) + cut))
         body: dict[str, Any] = {
             "replace_original": False,
             "response_type": "ephemeral",
