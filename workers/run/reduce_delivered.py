@@ -35,6 +35,8 @@ def sent(run: Run, event: e.ReplySent) -> Run:
     if first and event.key in ("", first.key):
         run = _remembered(run, first, event.receipt)
         run = replace(queue(run, run.outbox.queue[1:]), retry_at=None)
+        if first.trouble:
+            run = replace(run, error=first.text if first.kind == "failure" else None)
         return _said(run, first, event.receipt)
     if out := find(run, event.key):
         run = drop(run, lambda other: other.key == event.key)

@@ -274,7 +274,7 @@ class World:
         clock = lambda: self.now  # noqa: E731
         with (
             mock.patch("time.monotonic", clock),
-            mock.patch("ponderd.workers.execution.executor.RECORD_RETRY", 0),
+            mock.patch("ponderd.workers.execution.leases.RECORD_RETRY", 0),
         ):
             try:
                 yield self
