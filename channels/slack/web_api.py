@@ -82,7 +82,7 @@ class Workspaces:
         tokens = self.tokens()
         if team or enterprise or "" in tokens or len(tokens) == 1:
             return [self.client(team, enterprise)]
-        return [web_client(self._settings, token) for token in tokens.values()]
+        return [web_client(self.settings, token) for token in tokens.values()]
 
     def token(self, team: str = "", enterprise: str = "") -> str:
         """Raises DeliveryError (mendable) if there is none, or if the file cannot be read."""
