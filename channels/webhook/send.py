@@ -18,6 +18,9 @@ from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.signature import sign_standard, standard_key
 from ponderd.channels.webhook.callback import CallbackResolver, RefusedAddress, refuse_literal
 
+_MENDABLE = (401, 403, 404, 405, 407, 415)
+"""What a receiver answers whose URL, key or rights are not what they should be."""
+
 TIMEOUT = 10.0
 """Seconds that one callback may take, from connecting to the response."""
 
@@ -68,7 +71,7 @@ class WebhookChannel:
 
     async def send(self, reply: Reply, *, resend: bool) -> str:
         if self._secret is None:
-            raise DeliveryError("PONDERD_WEBHOOK_SECRET is not set", permanent=True)
+            raise DeliveryError("PONDERD_WEBHOOK_SECRET is not set", mendable=True)
         try:
             refuse_literal(reply.to.to, allow=self._allow)
         except Refused as error:
@@ -101,6 +104,7 @@ class WebhookChannel:
         raise DeliveryError(
             f"callback answered {status}",
             permanent=status == 410,  # Standard Webhooks: 410 Gone disables the endpoint
+            mendable=300 <= status < 400 or status in _MENDABLE,
             retry_after=retry_after if status in (429, 503) else None,
         )
 

@@ -77,8 +77,7 @@ class Executor:
     blobs: Blobs | None = None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     metrics: Metrics = field(default_factory=Metrics)
-    notify_allow: tuple[str, ...] = ()
-    """Where tools may write, as PONDERD_NOTIFY_ALLOW lists it."""
+    notify_allow: tuple[str, ...] = ()  # as PONDERD_NOTIFY_ALLOW lists it
 
     @functools.cached_property
     def _progress(self) -> Progress:

@@ -68,7 +68,9 @@ class Relay:
         options = ["SMTPUTF8", "BODY=8BITMIME"] if needs_utf8(message) else []
         encoding = "utf-8" if options else "ascii"
         if options and not client.supports_extension("smtputf8"):
-            raise DeliveryError(f"relay {self._name} offers no SMTPUTF8, which {first} needs")
+            raise DeliveryError(
+                f"relay {self._name} offers no SMTPUTF8, which {first} needs", mendable=True
+            )
         await client.mail(sender, options=options, encoding=encoding)
         await client.rcpt(first, encoding=encoding)
         for other in others:
@@ -90,12 +92,15 @@ class Relay:
             elif self._tls == "verify":
                 raise DeliveryError(
                     f"relay {self._name} offers no TLS: set PONDERD_SMTP_RELAY_TLS=off to send "
-                    "without it"
+                    "without it",
+                    mendable=True,
                 )
         if self._user is None:
             return
         if not is_secure and not self._is_near and self._tls != "off":
-            raise DeliveryError(f"relay {self._name} offers no TLS, so the password stays here")
+            raise DeliveryError(
+                f"relay {self._name} offers no TLS, so the password stays here", mendable=True
+            )
         password = self._password.get_secret_value() if self._password else ""
         await client.login(self._user, password)
 
@@ -107,7 +112,9 @@ class Relay:
         ) or (isinstance(error, aiosmtplib.SMTPSenderRefused) and error.code == 552)
         permanent = about_mail and error.code >= 500 and error.code not in _OPERATORS
         return DeliveryError(
-            f"relay answered {error.code} {one_line(error.message)}", permanent=permanent
+            f"relay answered {error.code} {one_line(error.message)}",
+            permanent=permanent,
+            mendable=error.code >= 500 and not permanent,
         )
 
 
