@@ -74,6 +74,11 @@ class Intake:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @property
+    def busy(self) -> bool:
+        """Something is being worked off."""
+        return bool(self._tasks)
+
     async def take(self, body: dict[str, Any]) -> SlackEvent | None:
         """Take what Slack sent; once this returns it may be acknowledged. Returns what it is, None
         if it asks for nothing. Raises Unavailable if it could not be kept."""

@@ -257,7 +257,7 @@ class Schedules:
 
     async def run(self, name: str, by: str, key: str = "", digest: str = "") -> Accepted:
         """Begin a run now, beside the plan, also while it is paused. With the same `key` it begins
-        once, provided that `digest` is the same, too. Raises `NotFound`, `Conflict`, `Unavailable`."""
+        once, provided that `digest` is the same, too. Raises what `Runs.accept` raises."""
         schedule, now = self._known(name), await self._store.now()
         once = key or secrets.token_hex(8)
         trigger = _trigger(

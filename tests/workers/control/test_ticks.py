@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -187,9 +188,7 @@ def test_it_does_not_matter_when_one_looks(
     looks = [moment]
     for step in steps:
         looks.append(looks[-1] + step)
-    parts = [
-        rule.between(after, until, 10**6) for after, until in zip(looks, looks[1:], strict=False)
-    ]
+    parts = [rule.between(after, until, 10**6) for after, until in itertools.pairwise(looks)]
     whole = rule.between(looks[0], looks[-1], 10**6)
     assert [tick for part in parts for tick in part.newest] == list(whole.newest)
     assert whole.total == len(whole.newest) == sum(part.total for part in parts)
