@@ -39,7 +39,10 @@ TESTED_IN = {
     "channels/mail/out/test_send": "mail/out/relay",
     "channels/mail/test_server": "mail/postmaster mail/session",
     "channels/slack/test_signs": "slack/failures",
-    "channels/slack/test_receive": "slack/app slack/clicks slack/ids",
+    "channels/slack/test_receive": "slack/button slack/ids slack/writer",
+    "channels/slack/test_app": "slack/clicks",
+    "channels/slack/test_desk": "slack/access slack/conversation slack/door slack/intake "
+    "slack/memory slack/own_teams daemon/slack_memory daemon/slack",
     "channels/slack/reading/test_message": "slack/reading/attachments slack/reading/blocks "
     "slack/reading/markup slack/reading/names slack/reading/rich_text slack/reading/tables "
     "slack/reading/view slack/reading/whatever slack/reading/whole",
