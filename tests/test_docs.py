@@ -27,15 +27,18 @@ from ponderd.channels.webhook.rendering import render_all
 from ponderd.channels.webhook.route import WebhookRoute
 from ponderd.daemon.api.health import families, health_routes
 from ponderd.daemon.api.server import create_app
+from ponderd.daemon.api.schedules import schedule_routes
 from ponderd.daemon.api.thinking import thinking_routes
 from ponderd.daemon.cli import app
 from ponderd.daemon.configuration import describe
 from ponderd.daemon.routing import load_routes, route_to
+from ponderd.daemon.schedule_table import load_schedules
 from ponderd.daemon.settings import DaemonSettings
 from ponderd.workers.agents.discovery import discover
 from ponderd.workers.control.inquiries import Inquiries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
+from ponderd.workers.control.schedules import Schedules
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.store.contract import Gauges
 from ponderd.workers.store.memory_store import MemoryStore
@@ -157,6 +160,7 @@ def test_the_page_of_the_api_lists_exactly_its_routes() -> None:
     server = create_app(run_log, runs, approvals, accept, routes, ChannelSettings(), daemon)
     server.include_router(health_routes(store, Poker("redis://127.0.0.1:1/0"), None, None))
     server.include_router(thinking_routes(store, []))
+    server.include_router(schedule_routes(Schedules(store, runs, []), runs))
     real = {
         f"{method.upper()} {path}"
         for path, methods in server.openapi()["paths"].items()
@@ -182,7 +186,9 @@ def test_routing_files_load(page: Path, tmp_path: Path) -> None:
         file.write_text(text)
         named = re.findall(r"_env = (.+)", text)
         variables = dict.fromkeys(re.findall(r'"(\w+)"', " ".join(named)), "secret")
-        assert load_routes(file, discover([], file), variables).webhooks
+        agents = discover([], file)
+        assert load_routes(file, agents, variables).webhooks
+        assert ("[schedules" in text) == bool(load_schedules(file, agents))
 
 
 def test_the_github_route_of_the_page_fires_only_on_what_people_open(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ TESTED_IN = {
     "workers/control/test_deliveries": "execution/deliveries execution/outbox "
     "daemon/api/deliveries daemon/commands/deliveries",
     "workers/control/test_runs": "control/views",
+    "workers/control/test_schedules": "control/schedule control/schedule_view",
     "workers/evaluation/test_from_table": "evaluation/live/measure evaluation/live/questions "
     "evaluation/live/walk",
     "workers/execution/test_delivery": "run/reduce_delivered run/reply_events run/undelivered",
@@ -99,6 +100,7 @@ TESTED_IN = {
     "scenarios/test_main_path": "api/health api/runs logs "
     "channels/channel channels/outbound workers/execution/metrics workers/execution/runtime "
     "workers/execution/tasks",
+    "scenarios/test_schedules": "api/schedules commands/schedules schedule_duty",
     "test_docs": "routing",
 }
 """File in tests/ -> modules, without their room where it is the file's; a file of no room tests

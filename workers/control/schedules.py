@@ -298,7 +298,8 @@ class Schedules:
     # -- the checkpoints -------------------------------------------------------------------------
 
     async def _read(self, names: Collection[str]) -> list[str | None]:
-        return await self._store.checkpoints([checkpoint_of(name) for name in names])
+        found = [checkpoint_of(name) for name in names]
+        return await self._store.checkpoints(found) if found else []
 
     async def _replace(
         self,
