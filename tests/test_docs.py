@@ -26,8 +26,9 @@ from ponderd.channels.webhook.presets import PRESETS
 from ponderd.channels.webhook.rendering import render_all
 from ponderd.channels.webhook.route import WebhookRoute
 from ponderd.daemon.api.health import families, health_routes
-from ponderd.daemon.api.server import create_app
+from ponderd.daemon.api.ingress import slack_routes
 from ponderd.daemon.api.schedules import schedule_routes
+from ponderd.daemon.api.server import create_app
 from ponderd.daemon.api.thinking import thinking_routes
 from ponderd.daemon.cli import app
 from ponderd.daemon.configuration import describe
@@ -160,6 +161,7 @@ def test_the_page_of_the_api_lists_exactly_its_routes() -> None:
     server = create_app(run_log, runs, approvals, accept, routes, ChannelSettings(), daemon)
     server.include_router(health_routes(store, Poker("redis://127.0.0.1:1/0"), None, None))
     server.include_router(thinking_routes(store, []))
+    server.include_router(slack_routes(ChannelSettings(), None))
     server.include_router(schedule_routes(Schedules(store, runs, []), runs))
     real = {
         f"{method.upper()} {path}"
