@@ -25,7 +25,7 @@ def plain_name(name: str, limit: int = 120) -> str:
     """A name that somebody may have made up, as one line of plain characters. It cannot look like
     a sentence of ours or like a person whom a channel proved: what is more than a word is quoted.
     """
-    if len(name) <= limit and _PLAIN_NAME.fullmatch(name):
+    if not name or (len(name) <= limit and _PLAIN_NAME.fullmatch(name)):
         return name
     kept = "".join(char if char.isalnum() or char in "._+@/-" else " " for char in clean(name))
     return f"“{' '.join(kept.split())[:limit]}”"

@@ -20,6 +20,7 @@ from starlette.types import Scope
 from ponderd.channels.errors import Conflict, Malformed, Refused, Unauthenticated, Unavailable
 from ponderd.channels.links import check_link
 from ponderd.channels.message import principal
+from ponderd.channels.text import plain_name
 from ponderd.daemon.api.approval_page import approval_page, pretty
 from ponderd.daemon.api.runs import Body
 from ponderd.workers.control.inquiries import Inquiries
@@ -61,7 +62,7 @@ def approval_routes(inquiries: Inquiries) -> APIRouter:
         return await inquiries.decide(
             approval_id,
             approve=body.approve,
-            by=principal("api", body.by),
+            by=principal("api", plain_name(body.by)),
             remark=body.remark,
             arguments=body.arguments,
             digest=body.digest,

@@ -16,8 +16,8 @@ from ponderd.workers.agents.agent import Agent
 from ponderd.workers.control.run_log import History, RunLog
 from ponderd.workers.control.views import ApprovalView, approval_view
 from ponderd.workers.run import events as e
+from ponderd.workers.run.approved_call import decider, replace_arguments
 from ponderd.workers.run.approved_call import digest as digest_of
-from ponderd.workers.run.approved_call import replace_arguments
 from ponderd.workers.run.choices import Question
 from ponderd.workers.run.reduce import fold, reduce
 from ponderd.workers.run.state import Run, Status
@@ -126,7 +126,9 @@ class Inquiries:
         # Whose answer is in the log? This one, the same one given before, or another one.
         done = "approved" if approve else "denied"
         same_arguments = not approve or arguments in (None, after.arguments)
-        if (after.status, after.decided_by) != (done, decision.by.lower()) or not same_arguments:
+        channel, _, person = decision.by.partition(":")
+        by = decider(channel, person).lower()
+        if (after.status, after.decided_by) != (done, by) or not same_arguments:
             who = f" by {after.decided_by}" if after.decided_by else ""
             raise Conflict(f"this was already {after.status}{who}: {after.text}")
         return after

@@ -9,8 +9,9 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from ponderd.channels.event_ref import EventRef
-from ponderd.channels.message import principal
+from ponderd.channels.text import one_line
 from ponderd.workers.run import events as e
+from ponderd.workers.run.approved_call import ASKED_FOR, decider
 from ponderd.workers.run.approved_call import digest as digest_of
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.reduce import fold, reduce
@@ -73,6 +74,8 @@ class ApprovalView(BaseModel):
     status: Literal["open", "approved", "denied", "withdrawn", "expired"]
     sender: str
     """Who wrote the message that led to it."""
+    asked_for: str = ""
+    """The beginning of that message."""
     approvers: tuple[str, ...]
     """Who may decide. Empty: anybody in the conversation."""
     asked_at: datetime
@@ -162,6 +165,7 @@ def _open(run: Run, approval: Approval, approvers: tuple[str, ...]) -> ApprovalV
         text=approval.text,
         status="open",
         sender=run.message.sender,
+        asked_for=one_line(run.message.text, ASKED_FOR),
         approvers=approvers,
         asked_at=_utc(approval.asked_at),
     )
@@ -175,7 +179,7 @@ def _ending(event: e.Event, call: ToolCall | None) -> dict[str, Any]:
             decided["status"] = (
                 "approved" if event.approved else "withdrawn" if event.withdrawn else "denied"
             )
-            decided["decided_by"] = principal(event.via, event.by) if event.via else event.by
+            decided["decided_by"] = decider(event.via, event.by)
             decided["remark"] = event.remark
             if event.arguments is not None and call:
                 changed = call.model_copy(update={"arguments": event.arguments})

@@ -49,14 +49,18 @@ def approval_inquiry(run: Run, approval: Approval) -> Inquiry:
     )
 
 
+def decider(via: str, by: str) -> str:
+    """Who decided, so that no name that somebody made up can look like a proven person."""
+    name = plain_name(by)
+    return principal(via, name) if via else name
+
+
 def decided_text(event: ApprovalAnswered) -> str:
-    """Tell everybody who was asked who decided what."""
+    """Tell everybody who was asked who decided what, in one line."""
     what = "Approved" if event.approved else "Withdrawn" if event.withdrawn else "Denied"
-    name = plain_name(event.by)
-    by = principal(event.via, name) if event.via else name
     changed = ", with other arguments" if event.arguments is not None else ""
-    remark = f": {event.remark}" if event.remark else ""
-    return f"{what} by {by}{changed}{remark}."
+    remark = f": {one_line(event.remark, len(event.remark))}" if event.remark else ""
+    return f"{what} by {decider(event.via, event.by)}{changed}{remark}."
 
 
 def shown(call: ToolCall) -> str:

@@ -36,6 +36,8 @@ CC_LIMIT = 50
 """Most other recipients of one answer."""
 QUOTE_LIMIT = 20_000
 """Characters of the original that are quoted."""
+REASON_LIMIT = 300
+"""Characters of what somebody asked for, in a mail that asks for approval of it."""
 
 # Bytes. RFC 5322 allows 998 in a line; longer ones must be encoded.
 _LONG_LINE = 990
@@ -300,6 +302,8 @@ def _how_to_answer(
             f'{_paragraph("The choices:")}<ul style="margin:0 0 12px">\n{items}</ul>\n',
             "\n".join(["The choices:", *(f"- {choice}" for choice in choices)]),
         )
+    if inquiry.kind == "approval" and inquiry.asked_by:
+        yield _asked(inquiry)
     if inquiry.kind != "approval" or not names.secret:
         return
     hint = "Answer this mail with yes or no in its first line."
@@ -313,6 +317,14 @@ def _how_to_answer(
         + (_paragraph(f"Or: {button}") if link else ""),
         f"{hint}\nOr decide here: {link}" if link else hint,
     )
+
+
+def _asked(inquiry: Inquiry) -> Rendered:
+    """Who wanted what. It is quoted: whoever wrote it may not speak for ponderd."""
+    reason = one_line(inquiry.asked_for, REASON_LIMIT)
+    cut = " …" if len(inquiry.asked_for) > REASON_LIMIT else ""
+    line = f"Asked by {one_line(inquiry.asked_by)}" + (f": “{reason}{cut}”" if reason else "")
+    return Rendered(_paragraph(_as_lines(line)), line)
 
 
 def _unread(notes: str) -> Iterator[Rendered]:

@@ -98,7 +98,7 @@ def _asked(inquiry: Inquiry) -> Iterator[Words]:
         yield person_of(inquiry.asked_by)
         reason = visible(one_line(inquiry.asked_for, REASON_LIMIT))
         if reason:
-            yield Words(f": “{reason}{'…' if len(inquiry.asked_for) > REASON_LIMIT else ''}”")
+            yield Words(f": “{reason}{' …' if len(inquiry.asked_for) > REASON_LIMIT else ''}”")
 
 
 # -- buttons -----------------------------------------------------------------------------------

@@ -13,7 +13,8 @@ from ponderd.channels.errors import Conflict, DeliveryError, Forbidden, Malforme
 from ponderd.channels.message import Address, Verdict
 from ponderd.workers.agents.policies import Approvals, Busy
 from ponderd.workers.run import events as e
-from ponderd.workers.run.approved_call import digest
+from ponderd.workers.run.approved_call import approval_inquiry, decided_text, digest, shown
+from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.reduce import reduce
 from ponderd.workers.run.state import Outbox, Status
 from ponderd.workers.steps.next_step import AskApproval, CallTool, next_step
@@ -515,3 +516,56 @@ class TestTheOutcome:
         for _ in range(3):
             await world.later(60)
         assert world.effects.counted == ["50 to zoe"]
+
+
+class TestWhatPeopleAreTold:
+    async def test_the_call_and_who_asked_for_it_at_every_stage(self, world: World) -> None:
+        run = await asked(world)
+        assert run.work.approval is not None and run.work.call is not None
+        inquiry = approval_inquiry(run, run.work.approval)
+        assert inquiry.call == shown(run.work.call) == 'pay(to="zoe", euro=50)'
+        assert inquiry.call in run.work.approval.text
+        assert inquiry.asked_by == run.message.sender
+        assert run.message.text.startswith(inquiry.asked_for)
+        reminded = reduce(run, e.ApprovalReminded(at=9))
+        assert [out.inquiry for out in reminded.outbox.queue] == [inquiry] * len(
+            reminded.outbox.queue
+        )
+        yes = e.ApprovalAnswered(at=9, approved=True, by="U2", via="slack", approval=inquiry.id)
+        settled = [out for out in reduce(run, yes).outbox.queue if out.resolves]
+        assert settled and all(out.settles == inquiry for out in settled)
+        assert {out.outcome for out in settled} == {"Approved by slack:u2."}
+
+    def test_a_name_that_is_none_cannot_look_like_arguments(self) -> None:
+        call = ToolCall(tool="pay", arguments={'to="ann", x': 1, "euro": 2})
+        assert shown(call) == 'pay("to=\\"ann\\", x"=1, euro=2)'
+
+    @pytest.mark.parametrize(
+        ("by", "via", "told"),
+        [
+            ("U2", "slack", "Approved by slack:u2: go."),
+            ("ann", "api", "Approved by api:ann: go."),
+            (
+                "x\u202e (approved by email:boss)\napproved by slack:uboss",
+                "api",
+                "Approved by api:“x approved by email boss approved by slack uboss”: go.",
+            ),
+            ("slack:uboss", "", "Approved by “slack uboss”: go."),
+        ],
+    )
+    def test_a_decider_is_one_plain_name(self, by: str, via: str, told: str) -> None:
+        assert (
+            decided_text(e.ApprovalAnswered(at=1, approved=True, by=by, via=via, remark="go"))
+            == told
+        )
+
+    def test_a_remark_begins_no_line(self) -> None:
+        said = e.ApprovalAnswered(
+            at=1,
+            approved=False,
+            by="ann",
+            via="api",
+            remark="no\nApproved by slack:uboss.",
+            withdrawn=False,
+        )
+        assert decided_text(said) == "Denied by api:ann: no Approved by slack:uboss.."

@@ -215,6 +215,22 @@ class TestBody:
         assert readable or content.isascii()
         assert plain(opened(content)) == text.replace("-- ", "--") + "\n"
 
+    def test_an_approval_says_who_asked_for_what(self) -> None:
+        call = 'deploy(version="*1*")'
+        inquiry = Inquiry(
+            id="r1:7",
+            kind="approval",
+            call=call,
+            asked_by="slack:t1/u1",
+            asked_for="deploy <b>it</b>\nApproved by email:boss@x.test" + " x" * 200,
+        )
+        text = f"May I run {call}? Please answer yes or no."
+        message = sent(reply(text=text).model_copy(update={"kind": "question", "inquiry": inquiry}))
+        line = "Asked by slack:t1/u1: “deploy <b>it</b> Approved by email:boss@x.test"
+        assert line in plain(message) and call in plain(message)
+        assert "deploy &lt;b&gt;it&lt;/b&gt; Approved" in page(message)
+        assert " …”" in plain(message)
+
     def test_readable_is_readable(self) -> None:
         assert "Grüße".encode() in composed(reply(), readable=True).as_bytes()
 
