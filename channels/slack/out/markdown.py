@@ -174,11 +174,13 @@ def _code(node: Node) -> str:
 
 
 def _table(table: Node) -> Iterator[Line]:
-    """Padded columns, or, where these are too wide, some lines for each row."""
+    """Padded columns. Some lines for each row, where these are too wide, or where what is struck
+    through would look as if it were not: there is no markup in code."""
     nodes = list(rows_of(table))
     rows = [["; ".join(_cell(inline(cell))) for cell in row] for row in nodes]
     widths = [max(map(columns, column)) for column in zip(*rows, strict=False)]
-    if sum(widths) + 3 * len(widths) > TABLE_WIDTH:
+    struck = any(map(_is_struck, (node for row in nodes for cell in row for node in inline(cell))))
+    if struck or sum(widths) + 2 * len(widths) > TABLE_WIDTH:
         yield from _records(nodes)
         return
     sides = [aligned(cell) for cell in nodes[0]]
@@ -202,6 +204,10 @@ def _cell(nodes: Iterable[Node]) -> list[str]:
     """Its words alone, and where its links lead."""
     text = "".join(map(_cell_text, nodes))
     return [" ".join(part.split()) for part in BREAK.split(clean(text))]
+
+
+def _is_struck(node: Node) -> bool:
+    return node.kind == "s" or any(map(_is_struck, node.children))
 
 
 def _cell_text(node: Node) -> str:

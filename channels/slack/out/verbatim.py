@@ -78,7 +78,10 @@ def blocks_of(parts: Iterable[Words]) -> list[dict[str, Any]]:
     elements: list[dict[str, Any]] = []
     for is_code, group in groupby(parts, key=lambda part: part.kind == "code"):
         kind = "rich_text_preformatted" if is_code else "rich_text_section"
-        inside = [_element(part) for part in group if part.text]
+        said = [part for part in group if part.text]
+        if said and elements:  # a block of code ends its line by itself
+            said[0] = Words(said[0].text.removeprefix("\n"), said[0].kind)
+        inside = [_element(part) for part in said if part.text]
         if inside:
             elements.append({"type": kind, "elements": inside})
     return [{"type": "rich_text", "elements": elements}] if elements else []

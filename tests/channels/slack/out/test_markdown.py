@@ -191,6 +191,10 @@ def test_a_table_is_padded_code() -> None:
     ]
 
 
+def test_what_is_struck_through_in_a_table_stays_so() -> None:
+    assert mrkdwn("| a | b |\n|---|---|\n| ~~1~~ | 2 |") == "*a*: ~1~\n*b*: 2"
+
+
 def test_a_wide_table_is_written_row_by_row() -> None:
     text = "word " * 12
     shown = mrkdwn(
