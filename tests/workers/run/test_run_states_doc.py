@@ -273,6 +273,8 @@ def steering(run: Run) -> Iterator[e.Event]:
 def commanding(run: Run) -> Iterator[e.Event]:
     if not (run.inbox.waiting or run.inbox.early):
         yield MESSAGES[0]
+    if in_trouble(run):
+        yield e.DeliveriesRetried(at=NOW, by="p")
     if not run.inbox.commands:
         for word in ("/pause", "/resume", "/cancel"):
             yield MESSAGES[0].model_copy(update={"text": word})
@@ -414,9 +416,8 @@ def rename(run: Run, in_flight: InFlight) -> tuple[Run, InFlight]:
     )
     undelivered, then = {}, in_flight
     for out in run.outbox.undelivered:
-        resting = out.trouble is None or out.trouble.retry_at is None
-        if out.beside and resting and out.key != in_flight:
-            continue  # until somebody asks for it, it is as if it were not there
+        if out.beside and out.key != in_flight and not run.ended:
+            continue  # nothing waits for it: the run does the same without it
         key = f"{'beside' if out.beside else out.kind}{' in flight' * (out.key == in_flight)}"
         undelivered[key] = replace(forget_attempts(out), key=key)
         then = key if out.key == in_flight else then
