@@ -26,7 +26,7 @@ from ponderd.channels.signature import (
     verify_standard,
 )
 from ponderd.channels.slack import receive as slack
-from ponderd.channels.slack.clicks import parse_click
+from ponderd.channels.slack.button import parse_click
 from ponderd.channels.webhook import receive as webhook
 from tests.channels.mail.mails import parse
 from tests.services.slack_api import mention
