@@ -161,7 +161,7 @@ async def test_over_http_and_on_the_command_line(
     paused = await command("schedules", "pause", "rare")
     assert paused.code == 0 and "paused by" in paused.out
     ran = await command("schedules", "run", "rare")
-    assert ran.code == 0 and "heard: hello" in ran.out
+    assert ran.code == 0 and "heard: Scheduled for " in ran.out
     assert "paused by" not in (await command("schedules", "resume", "rare")).out
     shown = (await command("schedules", "show", "rare", "--json")).json
     assert (shown["paused"], shown["overlap"], shown["answer"]) == (False, "skip", None)
