@@ -56,8 +56,8 @@ class ChannelSettings(PonderdSettings):
     )
     callback_allow: CommaList = Field(
         (),
-        description="hosts that reply_to may name although they are not public addresses; "
-        "comma-separated, host or host:port",
+        description="hosts that reply_to may name although they are not public addresses, or have "
+        "another port than 80, 443, 8080 or 8443; comma-separated, host or host:port",
     )
     slack_bot_token: SecretStr | None = Field(None, description="Slack bot token (xoxb-…)")
     slack_bot_token_file: Path | None = Field(

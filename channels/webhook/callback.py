@@ -6,6 +6,7 @@ addresses to which we really connect: a name may resolve to others by then (DNS 
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from collections.abc import Collection
@@ -18,6 +19,27 @@ from ponderd.channels.errors import Forbidden, Malformed
 
 # A NAT64 gateway turns these into the IPv4 address in their last 32 bits (RFC 6052).
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Not private by name, and still no place on the open internet: services of a cloud's own host,
+# relays that hand packets on into a network, and what was reserved after Python's list was made.
+_INSIDE = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "168.63.129.16/32",  # Azure's host
+            "192.0.0.0/24",  # IETF protocols; a cloud's metadata stand there, too
+            "192.88.99.0/24",  # 6to4 relays
+            "64:ff9b:1::/48",  # NAT64 of one network
+            "fec0::/10",  # site-local
+            "3fff::/20",  # examples
+            "5f00::/16",  # segment routing
+        ),
+    )
+)
+
+PORTS = (80, 443, 8080, 8443)
+"""The ports of web servers. Others must be listed: there may be anything."""
+RESOLVE_SECONDS = 3.0
+"""How long a sender waits for its callback to be looked up."""
 
 
 class RefusedAddress(OSError):
@@ -32,6 +54,8 @@ def is_public(address: str) -> bool:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
+        return False
+    if any(parsed.version == inside.version and parsed in inside for inside in _INSIDE):
         return False
     if isinstance(parsed, ipaddress.IPv4Address):
         return parsed.is_global and not parsed.is_multicast
@@ -60,7 +84,8 @@ def is_listed(host: str, port: int, allow: Collection[str]) -> bool:
 
 
 def refuse_literal(url: str, allow: Collection[str] | None) -> None:
-    """Refuse a malformed URL and, unless `allow` is None, one with a private IP address as host.
+    """Refuse a malformed URL and, unless `allow` is None, one with a private IP address as host or
+    with a port that is not one of a web server.
 
     aiohttp asks no resolver about such a host, so `CallbackResolver` would not see it.
     Raises Malformed or Forbidden.
@@ -68,6 +93,11 @@ def refuse_literal(url: str, allow: Collection[str] | None) -> None:
     host, port = split_callback(url)
     if allow is None or is_listed(host, port, allow):
         return
+    if port not in PORTS:
+        raise Forbidden(
+            f"callbacks go to the ports {', '.join(map(str, PORTS))}; PONDERD_CALLBACK_ALLOW may "
+            f"list {host}:{port}"
+        )
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -81,17 +111,18 @@ async def check_callback(
 ) -> None:
     """Refuse a callback that now leads to a private address. Raises Malformed or Forbidden.
 
-    A name that does not resolve passes: it is checked again when we connect.
+    A name that does not resolve in time passes: it is checked again when we connect.
     """
     refuse_literal(url, allow)
     host, port = split_callback(url)
     if is_listed(host, port, allow):
         return
     try:
-        found = await (resolver or ThreadedResolver()).resolve(host, port, socket.AF_UNSPEC)
+        async with asyncio.timeout(RESOLVE_SECONDS):
+            found = await (resolver or ThreadedResolver()).resolve(host, port, socket.AF_UNSPEC)
     except UnicodeError:  # an empty label, or one of more than 63 characters
         raise Malformed(f"{host!r} is not a host name") from None
-    except OSError:
+    except OSError:  # TimeoutError is one
         return
     if not all(is_public(entry["host"]) for entry in found):
         raise Forbidden(f"{host} is not a public host; PONDERD_CALLBACK_ALLOW may list it")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,9 +72,10 @@ def asked_by_address(
 
 
 def asked_by_body(
-    payload: Any, headers: Mapping[str, str], secrets: Sequence[str]
+    payload: Any, headers: Mapping[str, str], secret: Callable[[], str]
 ) -> ChallengeAnswer | None:
-    """The answer to a question in a proven body. None: it is an event."""
+    """The answer to a question in a proven body. None: it is an event. `secret` finds the one that
+    proved it."""
     if headers.get("x-github-event") == "ping" or headers.get("x-event-key") == "diagnostics:ping":
         return ChallengeAnswer({"pong": True})
     validation = _event_grid(payload)
@@ -90,7 +91,7 @@ def asked_by_body(
         if payload.get("type") == "url_verification" or len(payload) == 1:
             return ChallengeAnswer({"challenge": challenge})
     if payload.get("event") == "endpoint.url_validation":
-        return _zoom(payload, secrets)
+        return _zoom(payload, secret())
     if _is_ping(payload):
         return ChallengeAnswer({"pong": True})
     return None
@@ -127,11 +128,11 @@ def _event_grid(payload: Any) -> str | None:
     return code if isinstance(code, str) and len(code) <= _LONGEST else None
 
 
-def _zoom(payload: dict[str, Any], secrets: Sequence[str]) -> ChallengeAnswer | None:
+def _zoom(payload: dict[str, Any], secret: str) -> ChallengeAnswer | None:
     inner = payload.get("payload")
     plain = inner.get("plainToken") if isinstance(inner, dict) else None
-    if not isinstance(plain, str) or len(plain) > _LONGEST or not secrets:
+    if not isinstance(plain, str) or len(plain) > _LONGEST or not secret:
         return None
-    key, text = (word.encode("utf-8", "replace") for word in (secrets[0], plain))
+    key, text = (word.encode("utf-8", "replace") for word in (secret, plain))
     encrypted = hmac.new(key, text, hashlib.sha256).hexdigest()
     return ChallengeAnswer({"plainToken": plain, "encryptedToken": encrypted})

@@ -75,6 +75,21 @@ def authenticate(
     return method
 
 
+def proving(
+    methods: Sequence[Method], secrets: HookSecrets, request: HookRequest, *, now: float
+) -> str:
+    """The secret by which a request is proven. "": by none."""
+    for secret in dict.fromkeys(
+        one for method in methods for way in detailed(method) for one in secrets.of(way)
+    ):
+        try:
+            authenticate(methods, HookSecrets((secret,)), request, now=now)
+        except Unauthenticated:
+            continue
+        return secret
+    return ""
+
+
 def expected(methods: Sequence[Method]) -> str:
     """What a request must carry, in words. It names headers, and nothing that is secret."""
     shown = dict.fromkeys(_where(one) for method in methods for one in detailed(method))

@@ -16,6 +16,7 @@ from ponderd.channels.links import approval_url
 from ponderd.channels.message import Reply
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.signature import sign_standard, standard_key
+from ponderd.channels.text import one_line
 from ponderd.channels.webhook.callback import CallbackResolver, RefusedAddress, refuse_literal
 
 _MENDABLE = (401, 403, 404, 405, 407, 415)
@@ -91,6 +92,7 @@ class WebhookChannel:
             ) as response:
                 status = response.status
                 retry_after = _retry_after(response.headers.get("retry-after"), time.time())
+                location = response.headers.get("location", "")
         except aiohttp.ClientConnectorDNSError as error:
             refused = isinstance(error.os_error, RefusedAddress)
             raise DeliveryError(f"callback: {error.os_error}", permanent=refused) from error
@@ -101,6 +103,8 @@ class WebhookChannel:
             raise DeliveryError(f"callback failed: {reason}") from error
         if 200 <= status < 300:
             return str(status)
+        if 300 <= status < 400:  # it will lead there tomorrow, too
+            raise DeliveryError(_moved(status, location), permanent=True)
         raise DeliveryError(
             f"callback answered {status}",
             permanent=status == 410,  # Standard Webhooks: 410 Gone disables the endpoint
@@ -123,6 +127,16 @@ class WebhookChannel:
             await self._session.close()
             self._session = None
             await asyncio.sleep(0)  # one turn of the loop, in which the transports really close
+
+
+def _moved(status: int, location: str) -> str:
+    """What to do about a redirect. Its query stays out of logs: it may hold a secret."""
+    place = one_line(location.partition("?")[0])
+    leads = f" to {place}" if place else ""
+    return (
+        f"callback answered {status}, which leads on{leads}; ponderd follows no redirects: name "
+        "the address at which it really is received"
+    )
 
 
 def _retry_after(value: str | None, now: float) -> float | None:

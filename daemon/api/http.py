@@ -4,7 +4,7 @@ the check of the token."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ponderd.channels.errors import Refused, Unavailable
 from ponderd.channels.signature import verify_bearer
+from ponderd.channels.webhook.encodings import TAKEN
 from ponderd.daemon.refusals import note_refused_request, reason_of
 
 BODY_LIMIT = 1024 * 1024
@@ -35,6 +36,8 @@ def error_response(status: int, message: str) -> JSONResponse:
     headers = {"www-authenticate": "Bearer"} if status == 401 else {}
     if status == 503:
         headers["retry-after"] = "2"
+    if status == 415:
+        headers["accept-encoding"] = TAKEN
     return JSONResponse({"error": message}, status, headers)
 
 
@@ -134,8 +137,8 @@ class BodyLimit:
     """Reads each body whole before the app sees it. Answers 413 if it is larger than `limit`, 408
     if it does not come in time, and 503 while too many others are read.
 
-    Content-Length alone would not do: a chunked request has none. `check` looks at a request before
-    its body is read, and raises `Refused`.
+    Content-Length alone would not do: a chunked request has none. Each of `checks` looks at a
+    request before its body is read, and raises `Refused`.
     """
 
     def __init__(
@@ -143,12 +146,12 @@ class BodyLimit:
         app: ASGIApp,
         limit: int = BODY_LIMIT,
         total: int = BODIES_LIMIT,
-        check: Callable[[Request], None] = lambda request: None,
+        checks: Sequence[Callable[[Request], None]] = (),
     ) -> None:
         self._app = app
         self._limit = limit
         self._total = total
-        self._check = check
+        self._checks = checks
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -174,11 +177,12 @@ class BodyLimit:
     async def _refusal(self, scope: Scope, receive: Receive, body: bytearray) -> ASGIApp | None:
         """Read the whole `body`, or say why not. Raises `ClientDisconnect`."""
         try:
-            self._check(Request(scope))
+            for check in self._checks:
+                check(Request(scope))
             async with asyncio.timeout(BODY_SECONDS):
                 await self._read(receive, body)
         except Refused as error:
-            return _refused(scope, error.http_status, str(error))
+            return _refused(scope, error.http_status, str(error), reason_of(error))
         except TimeoutError:
             return _refused(scope, 408, "the body did not come in time")
         if len(body) > self._limit:
@@ -200,9 +204,9 @@ class BodyLimit:
             more = message.get("more_body", False)
 
 
-def _refused(scope: Scope, status: int, message: str) -> JSONResponse:
+def _refused(scope: Scope, status: int, message: str, reason: str = "") -> JSONResponse:
     """An answer after which the rest of the request is not read."""
-    note_refused_request(Request(scope), f"http_{status}", message)
+    note_refused_request(Request(scope), reason or f"http_{status}", message)
     response = error_response(status, message)
     response.headers["connection"] = "close"
     return response

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -24,11 +28,14 @@ from ponderd.channels.webhook.challenges import (
     check_unsigned,
 )
 from ponderd.channels.webhook.intake import Intake
-from ponderd.channels.webhook.proof import HookSecrets, authenticate
+from ponderd.channels.webhook.proof import HookSecrets, authenticate, proving
 from ponderd.channels.webhook.route import WebhookRoute
 from ponderd.channels.webhook.signed import HookRequest
 from ponderd.daemon.refusals import note_ignored, refused_by
 from ponderd.daemon.routing import Routes
+
+_SHORT = 16 * 1024
+"""Bytes of a body that is read on the event loop."""
 
 
 def webhook_routes(
@@ -39,9 +46,7 @@ def webhook_routes(
     intake: Intake,
 ) -> APIRouter:
     router = APIRouter(tags=["webhooks"])
-    own = {"bearer": (api_token.get_secret_value(),)}
-    if settings.webhook_secret:
-        own["standard"] = (settings.webhook_secret.get_secret_value(),)
+    own = _own_secrets(settings, api_token)
 
     @router.post("/webhooks/{source}", status_code=202, response_model=None)
     async def receive(source: str, request: Request) -> dict[str, Any] | Response:
@@ -54,10 +59,17 @@ def webhook_routes(
         if not body and (answer := _question(route, secrets, hook, request)):
             return answer
         authenticate(route.verify, secrets, hook, now=time.time())
-        bodies = read_body(headers, body)
-        challenge = asked_by_body(bodies[0].payload, headers, secrets.secrets)
-        if challenge is not None and len(bodies) == 1:
-            return _said(challenge)
+        # A long body takes a while: not on the loop.
+        is_long = len(body) > _SHORT or "content-encoding" in headers
+        bodies = (
+            await asyncio.to_thread(read_body, headers, body)
+            if is_long
+            else (read_body(headers, body))
+        )
+        if len(bodies) == 1:
+            find = partial(proving, route.verify, secrets, hook, now=time.time())
+            if challenge := asked_by_body(bodies[0].payload, headers, find):
+                return _said(challenge)
         query = request.query_params.multi_items()
         return await _accepted(
             source, await intake.read(source, route, headers, query, bodies), accept
@@ -85,12 +97,42 @@ def webhook_routes(
     return router
 
 
+def proof_first(
+    routes: Routes, settings: ChannelSettings, api_token: SecretStr
+) -> Callable[[Request], None]:
+    """A check for `BodyLimit`: nothing of a webhook is read whose header alone shows that
+    it will be refused."""
+    own = _own_secrets(settings, api_token)
+
+    def check(request: Request) -> None:
+        start, _, source = request.url.path.rpartition("/")
+        if request.method != "POST" or start != "/webhooks":
+            return
+        route = routes.webhook(unquote(source))
+        request.state.source = unquote(source)
+        if not {"validationToken", "validationtoken", "challenge"} & {*request.query_params}:
+            hook = HookRequest(_public(request, settings.public_url), request.headers, None)
+            authenticate(route.verify, route.secrets(own), hook, now=time.time())
+
+    return check
+
+
+def _own_secrets(settings: ChannelSettings, api_token: SecretStr) -> dict[str, tuple[str, ...]]:
+    """This installation's own, by the type of method."""
+    own = {
+        "bearer": api_token,
+        "standard": settings.webhook_secret,
+    }
+    return {name: (one.get_secret_value(),) for name, one in own.items() if one}
+
+
 def _public(request: Request, public_url: str | None) -> str:
     """The address that the sender wrote, which may be that of a proxy of ours."""
     if public_url is None:
         return str(request.url)
     query = f"?{request.url.query}" if request.url.query else ""
-    return f"{public_url.rstrip('/')}{request.url.path}{query}"
+    path = request.scope["raw_path"].decode("latin-1")  # as it was written: some senders sign it
+    return f"{public_url.rstrip('/')}{path}{query}"
 
 
 def _question(
@@ -107,9 +149,13 @@ def _question(
 
 
 def _said(answer: ChallengeAnswer) -> Response:
+    # A stranger may have chosen the text: no browser takes it for a page.
+    headers = {"x-content-type-options": "nosniff", **(answer.headers or {})}
+    if answer.status == 204:
+        return Response(status_code=204, headers=headers)
     if isinstance(answer.content, str):
-        return PlainTextResponse(answer.content, answer.status, answer.headers)
-    return JSONResponse(answer.content, answer.status, answer.headers)
+        return PlainTextResponse(answer.content, answer.status, headers)
+    return JSONResponse(answer.content, answer.status, headers)
 
 
 async def _accepted(

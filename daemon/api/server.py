@@ -29,7 +29,7 @@ from ponderd.daemon.api.http import (
     require_token,
     token_first,
 )
-from ponderd.daemon.api.ingress import slack_routes, webhook_routes
+from ponderd.daemon.api.ingress import proof_first, slack_routes, webhook_routes
 from ponderd.daemon.api.runs import run_routes
 from ponderd.daemon.api.schedules import schedule_routes
 from ponderd.daemon.api.thinking import thinking_routes
@@ -144,7 +144,8 @@ def create_app(
         version=importlib.metadata.version("ponderd"),
         summary="One message in, exactly one answer back.",
     )
-    app.add_middleware(BodyLimit, check=token_first(daemon.api_token))
+    checks = (token_first(daemon.api_token), proof_first(routes, channels, daemon.api_token))
+    app.add_middleware(BodyLimit, checks=checks)
     install_errors(app)
     # Before approval_routes, which has the same paths.
     app.include_router(approval_page_routes(inquiries, channels.signing_secret))

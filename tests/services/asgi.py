@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI
@@ -20,11 +20,13 @@ async def ask(
     path: str,
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
+    receive: Callable[[], Awaitable[dict[str, Any]]] | None = None,
 ) -> AppAnswer:
+    """`receive` is called for the body instead of sending `body`."""
     path, _, query = path.partition("?")
     said: list[MutableMapping[str, Any]] = []
 
-    async def receive() -> dict[str, Any]:
+    async def whole() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: MutableMapping[str, Any]) -> None:
@@ -43,7 +45,7 @@ async def ask(
         "client": ("203.0.113.9", 1),
         "server": ("agents.test", 443),
     }
-    await app(scope, receive, send)
+    await app(scope, receive or whole, send)
     start, *rest = said
     names = {name.decode(): value.decode() for name, value in start["headers"]}
     return AppAnswer(start["status"], names, b"".join(piece.get("body", b"") for piece in rest))

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import socket
 import time
@@ -14,12 +15,14 @@ from ponderd.channels.errors import DeliveryError, Forbidden, Malformed, Refused
 from ponderd.channels.message import Address, Ignored, Inquiry, Reply, Trigger
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.signature import standard_key
+from ponderd.channels.webhook import callback
 from ponderd.channels.webhook.body import read_body
 from ponderd.channels.webhook.callback import CallbackResolver, check_callback, is_public
 from ponderd.channels.webhook.receive import ID_HEADERS, parse
 from ponderd.channels.webhook.rendering import render_all
 from ponderd.channels.webhook.route import WebhookRoute
 from ponderd.channels.webhook.send import WebhookChannel, payload
+from tests.services.eventually import patiently
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 KEY = standard_key(SECRET)
@@ -445,20 +448,20 @@ class TestSend:
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]"])
     async def test_a_private_host_is_refused_for_good(self, host: str, sink: Sink) -> None:
         with pytest.raises(DeliveryError, match="not a public") as failed:
-            await post(f"http://{host}:{sink.port}/")
+            await post(f"http://{host}:8080/")
         assert failed.value.permanent
         assert sink.got == []
 
     @pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f000001"])
     async def test_an_address_in_disguise_is_refused_for_good(self, host: str, sink: Sink) -> None:
         with pytest.raises(DeliveryError) as failed:
-            await post(f"http://{host}:{sink.port}/")
+            await post(f"http://{host}:8080/")
         assert failed.value.permanent
         assert sink.got == []
 
     async def test_a_name_with_a_private_address_is_refused_for_good(self, sink: Sink) -> None:
         with pytest.raises(DeliveryError, match="not a public host") as failed:
-            await post(f"http://callback.test:{sink.port}/", resolver=Names("127.0.0.1"))
+            await post("http://callback.test/", resolver=Names("127.0.0.1"))
         assert failed.value.permanent
         assert sink.got == []
 
@@ -466,11 +469,14 @@ class TestSend:
         names = CallbackResolver((), Names("127.0.0.1", "8.8.8.8"))
         assert [entry["host"] for entry in await names.resolve("callback.test", 80)] == ["8.8.8.8"]
 
-    async def test_a_redirect_is_not_followed(self, sink: Sink) -> None:
-        sink.response = {"status": 302, "headers": {"Location": "/elsewhere"}}
-        with pytest.raises(DeliveryError, match="302") as failed:
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    async def test_a_redirect_is_not_followed_and_not_tried_again(
+        self, status: int, sink: Sink
+    ) -> None:
+        sink.response = {"status": status, "headers": {"Location": "/elsewhere?key=secret"}}
+        with pytest.raises(DeliveryError, match=f"{status}.* to /elsewhere; .*name the") as failed:
             await post(f"http://127.0.0.1:{sink.port}/", "127.0.0.1")
-        assert not failed.value.permanent
+        assert failed.value.permanent
         assert len(sink.got) == 1
 
     @pytest.mark.parametrize(
@@ -548,14 +554,43 @@ class TestCheckCallback:
 
     async def test_listing_a_port_lists_no_other(self) -> None:
         with pytest.raises(Forbidden):
-            await check_callback("http://127.0.0.1:10/", ["127.0.0.1:9"])
+            await check_callback("http://127.0.0.1:80/", ["127.0.0.1:9"])
+
+    @pytest.mark.parametrize("port", [22, 25, 6379, 9000])
+    async def test_ports_of_other_servers_must_be_listed(self, port: int) -> None:
+        url = f"https://callback.test:{port}/"
+        with pytest.raises(Forbidden, match=f"may list callback.test:{port}"):
+            await check_callback(url, (), resolver=Names("8.8.8.8"))
+        await check_callback(url, [f"callback.test:{port}"], resolver=Names("8.8.8.8"))
+        with pytest.raises(DeliveryError, match="ports 80, 443, 8080, 8443") as failed:
+            await post(url, resolver=Names("8.8.8.8"))
+        assert failed.value.permanent
+
+    async def test_a_name_server_that_says_nothing_holds_nobody_up(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Silent(Names):
+            async def resolve(
+                self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+            ) -> list[ResolveResult]:
+                await asyncio.Event().wait()
+                raise AssertionError
+
+        monkeypatch.setattr(callback, "RESOLVE_SECONDS", 0.01)
+        await patiently(check_callback("https://callback.test/", (), resolver=Silent()))
 
     @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "64:ff9b::808:808"])
     def test_public_addresses(self, address: str) -> None:
         assert is_public(address)
 
     @pytest.mark.parametrize(
-        "address", ["224.0.0.1", "100.64.0.1", "fe80::1%eth0", "fd00::1", "::", "ff02::1", "x"]
+        "address",
+        [
+            *("224.0.0.1", "100.64.0.1", "fe80::1%eth0", "fd00::1", "::", "ff02::1", "x"),
+            *("168.63.129.16", "::ffff:168.63.129.16", "64:ff9b::a83f:8110", "2002:a83f:8110::1"),
+            *("192.88.99.1", "192.0.0.192", "fec0::1", "feff::1", "64:ff9b:1::1", "3fff::1"),
+            *("5f00::1", "255.255.255.255", "240.0.0.1", "2001:db8::1", "0.1.2.3"),
+        ],
     )
     def test_addresses_that_are_not_public(self, address: str) -> None:
         assert not is_public(address)

@@ -23,7 +23,9 @@ HEAD = b"POST /webhooks/x HTTP/1.1\r\nHost: x\r\nContent-Length: "
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     app = FastAPI()
-    app.add_middleware(BodyLimit, limit=100, total=150, check=token_first(SecretStr("the token")))
+    app.add_middleware(
+        BodyLimit, limit=100, total=150, checks=[token_first(SecretStr("the token"))]
+    )
 
     @app.post("/webhooks/x")
     async def size(request: Request) -> int:

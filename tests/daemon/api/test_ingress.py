@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import hmac
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ token = "word"
 
 [webhooks.zoom]
 verify = "zoom"
-secret = "s3cret"
+secret = ["s3cret", "the next one"]
 """
 
 
@@ -344,3 +345,65 @@ async def test_files_of_a_form_reach_the_agent(daemon: Daemon) -> None:
     assert file.blob
     assert (await daemon.post("plain", form("disk full"), headers)).status == 202
     assert (await daemon.post("plain", form("disk empty"), headers)).status == 409
+
+
+async def test_a_batch_of_nothing_is_taken_and_starts_nothing(daemon: Daemon) -> None:
+    kind = {"content-type": "application/cloudevents-batch+json"}
+    assert (await daemon.post("plain", b"[]", kind)).status == 204
+
+
+async def test_a_long_body_is_read_too(daemon: Daemon) -> None:
+    [message] = await daemon.messages(await daemon.post("plain", {"text": "x" * 100_000}))
+    assert len(message.text) == 100_000
+
+
+async def test_what_is_compressed_in_another_way_is_told_how_to(daemon: Daemon) -> None:
+    answer = await daemon.post("plain", b"x", {"content-encoding": "br"})
+    assert answer.status == 415
+    assert answer.headers["accept-encoding"] == "gzip, deflate, identity"
+    bomb = gzip.compress(b"a" * 3_000_000)
+    assert (await daemon.post("plain", bomb, {"content-encoding": "gzip"})).status == 413
+
+
+@pytest.mark.parametrize(
+    ("source", "headers", "status"),
+    [
+        ("plain", {}, 401),
+        ("plain", {"authorization": "Bearer wrong"}, 401),
+        ("github", {}, 401),
+        ("none", {}, 404),
+    ],
+)
+async def test_who_proves_nothing_is_refused_before_the_body(
+    daemon: Daemon, source: str, headers: dict[str, str], status: int
+) -> None:
+    read = 0
+
+    async def receive() -> dict[str, Any]:
+        nonlocal read
+        read += 1
+        return {"type": "http.request", "body": b"{}", "more_body": False}
+
+    answer = await ask(daemon.app, "POST", f"/webhooks/{source}", headers=headers, receive=receive)
+    assert (answer.status, read) == (status, 0)
+
+
+async def test_the_text_of_a_question_is_no_page(daemon: Daemon) -> None:
+    path = "/webhooks/meta?hub.challenge=%3Cscript%3E&hub.verify_token=word"
+    answer = await ask(daemon.app, "GET", path)
+    assert (answer.status, answer.body) == (200, b"<script>")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_zoom_is_answered_with_the_secret_that_it_used(daemon: Daemon) -> None:
+    body = b'{"event": "endpoint.url_validation", "payload": {"plainToken": "abc"}}'
+    for secret in (b"s3cret", b"the next one"):
+        stamp = str(int(time.time()))
+        signature = hmac.new(secret, f"v0:{stamp}:".encode() + body, "sha256").hexdigest()
+        headers = {"x-zm-request-timestamp": stamp, "x-zm-signature": f"v0={signature}"}
+        answer = await daemon.post("zoom", body, headers, sign="")
+        assert json.loads(answer.body) == {
+            "plainToken": "abc",
+            "encryptedToken": hmac.new(secret, b"abc", "sha256").hexdigest(),
+        }
