@@ -27,6 +27,8 @@ _MAILBOX = re.compile(
 _DOMAIN = re.compile(
     r"email:@([^\s@<>()\[\]\\,;:\"./]+(?:\.[^\s@<>()\[\]\\,;:\"./]+)*)", re.IGNORECASE
 )
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+(?:%[a-z0-9._%-]+)?", re.ASCII | re.IGNORECASE)
+"""A host as yarl gives it: a name, its international letters encoded, or an IP address."""
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 _LONGEST = 2_000
 
@@ -129,6 +131,8 @@ def split_callback(url: str) -> tuple[str, int]:
         raise Malformed("not a URL") from None
     if parsed.scheme not in ("http", "https") or not host or not port:
         raise Malformed("expected an http or https URL")
+    if not _HOST.fullmatch(host):  # yarl takes "https://a b"; no such host is ever reached
+        raise Malformed(f"{one_line(host, 80)!r} is no host")
     if parsed.raw_user is not None or parsed.raw_password is not None:
         raise Malformed("a URL with a user name or password is not accepted")
     return host, port

@@ -7,7 +7,12 @@ import time
 import pytest
 from pydantic import ValidationError
 
-from ponderd.channels.destination import allowed, read_destination, write_destination
+from ponderd.channels.destination import (
+    allowed,
+    read_destination,
+    split_callback,
+    write_destination,
+)
 from ponderd.channels.errors import Malformed
 from ponderd.channels.message import Address
 from ponderd.channels.settings import ChannelSettings
@@ -58,6 +63,10 @@ def test_blanks_around_it_and_the_case_of_the_channel_do_not_matter() -> None:
         ("https://", "http or https"),
         ("https://user:pw@hooks.example.com/", "user name or password"),
         ("https:hooks.example.com", "http or https"),
+        ("https://hooks example.com/", "is no host"),
+        ("https://hooks.example.com,other.example/", "is no host"),
+        ("https://hooks%20example.com/", "is no host"),
+        ("https://{{host}}/", "is no host"),
         ("https://hooks.example.com/" + "a" * 2_000, "at most"),
     ],
 )
@@ -138,3 +147,16 @@ def test_a_list_of_them_is_checked_when_it_is_set() -> None:
     assert ChannelSettings(notify_allow=["slack:C1", "email:@example.com"]).notify_allow
     with pytest.raises(ValidationError, match="no destination"):
         ChannelSettings(notify_allow=["ops"])
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://größe.example/", "xn--gre-6ka8i.example"),
+        ("http://my_service:8080/x y", "my_service"),
+        ("http://[::1]:9/", "::1"),
+        ("http://[fe80::1%25eth0]/", "fe80::1%25eth0"),
+    ],
+)
+def test_hosts_of_every_form_are_taken(url: str, host: str) -> None:
+    assert split_callback(url)[0] == host
