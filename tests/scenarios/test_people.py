@@ -306,7 +306,7 @@ async def test_two_answers_at_once_one_counts_and_the_other_is_told(world: World
         await world.client.until(run_id, "COMPLETED")
         [answered] = await world.of_type(run_id, "approval_answered")
         if answered["via"] == "slack":
-            assert (status, "approved by slack:u2" in view["error"]) == (409, True)
+            assert (status, "approved by slack:t1/u2" in view["error"]) == (409, True)
             assert world.spent(run_id) == ["5 ann"]
         else:
             told = await eventually(lambda n=whispers: world.slack.whispers[n:])
@@ -592,7 +592,7 @@ async def test_a_choice_is_a_button_and_its_press_the_answer(world: World) -> No
     await world.heard(thread, "heard: blue")
     run_id = await world.run_of(thread)
     answer = (await world.of_type(run_id, "message_received"))[-1]
-    assert (answer["text"], answer["via"], answer["sender"]) == ("blue", "slack", "u3")
+    assert (answer["text"], answer["via"], answer["sender"]) == ("blue", "slack", "t1/u3")
 
 
 # -- limits -------------------------------------------------------------------------------------
