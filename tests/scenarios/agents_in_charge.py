@@ -39,6 +39,7 @@ CONFIG = """
 [slack]
 agent = "plain"
 channels = { CSTRICT = "strict" }
+alerts = { CALERT = "strict" }
 
 [agents.clerk.approvals]
 approvers = ["slack:U2", "email:boss@ponderd.localhost", "api:*"]

@@ -295,7 +295,7 @@ async def test_a_thumb_in_slack_rates_the_answer_it_is_put_on(world: World) -> N
 
     while not (found := await rated()):
         await asyncio.sleep(0.05)
-    assert [(one["value"], one["by"], one["answer"]) for one in found] == [(0.0, "slack:u2", 3)]
+    assert [(one["value"], one["by"], one["answer"]) for one in found] == [(0.0, "slack:t1/u2", 3)]
     assert (await world.client.get(f"/runs/{run['id']}"))["status"] == "COMPLETED"
 
 

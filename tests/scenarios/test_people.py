@@ -329,12 +329,12 @@ async def test_edited_arguments_are_what_is_done(world: World) -> None:
 
 async def test_who_is_no_approver_decides_nothing(world: World) -> None:
     thread = await world.say(SPEND, user="U9", channel="CSTRICT")
-    asked = await world.heard(thread, "May I run spend")
+    asked = await world.heard(thread, "May I run")
     run_id = await world.run_of(thread)
     await world.to_slack_route(world.slack.click(asked, "approve", user="U9"))
     await eventually(lambda: [w for w in world.slack.whispers if "may not decide" in w["text"]])
     await world.say("yes", thread=thread, user="U9", channel="CSTRICT")
-    await world.heard(thread, "You may not decide this; it waits for slack:U2")
+    await world.heard(thread, "You may not decide this; it waits for <@U2>")
     approval = await world.approval(run_id)
     status, _ = await world.client.post(f"/approvals/{approval['id']}", {"approve": True})
     assert status == 403
@@ -445,7 +445,7 @@ async def test_a_word_in_slack_pauses_resumes_and_cancels(world: World) -> None:
     await world.heard(thread, "heard: [tool] look: all quiet")
     await world.client.until(run_id, "COMPLETED")
     await world.say(SPEND, thread=thread)
-    await world.heard(thread, "May I run spend")
+    await world.heard(thread, "May I run")
     await world.say("!cancel", thread=thread)
     assert (await world.client.until(run_id, "CANCELLED"))["status"] == "CANCELLED"
     await world.heard(thread, "ancelled")
