@@ -438,6 +438,12 @@ async def test_a_word_in_slack_pauses_resumes_and_cancels(world: World) -> None:
         await eventually(lambda: world.model.in_flight)
         run_id = await world.run_of(thread)
         await world.say("!pause", thread=thread)
+        # It is acknowledged before it is worked off.
+
+        async def is_stored() -> bool:
+            return len(await world.of_type(run_id, "message_received")) == 2
+
+        await eventually(is_stored)
     await world.client.until(run_id, "PAUSED")
     await world.heard(thread, "aused")
     assert await world.of_type(run_id, "tool_started") == []  # between selection and execution
