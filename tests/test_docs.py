@@ -43,6 +43,7 @@ from ponderd.workers.control.schedules import Schedules
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.store.contract import Gauges
 from ponderd.workers.store.memory_store import MemoryStore
+from tests.channels.slack.out import test_examples
 from tests.pictures import slack_thread
 from tests.services.eventually import eventually
 from tests.services.model_server import Line, ScriptedModel
@@ -59,7 +60,8 @@ CONFIGURATION = ROOT / "docs" / "configuration.md"
 AGENTS = ROOT / "docs" / "agents.md"
 API = ROOT / "docs" / "api.md"
 HOW_IT_WORKS = ROOT / "docs" / "how-it-works.md"
-CHANNELS = ROOT / "docs" / "channels.md"
+MAIL = ROOT / "docs" / "mail.md"
+WEBHOOKS = ROOT / "docs" / "webhooks.md"
 
 # Typer brings a click of its own; this is its UsageError.
 UsageError = typer.BadParameter.__mro__[1]
@@ -177,7 +179,8 @@ def test_the_page_of_the_api_lists_exactly_its_routes() -> None:
 def test_metrics_exist(page: Path) -> None:
     gauges = Gauges(0, 0, 0, {}, 0, {})
     real = {metric.name for metric in families(gauges, 0, {}, {})}
-    named = set(re.findall(r"`[^`]*?\b(ponderd_[a-z_]+)", page.read_text()))
+    text = re.sub(r"^```json\n.*?^```$", "", page.read_text(), flags=re.M | re.S)
+    named = set(re.findall(r"`[^`]*?\b(ponderd_[a-z_]+)", text))
     assert {name.removesuffix("_total") for name in named} - real == set()
 
 
@@ -194,7 +197,7 @@ def test_routing_files_load(page: Path, tmp_path: Path) -> None:
 
 
 def test_the_github_route_of_the_page_fires_only_on_what_people_open(tmp_path: Path) -> None:
-    [text] = [text for text in blocks(CHANNELS, "toml") if text.startswith("[webhooks.github]")]
+    [text] = [text for text in blocks(WEBHOOKS, "toml") if text.startswith("[webhooks.github]")]
     assert len(text.splitlines()) == 5
     file = tmp_path / "ponderd.toml"
     file.write_text(text)
@@ -212,7 +215,7 @@ def test_the_github_route_of_the_page_fires_only_on_what_people_open(tmp_path: P
 
 
 def test_the_templates_of_the_page_give_what_it_says() -> None:
-    section = CHANNELS.read_text().partition("### Templates")[2].partition("### Presets")[0]
+    section = WEBHOOKS.read_text().partition("## Templates")[2].partition("## Presets")[0]
     payload = re.search(r"```json\n(.*?)```", section, re.S)
     assert payload is not None
     [body] = read_body({}, payload[1].encode())
@@ -225,14 +228,14 @@ def test_the_templates_of_the_page_give_what_it_says() -> None:
 
 
 def test_the_page_names_all_presets_and_all_fields_of_a_route() -> None:
-    text = CHANNELS.read_text()
-    presets = text.partition("### Presets")[2].partition("\n\n```")[0]
+    text = WEBHOOKS.read_text()
+    presets = text.partition("## Presets")[2].partition("\n\n```")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", presets, re.M)) == set(PRESETS)
-    routes = text.partition("### Routes")[2].partition("### Templates")[0]
+    routes = text.partition("## Routes")[2].partition("## Templates")[0]
     named = {name for row in re.findall(r"^\| (`.*?) \|", routes, re.M) for name in row.split(", ")}
     fields = {f"`{name}`" for name in WebhookRoute.model_fields}
     assert named == {*fields, "`secret_env`", "`token_env`"}
-    proofs = text.partition("### Proofs")[2].partition("```toml")[0]
+    proofs = text.partition("## Proofs")[2].partition("```toml")[0]
     rows = re.findall(r"^\| (`.*?) \|", proofs, re.M)
     assert len(rows) == 5
     assert set(re.findall(r"`(\w+)`", " ".join(rows[1:]))) <= set(SENDERS)
@@ -326,9 +329,9 @@ async def test_the_agent_of_the_page_lends_a_book_after_a_yes(
 @pytest.mark.skipif(not shutil.which("openssl") or not shutil.which("curl"), reason="needs both")
 async def test_the_three_ways_to_send_a_webhook_work(ponderd: tuple[Client, Stack]) -> None:
     client, stack = ponderd
-    shell = [text for text in blocks(CHANNELS, "sh") if "/webhooks/" in text]
+    shell = [text for text in blocks(WEBHOOKS, "sh") if "/webhooks/" in text]
     senders = [["sh", "-euc", text] for text in shell]
-    senders += [[sys.executable, "-c", blocks(CHANNELS, "python")[0]]]
+    senders += [[sys.executable, "-c", blocks(WEBHOOKS, "python")[0]]]
     assert len(senders) == 3
     accepted = [await run(command, stack) for command in senders]
     run_ids = {re.search(r'"run_id": ?"([^"]+)"', answer) for answer in accepted}
@@ -341,7 +344,7 @@ async def test_the_mail_on_the_page_is_answered_into_the_outbox(
     ponderd: tuple[Client, Stack], data_dir: Path
 ) -> None:
     _, stack = ponderd
-    [text] = [text for text in blocks(CHANNELS, "sh") if "smtp://" in text]
+    [text] = [text for text in blocks(MAIL, "sh") if "smtp://" in text]
     await run(["sh", "-euc", text], stack)
     await eventually(lambda: list((data_dir / "outbox").glob("*.eml")))
 
@@ -386,7 +389,7 @@ def test_the_receiver_of_callbacks_knows_what_ponderd_signed(
 ) -> None:
     monkeypatch.setenv("PONDERD_WEBHOOK_SECRET", WEBHOOK_SECRET)
     names: dict[str, Any] = {}
-    exec(blocks(CHANNELS, "python")[1], names)
+    exec(blocks(WEBHOOKS, "python")[1], names)
     body = b'{"kind": "answer", "text": "391"}'
     signed = sign_standard(
         standard_key(WEBHOOK_SECRET), message_id="r:1", body=body, now=time.time()
@@ -401,3 +404,4 @@ if __name__ == "__main__":
     begin, end = "`python -m tests.test_docs` -->\n", "<!-- end of settings -->"
     head, _, rest = text.partition(begin)
     CONFIGURATION.write_text(f"{head}{begin}{settings_table()}\n{end}{rest.partition(end)[2]}")
+    asyncio.run(test_examples.write())

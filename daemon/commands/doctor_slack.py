@@ -53,7 +53,7 @@ async def _checks(settings: ChannelSettings) -> list[Check]:
     try:
         tokens = Workspaces(settings).tokens()
     except DeliveryError as error:
-        return [_failed("Slack", str(error), "see docs/channels.md")]
+        return [_failed("Slack", str(error), "see docs/slack.md")]
     checks, clients = [], []
     for place, token in tokens.items():
         of_place, client = await _workspace(settings, place, token)
