@@ -7,6 +7,7 @@ from ponderd.channels.kept import KeptChannel
 from ponderd.channels.mail.out.send import EmailChannel
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.out.send import SlackChannel
+from ponderd.channels.sms.send import SmsChannel
 from ponderd.channels.webhook.send import WebhookChannel
 
 
@@ -17,5 +18,6 @@ def outbound_channels(settings: ChannelSettings) -> dict[str, Channel]:
         WebhookChannel(settings),
         EmailChannel(settings),
         SlackChannel(settings),
+        SmsChannel(settings),
     ]
     return {channel.name: channel for channel in channels}

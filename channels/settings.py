@@ -104,7 +104,29 @@ class ChannelSettings(PonderdSettings):
     notify_allow: CommaList = Field(
         (),
         description="where agents may write with the tool notify; comma-separated: slack:C0123, "
-        "email:ops@example.com, email:@example.com, https://hooks.example.com",
+        "email:ops@example.com, email:@example.com, sms:+15550100, https://hooks.example.com",
+    )
+    twilio_account_sid: str | None = Field(
+        None,
+        pattern=r"^AC\w+$",
+        description="SID of the Twilio account (AC…) that sends our text messages",
+    )
+    twilio_auth_token: SecretStr | None = Field(
+        None,
+        description="its auth token: sends text messages, and checks those of webhooks with "
+        'preset = "twilio" or verify = "twilio"',
+    )
+    twilio_from: str | None = Field(
+        None,
+        pattern=r"^(\+[1-9][0-9]{4,14}|[0-9]{3,8}|MG\w+|whatsapp:\+[1-9][0-9]{4,14})$",
+        description="the number that our text messages come from (+15550100), or a messaging "
+        "service (MG…); an answer comes from the number that was written to",
+    )
+    twilio_api_url: str = Field(
+        "https://api.twilio.com",
+        pattern=r"^https?://[^\s]+$",
+        description="base of Twilio's API; the data of some accounts stay in a region "
+        "(https://api.dublin.ie1.twilio.com)",
     )
     smtp_relay: str | None = Field(
         None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import structlog
 
@@ -13,6 +14,7 @@ from ponderd.channels.blobs import Blobs, owner_of
 from ponderd.channels.documents import File
 from ponderd.channels.files import FileReader
 from ponderd.channels.message import Ignored, Trigger
+from ponderd.channels.sms.receive import as_sms, read_sms
 from ponderd.channels.webhook.body import Body
 from ponderd.channels.webhook.callback import check_callback
 from ponderd.channels.webhook.receive import parse
@@ -67,6 +69,11 @@ class Intake:
         query: Mapping[str, str],
         body: Body,
     ) -> Trigger | Ignored:
+        sms = read_sms(body.payload) if route.is_sms else None
+        if isinstance(sms, Ignored):
+            return sms
+        if sms:
+            body = replace(body, text=sms.text, id=sms.sid)
         templates, rendered = route.templates(), {}
         if templates:
             shown = route.shown_headers(headers)
@@ -83,6 +90,9 @@ class Intake:
             new_id=lambda: secrets.token_hex(8),
             callback_allow=self._allow,
         )
+        if sms and isinstance(found, Trigger):
+            own = {"conversation": route.conversation is not None, "text": route.text is not None}
+            found = as_sms(found, sms, **own)
         if isinstance(found, Trigger) and found.reply_to and found.reply_to.channel == "webhook":
             literal = route.answer is not None and not is_template(route.answer)
             if not literal:  # an operator may name a host that is away now

@@ -19,6 +19,7 @@ PresetName = Literal[
     "pagerduty",
     "sentry",
     "stripe",
+    "twilio",
 ]
 
 _ALERTS = """\
@@ -90,6 +91,7 @@ Stripe: {{ type }}{{ '' if livemode else ' (test mode)' }}
         "conversation": "{{ data.object.id }}",
         "id": "{{ id }}",
     },
+    "twilio": {"verify": ("twilio",)},  # channels/sms reads what people write
     "alertmanager": {
         "verify": ("bearer", "basic"),
         "text": _ALERTS,

@@ -77,7 +77,9 @@ class WebhookRoute(Frozen):
         ("standard",), min_length=1, description="how the sender proves itself"
     )
     secret: Secrets = Field(
-        (), description="for signatures; default for standard: PONDERD_WEBHOOK_SECRET"
+        (),
+        description="for signatures; default for standard: PONDERD_WEBHOOK_SECRET, for twilio: "
+        "PONDERD_TWILIO_AUTH_TOKEN",
     )
     token: Secrets = Field(
         (), description="for what is sent in clear; default for bearer: PONDERD_API_TOKEN"
@@ -156,6 +158,11 @@ class WebhookRoute(Frozen):
     def _secrets_fit(self) -> Self:
         check_secrets(self.verify, self.secrets(_INSTALLATION))
         return self
+
+    @property
+    def is_sms(self) -> bool:
+        """Whether people write here, by SMS. Twilio wants TwiML for an answer."""
+        return self.preset == "twilio"
 
     def secrets(self, installation: Mapping[str, tuple[str, ...]]) -> HookSecrets:
         """All that may prove a request; `installation` holds this installation's own secrets by

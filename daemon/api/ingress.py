@@ -36,6 +36,8 @@ from ponderd.daemon.routing import Routes
 
 _SHORT = 16 * 1024
 """Bytes of a body that is read on the event loop."""
+_NO_WORDS = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+"""TwiML: Twilio shall say nothing. The answer comes later, as a message of its own."""
 
 
 def webhook_routes(
@@ -71,9 +73,9 @@ def webhook_routes(
             if challenge := asked_by_body(bodies[0].payload, headers, find):
                 return _said(challenge)
         query = request.query_params.multi_items()
-        return await _accepted(
-            source, await intake.read(source, route, headers, query, bodies), accept
-        )
+        events = await intake.read(source, route, headers, query, bodies)
+        done = await _accepted(source, events, accept)
+        return Response(_NO_WORDS, media_type="text/xml") if route.is_sms else done
 
     @router.api_route(
         "/webhooks/{source}",
@@ -122,6 +124,7 @@ def _own_secrets(settings: ChannelSettings, api_token: SecretStr) -> dict[str, t
     own = {
         "bearer": api_token,
         "standard": settings.webhook_secret,
+        "twilio": settings.twilio_auth_token,
     }
     return {name: (one.get_secret_value(),) for name, one in own.items() if one}
 

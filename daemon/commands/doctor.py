@@ -27,6 +27,7 @@ from ponderd.daemon import configuration
 from ponderd.daemon.commands.api_client import Api, base_url, listening_host
 from ponderd.daemon.commands.checks import Check, Severity
 from ponderd.daemon.commands.doctor_slack import slack_checks
+from ponderd.daemon.commands.doctor_sms import sms_check
 from ponderd.daemon.configuration import Configuration, without_credentials
 from ponderd.daemon.routing import load_routes
 from ponderd.daemon.schedule_table import load_schedules
@@ -81,9 +82,10 @@ async def _examine_parts(settings: Configuration) -> list[Check]:
         _within(_thinking(settings.workers), "thinking", THINKING_PATIENCE),
         _within(_mail(settings), "SMTP"),
         _within(_deliveries(settings), "deliveries"),
+        _within(sms_check(channels), "SMS"),
         *relay,
     )
-    state, model, thinking, mail, deliveries, *relays = checks
+    state, model, thinking, mail, deliveries, sms, *relays = checks
     return [
         _data_folder(settings.daemon.data_dir),
         state,
@@ -95,6 +97,7 @@ async def _examine_parts(settings: Configuration) -> list[Check]:
         *relays,
         deliveries,
         *await slack,
+        sms,
     ]
 
 

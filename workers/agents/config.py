@@ -39,7 +39,7 @@ from ponderd.workers.agents.arms import Arm, Arms
 from ponderd.workers.agents.policies import Approvals, Budgets, Busy, Thinking
 from ponderd.workers.run.model_call import ThinkingMode
 
-BusyChannel = Literal["default", "slack", "email", "webhook", "schedule", "api", "terminal"]
+BusyChannel = Literal["default", "slack", "email", "sms", "webhook", "schedule", "api", "terminal"]
 M = TypeVar("M", bound=Frozen)
 
 

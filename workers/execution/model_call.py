@@ -30,7 +30,7 @@ from ponderd.workers.thinking.thinker import Thinker, Thought
 
 log = structlog.get_logger(__name__)
 
-AT_ONCE = ("slack", "terminal", "api")
+AT_ONCE = ("slack", "sms", "terminal", "api")
 """Channels where somebody waits for the answer. Calls for other channels have a lower priority."""
 
 LATER = 10
