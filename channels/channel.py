@@ -22,12 +22,17 @@ Raises `Conflict` (somebody else answered first: the text says who), `Forbidden`
 not decide), another `Refused`, or `Unavailable`.
 """
 
-React = Callable[[Reaction], Awaitable[None]]
-"""Records what somebody thinks of an answer. Raises `Unavailable`."""
+React = Callable[[Reaction], Awaitable[bool]]
+"""Records what somebody thinks of an answer; False if it is about nothing of ours. Raises
+`Refused`, `Unavailable`."""
 
 Bounced = Callable[[Bounce], Awaitable[None]]
 """Records that a reply did not reach somebody. The same report again changes nothing. Raises
 `Unavailable`."""
+
+Note = Callable[[str, str], None]
+"""Tells the operator of something that was not taken: why, in a word or two of ours, and the
+details, which may hold what strangers wrote, but nothing of a message's content."""
 
 still_ours: ContextVar[Callable[[], None]] = ContextVar("still_ours", default=lambda: None)
 """A check that is set while a reply is sent. It raises if another worker may be sending it by now.

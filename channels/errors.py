@@ -27,6 +27,7 @@ Exception
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 
@@ -88,6 +89,11 @@ class Unavailable(PonderdError):
     http_status: ClassVar[int] = 503
     smtp_status: ClassVar[str] = "451 4.3.0"
     """A 4xx code tells a mail server to keep the mail in its queue."""
+
+
+def kind_of(error: PonderdError) -> str:
+    """The name of a kind of error, as a label: "not_found" for NotFound."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
 
 
 class DeliveryError(PonderdError):

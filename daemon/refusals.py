@@ -6,15 +6,13 @@ process's: Prometheus adds those of several daemons, and knows when one starts a
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from functools import partial
 
 import structlog
 from fastapi import Request
 from prometheus_client import CollectorRegistry, Counter
 
-from ponderd.channels.errors import PonderdError
+from ponderd.channels.channel import Note
 from ponderd.channels.text import one_line
 
 REGISTRY = CollectorRegistry()
@@ -61,19 +59,14 @@ def note_refused_request(request: Request, reason: str, detail: str) -> None:
     note_refused(channel, source, reason, f"{request.method} {path[:200]}: {detail}")
 
 
-def refused_by(channel: str) -> Callable[[str, str], None]:
+def refused_by(channel: str) -> Note:
     """`note_refused` for a channel without sources: it takes the reason and the details."""
     return partial(note_refused, channel, "")
 
 
-def ignored_by(channel: str) -> Callable[[str, str], None]:
+def ignored_by(channel: str) -> Note:
     """`note_ignored`, likewise."""
     return partial(note_ignored, channel, "")
 
 
 _CHANNELS = (("/webhooks/", "webhook"), ("/slack/", "slack"), ("/sms/", "sms"))
-
-
-def reason_of(error: PonderdError) -> str:
-    """The name of a kind of error, as a label: "not_found" for NotFound."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()

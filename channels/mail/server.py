@@ -17,8 +17,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from ponderd.channels.attachments import keep
 from ponderd.channels.blobs import Blobs, owner_of
-from ponderd.channels.channel import Accept, AnswerInquiry, Bounced
-from ponderd.channels.errors import Forbidden, Refused, Unauthenticated, Unavailable
+from ponderd.channels.channel import Accept, AnswerInquiry, Bounced, Note
+from ponderd.channels.errors import Forbidden, Refused, Unauthenticated, Unavailable, kind_of
 from ponderd.channels.mail import postmaster
 from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.reading import Reader
@@ -27,7 +27,7 @@ from ponderd.channels.mail.sender.authentication import authenticate, txt_record
 from ponderd.channels.mail.sender.bounces import read_bounces
 from ponderd.channels.mail.sender.proof import Evidence, proven_trigger, proven_verdict, weigh
 from ponderd.channels.mail.sender.signatures import Lookup
-from ponderd.channels.mail.session import RECIPIENTS, Gate, MailSession
+from ponderd.channels.mail.session import RECIPIENTS, Gate, MailSession, Refusal
 from ponderd.channels.mail.wire.header import HEADER_LIMIT, Header, read_header, split
 from ponderd.channels.message import Ignored, Trigger
 from ponderd.channels.settings import ChannelSettings
@@ -42,10 +42,14 @@ log = structlog.get_logger(__name__)
 
 
 class MailServer:
-    """`accept` and `answer` store what comes in, `bounced` what is reported of our own mail.
+    (
+        """`accept` and `answer` store what comes in, `bounced` what is reported of our own mail.
     `check` refuses a mail that is part of a loop. `agents` returns the mailboxes that exist now,
     `aliases` tells the agents of those that do not have the name of theirs.
-    `blobs` keeps the files that come with mails. `lookup` asks DNS for the keys of senders."""
+    `blobs` keeps the files that come with mails. `lookup` asks DNS for the keys of senders.
+    `refused` and `ignored` hear of each mail that starts nothing."""
+        ""
+    )
 
     def __init__(
         self,
@@ -57,6 +61,8 @@ class MailServer:
         check: Callable[[Trigger], Awaitable[None]],
         agents: Callable[[], Collection[str]],
         blobs: Blobs,
+        refused: Note,
+        ignored: Note,
         aliases: Mapping[str, str] | None = None,
         lookup: Lookup = txt_records,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
@@ -67,6 +73,8 @@ class MailServer:
         self._bounced = bounced
         self._check = check
         self._blobs = blobs
+        self._refused = refused
+        self._ignored = ignored
         self._lookup = lookup
         self._agents = agents
         self._aliases = aliases or {}
@@ -105,7 +113,7 @@ class MailServer:
             await self._reader.start()
 
     def _session(self) -> SMTP:
-        session = MailSession(self, self._gate, self._settings.mail_domain)
+        session = MailSession(self, self._gate, self._settings.mail_domain, self._refused)
         self._sessions.add(session)
         return session
 
@@ -135,10 +143,9 @@ class MailServer:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         answer = self._recipient(envelope, address)
-        if not answer.startswith("2"):
-            sender, to = one_line(envelope.mail_from or "", 200), one_line(address, 200)
-            log.info("recipient refused", sender=sender, recipient=to, answer=answer)
-        return answer
+        if answer.startswith("2"):
+            return answer
+        return Refusal(answer, "recipient", f"to {one_line(address, 100)}: {answer}")
 
     def _recipient(self, envelope: Envelope, address: str) -> str:
         """Add a recipient, or not: the reply."""
@@ -171,8 +178,7 @@ class MailServer:
                 told = (
                     f"{why.partition(': ')[0].removesuffix(', try again later')}, try again later"
                 )
-            log.info("mail refused", sender=one_line(mail_from), error=one_line(why, 500))
-            return _ascii(f"{error.smtp_status} {told}")
+            return Refusal(_ascii(f"{error.smtp_status} {told}"), kind_of(error), why)
         return "250 2.0.0 OK"
 
     async def _deliver(self, content: bytes, mail_from: str, mailboxes: Sequence[str]) -> None:
@@ -207,14 +213,14 @@ class MailServer:
         rules = self._rules()
         judged = await self._judged(content, mail_from, mailboxes, rules)
         if isinstance(judged, Ignored):
-            log.info("mail ignored", sender=one_line(mail_from), reason=one_line(judged.reason))
+            self._ignored("automatic", f"from {one_line(mail_from, 100)}: {judged.reason}")
             await self._hear_of_bounces(content, mail_from, mailboxes, rules.names)
             return
         letters = judged
         evidence = await self._prove(content, letters, rules)
         read = await self._reader.read(content, letters[0].thread)
         if read.automatic:
-            log.info("mail ignored", sender=one_line(mail_from), reason=one_line(read.automatic))
+            self._ignored("automatic", f"from {one_line(mail_from, 100)}: {read.automatic}")
             return
         for letter in letters:
             if verdict_of(letter, read) is None:

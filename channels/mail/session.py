@@ -11,11 +11,11 @@ import ipaddress
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, Self, cast
 
-import structlog
 from aiosmtpd.smtp import SMTP
 
+from ponderd.channels.channel import Note
 from ponderd.channels.text import one_line
 
 CONNECTIONS = 200
@@ -40,7 +40,17 @@ _SIZE = re.compile(r"(?i)\bSIZE=(\d{1,20})(?!\d)")
 _POSTMASTER = re.compile(r"(?i)\s*<?(postmaster)>?(?=\s|\Z)")
 _END = b"\r\n.\r\n"
 
-log = structlog.get_logger(__name__)
+
+class Refusal(str):
+    """A reply that refuses: why in a word, and the details for the operator alone."""
+
+    def __new__(cls, reply: str, reason: str, detail: str) -> Self:
+        refusal = super().__new__(cls, reply)
+        refusal.reason, refusal.detail = reason, detail
+        return refusal
+
+    reason: str
+    detail: str
 
 
 class Gate:
@@ -79,9 +89,9 @@ def _is_private(peer: str) -> bool:
 
 
 class MailSession(SMTP):
-    """One client. `handler` has the hooks that aiosmtpd calls."""
+    """One client. `handler` has the hooks that aiosmtpd calls. `refused` hears of each refusal."""
 
-    def __init__(self, handler: object, gate: Gate, hostname: str) -> None:
+    def __init__(self, handler: object, gate: Gate, hostname: str, refused: Note) -> None:
         super().__init__(
             handler,
             data_size_limit=gate.size_limit,
@@ -94,6 +104,7 @@ class MailSession(SMTP):
         )
         self._smtp_methods = _Commands(self._smtp_methods, self._unknown)
         self._gate = gate
+        self._refused = refused
         self._peer: str | None = None
         self._errors = 0
         self._data_ends: float | None = None
@@ -105,6 +116,7 @@ class MailSession(SMTP):
         name = transport.get_extra_info("peername")
         peer = str(name[0]) if name else ""
         if not self._gate.enter(peer):
+            self._refused("smtp_421", f"from {peer}: too many connections")
             transport.write(b"421 4.7.0 too many connections, try again later\r\n")
             transport.close()
             return
@@ -127,7 +139,10 @@ class MailSession(SMTP):
         return super().eof_received() if self._peer is not None else None
 
     def _timeout_cb(self) -> None:
-        self._goodbye("421 4.4.2 nothing came for too long")
+        last = "421 4.4.2 nothing came for too long"
+        if self._data_ends is not None:  # in the middle of a mail
+            self._note(last)
+        self._goodbye(last)
 
     def _goodbye(self, last: str) -> None:
         if self.transport is not None:
@@ -137,11 +152,21 @@ class MailSession(SMTP):
             assert self._handler_coroutine is not None
             self._handler_coroutine.cancel()
 
+    def _note(self, reply: str) -> None:
+        """Tell the operator of a reply that refuses."""
+        sender = one_line((self.envelope and self.envelope.mail_from) or "", 100)
+        reason, detail = f"smtp_{reply[:3]}", reply
+        if isinstance(reply, Refusal):
+            reason, detail = reply.reason, reply.detail
+        self._refused(reason, f"from {sender or self._peer}: {detail}")
+
     # -- commands -----------------------------------------------------------------------------
 
     async def push(self, status: Any) -> None:
+        text = status.decode() if isinstance(status, bytes) else status
+        if text[:1] in ("4", "5"):
+            self._note(text)
         await super().push(status)
-        text = status.decode() if isinstance(status, bytes) else str(status)
         self._errors += text.startswith("5")
         if self._errors >= ERRORS:
             self._goodbye("421 4.7.0 too many errors")
@@ -153,7 +178,6 @@ class MailSession(SMTP):
     async def smtp_MAIL(self, arg: str | None) -> None:
         size = _SIZE.search(arg or "")
         if size and int(size[1]) > self._gate.size_limit:
-            log.info("mail refused", command=one_line(arg or "", 200), error=self._gate.too_large)
             await self.push(self._gate.too_large)
         else:
             await super().smtp_MAIL(arg)
@@ -185,10 +209,10 @@ class MailSession(SMTP):
             status = await self._received(hold)
         finally:
             hold(-held)
-        self._set_post_data_state()  # type: ignore[no-untyped-call]
         if status.startswith("2"):
             self._errors = 0
         await self.push(status)
+        self._set_post_data_state()  # type: ignore[no-untyped-call]
 
     async def _received(self, hold: Callable[[int], None]) -> str:
         """Take in a mail and hand it over: the reply to it. `hold` counts its bytes."""
@@ -199,14 +223,14 @@ class MailSession(SMTP):
             self._data_ends = None
         assert self.envelope is not None
         if refusal:
-            log.info("mail refused", sender=one_line(self.envelope.mail_from or ""), error=refusal)
             return refusal
         # A dot at the start of a line was doubled (RFC 5321, 4.5.2).
         content = bytes(data.replace(b"\r\n.", b"\r\n")[2:])
         del data
         self.envelope.content = self.envelope.original_content = content
         self._reset_timeout(IDLE_SECONDS)
-        return str(await self._call_handler_hook("DATA"))
+        status: str = await self._call_handler_hook("DATA")
+        return status
 
     async def _until_the_end(self, hold: Callable[[int], None]) -> tuple[str, bytearray]:
         """All up to the line with a dot, which stands behind a line end; or why it is not kept."""

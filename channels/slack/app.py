@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 
+from ponderd.channels.channel import Note
 from ponderd.channels.errors import StartupError, Unavailable
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.desk import COMMAND_HELP, UNDER_WAY
@@ -62,7 +63,6 @@ def build_app(settings: ChannelSettings, intake: Intake) -> AsyncApp:
 
     async def failed(error: Exception) -> BoltResponse:
         if isinstance(error, Unavailable):
-            log.warning("slack event not stored", error=str(error))
             return BoltResponse(status=503)
         log.error("slack event failed", exc_info=error)
         return BoltResponse(status=500)
@@ -86,7 +86,7 @@ def build_app(settings: ChannelSettings, intake: Intake) -> AsyncApp:
 
 
 def http_handler(
-    app: AsyncApp, signing_secret: SecretStr, refused: Callable[[str, str], None]
+    app: AsyncApp, signing_secret: SecretStr, refused: Note
 ) -> Callable[[Request], Awaitable[Response]]:
     """Answers POST /slack/events. `refused` hears why something was not taken."""
     from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -14,7 +14,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from ponderd.channels.blobs import Blobs, owner_of
-from ponderd.channels.channel import Accept, AnswerInquiry, React
+from ponderd.channels.channel import Accept, AnswerInquiry, Note, React
 from ponderd.channels.errors import DeliveryError, Refused
 from ponderd.channels.files import FileReader
 from ponderd.channels.message import Address, Attachment, Trigger
@@ -80,7 +80,7 @@ class Desk:
     answer: AnswerInquiry
     react: React
     alerts: Mapping[str, str]
-    ignored: Callable[[str, str], None]
+    ignored: Note
     replies: ClickReplies
     shown: KeptFor[bool] = field(default_factory=lambda: KeptFor(_SHOWN, _SHOWN_SECONDS))
 
@@ -117,7 +117,8 @@ class Desk:
                     await self._message(event)
                 case Reacted():
                     await self.door.check(event.writer)
-                    await self.react(event.reaction)
+                    if not await self.react(event.reaction):
+                        raise _IgnoredError("a reaction to something that is no answer of ours")
                 case Command():
                     await self._command(event)
                 case Shortcut():
@@ -136,16 +137,15 @@ class Desk:
             raise
 
     async def press(self, event: Pressed) -> None:
-        """Answer a button. Raises Unavailable; whoever may not press it is told so."""
+        """Answer a button. Raises Unavailable, and Refused once whoever pressed it was told so."""
         click = event.click
         try:
             await self.door.check(event.writer)
             outcome = await self.answer(click.verdict)
         except Refused as error:
-            log.info("slack button refused", by=click.verdict.by, error=str(error))
             self.replies.refuse(click, str(error))
-        else:
-            self.replies.confirm(click, outcome)
+            raise
+        self.replies.confirm(click, outcome)
 
     # -- messages ------------------------------------------------------------------------------
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import structlog
 
-from ponderd.channels.errors import Refused, Unavailable
+from ponderd.channels.channel import Note
+from ponderd.channels.errors import Refused, Unavailable, kind_of
 from ponderd.channels.message import Ignored
 from ponderd.channels.slack.memory import SlackMemory
 from ponderd.channels.slack.receive import Pressed, SlackEvent, parse
@@ -29,9 +30,6 @@ GIVEN_UP = 24 * 3600
 """Seconds after which an event is given up that could not be worked off all that time."""
 AT_ONCE = 50
 """Events that are worked off at the same time."""
-
-Note = Callable[[str, str], None]
-"""Tells the operator of something that was not taken: why in few words, and the details."""
 
 log = structlog.get_logger(__name__)
 
@@ -89,16 +87,23 @@ class Intake:
                 return event
         except Refused as error:
             # Acknowledged all the same: a retry would be refused again, three times.
-            self._refused("malformed", str(error))
+            self._refused(kind_of(error), str(error))
             return None
+        except Unavailable as error:  # not acknowledged
+            self._refused(kind_of(error), str(error))
+            raise
         if isinstance(event, Ignored):
             self._ignored("not for us", event.reason)
             return None
         if unwanted := self._wants(event):  # what people write to each other, above all
-            log.debug("slack event not kept", reason=unwanted)
+            self._ignored("not for us", unwanted)
             return None
         key = event.key
-        await self._memory.put(key, json.dumps({"at": time.time(), "body": body}).encode())
+        try:
+            await self._memory.put(key, json.dumps({"at": time.time(), "body": body}).encode())
+        except Unavailable as error:
+            self._refused(kind_of(error), str(error))
+            raise
         self._begin(key, event)
         return event
 
@@ -126,7 +131,7 @@ class Intake:
                 try:
                     await self._work(event)
                 except Refused as error:
-                    self._refused(type(error).__name__.lower(), str(error))
+                    self._refused(kind_of(error), str(error))
                 await self._memory.drop(key)
         except Unavailable as error:
             log.warning("slack event left for later", event_id=key, error=str(error))
@@ -148,17 +153,25 @@ class Intake:
     async def _take_up(self, patience: float) -> None:
         now = time.time()
         for key, kept in (await self._memory.waiting()).items():
-            entry = json.loads(kept)
-            age = now - entry["at"]
+            event, at = _read(kept)
+            age = now - at
             # The clocks of two daemons may differ; the worst is that both work it off.
             if key in self._tasks or -LEFT_BEHIND < age < patience:
                 continue
-            try:
-                event = parse(entry["body"])
-            except Refused as error:
-                event = Ignored(reason=str(error))
-            if isinstance(event, Ignored | Pressed) or age > GIVEN_UP:
-                log.error("slack event given up", event_id=key)
+            if event is None or age > GIVEN_UP:
+                why = "cannot be read" if event is None else "could not be worked off for a day"
                 await self._memory.drop(key)
+                self._refused("given_up", f"event {key} {why}")
             else:
                 self._begin(key, event)
+
+
+def _read(kept: bytes) -> tuple[SlackEvent | None, float]:
+    """An event that was kept, and when. None for what is not, or no longer, one to be worked off:
+    another version of ponderd may have written it."""
+    try:
+        entry = json.loads(kept)
+        event = parse(entry["body"])
+        return (None if isinstance(event, Ignored | Pressed) else event), float(entry["at"])
+    except (Refused, ValueError, TypeError, KeyError, AttributeError):
+        return None, 0.0

@@ -17,12 +17,20 @@ from pydantic import BaseModel, Field, SecretStr
 from starlette.routing import Match
 from starlette.types import Scope
 
-from ponderd.channels.errors import Conflict, Malformed, Refused, Unauthenticated, Unavailable
+from ponderd.channels.errors import (
+    Conflict,
+    Malformed,
+    Refused,
+    Unauthenticated,
+    Unavailable,
+    kind_of,
+)
 from ponderd.channels.links import check_link
 from ponderd.channels.message import principal
 from ponderd.channels.text import plain_name
 from ponderd.daemon.api.approval_page import approval_page, pretty
 from ponderd.daemon.api.runs import Body
+from ponderd.daemon.refusals import note_refused_request
 from ponderd.workers.control.inquiries import Inquiries
 from ponderd.workers.control.views import ApprovalView
 
@@ -97,6 +105,7 @@ def approval_page_routes(inquiries: Inquiries, secret: SecretStr | None) -> APIR
             _check(secret, approval_id, request)
             return approval_page(await inquiries.show(approval_id), person)
         except (Refused, Unavailable) as error:
+            note_refused_request(request, kind_of(error), str(error))
             return approval_page(None, person, status=error.http_status, problem=str(error))
 
     @router.post("/{approval_id}")
@@ -118,9 +127,11 @@ def approval_page_routes(inquiries: Inquiries, secret: SecretStr | None) -> APIR
             )
             return approval_page(decided, person)
         except Conflict as error:
+            note_refused_request(request, kind_of(error), str(error))
             approval = await inquiries.show(approval_id)
             return approval_page(approval, person, status=409, problem=str(error))
         except (Refused, Unavailable) as error:
+            note_refused_request(request, kind_of(error), str(error))
             return approval_page(
                 approval,
                 person,

@@ -15,10 +15,10 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ponderd.channels.errors import Refused, Unavailable
+from ponderd.channels.errors import Refused, Unavailable, kind_of
 from ponderd.channels.signature import verify_bearer
 from ponderd.channels.webhook.encodings import TAKEN
-from ponderd.daemon.refusals import note_refused_request, reason_of
+from ponderd.daemon.refusals import note_refused_request
 
 BODY_LIMIT = 1024 * 1024
 """Bytes of one request body. Larger ones get a 413."""
@@ -46,12 +46,12 @@ def install_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> JSONResponse:
-        note_refused_request(request, reason_of(error), str(error))
+        note_refused_request(request, kind_of(error), str(error))
         return error_response(error.http_status, str(error))
 
     @app.exception_handler(Unavailable)
     async def unavailable(request: Request, error: Unavailable) -> JSONResponse:
-        note_refused_request(request, reason_of(error), str(error))
+        note_refused_request(request, kind_of(error), str(error))
         return error_response(error.http_status, f"not stored, try again: {error}")
 
     @app.exception_handler(RequestValidationError)
@@ -182,7 +182,7 @@ class BodyLimit:
             async with asyncio.timeout(BODY_SECONDS):
                 await self._read(receive, body)
         except Refused as error:
-            return _refused(scope, error.http_status, str(error), reason_of(error))
+            return _refused(scope, error.http_status, str(error), kind_of(error))
         except TimeoutError:
             return _refused(scope, 408, "the body did not come in time")
         if len(body) > self._limit:

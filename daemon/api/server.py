@@ -35,6 +35,7 @@ from ponderd.daemon.api.schedules import schedule_routes
 from ponderd.daemon.api.thinking import thinking_routes
 from ponderd.daemon.mail_brake import MailBrake
 from ponderd.daemon.mail_report import recording
+from ponderd.daemon.refusals import ignored_by, refused_by
 from ponderd.daemon.routing import Routes, load_routes, route_to
 from ponderd.daemon.schedule_duty import running as running_schedules
 from ponderd.daemon.schedule_table import load_schedules
@@ -102,6 +103,8 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
             agents=lambda: routes.mailboxes(agents),
             aliases=routes.mail.mailboxes,
             blobs=blobs,
+            refused=refused_by("mail"),
+            ignored=ignored_by("mail"),
         )
         slack = slack_intake(channels, routes, accept, runs, inquiries, run_log, blobs)
         async with _mail(mail, daemon), slack as intake, running_schedules(schedules):

@@ -9,9 +9,9 @@ from fastapi import FastAPI, Request
 from prometheus_client import generate_latest
 from structlog.testing import capture_logs
 
-from ponderd.channels.errors import Malformed, NotFound, TooLarge, Unavailable
+from ponderd.channels.errors import Malformed, NotFound, TooLarge, Unavailable, kind_of
 from ponderd.daemon.api.http import BodyLimit, install_errors
-from ponderd.daemon.refusals import REGISTRY, note_ignored, note_refused, reason_of
+from ponderd.daemon.refusals import REGISTRY, note_ignored, note_refused
 from tests.services.asgi import ask
 
 
@@ -37,7 +37,7 @@ def test_each_is_told_and_counted(note: Callable[..., None], name: str, level: s
 
 def test_reasons_are_the_names_of_errors() -> None:
     errors = (NotFound(""), TooLarge(""), Unavailable(""), Malformed(""))
-    assert [reason_of(error) for error in errors] == [
+    assert [kind_of(error) for error in errors] == [
         "not_found", "too_large", "unavailable", "malformed",
     ]  # fmt: skip
 

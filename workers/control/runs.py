@@ -180,22 +180,23 @@ class Runs:
                 raise NotFound(f"event {answer} of run {run_id} is not an answer of the model")
         return run_view((await self._log.signal(history, choose)).run)
 
-    async def react(self, reaction: Reaction) -> None:
-        """Take a reaction to one of our answers as feedback. Ignore one to anything else.
+    async def react(self, reaction: Reaction) -> bool:
+        """Take a reaction to one of our answers as feedback. False for one to anything else.
 
         Implements `ponderd.channels.channel.React`.
         """
         receipt = receipt_key(reaction.channel, reaction.message)
         answer = EventRef.parse(await self._log.store.recall(receipt) or "")
         if answer is None:
-            return
+            return False
         run_id, version = answer
         try:
             await self.feedback(
                 run_id, reaction.value, by=reaction.by, source="thumb", answer=version
             )
         except NotFound:  # archived meanwhile
-            pass
+            return False
+        return True
 
     async def bounced(self, bounce: Bounce) -> RunView | None:
         """Record in its run that a reply did not reach somebody, even if the run has ended or is

@@ -158,6 +158,8 @@ class Inbox:
         self.triggers: list[Trigger] = []
         self.verdicts: list[Verdict] = []
         self.bounces: list[Bounce] = []
+        self.refused: list[tuple[str, str]] = []
+        self.ignored: list[tuple[str, str]] = []
         self.away = False
         self.refuses: Refused | None = None
         self.refuses_mail: Refused | None = None
@@ -200,6 +202,8 @@ class Inbox:
             bounced=self.bounced,
             check=self.check,
             agents=agents,
+            refused=lambda reason, detail: self.refused.append((reason, detail)),
+            ignored=lambda reason, detail: self.ignored.append((reason, detail)),
             **{"blobs": FolderBlobs(settings.data_dir / "blobs"), **options},
         )
         self.port = await server.start("127.0.0.1", 0)

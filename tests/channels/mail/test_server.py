@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from ponderd.channels.blobs import FolderBlobs
 from ponderd.channels.errors import TooMany
@@ -118,19 +117,45 @@ class TestMailServer:
         assert answer.startswith("550 5.7.1 eve@evil.test")
         assert inbox.triggers == []
 
-    async def test_the_log_says_what_became_of_a_mail(self, inbox: Inbox) -> None:
-        with capture_logs() as log:
-            await inbox.send(mail(), "bob@team.test")
-            await inbox.send(mail(), "nobody@agents.test", mail_from="eve@evil.test")
-            await inbox.send(mail("x" * 1_001))
-        assert [(line["event"], line["sender"]) for line in log] == [
-            ("recipient refused", "ann@team.test"),
-            ("recipient refused", "eve@evil.test"),
-            ("mail refused", "ann@team.test"),
-        ]
-        assert log[0]["recipient"] == "bob@team.test" and "relay denied" in log[0]["answer"]
-        assert log[1]["answer"] == "550 5.1.1 no such mailbox"
-        assert log[2]["error"] == "500 5.6.0 a line is longer than 1000 bytes"
+    async def test_each_refusal_is_told_once_and_why(self, inbox: Inbox) -> None:
+        await inbox.send(mail(), "bob@team.test")
+        await inbox.send(mail(), "nobody@agents.test", mail_from="eve@evil.test")
+        await inbox.send(mail("secret words " + "x" * 1_001))
+        await inbox.send(mail("secret words", From="eve@evil.test"))
+        await inbox.send(mail("secret words", From=""))
+        inbox.refuses_mail = TooMany("write again later")
+        await inbox.send(mail("secret words"))
+        inbox.refuses_mail, inbox.away = None, True
+        assert "10.0.0.1" not in await inbox.send(mail("secret words"))
+        kinds = [reason for reason, _ in inbox.refused]
+        assert kinds == [
+            "recipient", "recipient", "smtp_500", "forbidden", "malformed", "too_many",
+            "unavailable",
+        ]  # fmt: skip
+        details = [detail for _, detail in inbox.refused]
+        assert details[0].startswith("from ann@team.test: to bob@team.test: 550 5.7.1 relay denied")
+        assert "from eve@evil.test: to nobody@agents.test: 550 5.1.1 no such" in details[1]
+        assert details[2] == "from ann@team.test: 500 5.6.0 a line is longer than 1000 bytes"
+        assert "10.0.0.1" in details[6]  # for the operator alone
+        assert "secret words" not in str(details)
+        assert inbox.ignored == []
+
+    async def test_so_is_a_command_that_cannot_be_obeyed(self, inbox: Inbox) -> None:
+        def talk(client: smtplib.SMTP) -> None:
+            client.helo()
+            client.docmd("MAIL", "FROM:<ann@team.test> SIZE=99999999999")
+            client.docmd("MAIL", "FROM:<<>")
+            client.docmd("BDAT", "5 LAST")
+
+        await inbox.client(talk)
+        assert [reason for reason, _ in inbox.refused] == ["smtp_552", "smtp_553", "smtp_500"]
+
+    async def test_what_a_machine_wrote_is_ignored_with_its_reason(self, inbox: Inbox) -> None:
+        await inbox.send(mail("I am away", **{"Auto-Submitted": "auto-replied"}))
+        await inbox.send(mail(), mail_from="")
+        assert [reason for reason, _ in inbox.ignored] == ["automatic"] * 2
+        assert inbox.ignored[0][1].startswith("from ann@team.test: ")
+        assert inbox.refused == [] and inbox.triggers == []
 
     async def test_a_mail_without_a_sender_is_refused(self, inbox: Inbox) -> None:
         assert (await inbox.send(mail(From=""))).startswith("554 5.6.0")
@@ -185,6 +210,8 @@ class TestMailServer:
             check=inbox.check,
             agents=lambda: ["assistant"],
             blobs=FolderBlobs(tmp_path),
+            refused=lambda reason, detail: None,
+            ignored=lambda reason, detail: None,
         )
         port = await server.start("127.0.0.1", 0)
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -37,6 +37,7 @@ class Inbox:
         self.triggers: list[Trigger] = []
         self.verdicts: list[Verdict] = []
         self.reactions: list[Reaction] = []
+        self.not_ours: set[str] = set()
         self.error: Exception | None = None
         self.refused = 0
 
@@ -58,9 +59,12 @@ class Inbox:
         self.verdicts.append(verdict)
         return f"Approved by {verdict.by}."
 
-    async def react(self, reaction: Reaction) -> None:
+    async def react(self, reaction: Reaction) -> bool:
         self._meet()
+        if reaction.message in self.not_ours:
+            return False
         self.reactions.append(reaction)
+        return True
 
 
 class Remembered(StoredMemory):

@@ -196,7 +196,7 @@ class TestBots:
         for _ in range(5):
             await desk.say("<@UBOT> hi", bot_id="B5", subtype="bot_message")
         assert len(desk.inbox.triggers) == 3
-        assert [reason for reason, _ in desk.refused] == ["toomany"] * 2
+        assert [reason for reason, _ in desk.refused] == ["too_many"] * 2
 
 
 class TestCommandsAndShortcuts:

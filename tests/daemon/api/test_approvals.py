@@ -16,11 +16,13 @@ import aiohttp
 import pytest
 import uvicorn
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.links import approval_link
 from ponderd.channels.settings import ChannelSettings
 from ponderd.daemon.api.server import create_app
+from ponderd.daemon.refusals import REGISTRY
 from ponderd.daemon.routing import load_routes, route_to
 from ponderd.daemon.settings import DaemonSettings
 from ponderd.workers.agents.agent import Agent, tool
@@ -450,3 +452,23 @@ async def test_scripts_of_a_model_do_not_run(tmp_path: Path) -> None:
 
         await asyncio.to_thread(person)
         assert [answer.approved for answer in await site.answers()] == [False]
+
+
+async def test_a_link_that_is_refused_is_a_line_and_a_count(site: Site) -> None:
+    def counted() -> float:
+        labels = {"channel": "api", "source": ""}
+        kinds = ("unauthenticated", "malformed")
+        return sum(
+            REGISTRY.get_sample_value("ponderd_refused_total", {**labels, "reason": kind}) or 0
+            for kind in kinds
+        )
+
+    before = counted()
+    with capture_logs() as lines:
+        link = site.link(ANN)
+        assert (await get(f"{link}x")).status == 401
+        assert (await get(f"{link}x", "POST", data={"decision": "approve"})).status == 401
+        assert (await get(link, "POST", data={"decision": "perhaps"})).status == 400
+    assert [line["event"] for line in lines] == ["refused"] * 3
+    assert counted() == before + 3
+    assert await site.answers() == []
