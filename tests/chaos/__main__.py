@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--faults", type=int, default=500, help="how many must strike")
     parser.add_argument("--seconds", type=float, help="stop doing harm then; default: 1 a fault")
+    parser.add_argument("--daemons", type=int, default=2)
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="one JSON object, and nothing else")
     arguments = parser.parse_args()
@@ -45,6 +46,7 @@ def main() -> int:
                 arguments.seed,
                 arguments.faults,
                 seconds=arguments.seconds or 60 + arguments.faults,
+                daemons=arguments.daemons,
                 workers=arguments.workers,
                 show=show,
             )

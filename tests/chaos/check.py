@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from ponderd.workers.control.views import run_view
@@ -18,6 +19,7 @@ from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import FINISHED, Status
 from tests.chaos.receivers import Received
+from tests.chaos.schedules import Planned
 from tests.chaos.senders import Conversation
 
 REPEATABLE = ("keep",)
@@ -65,6 +67,8 @@ class Evidence:
     effects: Sequence[Effect]
     ledger: Sequence[str] = ()
     """The model calls that were noted for the learner, by the event that each became."""
+    schedules: Sequence[tuple[Planned, Mapping[str, int]]] = ()
+    """Each with what the API says that became of its ticks."""
     by_run: dict[str, SeenRun] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -78,6 +82,11 @@ def check(evidence: Evidence) -> list[Violation]:
         *_ratings(evidence),
         *_ledger(evidence),
         *_slack_posts(evidence),
+        *(
+            found
+            for planned, counts in evidence.schedules
+            for found in _ticks(evidence, planned, counts)
+        ),
         *_effects(evidence),
         *(found for run in evidence.runs for found in _state(run)),
     ]
@@ -107,10 +116,9 @@ def _outcomes(evidence: Evidence) -> Iterable[Violation]:
         yield from _compare(f"{talk.id}: messages stored", stored, stored, len(accepted), run_id)
         notices = {key for run in mine for key in _notices(run.log)}
         said, all = Counter[str | None](), Counter[str | None]()
-        for address in talk.addresses:
-            for key in evidence.received.by_address.get(address, {}):
-                all[address] += 1
-                said[address] += _reply_key(key) not in notices
+        for visible in evidence.received.at(talk.addresses):
+            all[visible.address] += 1
+            said[visible.address] += _reply_key(visible.key) not in notices
         expected = Counter(message.address for message in accepted)
         if decided := sum(len(_decisions(run.log)) for run in mine):
             expected[None] += decided  # what follows is said besides the question
@@ -119,17 +127,54 @@ def _outcomes(evidence: Evidence) -> Iterable[Violation]:
         spare = sum(len(_by_message(run.log)) for run in mine if talk.channel in ("webhook", "api"))
         if spare:
             expected[None] += 0
+        spare += sum(_asked_in_vain(run.log) for run in mine)
         if None in expected:  # they may be answered at any of the conversation's addresses
             said, all, expected = (_total(counts) for counts in (said, all, expected))
         for where in {*all, *expected}:
             what = f"{talk.id}: outcomes at {where or 'all addresses'}"
             yield from _compare(what, said[where], all[where], expected[where], run_id, spare)
-    for (_, name), rest in runs.items():
+    schedules = {planned.name for planned, _ in evidence.schedules}
+    for (channel, name), rest in runs.items():
+        if channel == "schedule" and name.partition("@")[0] in schedules:
+            continue
         yield Violation("doubled", f"a run of nobody's conversation: {name}", rest[0].id, len(rest))
 
 
 def _total(counts: Counter[str | None]) -> Counter[str | None]:
     return Counter({None: counts.total()})
+
+
+def _ticks(evidence: Evidence, planned: Planned, counts: Mapping[str, int]) -> Iterable[Violation]:
+    """Each due time from the first to the last that was admitted has one run, one message in it,
+    and one outcome."""
+    seen: dict[int, str] = {}
+    for run in evidence.runs:
+        name, _, tick = str(run.listed["conversation"]).partition("@")
+        if run.listed["channel"] != "schedule" or name != planned.name:
+            continue
+        at = int(datetime.fromisoformat(tick).timestamp())
+        if at in seen:
+            yield Violation("doubled", f"tick {name}@{tick}: also {seen[at]}", run.id)
+        seen[at] = run.id
+        stored = sum(isinstance(event, e.MessageReceived) for event in run.log)
+        yield from _compare(f"tick {name}@{tick}: messages stored", stored, stored, 1, run.id)
+        notices = set(_notices(run.log))
+        heard = evidence.received.by_address.get(planned.address, {})
+        mine = {key for key in map(_reply_key, heard) if key.rpartition(":")[0] == run.id}
+        what = f"tick {name}@{tick}: outcomes at {planned.address}"
+        yield from _compare(what, len(mine - notices), len(mine), 1, run.id)
+    if len(seen) < planned.least:
+        yield Violation("lost", f"{planned.name}: only {len(seen)} ticks", count=planned.least)
+    if seen:
+        due = set(range(min(seen), max(seen) + 1, planned.seconds))
+        due = {at for at in due if at % planned.seconds == 0}
+        for at in sorted(due - set(seen)):
+            yield Violation("lost", f"{planned.name}: no run of the tick at {at}")
+        for at in sorted(set(seen) - due):
+            yield Violation("doubled", f"{planned.name}: {at} is no tick", seen[at])
+    told = {"started": len(seen), "joined": 0, "missed": 0, "overlapped": 0}
+    if dict(counts) != told:
+        yield Violation("wrong", f"{planned.name}: the API counts {counts} instead of {told}")
 
 
 def _verdicts(evidence: Evidence) -> Iterable[Violation]:
@@ -171,6 +216,23 @@ def _ledger(evidence: Evidence) -> Iterable[Violation]:
         event = run.log[int(version) - 1] if run and int(version) <= len(run.log) else None
         if not isinstance(event, e.ModelAnswered | e.ModelRejected | e.ModelDoubted):
             yield Violation("wrong", f"noted, but no model call: {call}", run_id)
+
+
+def _asked_in_vain(log: Iterable[e.Event]) -> int:
+    """Questions that may have arrived unseen before their run was cancelled, which whoever asked is
+    told then."""
+    asked, failed = set[str](), set[str]()
+    for event in log:
+        match event:
+            case e.ReplyStarted() if event.kind == "question":
+                asked.add(event.key)
+            case e.ReplyFailed() if event.key in asked:
+                failed.add(event.key)
+            case e.ReplySent():
+                failed.discard(event.key)
+            case e.RunCancelled():
+                return len(failed)
+    return 0
 
 
 def _decisions(log: Iterable[e.Event]) -> list[e.ApprovalAnswered]:

@@ -23,6 +23,9 @@ TRAP_SECONDS = 4.0
 WRONG_BY = 240.0
 """Seconds by which a clock jumps at most: beyond 300 every signature would be too old."""
 
+STATE_WRONG_BY = 60.0
+"""Seconds, for the state server's clock: each tick that it passes over is a run."""
+
 AT_BOUNDARIES = ("kill", "stop", "term", "state.kill")
 """What can happen to whoever passes a boundary."""
 DISASTERS = {
@@ -37,8 +40,10 @@ DISASTERS = {
     "daemon.term": 1,
     "daemon.partition": 1,
     "daemon.refused": 1,
+    "daemon.clock": 2,
     "state.kill": 1,
     "state.stop": 1,
+    "state.clock": 3,
     "state.half_open": 3,
     "broker.half_open": 2,
     "model.half_open": 1,
@@ -210,7 +215,10 @@ class Injector:
     async def _somewhere(self, kind: str) -> None:
         world = self._world
         who, _, how = kind.partition(".")
-        name = {"worker": self._random.choice(world.workers), "daemon": "serve"}.get(who, who)
+        name = {
+            "worker": self._random.choice(world.workers),
+            "daemon": self._random.choice(list(world.daemons)),
+        }.get(who, who)
         if name in self._suffering:
             await asyncio.sleep(0.1)
             return
@@ -223,6 +231,11 @@ class Injector:
             return
         self._suffering.add(name)
         match how:
+            case "clock" if who == "state":
+                self._faults.struck(kind)
+                world.set_time(self._random.uniform(-STATE_WRONG_BY, STATE_WRONG_BY))
+                await self._sleep()
+                world.set_time(0)
             case "clock":
                 self._faults.struck(kind)
                 world.set_clock(name, self._random.uniform(-WRONG_BY, WRONG_BY))
@@ -257,4 +270,4 @@ class Injector:
 
 
 def _role(owner: str) -> str:
-    return "daemon" if owner == "serve" else "worker"
+    return "daemon" if owner.startswith("serve") else "worker"

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from tests.chaos.resp import boundary, is_of_broker, take_commands
+from tests.chaos.resp import boundary, is_of_broker, take_commands, time_reply
 from tests.services.ports import free_port
 
 Phase = Literal["before", "after", "during"]
@@ -75,6 +76,8 @@ class Proxy:
         self.sweeps = 0
         self.refusals = 0
         self.partitioned = False
+        self.time_offset = 0.0
+        """By how many seconds what the server says of its clock is off."""
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -190,6 +193,9 @@ class Connection:
                         return
 
     async def _request(self, traps: Traps, raw: bytes, words: list[bytes]) -> bool:
+        if words == [b"TIME"] and self.proxy.time_offset:
+            self.answer(time_reply(time.time() + self.proxy.time_offset))
+            return True
         if is_of_broker(words):
             self.kind = "broker"
         name = boundary(words)

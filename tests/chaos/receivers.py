@@ -48,7 +48,13 @@ class Received:
         self.by_address.setdefault(visible.address, {}).setdefault(visible.key, visible)
 
     def at(self, addresses: list[str]) -> list[Visible]:
-        return [seen for a in addresses for seen in self.by_address.get(a, {}).values()]
+        """Each key once: a program that calls again may be told at its new address, with the same
+        key, what perhaps did not arrive at the one before."""
+        found: dict[str, Visible] = {}
+        for address in addresses:
+            for key, seen in self.by_address.get(address, {}).items():
+                found.setdefault(key, seen)
+        return list(found.values())
 
 
 class Slack(SlackApi):
@@ -68,7 +74,7 @@ class Slack(SlackApi):
         return super()._with_trouble(request, fields, act)
 
     def _post(self, fields: dict[str, Any]) -> web.Response:
-        address = f"slack:{fields['channel']}:{fields['thread_ts']}"
+        address = f"slack:{fields['channel']}:{fields.get('thread_ts', '')}"
         self._received.add(Visible("slack", address, _slack_key(fields), fields["text"]))
         return super()._post(fields)
 

@@ -51,6 +51,12 @@ def _command(buffer: bytearray) -> tuple[int, list[bytes]] | None:
     return position, words
 
 
+def time_reply(now: float) -> bytes:
+    """What the server answers to TIME."""
+    words = (b"%d" % now, b"%d" % (now % 1 * 1e6))
+    return b"*2\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
 def is_of_broker(words: list[bytes]) -> bool:
     return any(word.startswith(b"ponderd:celery:") for word in words[:3])
 

@@ -18,6 +18,7 @@ from tests.chaos.check import Effect, Evidence, SeenRun, Violation, check, copie
 from tests.chaos.faults import Faults
 from tests.chaos.injector import Injector
 from tests.chaos.load import Load
+from tests.chaos.schedules import PLANNED
 from tests.chaos.senders import AGENT, Senders
 from tests.chaos.world import World, world
 from tests.services.eventually import PATIENCE
@@ -49,6 +50,7 @@ class Report:
     model_calls: int = 0
     doubted: int = 0
     noted: int = 0
+    ticks: dict[str, int] = field(default_factory=dict)
     copies: dict[str, int] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
     log_errors: dict[str, int] = field(default_factory=dict)
@@ -78,6 +80,7 @@ class Report:
             "model_calls": self.model_calls,
             "doubted": self.doubted,
             "noted": self.noted,
+            "ticks": self.ticks,
             "copies": self.copies,
             "statuses": self.statuses,
             "seconds": round(self.seconds, 1),
@@ -94,6 +97,7 @@ async def chaos(
     wanted: int,
     *,
     seconds: float,
+    daemons: int = 2,
     workers: int = 3,
     enough: Enough = lambda faults, conversations: True,
     show: Show = lambda phase, done, total: None,
@@ -105,7 +109,7 @@ async def chaos(
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     faults = Faults(seed, wanted)
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder:
-        async with world(Path(folder), faults, workers=workers) as here:
+        async with world(Path(folder), faults, daemons=daemons, workers=workers) as here:
             senders = Senders(here, faults)
             load = Load(here, faults, senders)
             async with asyncio.TaskGroup() as tasks:
@@ -113,6 +117,7 @@ async def chaos(
                 tasks.create_task(Injector(here, faults).run())
                 tasks.create_task(_watch(faults, load, seconds, enough, show))
             quiet = time.monotonic()
+            await _pause_schedules(here, show)
             await _come_to_rest(here, show)
             report = Report(seed, faults=faults, quiet_seconds=time.monotonic() - quiet)
             evidence = await _look(here, load, show)
@@ -144,19 +149,38 @@ async def _come_to_rest(here: World, show: Show) -> None:
         await asyncio.sleep(0.2)
 
 
+async def _pause_schedules(here: World, show: Show) -> None:
+    """As soon as enough of their ticks came."""
+    deadline = time.monotonic() + QUIET_SECONDS
+    for planned in PLANNED:
+        path = f"/schedules/{planned.name}"
+        while time.monotonic() < deadline:
+            started = (await _request(here, "GET", path, deadline))["ticks"]["started"]
+            if started >= planned.least:
+                break
+            show(f"ticks of {planned.name}", started, planned.least)
+            await asyncio.sleep(0.5)
+        await _request(here, "POST", f"{path}/pause", deadline)
+
+
+async def _request(here: World, method: str, path: str, deadline: float) -> Any:
+    """Again as long as the answer is 503: connections that the harness has cut may only now be
+    found dead."""
+    headers = {"authorization": f"Bearer {API_TOKEN}"}
+    while True:
+        async with here.session.request(method, here.stack.url + path, headers=headers) as response:
+            if response.status == 503 and time.monotonic() < deadline:
+                await asyncio.sleep(0.2)
+                continue
+            assert response.status == 200, await response.text()
+            return await response.json()
+
+
 async def _look(here: World, load: Load, show: Show) -> Evidence:
     deadline = time.monotonic() + PATIENCE
 
     async def get(path: str) -> Any:
-        headers = {"authorization": f"Bearer {API_TOKEN}"}
-        while True:
-            async with here.session.get(here.stack.url + path, headers=headers) as response:
-                # Connections that the harness has cut may only now be found dead.
-                if response.status == 503 and time.monotonic() < deadline:
-                    await asyncio.sleep(0.2)
-                    continue
-                assert response.status == 200, await response.text()
-                return await response.json()
+        return await _request(here, "GET", path, deadline)
 
     listed: list[dict[str, Any]] = []
     cursor = ""
@@ -184,13 +208,21 @@ async def _look(here: World, load: Load, show: Show) -> Evidence:
         page = await get(f"/thinking/ledger?agent={AGENT}&after={after}")
         ledger += [entry["id"] for entry in page["entries"] if entry["type"] == "call"]
         after = page["next"]
-    return Evidence(load.conversations, here.received, runs, effects, ledger)
+    views = (await get("/schedules"))["schedules"]
+    schedules = [
+        (planned, view["ticks"])
+        for planned in PLANNED
+        for view in views
+        if view["name"] == planned.name
+    ]
+    return Evidence(load.conversations, here.received, runs, effects, ledger, schedules)
 
 
 def _sum_up(report: Report, evidence: Evidence, here: World) -> None:
     report.runs = len(evidence.runs)
     report.messages = sum(m.accepted for talk in evidence.conversations for m in talk.messages)
     report.effects = len(evidence.effects)
+    report.ticks = {planned.name: counts["started"] for planned, counts in evidence.schedules}
     report.copies = copies(evidence.received)
     report.statuses = dict(Counter(str(run.shown["status"]) for run in evidence.runs))
     happened = Counter(type(event) for run in evidence.runs for event in run.log)

@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 from tests.chaos.faults import Faults
 from tests.chaos.world import World
 from tests.services.slack_api import mention, signed
-from tests.services.stack import API_TOKEN, WEBHOOK_SECRET
+from tests.services.stack import API_TOKEN, WEBHOOK_SECRET, Stack
 
 DOUBLED = 0.1
 """Share of accepted messages that are sent again, at once or later."""
@@ -226,10 +226,9 @@ class Senders:
             mail["In-Reply-To"] = message.answers
             mail["References"] = f"{talk.name} {message.answers}"
         mail.set_content(text)
+        port = self._any_daemon().smtp_port
         try:
-            await aiosmtplib.send(
-                mail, hostname="127.0.0.1", port=self._world.stack.smtp_port, timeout=15
-            )
+            await aiosmtplib.send(mail, hostname="127.0.0.1", port=port, timeout=15)
         except aiosmtplib.SMTPResponseException as error:
             if error.code >= 500:
                 raise Refusal(str(error), error.code) from error
@@ -240,10 +239,14 @@ class Senders:
         got = self._world.received.at(talk.addresses)
         return got[-1].key if got else None
 
+    def _any_daemon(self) -> Stack:
+        """As a load balancer would choose one."""
+        return self._faults.random.choice(list(self._world.daemons.values()))
+
     async def _request(self, method: str, path: str, data: bytes, headers: dict[str, str]) -> bytes:
         headers = {"content-type": "application/json", **headers}
         async with self._world.session.request(
-            method, self._world.stack.url + path, data=data, headers=headers
+            method, self._any_daemon().url + path, data=data, headers=headers
         ) as response:
             body = await response.read()
             if response.status >= 500:

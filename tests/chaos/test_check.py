@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
 from ponderd.workers.run.reduce import fold
 from tests.chaos.check import Effect, Evidence, SeenRun, check, copies
 from tests.chaos.receivers import Received, Visible
+from tests.chaos.schedules import Planned
 from tests.chaos.senders import Conversation, Message
 
 RUN = "00-abc-1"
@@ -64,6 +65,38 @@ def evidence(
     for post in posts:
         received.add(post)
     return Evidence([talk], received, [SeenRun(shown(log), shown(log), log)], effects, ledger)
+
+
+PLANNED = Planned("tick", 2, 3, "callback:tick")
+TICKS = (0, 2, 4, 6)
+COUNTS = {"started": 4, "joined": 0, "missed": 0, "overlapped": 0}
+
+
+def tick(at: int, run_id: str, messages: int = 1) -> SeenRun:
+    launched = e.RunLaunched(
+        at=1,
+        run_id=run_id,
+        agent="chaos",
+        agent_version="1",
+        channel="schedule",
+        conversation=f"tick@1970-01-01T00:00:{at:02}Z",
+    )
+    log = (launched, *[LOG[1]] * messages, *LOG[5:6])
+    log = (*log, e.ReplyStarted(at=1, key=f"{run_id}:7", kind="answer", text=""), LOG[7])
+    return SeenRun(shown(log), shown(log), log)
+
+
+def scheduled(
+    runs: Sequence[SeenRun] = tuple(tick(at, f"00-{at}-1") for at in TICKS),
+    *,
+    answers: Sequence[str] = tuple(f"00-{at}-1:7" for at in TICKS),
+    **counts: int,
+) -> Evidence:
+    """Of a world that has a schedule, and in which nobody talks."""
+    received = Received()
+    for key in answers:
+        received.add(Visible("callback", PLANNED.address, key, ""))
+    return Evidence([], received, runs, [], schedules=[(PLANNED, COUNTS | counts)])
 
 
 def without(*types: type[e.Event]) -> tuple[e.Event, ...]:
@@ -126,6 +159,81 @@ SPOILED: dict[str, tuple[str, Callable[[], Evidence]]] = {
 def test_spoiled(name: str) -> None:
     kind, spoiled = SPOILED[name]
     assert kind in {violation.kind for violation in check(spoiled())}
+
+
+def test_what_is_told_again_at_a_new_address_with_the_same_key_counts_once() -> None:
+    sound = evidence(posts=(POST, replace(POST, address="slack:C1:1.2", key=f"{RUN}:9")))
+    talk = sound.conversations[0]
+    talk.messages.append(Message("m2", "slack:C1:1.2", accepted=True))
+    assert not [v for v in check(sound) if "outcomes" in v.what]
+    sound.received.add(replace(POST, address="slack:C1:1.2"))
+    assert not [v for v in check(sound) if "outcomes" in v.what]
+
+
+def test_a_question_that_failed_may_have_arrived_before_the_run_was_cancelled() -> None:
+    risky = ToolCall(tool="risky", arguments={"order": "o"})
+    asked = (
+        *LOG[:2],
+        e.ModelAnswered(at=1, choice=risky, content="{}", call=CALL),
+        e.ApprovalRequested(at=1, text="may I?", digest=""),
+        e.ReplyStarted(at=1, key=f"{RUN}:4", kind="question", text="may I?"),
+    )
+    failed = e.ReplyFailed(at=1, error="lost", retry_at=3, key=f"{RUN}:4")
+    sent = e.ReplySent(at=1, receipt="1.1", key=f"{RUN}:4")
+    cancelled = e.RunCancelled(at=1, by="Bob")
+    told = (e.ReplyStarted(at=1, key=f"{RUN}:8", kind="failure", text="Cancelled by Bob."), LOG[7])
+    for log, doubled in (
+        ((*asked, failed, cancelled, *told), 0),
+        ((*asked, failed, sent, cancelled), 1),
+        ((*asked, sent, cancelled), 1),
+    ):
+        posts = (replace(POST, key=f"{RUN}:4"), replace(POST, key=f"{RUN}:8"))
+        found = [v for v in check(evidence(log=log, posts=posts)) if "outcomes" in v.what]
+        assert sum(violation.count for violation in found) == doubled
+
+
+def test_sound_schedule() -> None:
+    assert check(scheduled()) == []
+
+
+SOUND = scheduled().runs
+WRONG_TICKS: dict[str, tuple[str, str, Callable[[], Evidence]]] = {
+    "lost": ("lost", "no run of the tick at 4", lambda: scheduled([*SOUND[:2], *SOUND[3:]])),
+    "all lost": ("lost", "only 0 ticks", lambda: scheduled([])),
+    "a run more": (
+        "doubled",
+        "also 00-4-1",
+        lambda: scheduled([*SOUND, tick(4, "00-4-2")]),
+    ),
+    "twice in one run": (
+        "doubled",
+        "messages stored",
+        lambda: scheduled([*SOUND[:3], tick(6, "00-6-1", messages=2)]),
+    ),
+    "a run of no tick": ("doubled", "3 is no tick", lambda: scheduled([*SOUND, tick(3, "00-3-1")])),
+    "of no schedule": (
+        "doubled",
+        "nobody's conversation",
+        lambda: replace(scheduled(), schedules=[]),
+    ),
+    "without an answer": (
+        "lost",
+        "outcomes at callback:tick",
+        lambda: scheduled(answers=["00-0-1:7", "00-2-1:7", "00-4-1:7"]),
+    ),
+    "with two answers": (
+        "doubled",
+        "outcomes at callback:tick",
+        lambda: scheduled(answers=[*(f"00-{at}-1:7" for at in TICKS), "00-4-1:9"]),
+    ),
+    "counted wrongly": ("wrong", "the API counts", lambda: scheduled(missed=1)),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_TICKS)
+def test_wrong_ticks(name: str) -> None:
+    kind, what, spoiled = WRONG_TICKS[name]
+    assert any(v.kind == kind and what in v.what for v in check(spoiled()))
 
 
 def test_a_repeatable_tool_may_run_twice_with_one_key() -> None:

@@ -87,6 +87,16 @@ async def test_half_open_and_refused(redis_server: StateServer, redis_url: str) 
         await asyncio.sleep(0.01)
 
 
+async def test_the_server_s_clock_is_off(redis_server: StateServer, redis_url: str) -> None:
+    async with Proxy("work-0", redis_server.port, Traps()) as proxy, client(proxy) as connection:
+        before, _ = await connection.time()
+        proxy.time_offset = 1000.5
+        off, microseconds = await connection.time()
+        assert off >= before + 1000 and 0 <= microseconds < 1_000_000
+        proxy.time_offset = 0
+        assert before <= (await connection.time())[0] < off
+
+
 def test_commands_that_come_in_pieces() -> None:
     sent = b"*2\r\n$3\r\nGET\r\n$4\r\na\r\nb\r\n*1\r\n$4\r\nPING\r\n"
     buffer, words = bytearray(), []

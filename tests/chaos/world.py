@@ -1,14 +1,16 @@
-"""The real parts: state server, daemon, workers, each behind a proxy of its own, and what they
+"""The real parts: state server, daemons, workers, each behind a proxy of its own, and what they
 talk to. Also what can be done to them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import struct
 import subprocess
 import time
+import zoneinfo
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,10 +22,12 @@ from ponderd.workers.store.contract import SHARDS
 from tests.chaos.faults import Faults
 from tests.chaos.proxy import Proxy, Traps
 from tests.chaos.receivers import Callbacks, Received, Relay, Slack
+from tests.chaos.schedules import tables, write_zone
 from tests.chaos.script import script
 from tests.services import slack_api
 from tests.services.eventually import PATIENCE
 from tests.services.model_server import Line, ScriptedModel
+from tests.services.ports import free_port
 from tests.services.stack import Stack
 from tests.services.state_server import PASSWORD, StateServer
 
@@ -47,7 +51,8 @@ class World:
     callbacks: Callbacks
     received: Received
     slack: Slack
-    stack: Stack
+    daemons: dict[str, Stack]
+    """By name. They share all but their ports."""
     traps: Traps
     model: Proxy
     proxies: dict[str, Proxy] = field(default_factory=dict)
@@ -58,7 +63,12 @@ class World:
 
     @property
     def workers(self) -> list[str]:
-        return [name for name in self.proxies if name != "serve"]
+        return [name for name in self.proxies if name not in self.daemons]
+
+    @property
+    def stack(self) -> Stack:
+        """The first daemon's, which holds all processes."""
+        return next(iter(self.daemons.values()))
 
     @property
     def effects(self) -> Path:
@@ -67,7 +77,7 @@ class World:
     # -- processes ------------------------------------------------------------------------------
 
     async def begin(self, workers: int) -> None:
-        for name in ["serve", *(f"work-{i}" for i in range(workers))]:
+        for name in [*self.daemons, *(f"work-{i}" for i in range(workers))]:
             proxy = Proxy(name, self.state.port, self.traps)
             await proxy.listen()
             self.proxies[name] = proxy
@@ -77,8 +87,9 @@ class World:
     async def start(self, name: str) -> None:
         """Start a process and wait until it does its work."""
         proxy = self.proxies[name]
+        daemon = self.daemons.get(name)
         stack = replace(
-            self.stack,
+            daemon or self.stack,
             redis_url=f"redis://:{PASSWORD}@127.0.0.1:{proxy.port}/0",
             environment={
                 **self.stack.environment,
@@ -88,16 +99,16 @@ class World:
             },
         )
         sweeps = proxy.sweeps
-        process = stack.start("serve" if name == "serve" else "work", name)
+        process = stack.start("serve" if daemon else "work", name)
         deadline = time.monotonic() + PATIENCE
-        while not (await self._listens() if name == "serve" else proxy.sweeps > sweeps):
+        while not (await self._listens(daemon) if daemon else proxy.sweeps > sweeps):
             assert process.poll() is None, f"{name} ended:\n{self._tail(name)}"
             assert time.monotonic() < deadline, f"{name} did not come up"
             await asyncio.sleep(0.05)
 
-    async def _listens(self) -> bool:
+    async def _listens(self, daemon: Stack) -> bool:
         try:
-            async with self.session.get(f"{self.stack.url}/healthz") as response:
+            async with self.session.get(f"{daemon.url}/healthz") as response:
                 return response.status == 200
         except (aiohttp.ClientError, TimeoutError):
             return False
@@ -128,7 +139,7 @@ class World:
 
     async def replace(self, name: str) -> None:
         """Start the next one beside one that still drains, or after it if they share a port."""
-        if name == "serve":
+        if name in self.daemons:
             for process in [p for p, of in self.retired.items() if of == name]:
                 await self._gone(process)
         await self.start(name)
@@ -169,6 +180,11 @@ class World:
         with self._clock(name).open("r+b") as file:  # in place: it is read at any moment
             file.write(struct.pack("d", offset))
 
+    def set_time(self, offset: float) -> None:
+        """How wrong the state server's clock is for those who ask it, in seconds."""
+        for proxy in self.proxies.values():
+            proxy.time_offset = offset
+
     def _clock(self, name: str) -> Path:
         return self.folder / f"{name}.clock"
 
@@ -192,6 +208,7 @@ class World:
         for name, proxy in self.proxies.items():
             proxy.heal()
             self.set_clock(name, 0)
+        self.set_time(0)
         self.model.heal()
 
     async def end(self) -> None:
@@ -204,12 +221,13 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world(folder: Path, faults: Faults, *, workers: int = 3) -> AsyncIterator[World]:
+async def world(
+    folder: Path, faults: Faults, *, daemons: int = 2, workers: int = 3
+) -> AsyncIterator[World]:
     received = Received()
     data = folder / "data"
     data.mkdir()
-    routes = folder / "ponderd.toml"
-    routes.write_text(ROUTES)
+    write_zone(folder / "zones", time.time(), forward=faults.random.random() < 0.5)
     traps = Traps()
     # With everysec Redis answers before it writes while an fsync takes long (aof.c,
     # flushAppendOnlyFile): then even the death of its process loses what it promised.
@@ -227,6 +245,8 @@ async def world(folder: Path, faults: Faults, *, workers: int = 3) -> AsyncItera
         relay = await parts.enter_async_context(Relay(received, faults.of_delivery))
         slack = Slack(received, faults.of_delivery)
         await parts.enter_async_context(slack_api.serve(slack))
+        routes = folder / "ponderd.toml"
+        routes.write_text(ROUTES + tables(callbacks.url("")))
         stack = Stack(
             "",
             f"http://127.0.0.1:{model_proxy.port}/v1",
@@ -242,9 +262,13 @@ async def world(folder: Path, faults: Faults, *, workers: int = 3) -> AsyncItera
                 "PONDERD_SLACK_BOT_TOKEN": "xoxb-1",
                 "PONDERD_SLACK_SIGNING_SECRET": slack_api.SIGNING_SECRET,
                 "PONDERD_SMTP_RELAY": f"127.0.0.1:{relay.port}",
+                "PYTHONTZPATH": os.pathsep.join((str(folder / "zones"), *zoneinfo.TZPATH)),
             },
         )
-        here = World(folder, session, state, callbacks, received, slack, stack, traps, model_proxy)
+        all = {"serve-0": stack}
+        for i in range(1, daemons):
+            all[f"serve-{i}"] = replace(stack, http_port=free_port(), smtp_port=free_port())
+        here = World(folder, session, state, callbacks, received, slack, all, traps, model_proxy)
         parts.push_async_callback(_close, here)
         await here.start_state()
         await here.begin(workers)
