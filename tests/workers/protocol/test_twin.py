@@ -123,6 +123,7 @@ class Twins(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.admit("assistant", "a", [], [b"launched"])
+        self.in_step("s", ["u"], None, "0")
 
     @rule(
         agent=AGENTS,
@@ -181,10 +182,17 @@ class Twins(RuleBasedStateMachine):
     def admit_in_step(
         self, conversation: str, keys: list[str], expected: str | None, value: str
     ) -> None:
+        self.in_step(conversation, keys, expected, value)
+
+    def in_step(self, conversation: str, keys: list[str], expected: str | None, value: str) -> None:
+        """Also a repeat, at what the checkpoint is by then."""
         step = Checkpoint("clock", expected, value)
         self.admit("assistant", conversation, keys, [b"launched"], step=step)
         self.same("set_checkpoint", Checkpoint("clock", value, expected or "0"))
-        self.same("checkpoints", ["clock"])
+        [by_now] = self.same("checkpoints", ["clock"])
+        again = Checkpoint("clock", by_now, "again")
+        self.admit("assistant", conversation, keys, [b"launched"], step=again)
+        self.same("set_checkpoint", Checkpoint("clock", "again", expected or "0"))
 
     @rule(data=st.data(), lease=LEASES, steps=st.integers(0, 2))
     def claim(self, data: st.DataObject, lease: float, steps: int) -> None:
