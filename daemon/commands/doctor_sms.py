@@ -24,7 +24,7 @@ async def sms_check(settings: ChannelSettings) -> Check:
     try:
         state = await twilio.account()
     except DeliveryError as error:
-        return Check(name="SMS", level="fail", found=str(error), advice="see docs/channels.md")
+        return Check(name="SMS", level="fail", found=str(error), advice="see docs/sms.md")
     finally:
         await twilio.close()
     if state != "active":

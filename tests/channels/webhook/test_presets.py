@@ -218,7 +218,8 @@ def received(
 
 
 def test_every_preset_has_a_sample() -> None:
-    assert PRESETS.keys() == SAMPLES.keys()
+    others = {"twilio"}  # read by channels/sms: tests/channels/sms
+    assert PRESETS.keys() - others == SAMPLES.keys()
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from fastapi import FastAPI
@@ -30,6 +31,7 @@ from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.run import events as e
 from ponderd.workers.store.memory_store import MemoryStore
+from tests.services import twilio_api
 from tests.services.asgi import AppAnswer, ask
 
 ROUTES = """
@@ -54,6 +56,18 @@ token = "tok"
 verify = "meta"
 secret = "s3cret"
 token = "word"
+
+[webhooks.sms]
+preset = "twilio"
+secret = "twilio-token"
+
+[webhooks.drivers]
+preset = "twilio"
+secret = "twilio-token"
+when = "From in ('+15557777',)"
+text = "A driver wrote: {{ Body }}"
+conversation = "drivers"
+answer = "slack:C0123"
 
 [webhooks.zoom]
 verify = "zoom"
@@ -407,3 +421,46 @@ async def test_zoom_is_answered_with_the_secret_that_it_used(daemon: Daemon) -> 
             "plainToken": "abc",
             "encryptedToken": hmac.new(secret, b"abc", "sha256").hexdigest(),
         }
+
+
+class TestSms:
+    """Forms of Twilio. The whole way: tests/scenarios/test_sms.py."""
+
+    async def send(self, daemon: Daemon, body: str, source: str = "sms", **more: str) -> AppAnswer:
+        fields = twilio_api.form(body, **more)
+        headers = twilio_api.signed(f"https://agents.test/webhooks/{source}", fields)
+        return await daemon.post(source, urlencode(fields).encode(), headers, sign="")
+
+    async def received(self, daemon: Daemon) -> list[e.MessageReceived]:
+        page = await daemon.log.store.list_runs(status=None, agent=None, limit=100, cursor=None)
+        events = [one for head in page.heads for one in await daemon.log.events(head.id)]
+        return [event for event in events if isinstance(event, e.MessageReceived)]
+
+    async def test_twilio_shall_say_nothing(self, daemon: Daemon) -> None:
+        for body in ("hello", "STOP"):
+            answer = await self.send(daemon, body)
+            assert (answer.status, answer.headers["content-type"]) == (
+                200,
+                "text/xml; charset=utf-8",
+            )
+            assert answer.body.endswith(b"<Response/>")
+        assert [one.text for one in await self.received(daemon)] == ["hello"]
+
+    async def test_another_message_with_the_same_id_is_a_conflict(self, daemon: Daemon) -> None:
+        statuses = [(await self.send(daemon, body)).status for body in ("a", "a", "b")]
+        assert statuses == [200, 200, 409]
+
+    async def test_the_person_wrote_it(self, daemon: Daemon) -> None:
+        await self.send(daemon, "hello")
+        [received] = await self.received(daemon)
+        assert (received.via, received.sender) == ("sms", twilio_api.THEIRS)
+        assert received.authentic and received.reply_to
+        assert (received.reply_to.channel, received.reply_to.to) == ("sms", twilio_api.THEIRS)
+
+    async def test_a_route_may_say_more(self, daemon: Daemon) -> None:
+        await self.send(daemon, "late", "drivers", From="+15558888")
+        assert await daemon.runs() == 0
+        await self.send(daemon, "late", "drivers")
+        [received] = await self.received(daemon)
+        assert (received.text, received.own) == ("A driver wrote: late", "late")
+        assert received.reply_to and received.reply_to.channel == "slack"
