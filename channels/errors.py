@@ -18,6 +18,8 @@ Exception
 │   └── StartupError            exit code 1 (2 for a wrong setting): one line that says what to do
 │       └── MissingExtra        exit code 2: pip install "ponderd[…]"
 ├── LeaseLost                   another worker may have the run now (workers/execution/leases.py)
+├── NotForUsError                a message in Slack asks for nothing (channels/slack/desk.py)
+├── NotFetchedError              why a shared file has no content (channels/slack/files.py)
 ├── UnreadableError             why a file cannot be read, in words (channels/office/text.py)
 ├── TextFullError               a text has all that it may hold (channels/office/text.py)
 ├── SourceError                 a source gave no more of the model (daemon/local/model_file.py)

@@ -59,7 +59,7 @@ _SHOWN_SECONDS = 600
 log = structlog.get_logger(__name__)
 
 
-class _IgnoredError(Exception):
+class NotForUsError(Exception):
     """The message is genuine, and asks for nothing."""
 
 
@@ -127,7 +127,7 @@ class Desk:
                     await self.press(event)
                 case _:
                     assert_never(event)
-        except _IgnoredError as error:
+        except NotForUsError as error:
             self.ignored("not for us", str(error))
             if isinstance(event, SlackMessage):
                 self.signs.end(_answer_to(event))
@@ -192,21 +192,21 @@ class Desk:
             await self.memory.heard(thread, message.ts)
 
     async def _let_in(self, message: SlackMessage, run: KnownRun | None, own: str) -> Person | None:
-        """Who wrote. Raises _IgnoredError, Refused."""
+        """Who wrote. Raises NotForUsError, Refused."""
         writer = message.writer
         addressed = message.is_direct or message.mentions_us
         if writer.programs:
             alert = _is_alert(message) and writer.channel in self.alerts
             if not program_let_in(writer, self.settings.slack_bots):
-                raise _IgnoredError(f"PONDERD_SLACK_BOTS does not list the bot {writer.sender}")
+                raise NotForUsError(f"PONDERD_SLACK_BOTS does not list the bot {writer.sender}")
             if not (addressed or alert):
-                raise _IgnoredError("a bot wrote it without a mention")
+                raise NotForUsError("a bot wrote it without a mention")
             await self.memory.brake(
                 writer.sender, writer.channel, message.thread, f"{writer.channel}:{message.ts}"
             )
             return None
         if not addressed and not self._is_heard(message, run, own):
-            raise _IgnoredError("it does not mention us")
+            raise NotForUsError("it does not mention us")
         return await self.door.check(writer, message.thread)
 
     def _is_heard(self, message: SlackMessage, run: KnownRun | None, own: str) -> bool:

@@ -66,7 +66,7 @@ async def fetch_files(
         async with turns:
             try:
                 fetched[number] = await _fetched(file, client, session, room)
-            except _NotFetchedError as error:
+            except NotFetchedError as error:
                 lost[number] = str(error)
 
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=seconds)
@@ -99,15 +99,15 @@ async def fetch_files(
 async def _fetched(
     file: SlackFile, client: AsyncWebClient, session: aiohttp.ClientSession, room: _Room
 ) -> File:
-    """The file with its content. Raises _NotFetchedError."""
+    """The file with its content. Raises NotFetchedError."""
     if file.problem:
-        raise _NotFetchedError(file.problem)
+        raise NotFetchedError(file.problem)
     try:
         if not file.url:
             file = await _described(file, client)
         if not _is_slacks(file.url, client.base_url):
             host = urlsplit(file.url).hostname or "nowhere"
-            raise _NotFetchedError(f"it is not kept in Slack, but at {one_line(host, 80)}")
+            raise NotFetchedError(f"it is not kept in Slack, but at {one_line(host, 80)}")
         room.check(file.size)
         content = await _content(file, client, session, room)
     except CALL_ERRORS as error:
@@ -115,9 +115,9 @@ async def _fetched(
         log.warning("slack file not fetched", file=file.id, reason=reason)
         needs_scope = reason == "missing_scope"
         why = _NEEDS_SCOPE if needs_scope else f"Slack says: {one_line(reason)}"
-        raise _NotFetchedError(why) from error
+        raise NotFetchedError(why) from error
     except ValueError as error:
-        raise _NotFetchedError("its address is not valid") from error
+        raise NotFetchedError("its address is not valid") from error
     return File(file.name, file.content_type, content)
 
 
@@ -125,7 +125,7 @@ async def _described(file: SlackFile, client: AsyncWebClient) -> SlackFile:
     """The file with what files.info adds. In a channel that is shared with another organisation,
     the event holds only its id."""
     if not file.id:
-        raise _NotFetchedError("Slack does not say where it is")
+        raise NotFetchedError("Slack does not say where it is")
     told = (await client.files_info(file=file.id)).get("file")
     told = told if isinstance(told, dict) else {}
     size = told.get("size")
@@ -141,14 +141,14 @@ async def _described(file: SlackFile, client: AsyncWebClient) -> SlackFile:
 async def _content(
     file: SlackFile, client: AsyncWebClient, session: aiohttp.ClientSession, room: _Room
 ) -> bytes:
-    """Raises _NotFetchedError, or one of CALL_ERRORS."""
+    """Raises NotFetchedError, or one of CALL_ERRORS."""
     async with _answer(file.url, client, session) as response:
         if response.status in (401, 403):
-            raise _NotFetchedError(_NO_ACCESS)
+            raise NotFetchedError(_NO_ACCESS)
         if response.status != 200:
-            raise _NotFetchedError(f"Slack answers HTTP {response.status}")
+            raise NotFetchedError(f"Slack answers HTTP {response.status}")
         if _is_login_page(response):
-            raise _NotFetchedError(_NO_ACCESS)
+            raise NotFetchedError(_NO_ACCESS)
         room.check(response.content_length or 0)
         content = bytearray()
         try:
@@ -169,7 +169,7 @@ async def _answer(
     headers = {"Authorization": f"Bearer {client.token}", "Accept-Encoding": "identity"}
     for _ in range(_REDIRECTS):
         if not _is_slacks(url, client.base_url):
-            raise _NotFetchedError("Slack sends us elsewhere for it")
+            raise NotFetchedError("Slack sends us elsewhere for it")
         async with session.get(
             url, headers=headers, allow_redirects=False, proxy=client.proxy, ssl=client.ssl or True
         ) as response:
@@ -177,7 +177,7 @@ async def _answer(
                 yield response
                 return
             url = urljoin(url, response.headers.get("Location", ""))
-    raise _NotFetchedError(_NO_ACCESS)  # the way to the login page is long
+    raise NotFetchedError(_NO_ACCESS)  # the way to the login page is long
 
 
 def _is_login_page(response: aiohttp.ClientResponse) -> bool:
@@ -207,7 +207,7 @@ class _Room:
 
     def check(self, size: int) -> None:
         if size > self.limit:
-            raise _NotFetchedError(f"it has {size:,} bytes, more than {self.limit:,} are fetched")
+            raise NotFetchedError(f"it has {size:,} bytes, more than {self.limit:,} are fetched")
         if size > self.left:
             raise self._full()
 
@@ -216,13 +216,13 @@ class _Room:
         if self.left < 0:
             raise self._full()
 
-    def _full(self) -> _NotFetchedError:
-        return _NotFetchedError(
+    def _full(self) -> NotFetchedError:
+        return NotFetchedError(
             f"the files of one message that are fetched have at most {self.limit:,} bytes"
         )
 
 
-class _NotFetchedError(Exception):
+class NotFetchedError(Exception):
     """Why a file cannot be had, in words."""
 
 

@@ -245,7 +245,7 @@ async def test_an_answer_without_references_finds_its_run(world: World) -> None:
 
 async def test_a_bounce_is_an_event_of_the_run(world: World) -> None:
     answer = await world.answer_to(await world.write("Is anybody there?"))
-    run = await world.run_of(answer)
+    run = await world.client.until((await world.run_of(answer))["id"], "COMPLETED")
     bounce = (
         "From: Mail Delivery System <MAILER-DAEMON@relay.test>\r\n"
         f"To: {ASSISTANT}\r\nSubject: Undelivered Mail Returned to Sender\r\n"

@@ -418,7 +418,7 @@ async def test_people_are_reminded_until_somebody_answers(world: World) -> None:
 
     def reminders() -> list[dict[str, Any]]:
         found = [m for m in world.slack.messages if run_id in json.dumps(m.get("blocks") or [])]
-        return [m for m in found if m["text"].startswith("Still waiting")]
+        return [m for m in found if "Still waiting: " in m["text"]]
 
     newest = (await eventually(reminders))[-1]
     await world.to_slack_route(world.slack.click(newest, "deny"))

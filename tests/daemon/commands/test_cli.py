@@ -38,6 +38,7 @@ def test_these_are_the_commands() -> None:
         *("runs pause", "runs resume", "runs cancel", "runs fork", "runs event"),
         *("runs prompt", "runs replay", "runs rate", "approvals"),
         *("deliveries list", "deliveries retry"),
+        *("schedules show", "schedules run", "schedules pause", "schedules resume"),
         *("thinking report", "thinking tune", "thinking evaluate", "thinking export"),
         "thinking reset",
     }
