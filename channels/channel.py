@@ -35,7 +35,8 @@ Note = Callable[[str, str], None]
 details, which may hold what strangers wrote, but nothing of a message's content."""
 
 still_ours: ContextVar[Callable[[], None]] = ContextVar("still_ours", default=lambda: None)
-"""A check that is set while a reply is sent. It raises if another worker may be sending it by now.
+"""A check that is set while a reply is sent. It raises if another worker may be sending it by now,
+or may soon look whether it arrived.
 
 A channel whose other side does not recognise the key calls the check last, just before it writes to
 the socket: the process may have been stopped (SIGSTOP, a suspended machine) at any point before."""

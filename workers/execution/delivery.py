@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import structlog
 
@@ -10,7 +11,7 @@ from ponderd.channels.channel import Channel, still_ours
 from ponderd.channels.errors import DeliveryError
 from ponderd.channels.message import Reply
 from ponderd.channels.text import storable
-from ponderd.workers.execution.leases import LeasedRun, LeaseLost
+from ponderd.workers.execution.leases import IN_FLIGHT, LeasedRun, LeaseLost
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Outgoing, Run
 
@@ -52,7 +53,7 @@ async def deliver(
         outcome=outgoing.outcome,
     )
     held.check()
-    still_ours.set(held.check)
+    still_ours.set(partial(held.check, IN_FLIGHT))
     try:
         channel = channels.get(outgoing.to.channel)
         if channel is None:

@@ -33,6 +33,10 @@ RECORD_RETRY = 0.2
 """Seconds between two such tries."""
 
 
+IN_FLIGHT = 1 / 3
+"""Share of a lease that must be left to send what the other side does not recognise when it comes
+again: it is under way for a while, and whoever has the run next looks for it there only once."""
+
 Observer = Callable[[Run, e.Event], None]
 """Is shown every event that a worker appends or meets, with the run as it was before it."""
 
@@ -69,6 +73,7 @@ class LeasedRun:
         self._store = store
         self._observe = observe
         self._offset = claim.now - time.monotonic()
+        self._seconds = seconds
         self._valid_until = asked_at + seconds
 
     def now(self) -> float:
@@ -84,10 +89,11 @@ class LeasedRun:
         if self.task:
             self.task.cancel()
 
-    def check(self) -> None:
+    def check(self, left: float = 0.0) -> None:
         """Call this right before an effect. A process that was stopped for longer than its lease
-        (SIGSTOP, a suspended machine) must not act on it. Raises `LeaseLost`."""
-        if self.lost or time.monotonic() > self._valid_until:
+        (SIGSTOP, a suspended machine) must not act on it. `left` is the share of the lease that
+        must be left. Raises `LeaseLost`."""
+        if self.lost or time.monotonic() > self._valid_until - left * self._seconds:
             raise LeaseLost
 
     async def commit(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from ponderd.channels.channel import still_ours
 from ponderd.channels.errors import DeliveryError
-from ponderd.channels.message import Address
+from ponderd.channels.message import Address, Reply
 from ponderd.workers.execution.delivery import (
     MENDABLE_EVERY,
     MENDABLE_SECONDS,
     REPLY_BACKOFF,
+    deliver,
     until_retry,
 )
+from ponderd.workers.execution.leases import LeaseLost, Leases
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Outgoing, Run, Status, Trouble
@@ -61,6 +66,46 @@ class TestTheNextAttempt:
     def test_waits_as_long_as_the_other_side_asks(self) -> None:
         slow = DeliveryError("429", mendable=True, retry_after=900)
         assert until_retry(self.out(), slow, 0) == 900
+
+
+@dataclass
+class Forgetful:
+    """A channel whose other side does not recognise what comes again."""
+
+    name: str = "slack"
+    posted: list[str] = field(default_factory=list)
+
+    async def send(self, reply: Reply, *, resend: bool) -> str:
+        still_ours.get()()
+        self.posted.append(reply.text)
+        return "1"
+
+    async def close(self) -> None:
+        pass
+
+
+class TestWhatIsNotRecognised:
+    @pytest.mark.parametrize(("passed", "goes_out"), [(0, True), (5_000, True), (8_000, False)])
+    async def test_goes_out_only_if_it_lands_before_another_worker_looks_for_it(
+        self, world: World, passed: int, goes_out: bool
+    ) -> None:
+        """The lease is of 9,000 s, of which some have passed."""
+        run_id = await world.write(**slack("hello"))
+        claim = await world.store.claim(run_id, "w", 9_000)
+        assert claim is not None
+        channel, out = Forgetful(), Outgoing("answer", "a", THREAD)
+        leases = Leases(world.store, "w", 9_000)
+        async with leases.hold(claim, time.monotonic() - passed) as held:
+            held.check()
+            sending = deliver(
+                {"slack": channel}, held, await world.run(run_id), out, "k", resend=False
+            )
+            if goes_out:
+                assert (await sending).type == "reply_sent"
+            else:
+                with pytest.raises(LeaseLost):
+                    await sending
+        assert channel.posted == ["a"] * goes_out
 
 
 class TestAnAnswerThatAnOperatorCanHelp:
