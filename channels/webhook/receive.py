@@ -132,12 +132,11 @@ def _digest(value: Any) -> str:
 
 
 def _short(name: str) -> str:
-    """A name of any length, as one that fits."""
-    if len(name) <= _LIMIT:
+    """A name of any length and of any characters, as one that fits."""
+    if len(name) <= _LIMIT and clean(name) == name:
         return name
-    return (
-        f"{name[: _LIMIT - 33]}:{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:32]}"
-    )
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"{clean(name)[: _LIMIT - 33]}:{digest}"
 
 
 def _conversation(value: object) -> str | None:
