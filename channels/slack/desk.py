@@ -118,7 +118,7 @@ class Desk:
                 case Reacted():
                     await self.door.check(event.writer)
                     if not await self.react(event.reaction):
-                        raise _IgnoredError("a reaction to something that is no answer of ours")
+                        raise NotForUsError("a reaction to something that is no answer of ours")
                 case Command():
                     await self._command(event)
                 case Shortcut():
