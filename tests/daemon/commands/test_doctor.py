@@ -75,6 +75,7 @@ async def test_a_machine_on_which_nothing_runs() -> None:
         "SMTP": "fail",
         "deliveries": "ok",
         "Slack": "ok",
+        "SMS": "ok",
     }
     assert "ponderd up" in (await check("HTTP API")).advice
 
