@@ -42,6 +42,18 @@ A channel whose other side does not recognise the key calls the check last, just
 the socket: the process may have been stopped (SIGSTOP, a suspended machine) at any point before."""
 
 
+class Receipt(str):
+    """The other side's id for a message, with the `place` where it stands, if that is known: of
+    what is sent to a person in Slack, the id of the direct messages with them."""
+
+    place: str
+
+    def __new__(cls, message: str, place: str = "") -> Receipt:
+        receipt = super().__new__(cls, message)
+        receipt.place = place
+        return receipt
+
+
 class Channel(Protocol):
     """Sends replies. Receiving is left to each channel's own server or route."""
 
@@ -49,7 +61,8 @@ class Channel(Protocol):
     """How an `Address` names this channel."""
 
     async def send(self, reply: Reply, *, resend: bool) -> str:
-        """Deliver `reply`. Returns the other side's id for it (Message-ID, Slack ts, HTTP status).
+        """Deliver `reply`. Returns the other side's id for it (Message-ID, Slack ts, HTTP status),
+        as a `Receipt` if it stands elsewhere than its address says.
 
         The same `reply.key` must reach a person at most once. `resend` means that an earlier
         attempt may have arrived although nobody saw its outcome. A channel whose other side does

@@ -13,6 +13,7 @@ from ponderd.channels.yes_no import leans_to_yes, read_yes_no
 from ponderd.daemon.slack_brake import BotBrake
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.run.chat_commands import command_of
+from ponderd.workers.store.asking import asking
 from ponderd.workers.store.contract import FINISHED, RECEIPT_TTL, RunStore, receipt_key
 
 BOX = "slack"
@@ -38,16 +39,26 @@ class StoredMemory:
 
     async def run_at(self, place: str) -> KnownRun | None:
         run_id = await self._store.recall(_place(place)) or await self._posted_by(place)
-        head = await self._store.head(run_id) if run_id else None
+        return await self._known(run_id) if run_id else None
+
+    async def asking_in(self, direct: str) -> list[KnownRun]:
+        _, _, channel = direct.partition(":")
+        asked = [await self._known(run) for run in await asking(self._store, f"slack:{channel}")]
+        return [run for run in asked if run and run.asks]
+
+    async def _known(self, run_id: str) -> KnownRun | None:
+        head = await self._store.head(run_id)
         if head is None:
             return None
-        asks = head.waiting_for if head.status == "WAITING" else ""
+        # A paused run hears an answer, too, and goes on with it once it is resumed.
+        asks = head.waiting_for if head.status in ("WAITING", "PAUSED") else ""
         agent = self._agents.get(head.agent)
         return KnownRun(
             id=head.id,
             asks="answer" if asks == "answer" else "approval" if asks == "approval" else "",
             listens=agent is not None and agent.listens == "thread",
             busy_until=head.updated_at if head.status in FINISHED else math.inf,
+            asks_since=head.updated_at,
         )
 
     async def _posted_by(self, place: str) -> str | None:

@@ -41,12 +41,13 @@ TESTED_IN = {
     "channels/slack/test_signs": "slack/failures",
     "channels/slack/test_receive": "slack/button slack/ids slack/writer",
     "channels/slack/test_app": "slack/clicks",
-    "channels/slack/test_desk": "slack/access slack/conversation slack/door "
+    "channels/slack/test_desk": "slack/access slack/conversation slack/direct slack/door "
     "slack/memory slack/own_teams daemon/slack_memory daemon/slack",
     "channels/slack/reading/test_message": "slack/reading/attachments slack/reading/blocks "
     "slack/reading/markup slack/reading/names slack/reading/rich_text slack/reading/tables "
     "slack/reading/view slack/reading/whatever slack/reading/whole",
     "channels/slack/out/test_markdown": "slack/out/inline",
+    "channels/slack/out/test_send": "slack/out/arrived",
     "channels/slack/out/test_verbatim": "slack/out/question slack/out/compose",
     "channels/markdown/test_tree": "markdown/dialect",
     "channels/test_blobs": "storage",
@@ -79,7 +80,8 @@ TESTED_IN = {
     "run/effort run/reduce_replies run/state steps/next_step",
     "workers/steps/test_approval": "run/approved_call",
     "workers/steps/test_waits": "agents/tools/waiting",
-    "workers/store/test_contract": "store/memory_store store/redis_news store/redis_store",
+    "workers/store/test_contract": "store/asking store/memory_store store/redis_news "
+    "store/redis_store",
     "workers/store/test_redis_cluster": "store/redis_client",
     "workers/thinking/test_beliefs": "thinking/margins thinking/posterior",
     "workers/thinking/test_ledger": "thinking/learning thinking/outcomes thinking/rewards",

@@ -26,6 +26,7 @@ from ponderd.channels.slack.access import (
 )
 from ponderd.channels.slack.clicks import ClickReplies
 from ponderd.channels.slack.conversation import Current, begins_anew, is_for_others
+from ponderd.channels.slack.direct import conversation_at, others_asking
 from ponderd.channels.slack.directory import Directory, Person
 from ponderd.channels.slack.door import Door
 from ponderd.channels.slack.files import fetch_files
@@ -45,6 +46,10 @@ from ponderd.channels.slack.web_api import Workspaces
 from ponderd.channels.slack.writer import Writer
 
 ANEW = "The next message here begins a new conversation."
+WHICH_ONE = (
+    "More than one question is open here, so this decides nothing. Please answer in the thread of "
+    "the one that you mean."
+)
 COMMAND_HELP = (
     "Write what you want to know behind the command. The answer comes in our direct messages, "
     "where you can go on."
@@ -167,7 +172,10 @@ class Desk:
                 await self._forget(place, message)
                 return
             if not message.thread:
-                name, run_id = await self._current(place, message, anew)
+                found = await self._directly(place, message, anew, own)
+                if found is None:
+                    return
+                name, run_id = found
         trigger = Trigger(
             channel="slack",
             # Two keys: a retry has the same event_id; and if Slack tells of one message in two
@@ -219,21 +227,21 @@ class Desk:
             return True
         return run.asks == "answer" or (run.asks == "approval" and about == "verdict")
 
-    async def _current(
-        self, direct: str, message: SlackMessage, anew: bool
-    ) -> tuple[str, str | None]:
-        """The conversation that a direct message belongs to, and its run."""
-        silence, at = self.settings.slack_silence_hours * 3600, float(message.ts)
-        while True:
-            kept = await self.memory.current(direct)
-            current = Current.decode(kept)
-            run = await self.memory.run_at(current.name) if current else None
-            busy_until = run.busy_until if run else None
-            goes_on = current and not anew and current.goes_on(at, silence, busy_until)
-            name = current.name if current and goes_on else f"{direct}:{message.ts}"
-            heard_at = max(at, current.heard_at) if current and goes_on else at
-            if await self.memory.move(direct, kept, Current(name, heard_at).encode()):
-                return name, run.id if run and goes_on else None
+    async def _directly(
+        self, direct: str, message: SlackMessage, anew: bool, own: str
+    ) -> tuple[str, str | None] | None:
+        """The conversation that a direct message at top level belongs to, and its run. None: which
+        is not clear, and its writer was told so."""
+        sender = message.writer.sender
+        asking = [] if anew else await others_asking(self.memory, direct, own, sender)
+        if len(asking) > 1:
+            self.signs.end(_answer_to(message))
+            await self.door.whisper(message.writer, WHICH_ONE)
+            return None
+        if asking:
+            return f"{direct}:{message.ts}", asking[0].id
+        silence = self.settings.slack_silence_hours * 3600
+        return await conversation_at(self.memory, direct, message.ts, anew, silence)
 
     async def _forget(self, direct: str, message: SlackMessage) -> None:
         kept = await self.memory.current(direct)

@@ -17,6 +17,8 @@ class KnownRun:
     """Its agent hears whatever is written in its threads."""
     busy_until: float
     """When it last did or said something, Unix seconds. Infinite while it is not done."""
+    asks_since: float = 0.0
+    """When it asked, Unix seconds."""
 
 
 class SlackMemory(Protocol):
@@ -40,6 +42,10 @@ class SlackMemory(Protocol):
 
     async def run_at(self, place: str) -> KnownRun | None:
         """The run that `place` belongs to: whose conversation began there, or who posted it."""
+        ...
+
+    async def asking_in(self, direct: str) -> list[KnownRun]:
+        """The runs that ask something in these direct messages just now, the newest last."""
         ...
 
     async def belongs(self, place: str, run_id: str) -> None:

@@ -45,6 +45,10 @@ alerts = { CALERT = "strict" }
 approvers = ["slack:U2", "email:boss@ponderd.localhost", "api:*"]
 ask = ["slack:C0OPS", "email:boss@ponderd.localhost"]
 
+[agents.asking.approvals]
+approvers = ["slack:U5", "slack:U6"]
+ask = ["slack:U5", "slack:U6"]
+
 [agents.strict.approvals]
 approvers = ["slack:U2"]
 

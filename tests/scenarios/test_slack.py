@@ -132,8 +132,7 @@ class World:
         return "\n".join(json.dumps(body, ensure_ascii=False) for body in self.model.requests)
 
     def whispered(self, part: str) -> list[dict[str, Any]]:
-        posts = [fields for name, fields in self.slack.calls if name == "chat.postEphemeral"]
-        return [post for post in posts if part in post["text"]]
+        return [post for post in self.slack.whispers if part in post["text"]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -163,7 +162,12 @@ async def shared_world(
 
 @pytest.fixture
 def world(shared_world: World) -> World:
-    for kept in (shared_world.slack.calls, shared_world.model.requests, shared_world.slack.acks):
+    for kept in (
+        shared_world.slack.whispers,
+        shared_world.slack.calls,
+        shared_world.model.requests,
+        shared_world.slack.acks,
+    ):
         kept.clear()
     return shared_world
 
@@ -214,6 +218,23 @@ async def test_a_remark_in_the_thread_leaves_the_question_open(world: World) -> 
     assert (await world.answers(run_id), world.spent(run_id)) == ([(True, "T1/U2")], 1)
     answers = [message["text"] for message in world.slack.messages[said:]]
     assert not [text for text in answers if "who is ann" in text]
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_a_yes_in_direct_messages_reaches_the_run_that_asked_there(
+    world: World, in_thread: bool
+) -> None:
+    run_id = await world.client.launch("asking", SPEND)
+    asked = [await world.heard("May I run", channel=place) for place in ("D5", "D6")]
+    assert (await world.client.until(run_id))["waiting_for"] == "approval"
+    thread = {"thread_ts": asked[1]["ts"]} if in_thread else {}
+    await world.tell("yes", channel="D6", user="U6", **thread)
+    await world.client.until(run_id, "COMPLETED")
+    assert (await world.answers(run_id), world.spent(run_id)) == ([(True, "T1/U6")], 1)
+    await world.heard("Approved by <@U6>", channel="D5", ts=asked[0]["ts"])
+    await world.heard("Approved by <@U6>", channel="D6", ts=asked[1]["ts"])
+    for message in asked:  # the next test has the same direct messages
+        world.slack.messages.remove(message)
 
 
 # -- what comes along, and who is heard ----------------------------------------------------------

@@ -140,6 +140,8 @@ class SlackApi:
         match method:
             case "chat.postMessage":
                 return self._with_trouble(request, fields, self._post)
+            case "chat.postEphemeral":
+                return self._whisper(fields)
             case "chat.update":
                 return self._with_trouble(request, fields, self._update)
             case "conversations.replies":
@@ -204,6 +206,19 @@ class SlackApi:
         if "thread_ts" in fields:
             self.statuses.pop((channel, fields["thread_ts"]), None)
         return _ok(ts=message["ts"], channel=channel)
+
+    def _whisper(self, fields: dict[str, Any]) -> web.Response:
+        """Show something to one person. Unlike a post, it takes no person's id as a channel."""
+        if not fields.get("user"):
+            return _error("invalid_arguments")
+        if not fields.get("text") and not fields.get("blocks"):
+            return _error("no_text")
+        if fields["channel"][:1] not in ("C", "D", "G"):
+            return _error("channel_not_found")
+        if wrong := _limits_exceeded(fields):
+            return _error(wrong)
+        self.whispers.append(dict(fields))
+        return _ok(message_ts=f"1700000000.{next(self._numbers):06}")
 
     def _update(self, fields: dict[str, Any]) -> web.Response:
         for message in self.messages:

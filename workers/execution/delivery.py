@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 
-from ponderd.channels.channel import Channel, still_ours
+from ponderd.channels.channel import Channel, Receipt, still_ours
 from ponderd.channels.errors import DeliveryError
 from ponderd.channels.message import Reply
 from ponderd.channels.text import storable
@@ -73,7 +73,13 @@ async def deliver(
             mendable=error.mendable,
         )
     log.info("reply sent", key=key, channel=reply.to.channel)
-    return e.ReplySent(at=held.now(), receipt=storable(receipt), key=key)
+    place = receipt.place if isinstance(receipt, Receipt) else ""
+    return e.ReplySent(
+        at=held.now(),
+        receipt=storable(receipt),
+        key=key,
+        place="" if place == reply.to.to else storable(place),
+    )
 
 
 def until_retry(outgoing: Outgoing, error: DeliveryError, now: float) -> float | None:

@@ -21,6 +21,7 @@ from ponderd.workers.execution.progress import Progress
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import reduce
 from ponderd.workers.run.state import Outgoing, Run
+from ponderd.workers.store.asking import add_asking
 from ponderd.workers.store.contract import RECEIPT_TTL, RunStore, receipt_key
 
 log = structlog.get_logger(__name__)
@@ -73,9 +74,12 @@ class Outbox:
         if out.trouble:
             await self._list(run)
         if out.to and out.to.channel == "slack":
+            place = fact.place or out.to.to
             try:
-                name = receipt_key("slack", f"{out.to.to}:{fact.receipt}")
+                name = receipt_key("slack", f"{place}:{fact.receipt}")
                 await self._store.remember(name, about, RECEIPT_TTL)
+                if out.kind == "question" and place.startswith("D"):
+                    await add_asking(self._store, f"slack:{place}", run.id)
             except Unavailable as error:
                 log.warning("a reply to this message will find no run", error=str(error))
         return run

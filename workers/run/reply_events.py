@@ -33,11 +33,13 @@ class ReplyStarted(_Event):
 
 class ReplySent(_Event):
     """The reply arrived. `receipt` is the other side's id; "held": it waits in the run. `key` says
-    which reply; "": the first one of the queue."""
+    which reply; "": the first one of the queue. `place`: where it stands, if its address did not
+    say so."""
 
     type: Literal["reply_sent"] = "reply_sent"
     receipt: str
     key: str = ""
+    place: str = ""
 
 
 class ReplyFailed(_Event):

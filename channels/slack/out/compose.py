@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ponderd.channels.message import Inquiry, Reply
 from ponderd.channels.slack.out.inline import literal
 from ponderd.channels.slack.out.markdown import lines
-from ponderd.channels.slack.out.pieces import Line, beginning, packed
+from ponderd.channels.slack.out.pieces import Line, Sizes, beginning, packed
 from ponderd.channels.slack.out.question import (
     PLEASE,
     SECTION_LIMIT,
@@ -42,21 +42,24 @@ class Post:
         return any(block["type"] == "actions" for block in self.blocks)
 
 
-def compose(reply: Reply, limit: int = TEXT_LIMIT) -> list[Post]:
-    """The messages of a reply, none with a text above `limit` characters.
+def compose(reply: Reply, sizes: Sizes | None = None) -> list[Post]:
+    """The messages of a reply, none with a longer text than `sizes` (or `TEXT_LIMIT`) says.
 
     Only an agent's own words are Markdown. ponderd's are shown as they are: they may quote a call.
     """
-    inquiry = reply.inquiry
+    inquiry, sizes = reply.inquiry, sizes or Sizes(TEXT_LIMIT)
+    if not sizes.after and sizes.smaller:
+        sizes = Sizes(sizes.smaller)
+    limit = sizes.limit
     if reply.kind == "question" and inquiry and inquiry.kind == "approval":
         parts = approval(reply.text, inquiry, reply.run_id)
         short = fitted(lambda room: approval(reply.text, inquiry, reply.run_id, room), limit)
         return [Post(markup_of(short), [*blocks_of(parts), *buttons(inquiry)])]
     if reply.kind == "question" and inquiry:
-        return _question(reply.text, inquiry, limit)
+        return _question(reply.text, inquiry, sizes)
     if reply.kind in ("answer", "question"):
-        return _posts(lines(reply.text), limit)
-    return _as_it_is(reply.text, limit)
+        return _posts(lines(reply.text), sizes)
+    return _as_it_is(reply.text, sizes)
 
 
 def outcome(reply: Reply, limit: int = TEXT_LIMIT) -> Post:
@@ -93,7 +96,7 @@ def _parted(reply: Reply) -> tuple[str, str]:
     return asked, told
 
 
-def _question(text: str, inquiry: Inquiry, limit: int) -> list[Post]:
+def _question(text: str, inquiry: Inquiry, sizes: Sizes) -> list[Post]:
     choices = [
         line for choice in written_choices(inquiry) for line in map(Line.of, literal(choice))
     ]
@@ -103,7 +106,9 @@ def _question(text: str, inquiry: Inquiry, limit: int) -> list[Post]:
         begun = [first.led_by(URGENT)] if first.code is None else [Line(URGENT.strip()), first]
         shown = [*begun, *rest]
     pressed = buttons(inquiry)
-    posts = _posts([*shown, *choices], min(limit, SECTION_LIMIT) if pressed else limit)
+    if pressed:
+        sizes = replace(sizes, limit=min(sizes.limit, SECTION_LIMIT))
+    posts = _posts([*shown, *choices], sizes)
     if not pressed:
         return posts
     *before, last = posts
@@ -111,14 +116,14 @@ def _question(text: str, inquiry: Inquiry, limit: int) -> list[Post]:
     return [*before, Post(last.text, [section, *pressed])]
 
 
-def _posts(shown: Iterable[Line], limit: int) -> list[Post]:
-    return [Post(text) for text in packed(shown, limit)] or [Post(NOTHING)]
+def _posts(shown: Iterable[Line], sizes: Sizes) -> list[Post]:
+    return [Post(text) for text in packed(shown, sizes)] or [Post(NOTHING)]
 
 
-def _as_it_is(text: str, limit: int) -> list[Post]:
+def _as_it_is(text: str, sizes: Sizes) -> list[Post]:
     parts = list(naming(text))
     shown = markup_of(parts)
-    if len(shown) <= limit:
+    if len(shown) <= sizes.limit:
         plain = shown == clean(text).strip("\n") or "://" in text
         return [Post(shown or NOTHING, [] if plain else blocks_of(parts))]
-    return _posts(map(Line.of, literal(text)), limit)
+    return _posts(map(Line.of, literal(text)), sizes)

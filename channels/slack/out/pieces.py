@@ -36,13 +36,36 @@ class Line:
         return Line(text, self.code, (*led, *rest))
 
 
-def packed(lines: Iterable[Line], limit: int | None) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How long the pieces of a text are."""
+
+    limit: int
+    """Characters of a piece."""
+    after: int = 0
+    """How many pieces are that long. The others are smaller, if `smaller` is set."""
+    smaller: int = 0
+    """Characters of those others."""
+
+
+def packed(lines: Iterable[Line], limit: int | Sizes | None) -> list[str]:
     """The lines in as few pieces of at most `limit` characters as their order allows. None: in one.
 
     A cut is made between lines, or inside one that is too long. A block of code is cut only if it
     is too long for one piece; it is closed then, and opened again in the next.
     """
-    pieces: list[str] = []
+    if not isinstance(limit, Sizes):
+        return [_written(piece) for piece in _parted(lines, limit)]
+    pieces = _parted(lines, limit.limit)
+    if limit.smaller:
+        rest = [line for piece in pieces[limit.after :] for line in piece]
+        pieces = [*pieces[: limit.after], *_parted(rest, limit.smaller)]
+    return [_written(piece) for piece in pieces]
+
+
+def _parted(lines: Iterable[Line], limit: int | None) -> list[list[Line]]:
+    """The lines of each piece."""
+    pieces: list[list[Line]] = []
     kept: list[Line] = []
     length = 0
     for block, members in groupby(_fitting(lines, limit), key=lambda line: line.code):
@@ -53,13 +76,13 @@ def packed(lines: Iterable[Line], limit: int | None) -> list[str]:
             more = size(line.text) + 1 + (_FENCES if block is not None else 0)
             full = limit is not None and length + more > limit
             if kept and (full or (together and not index)):
-                pieces.append(_written(kept))
+                pieces.append(kept)
                 kept, length = [], 0
             if not kept or kept[-1].code != block:
                 length += _FENCES if block is not None else 0
             kept.append(line)
             length += size(line.text) + 1
-    return [piece for piece in (*pieces, _written(kept)) if piece.strip()]
+    return [piece for piece in (*pieces, kept) if _written(piece).strip()]
 
 
 def _fitting(lines: Iterable[Line], limit: int | None) -> Iterator[Line]:

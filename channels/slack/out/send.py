@@ -4,18 +4,19 @@ buttons."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from ponderd.channels.channel import still_ours
+from ponderd.channels.channel import Receipt, still_ours
 from ponderd.channels.errors import DeliveryError
 from ponderd.channels.message import Address, Reply
 from ponderd.channels.settings import ChannelSettings
-from ponderd.channels.slack.out.compose import SMALL, Post, compose, outcome
+from ponderd.channels.slack.out.arrived import Arrived
+from ponderd.channels.slack.out.compose import SMALL, Post, outcome
 from ponderd.channels.slack.signs import Signs
 from ponderd.channels.slack.web_api import TIMEOUT, Workspaces, delivery_error, reason_of
 
@@ -24,6 +25,9 @@ LOOKBACK = 24 * 3600
 searched from its beginning."""
 BURST, PAUSE = 3, 1.0
 """Pieces that are posted at once; between the others some seconds pass, as Slack asks."""
+
+Pieces = list[tuple[str, dict[str, Any]]]
+"""Messages of a reply: the ts of each, and what its metadata says."""
 
 _EVENT_TYPE = "ponderd_reply"
 _BLOCKS_REFUSED = ("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long")
@@ -36,9 +40,6 @@ _NO_THREAD = (
     "restricted_action_non_threadable_channel",
 )
 _ELSEWHERE = ("channel_not_found", "user_not_found")
-
-Found = dict[tuple[int, int], str]
-"""The ts of pieces that arrived, by (how many there are, which one it is, from 1)."""
 
 
 class SlackChannel:
@@ -106,41 +107,36 @@ async def _deliver(client: AsyncWebClient, reply: Reply, resend: bool) -> str:
     """Returns the ts of the first message or, of a question with buttons, of the one with them."""
     if reply.resolves and await _changed(client, reply):
         return reply.resolves
-    found = await _posted(client, reply) if resend else {}
-    posts = compose(reply)
-    if any(total != len(posts) for total, _ in found):  # they were made smaller before
-        smaller = compose(reply, SMALL)
-        posts = smaller if any(total == len(smaller) for total, _ in found) else posts
+    arrived = Arrived(reply)
+    if resend:
+        arrived.place = await _conversation(client, reply.to.to)
+        arrived.take(await _look(client, reply, arrived.place))
     try:
-        return await _post_all(client, reply, posts, found)
+        return await _post_all(client, reply, arrived)
     except SlackApiError as error:
-        if reason_of(error) != "msg_too_long":
+        # What is there stays; only the rest is made smaller.
+        if reason_of(error) != "msg_too_long" or not arrived.shrink(SMALL):
             raise
-        return await _post_all(client, reply, compose(reply, SMALL), found)
+        return await _post_all(client, reply, arrived)
 
 
-async def _post_all(
-    client: AsyncWebClient, reply: Reply, posts: Sequence[Post], found: Found
-) -> str:
+async def _post_all(client: AsyncWebClient, reply: Reply, arrived: Arrived) -> Receipt:
     """Post what is not there yet, in order."""
-    receipts: list[str] = []
     thread, sent = reply.to.thread, 0
-    for number, post in enumerate(posts, 1):
-        at = found.get((len(posts), number))
-        if at is None:
+    for number, post in enumerate(arrived.posts, 1):
+        if number not in arrived.found:
             if sent >= BURST:
                 await asyncio.sleep(PAUSE)
-            which = {"number": number, "total": len(posts)} if len(posts) > 1 else {}
-            at, thread = await _post(client, reply, post, thread, which)
+            which = arrived.which(number)
+            posted, thread = await _post(client, reply, post, thread, which)
+            arrived.found[number], arrived.place = posted, posted.place or arrived.place
             sent += 1
-        receipts.append(at)
-    buttons = next((index for index, post in enumerate(posts) if post.has_buttons), 0)
-    return receipts[buttons]
+    return Receipt(arrived.receipt, arrived.place)
 
 
 async def _post(
     client: AsyncWebClient, reply: Reply, post: Post, thread: str, which: dict[str, int]
-) -> tuple[str, str]:
+) -> tuple[Receipt, str]:
     """Post one message, more plainly where Slack refuses it. Returns its ts, and the thread."""
     blocks = post.blocks
     while True:
@@ -158,7 +154,7 @@ async def _post(
                 unfurl_links=False,
                 unfurl_media=False,
             )
-            return str(response["ts"]), thread
+            return Receipt(response["ts"], response.get("channel") or ""), thread
         except SlackApiError as error:
             reason = reason_of(error)
             if blocks and reason in _BLOCKS_REFUSED:
@@ -191,43 +187,44 @@ async def _changed(client: AsyncWebClient, reply: Reply) -> bool:
         return True
 
 
-async def _posted(client: AsyncWebClient, reply: Reply) -> Found:
+async def _look(client: AsyncWebClient, reply: Reply, channel: str) -> Pieces:
     """What of an earlier attempt arrived."""
-    found: Found = {}
-    try:
-        if reply.to.thread and await _collect(found, reply.key, _thread(client, reply.to)):
-            return found
-    except SlackApiError as error:
-        if reason_of(error) not in _NO_THREAD:
-            raise
-    else:
-        if reply.to.thread:
-            return found
-    await _collect(found, reply.key, _channel(client, reply.to))
-    return found
+    pieces: Pieces = []
+    if reply.to.thread:
+        try:
+            await _collect(pieces, reply.key, _thread(client, channel, reply.to.thread))
+        except SlackApiError as error:
+            if reason_of(error) not in _NO_THREAD:
+                raise
+        else:
+            return pieces
+    await _collect(pieces, reply.key, _channel(client, channel))
+    return pieces
 
 
-async def _collect(found: Found, key: str, messages: AsyncIterator[dict[str, Any]]) -> bool:
-    """Whether all of it was found; `messages` are read no further then."""
+async def _collect(pieces: Pieces, key: str, messages: AsyncIterator[dict[str, Any]]) -> None:
+    """Add what `messages` have of the reply. No more of them are read than are needed."""
+    numbers: set[int] = set()
     async for message in messages:
         match message:
             case {
                 "ts": str(at),
                 "metadata": {"event_type": kind, "event_payload": {"key": known} as which},
             } if kind == _EVENT_TYPE and known == key:
-                total, number = int(which.get("total", 1)), int(which.get("number", 1))
-                found[total, number] = at
-                if all((total, each) in found for each in range(1, total + 1)):
-                    return True
-    return False
+                pieces.append((at, which))
+                numbers.add(int(which.get("number", 1)))
+                if all(each in numbers for each in range(1, int(which.get("total", 1)) + 1)):
+                    return
 
 
-async def _thread(client: AsyncWebClient, to: Address) -> AsyncIterator[dict[str, Any]]:
+async def _thread(
+    client: AsyncWebClient, channel: str, thread: str
+) -> AsyncIterator[dict[str, Any]]:
     cursor: str | None = ""
     while cursor is not None:
         page = await client.conversations_replies(
-            channel=await _conversation(client, to.to),
-            ts=to.thread,
+            channel=channel,
+            ts=thread,
             include_all_metadata=True,
             limit=200,
             cursor=cursor or None,
@@ -237,12 +234,11 @@ async def _thread(client: AsyncWebClient, to: Address) -> AsyncIterator[dict[str
         cursor = _next_cursor(page)
 
 
-async def _channel(client: AsyncWebClient, to: Address) -> AsyncIterator[dict[str, Any]]:
+async def _channel(client: AsyncWebClient, channel: str) -> AsyncIterator[dict[str, Any]]:
     """Messages of the last `LOOKBACK` seconds, newest first.
 
     The time is counted from the newest message, because our own clock may be wrong.
     """
-    channel = await _conversation(client, to.to)
     since = 0.0
     cursor: str | None = ""
     while cursor is not None:

@@ -7,9 +7,13 @@ import re
 from ponderd.channels.slack.reading.view import US
 
 # What sets the one apart who is spoken to, where the mention comes first: "@bot, …", "@bot: …".
-# A colon that begins an emoji of the team's own is none.
+# A colon that begins an emoji of the team's own, a smiley or a word is none.
 _EMOJI = r":[a-z0-9_+'-]{1,80}:"
-_ADDRESSED = re.compile(rf"\s*(?:(?!{_EMOJI})[,;:]|!(?=\s+\S)|[–—](?=\s))?\s*")
+_SMILEY = r"[:;]['^o-]?(?:[)\]}]|[(\[{|/\\$*@DOPSXops3x](?!\w))"
+_ADDRESSED = re.compile(
+    rf"(?:(?!{_EMOJI}|{_SMILEY})[,;:]|[，；：、]|[.](?=\s+\S)"
+    rf"|\s*(?:,|[;:](?!\S)|!(?=\s+\S)|[–—](?=\s)))?\s*"
+)
 _CLOSING = re.compile(rf"(?!{_EMOJI})[,.;:!?…)\]]|[*_~`]{{1,3}}(?=[\s.,;:!?]|\Z)")
 _POSSESSIVE = re.compile("['’]s\\b")
 _WRAPPED = re.compile(rf"([*_~`]){US}\1|\({US}\)|\[{US}\]")

@@ -72,9 +72,8 @@ class Remembered(StoredMemory):
 
     runs: dict[str, KnownRun]
 
-    async def run_at(self, place: str) -> KnownRun | None:
-        run_id = await self._store.recall(f"slack:place:{place}") or await self._posted_by(place)
-        return None if run_id is None else self.runs.get(run_id, KnownRun(run_id, "", False, 0))
+    async def _known(self, run_id: str) -> KnownRun | None:
+        return self.runs.get(run_id, KnownRun(run_id, "", False, 0))
 
 
 @dataclass

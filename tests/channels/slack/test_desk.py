@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from ponderd.channels.errors import Unavailable
+from ponderd.channels.slack.desk import WHICH_ONE
 from ponderd.channels.slack.intake import Intake
 from ponderd.channels.slack.memory import KnownRun
+from ponderd.workers.store.asking import add_asking
 from ponderd.workers.store.contract import receipt_key
 from tests.channels.slack.counter import Counter, counter
 from tests.services import slack_api
@@ -93,6 +95,60 @@ class TestConversations:
         await desk.tell("a", thread_ts="1.000001")
         await desk.tell("b", thread_ts="1.000001")
         assert conversations(desk) == ["T1:D1:1.000001"] * 2
+
+
+class TestQuestionsOfOtherRuns:
+    """Asked of a person, not in the conversation that goes on in their direct messages."""
+
+    @pytest.fixture(autouse=True)
+    async def asked(self, desk: Counter) -> None:
+        await self.ask(desk, "0c-a-b")
+
+    async def ask(self, desk: Counter, run: str, asks: Any = "approval", at: float = 2e9) -> None:
+        await add_asking(desk.store, "slack:D1", run)
+        desk.memory.runs[run] = KnownRun(run, asks, False, math.inf, at)
+
+    @pytest.mark.parametrize("before", [False, True])
+    async def test_a_plain_yes_answers_it(self, before: bool, desk: Counter) -> None:
+        if before:
+            await desk.tell("hello")
+        await desk.tell("yes")
+        assert desk.inbox.triggers[-1].run_id == "0c-a-b"
+
+    async def test_other_words_do_not(self, desk: Counter) -> None:
+        first = await desk.tell("what is new?")
+        assert conversations(desk) == [f"T1:D1:{first}"]
+        assert desk.inbox.triggers[0].run_id is None
+
+    async def test_nor_does_a_yes_after_it_was_decided(self, desk: Counter) -> None:
+        await self.ask(desk, "0c-a-b", "")
+        await desk.tell("yes")
+        assert desk.inbox.triggers[0].run_id is None
+
+    @pytest.mark.parametrize(("at", "heard"), [(2e9, True), (1.0, False)])
+    async def test_an_open_question_is_answered_next(
+        self, at: float, heard: bool, desk: Counter
+    ) -> None:
+        await desk.tell("hello")
+        await self.ask(desk, "0c-a-b", "answer", at)
+        await desk.tell("the blue one")
+        assert (desk.inbox.triggers[-1].run_id == "0c-a-b") is heard
+
+    async def test_where_two_are_open_a_yes_decides_nothing(
+        self, desk: Counter, api: SlackApi
+    ) -> None:
+        await self.ask(desk, "0c-c-d")
+        await desk.tell("yes")
+        assert (desk.inbox.triggers, told(api)) == ([], [WHICH_ONE])
+
+    async def test_the_own_conversation_counts_too(self, desk: Counter, api: SlackApi) -> None:
+        name = f"T1:D1:{await desk.tell('hello')}"
+        desk.memory.runs[name] = KnownRun(name, "approval", False, math.inf)
+        await desk.tell("yes")
+        assert (len(desk.inbox.triggers), told(api)) == (1, [WHICH_ONE])
+        await self.ask(desk, "0c-a-b", "")
+        await desk.tell("yes")
+        assert desk.inbox.triggers[-1].run_id == name
 
 
 class TestAThreadOfOurs:

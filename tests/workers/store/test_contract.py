@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 import pytest
 
 from ponderd.channels.errors import Malformed, NotFound, Unavailable
+from ponderd.workers.store.asking import KEPT, add_asking, asking
 from ponderd.workers.store.contract import (
     POKE_GRACE,
     Admission,
@@ -794,3 +795,14 @@ def test_a_run_id_names_the_shard_of_its_conversation() -> None:
 def test_conversations_of_other_channels_and_sources_are_other_conversations() -> None:
     message_fields = dataclasses.asdict(message("c1"))
     assert message_fields["conversation_key"] != conversation_key("assistant", "slack", "", "c1")
+
+
+async def test_the_runs_that_asked_in_one_place(store: RunStore) -> None:
+    assert await asking(store, "slack:D1") == []
+    for run in ("a", "b", "a"):
+        await add_asking(store, "slack:D1", run)
+    await add_asking(store, "slack:D2", "c")
+    assert await asking(store, "slack:D1") == ["b", "a"]
+    for number in range(2 * KEPT):
+        await add_asking(store, "slack:D1", str(number))
+    assert await asking(store, "slack:D1") == [str(KEPT + number) for number in range(KEPT)]

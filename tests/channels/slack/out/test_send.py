@@ -278,6 +278,7 @@ class TestLongAnswer:
                 "key": "run1:7",
                 "number": number,
                 "total": len(api.messages),
+                "limit": 3_900,
             }
 
     @pytest.mark.parametrize("lost", ["lose_response", "drop", "429"])
@@ -304,6 +305,56 @@ class TestLongAnswer:
         await channel.send(reply(LONG), resend=True)
         assert "\n".join(message["text"] for message in api.messages) == LONG
         assert all(len(message["text"]) <= 1_200 for message in api.messages)
+
+    @pytest.mark.parametrize("lost", ["", "lose_response", "drop"])
+    @pytest.mark.parametrize("thread", ["1.2", ""])
+    async def test_a_later_piece_that_is_too_long_repeats_nothing(
+        self, lost: str, thread: str, api: SlackApi
+    ) -> None:
+        channel = SlackChannel(api.settings)
+        long = reply(LONG, to=Address(channel="slack", to="C1", thread=thread))
+        api.trouble = ["", "msg_too_long", "", lost]
+        if lost:
+            with pytest.raises(DeliveryError):
+                await channel.send(long, resend=False)
+        receipt = await channel.send(long, resend=bool(lost))
+        assert "\n".join(message["text"] for message in api.messages) == LONG
+        sizes = [len(message["text"]) for message in api.messages]
+        assert sizes[0] > 3_000 and max(sizes[1:]) <= 1_200
+        assert receipt == api.messages[0]["ts"]
+
+    @pytest.mark.parametrize("first", [2_000, 3_000])
+    async def test_what_follows_a_crash_is_cut_like_what_is_there(
+        self, first: int, api: SlackApi, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        channel = SlackChannel(api.settings)
+        api.trouble = ["", "", "drop"]
+        with monkeypatch.context() as other_version, pytest.raises(DeliveryError):
+            other_version.setattr("ponderd.channels.slack.out.arrived.TEXT_LIMIT", first)
+            await channel.send(reply(LONG), resend=False)
+        await channel.send(reply(LONG), resend=True)
+        assert "\n".join(message["text"] for message in api.messages) == LONG
+
+    @pytest.mark.parametrize("limit", [1_200, 3_900])
+    async def test_pieces_of_an_older_version_say_no_sizes(self, limit: int, api: SlackApi) -> None:
+        channel = SlackChannel(api.settings)
+        api.trouble = ["msg_too_long"] if limit == 1_200 else []
+        await channel.send(reply(LONG), resend=False)
+        whole = len(api.messages)
+        del api.messages[2:]
+        for message in api.messages:
+            message["metadata"]["event_payload"].pop("limit")
+        await channel.send(reply(LONG), resend=True)
+        assert "\n".join(message["text"] for message in api.messages) == LONG
+        assert len(api.messages) == whole
+
+    async def test_what_an_older_version_posted_whole_is_not_posted_again(
+        self, api: SlackApi
+    ) -> None:
+        channel = SlackChannel(api.settings)
+        await channel.send(reply("short"), resend=False)
+        assert await channel.send(reply(LONG), resend=True) == api.messages[0]["ts"]
+        assert len(api.messages) == 1
 
 
 class TestHowItIsPosted:
