@@ -88,8 +88,13 @@ class Routes(Frozen):
         """The route of `source`. Raises `NotFound`, which tells strangers no names."""
         route = self.webhooks.get(source)
         if route is None:
-            raise NotFound(f"there is no [webhooks.{one_line(source, 40)}] in ponderd.toml")
+            raise NotFound(_unknown(source))
         return route
+
+    def known_instead(self, source: str) -> NotFound:
+        """As `webhook` raises, for whoever proved to be one of ours: it names the sources."""
+        known = ", ".join(sorted(self.webhooks))
+        return NotFound(f"{_unknown(source)}; there are: {known}")
 
     def named_agents(self) -> Iterator[tuple[str, str]]:
         """(entry, agent) for each entry of the file that names an agent."""
@@ -100,6 +105,10 @@ class Routes(Frozen):
         for source, route in self.webhooks.items():
             if route.agent and not is_template(route.agent):
                 yield f"webhooks.{source}.agent", route.agent
+
+
+def _unknown(source: str) -> str:
+    return f"there is no [webhooks.{one_line(source, 40)}] in ponderd.toml"
 
 
 def route_to(runs: Runs, routes: Routes) -> Accept:

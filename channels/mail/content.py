@@ -7,6 +7,7 @@ signature) or the transport (a signature over the mail) are neither text nor fil
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -51,6 +52,16 @@ class Content:
     files: tuple[File, ...] = ()
     automatic: str = ""
     """Why its parts show it to be a machine's. Empty: they do not."""
+
+    @property
+    def digest(self) -> str:
+        """Tells another mail from the same one, below or beside whose words a list or a relay may
+        have written something."""
+        words = " ".join((self.own if self.own.strip() else self.text).split())
+        whole = hashlib.sha256(words.encode("utf-8", "replace"))
+        for file in self.files:
+            whole.update(hashlib.sha256(file.content).digest())
+        return whole.hexdigest()[:32]
 
 
 def read_content(content: bytes, thread: Thread) -> Content:

@@ -258,6 +258,7 @@ def trigger_of(
         cut=content.cut,
         people=_others(letter, rules),
         tag="" if rules.names.run_of_tag(tag) else tag,
+        digest=content.digest if letter.keys else "",
     )
 
 

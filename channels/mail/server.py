@@ -231,7 +231,10 @@ class MailServer:
                 outcome = await self._answer(proven_verdict(verdict, proven))
                 log.info("mail decided", sender=one_line(mail_from), outcome=one_line(outcome))
                 continue
-            owner = owner_of(letter.recipient, "".join(letter.keys) or self._new_id())
+            # With its digest: of another mail under the same Message-ID nothing may be deleted.
+            owner = owner_of(
+                letter.recipient, f"{''.join(letter.keys) or self._new_id()}{read.digest}"
+            )
             attachments = await keep(read.files, owner, self._blobs)
             trigger = trigger_of(letter, read, attachments, rules)
             try:

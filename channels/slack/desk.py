@@ -4,6 +4,7 @@ belong, what are people called, what is in the files, what was said before."""
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from slack_sdk.errors import SlackApiError
 
 from ponderd.channels.blobs import Blobs, owner_of
 from ponderd.channels.channel import Accept, AnswerInquiry, Note, React
-from ponderd.channels.errors import DeliveryError, Refused
+from ponderd.channels.errors import Conflict, DeliveryError, Refused
 from ponderd.channels.files import FileReader
 from ponderd.channels.message import Address, Attachment, Trigger
 from ponderd.channels.settings import ChannelSettings
@@ -136,8 +137,9 @@ class Desk:
             self.ignored("not for us", str(error))
             if isinstance(event, SlackMessage):
                 self.signs.end(_answer_to(event))
-        except Refused:
-            if isinstance(event, SlackMessage):
+        except Refused as error:
+            # A second message under the keys of one that is being answered ends nothing.
+            if isinstance(event, SlackMessage) and not isinstance(error, Conflict):
                 self.signs.end(_answer_to(event))
             raise
 
@@ -181,6 +183,7 @@ class Desk:
             # Two keys: a retry has the same event_id; and if Slack tells of one message in two
             # events, as app_mention and as message, they have the same channel and ts.
             keys=(f"slack:event:{message.event_id}", f"slack:{place}:{message.ts}"),
+            digest=_digest(message),
             conversation=name,
             run_id=run_id,
             text=text or "(no text)",
@@ -359,6 +362,12 @@ class Desk:
 def _is_alert(message: SlackMessage) -> bool:
     """A bot's post that speaks to nobody."""
     return bool(message.writer.programs) and not (message.thread or message.mentions_us)
+
+
+def _digest(message: SlackMessage) -> str:
+    """Of what was written, as Slack tells it: names that are looked up may change."""
+    text = str(message.event.get("text") or "")
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def _answer_to(message: SlackMessage) -> Address:

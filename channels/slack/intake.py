@@ -58,6 +58,7 @@ class Intake:
         self._refused = refused
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._at_work: dict[str, SlackEvent] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._rounds: asyncio.Task[None] | None = None
 
@@ -109,13 +110,17 @@ class Intake:
 
     def _begin(self, key: str, event: SlackEvent) -> None:
         if key in self._tasks:
+            if event != self._at_work[key]:
+                self._refused("conflict", f"event {key} came before with another message")
             return  # the same event again
+        self._at_work[key] = event
         self._heard(event)
         task = asyncio.create_task(self._in_turn(key, event, self._lanes.get(event.lane)))
         self._lanes[event.lane] = self._tasks[key] = task
 
         def done(_: asyncio.Task[None]) -> None:
             self._tasks.pop(key, None)
+            self._at_work.pop(key, None)
             if self._lanes.get(event.lane) is task:
                 del self._lanes[event.lane]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
@@ -14,7 +15,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import SecretStr
 
 from ponderd.channels.channel import Accept
-from ponderd.channels.errors import NotFound
+from ponderd.channels.errors import NotFound, Unauthenticated
 from ponderd.channels.message import Ignored, Trigger
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.slack.app import build_app as build_slack
@@ -54,10 +55,11 @@ def webhook_routes(
     async def receive(source: str, request: Request) -> dict[str, Any] | Response:
         """Take a signed event. 202 means that it is stored, 204 that the route does not want it.
         The answer goes where the route says; otherwise it waits in the run."""
-        route, headers = routes.webhook(source), request.headers
-        request.state.source = source
-        secrets, body = route.secrets(own), await request.body()
+        headers, body = request.headers, await request.body()
         hook = HookRequest(_public(request, settings.public_url), headers, body)
+        route = _route(routes, source, own, hook)
+        request.state.source = source
+        secrets = route.secrets(own)
         if not body and (answer := _question(route, secrets, hook, request)):
             return answer
         authenticate(route.verify, secrets, hook, now=time.time())
@@ -85,11 +87,11 @@ def webhook_routes(
     )
     async def ask(source: str, request: Request) -> Response:
         """What senders ask before they send: whether somebody here wants their events."""
-        route = routes.webhook(source)
-        request.state.source = source
         hook = HookRequest(
             _public(request, settings.public_url), request.headers, b"", request.method
         )
+        route = _route(routes, source, own, hook)
+        request.state.source = source
         secrets = route.secrets(own)
         answer = _question(route, secrets, hook, request)
         if answer is None:
@@ -110,13 +112,34 @@ def proof_first(
         start, _, source = request.url.path.rpartition("/")
         if request.method != "POST" or start != "/webhooks":
             return
-        route = routes.webhook(unquote(source))
+        hook = HookRequest(_public(request, settings.public_url), request.headers, None)
+        if unquote(source) not in routes.webhooks and _may_be_ours(routes, own, hook):
+            return  # with its body it can be told
+        route = _route(routes, unquote(source), own, hook)
         request.state.source = unquote(source)
         if not {"validationToken", "validationtoken", "challenge"} & {*request.query_params}:
-            hook = HookRequest(_public(request, settings.public_url), request.headers, None)
             authenticate(route.verify, route.secrets(own), hook, now=time.time())
 
     return check
+
+
+def _route(
+    routes: Routes, source: str, own: Mapping[str, tuple[str, ...]], hook: HookRequest
+) -> WebhookRoute:
+    """The route of `source`. Raises NotFound, which names the sources that there are to whoever
+    proves to be a sender of one of them. Strangers learn no names."""
+    if source not in routes.webhooks and hook.body is not None and _may_be_ours(routes, own, hook):
+        raise routes.known_instead(source)
+    return routes.webhook(source)
+
+
+def _may_be_ours(routes: Routes, own: Mapping[str, tuple[str, ...]], hook: HookRequest) -> bool:
+    """Whether a request has the proof of any source; without its body, whether it may have."""
+    for route in routes.webhooks.values():
+        with contextlib.suppress(Unauthenticated):
+            authenticate(route.verify, route.secrets(own), hook, now=time.time())
+            return True
+    return False
 
 
 def _own_secrets(settings: ChannelSettings, api_token: SecretStr) -> dict[str, tuple[str, ...]]:

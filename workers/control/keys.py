@@ -46,6 +46,6 @@ async def _bind(store: RunStore, message: NewMessage, key: str) -> None:
 
 def used_before() -> Conflict:
     return Conflict(
-        "this key (webhook-id, Idempotency-Key or the like) came before with another message; what "
-        "it stands for cannot change"
+        "this key (webhook-id, Idempotency-Key, Message-ID or the like) came before with another "
+        "message; what it stands for cannot change"
     )

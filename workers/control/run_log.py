@@ -131,16 +131,19 @@ class RunLog:
         first: e.Event,
         later: e.Event,
         history: Sequence[bytes] = (),
+        digest: str = "",
     ) -> Accepted | None:
         """Begin a run with `first`, as `admit` does. If the conversation has a run already, admit
-        `later` to it, provided that it `joins`; None if not. Raises `Unavailable`."""
-        message = _message(launched, keys, first, history)
+        `later` to it, provided that it `joins`; None if not. Raises what `admit` raises."""
+        message = replace(_message(launched, keys, first, history), digest=digest)
+        await bind_keys(self.store, message)
         admission = await self.store.admit(replace(message, only_new=True))
         if admission.outcome != "taken":
             return self._accepted(admission)
         if not joins((await self.read(admission.run_id)).run):
             return None
-        return await self._admit(_message(launched, keys, later, history))
+        message = replace(_message(launched, keys, later, history), digest=digest)
+        return await self._admit(message)
 
     async def admit_in_step(
         self,
@@ -167,7 +170,12 @@ class RunLog:
         return await self.admit(launched, keys, received, log if archived else log[:1], digest)
 
     async def admit_to_if(
-        self, joins: Joins, run_id: str, keys: tuple[str, ...], received: e.Event
+        self,
+        joins: Joins,
+        run_id: str,
+        keys: tuple[str, ...],
+        received: e.Event,
+        digest: str = "",
     ) -> Accepted | None:
         """As `admit_to`, provided that it `joins` that run; None if not."""
         log, archived = await self._load(run_id)
@@ -177,8 +185,8 @@ class RunLog:
         if not joins(fold(events)):
             return None
         if archived:  # another run may have the conversation by now
-            return await self.admit_if(joins, launched, keys, received, received, log)
-        return await self.admit(launched, keys, received)
+            return await self.admit_if(joins, launched, keys, received, received, log, digest)
+        return await self.admit(launched, keys, received, digest=digest)
 
     async def _admit(self, message: NewMessage) -> Accepted:
         return self._accepted(await self.store.admit(message))

@@ -79,27 +79,29 @@ class Runs:
         """Store a mail in the run that it answers, else in that of its thread, provided that the
         sender takes part in it. Everybody else begins a run of their own: the thread's Message-IDs,
         which anybody may have, let nobody read what was said there."""
-        now, keys = self._log.clock(), trigger.keys
+        now, keys, digest = self._log.clock(), trigger.keys, trigger.digest
 
         def joins(run: Run) -> bool:
             return takes_part(run, trigger.sender)
 
         if trigger.run_id and await self._is_run_of(agent, trigger):
             received = _received(trigger, now)
-            joined = await self._log.admit_to_if(joins, trigger.run_id, keys, received)
+            joined = await self._log.admit_to_if(joins, trigger.run_id, keys, received, digest)
             if joined:
                 return joined
         later = _received(_unbound(trigger), now)
         first = _received(_complete(_unbound(trigger)), now)
         launched = self._launched(agent, trigger, now)
-        joined = await self._log.admit_if(joins, launched, keys, first, later)
+        joined = await self._log.admit_if(joins, launched, keys, first, later, digest=digest)
         if joined:
             return joined
         own = trigger.model_copy(
             update={"conversation": f"{trigger.conversation} {trigger.sender.lower()}"}
         )
         launched = self._launched(agent, own, now)
-        joined = await self._log.admit_if(lambda run: True, launched, keys, first, later)
+        joined = await self._log.admit_if(
+            lambda run: True, launched, keys, first, later, digest=digest
+        )
         assert joined
         return joined
 

@@ -150,6 +150,14 @@ class TestMailServer:
         await inbox.client(talk)
         assert [reason for reason, _ in inbox.refused] == ["smtp_552", "smtp_553", "smtp_500"]
 
+    async def test_another_mail_under_a_message_id_is_told_apart(self, inbox: Inbox) -> None:
+        footer = "\n_______________________________________________\nteam mailing list\n"
+        for text in ("Is it up?", "Is it up?\n", f"Is it up?\n{footer}", "Is it down?"):
+            assert (await inbox.send(mail(text))).startswith("250 ")
+        first, again, by_a_list, other = (trigger.digest for trigger in inbox.triggers)
+        assert first == again != other
+        assert by_a_list == first
+
     async def test_what_a_machine_wrote_is_ignored_with_its_reason(self, inbox: Inbox) -> None:
         await inbox.send(mail("I am away", **{"Auto-Submitted": "auto-replied"}))
         await inbox.send(mail(), mail_from="")

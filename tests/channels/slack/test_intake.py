@@ -149,3 +149,23 @@ class TestWhatStartsNothing:
         await desk.take(api.press(api.messages[0], "approve"))
         assert desk.refused == [("conflict", "somebody else decided")]
         await eventually(lambda: api.whispers)
+
+
+async def test_an_event_that_comes_again_otherwise_is_refused_aloud(desk: Counter) -> None:
+    desk.inbox.error = Unavailable("the state server is away")
+    event = mention("<@UBOT> hello")
+    await desk.intake.take(event)
+    await desk.intake.take(event)
+    assert desk.refused == []
+    await desk.intake.take(mention("<@UBOT> something else"))
+    await desk.settled()
+    assert desk.refused == [
+        ("conflict", f"event {event['event_id']} came before with another message")
+    ]
+
+
+async def test_what_is_written_is_told_apart_whatever_the_names_are(desk: Counter) -> None:
+    for text, event_id in (("hi <@U2>", "Ev1"), ("hi <@U2>", "Ev2"), ("bye <@U2>", "Ev3")):
+        await desk.say(f"<@UBOT> {text}", outside={"event_id": event_id})
+    first, again, other = (trigger.digest for trigger in desk.inbox.triggers)
+    assert first == again != other

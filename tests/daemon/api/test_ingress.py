@@ -464,3 +464,49 @@ class TestSms:
         [received] = await self.received(daemon)
         assert (received.text, received.own) == ("A driver wrote: late", "late")
         assert received.reply_to and received.reply_to.channel == "slack"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_only_who_has_a_proof_learns_which_sources_there_are(
+    daemon: Daemon, method: str
+) -> None:
+    async def asked(**headers: str) -> str:
+        answer = await ask(daemon.app, method, "/webhooks/gihub", b"", headers)
+        assert answer.status == 404
+        return answer.body.decode()
+
+    signed = f"sha256={hmac.new(b's3cret', b'', hashlib.sha256).hexdigest()}"
+    for headers in (
+        {"authorization": "Bearer tok"},
+        {"authorization": "Bearer api token"},
+        {"x-hub-signature-256": signed},
+    ):
+        said = await asked(**headers)
+        assert "no [webhooks.gihub]" in said and "default, " in said and "github, " in said
+    for headers in (
+        {},
+        {"authorization": "Bearer to"},
+        {"x-hub-signature-256": f"{signed[:-4]}aaaa"},
+    ):
+        said = await asked(**headers)
+        assert "no [webhooks.gihub]" in said and "github" not in said
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "body"),
+    [
+        ("ops", "application/json", {"event": {"id": "E7", "about": 1}}),
+        ("plain", "application/cloudevents+json", {"specversion": "1.0", "id": "E7", "source": "/s",
+                                                   "type": "t", "data": {"text": "a"}}),
+    ],
+)  # fmt: skip
+async def test_so_it_is_with_the_ids_that_stand_in_a_body(
+    daemon: Daemon, source: str, kind: str, body: dict[str, Any]
+) -> None:
+    headers = {"content-type": kind}
+    first = await daemon.post(source, body, headers)
+    again = await daemon.post(source, body, headers)
+    assert (again.status, again.body) == (202, first.body)
+    other = {**body, "data": {"text": "b"}, "more": 1}
+    assert (await daemon.post(source, other, headers)).status == 409
+    assert len(await daemon.messages(first)) == 1

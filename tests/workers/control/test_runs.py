@@ -124,6 +124,15 @@ class TestAMailJoins:
         assert await self.mail(world, BOB, answered, people=(EVE,)) == run_id
         assert await self.mail(world, EVE, answered) == run_id
 
+    async def test_another_mail_under_the_same_message_id_is_refused(self, world: World) -> None:
+        run_id = await self.mail(world, ANN, keys=("email:<m1>:tester",), digest="1")
+        for _ in range(2):
+            assert await self.mail(world, ANN, keys=("email:<m1>:tester",), digest="1") == run_id
+        for fields in ({}, {"conversation": "<m2@team.test>"}, {"run_id": run_id}):
+            with pytest.raises(Conflict, match="came before"):
+                await self.mail(world, ANN, keys=("email:<m1>:tester",), digest="2", **fields)
+        assert len(await self.messages(world, run_id)) == 1
+
     async def test_but_nobody_is_let_in_by_a_mail_that_is_not_proven(self, world: World) -> None:
         run_id = await self.mail(world, ANN)
         await self.mail(world, ANN, run_id, people=(EVE,), people_proven=False)
