@@ -485,7 +485,7 @@ def test_doctor_finds_all_well(ponderd: Ponderd) -> None:
     assert set(levels.values()) == {"ok"}, result.out
     assert set(levels) == {
         *("Python", "settings", "data folder", "state server", "model server"),
-        *("HTTP API", "workers", "SMTP", "Slack", "deliveries", "thinking"),
+        *("HTTP API", "workers", "SMTP", "Slack", "SMS", "thinking", "deliveries"),
     }
     assert (result.code, result.json["ok"]) == (0, True)
 
