@@ -85,6 +85,24 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
 
 
 @each_page
+def test_links_to_headings_lead_to_one(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)#([^)]+)\)", page.read_text())
+    lost = [
+        f"{file}#{heading}"
+        for file, heading in links
+        if heading not in headings(page.parent / file if file else page)
+    ]
+    assert lost == []
+
+
+def headings(page: Path) -> set[str]:
+    """The headings of a page, as links name them."""
+    text = re.sub(r"^(`{3,}).*?^\1$", "", page.read_text(), flags=re.M | re.S)
+    titles = [line.lower() for line in re.findall(r"^#+ (.+)$", text, re.M)]
+    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
+
+
+@each_page
 def test_settings_exist(page: Path) -> None:
     named = set(re.findall(r"PONDERD_[A-Z]+(?:_[A-Z]+)*", page.read_text()))
     assert named - {setting.name for setting in describe()} == set()
