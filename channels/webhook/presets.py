@@ -45,8 +45,9 @@ since {{ a.startsAt }}{% if a.status == 'resolved' %} until {{ a.endsAt }}{% end
 PRESETS: Mapping[str, Mapping[str, object]] = {
     "github": {
         "verify": ("github",),
-        "when": "action == 'opened' and (issue or pull_request or discussion) "
-        "and sender.type != 'Bot'",
+        # GitHub says "created" of a new discussion, and of comments.
+        "when": "(action == 'opened' and (issue or pull_request) "
+        "or action == 'created' and discussion and not comment) and sender.type != 'Bot'",
         "text": """\
 {% set it = pull_request or issue or discussion -%}
 {% set kind = 'Pull request' if pull_request else 'Issue' if issue else 'Discussion' -%}
@@ -66,7 +67,9 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
     "gitlab": {
         "verify": ("gitlab",),
         "when": "object_kind in ('issue', 'merge_request') and object_attributes.action == 'open' "
-        "and '_bot' not in user.username",
+        # project_7_bot_1f, project_7_bot2, support-bot; but anna_bothe is a person.
+        "and '_bot_' not in user.username|replace('-', '_') ~ '_' "
+        "and not (user.username[:8] == 'project_' and '_bot' in user.username)",
         "text": """\
 {% set it = object_attributes -%}
 {% set mark = '!' if object_kind == 'merge_request' else '#' -%}

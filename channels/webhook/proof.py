@@ -186,9 +186,13 @@ def _proves(method: Detailed, usable: list[str], request: HookRequest, now: floa
 
 def _is_basic(method: Basic, given: str, usable: list[str]) -> bool:
     try:
-        pair = base64.b64decode(given, validate=True).decode()
+        content = base64.b64decode(given, validate=True)
     except (binascii.Error, ValueError):
         return False
+    try:
+        pair = content.decode()
+    except UnicodeDecodeError:  # RFC 7617 leaves the set open; some libraries send Latin-1
+        pair = content.decode("latin-1")
     user, _, password = pair.partition(":")
     if method.user is not None:
         is_user = is_one_of(user, [method.user])

@@ -86,7 +86,8 @@ SAMPLES = {
         ("Merge request acme/shop!12 by Ann Bond: Retry payments", "Labels: backend", "Three t"),
         "acme/shop!12", True, "ann",
         ({"object_attributes.action": "update"}, {"object_kind": "note"},
-         {"user.username": "project_3_bot_9f"}, {"object_kind": "push"}),
+         {"user.username": "project_3_bot_9f"}, {"user.username": "project_3_bot2"},
+         {"user.username": "support-bot"}, {"object_kind": "push"}),
     ),
     "stripe": Sample(
         {},
@@ -257,6 +258,27 @@ def test_what_nobody_asked_for_or_a_program_did_starts_nothing(
 def test_a_payload_that_lacks_everything_is_no_error(name: str) -> None:
     found = received(name, {}, {}, when="")
     assert isinstance(found, Trigger | Ignored)
+
+
+def test_a_person_whose_name_begins_as_a_bot_s_ends_is_one() -> None:
+    sample = SAMPLES["gitlab"]
+    person = {**sample.payload, "user": {"name": "Anna Bothe", "username": "anna_bothe"}}
+    assert isinstance(received("gitlab", sample.headers, person), Trigger)
+
+
+def test_a_new_discussion_at_github_is_created_not_opened() -> None:
+    payload = copy.deepcopy(SAMPLES["github"].payload)
+    payload |= {"action": "created", "discussion": payload.pop("issue")}
+    found = received("github", {"x-github-event": "discussion"}, payload)
+    assert isinstance(found, Trigger)
+    assert found.text.startswith("Discussion acme/shop#7 by ann: Crash on start")
+    ignored: tuple[dict[str, Any], ...] = (
+        {"comment": {"body": "me, too", "user": {"login": "bob"}}},
+        {"sender": {"login": "helper[bot]", "type": "Bot"}},
+        {"action": "labeled"},
+    )
+    for change in ignored:
+        assert received("github", {}, {**payload, **change}) == Ignored(reason="when")
 
 
 @pytest.mark.parametrize("name", ["alertmanager", "grafana"])

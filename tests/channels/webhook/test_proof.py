@@ -407,6 +407,9 @@ class TestTables:
         assert refused("basic", headers=sent(b"ann:x"), secret="ann:y")
         assert refused("basic", headers={"authorization": "Basic !!"}, secret="ann:y")
         assert refused("basic", headers={"authorization": "Basic /w=="}, secret="ann:y")
+        for charset in ("utf-8", "latin-1"):
+            assert check("basic", headers=sent("jürg:pä:ss".encode(charset)), secret="jürg:pä:ss")
+            assert refused("basic", headers=sent("jürg:pass".encode(charset)), secret="jürg:päss")
 
     @pytest.mark.parametrize(
         "table",
