@@ -18,7 +18,7 @@ class Known(Protocol):
     @property
     def is_guest(self) -> bool: ...
     @property
-    def is_stranger(self) -> bool: ...
+    def is_stranger(self) -> bool | None: ...
 
 
 def person_refused(writer: Writer, person: Known | None, allow: Collection[str]) -> Refusal | None:
@@ -27,7 +27,8 @@ def person_refused(writer: Writer, person: Known | None, allow: Collection[str])
     if {writer.user, writer.channel} & {*allow}:
         return None
     standing = _standing(writer)
-    unsure = person.is_stranger if person else standing == "unknown"
+    known = person.is_stranger if person else None
+    unsure = standing == "unknown" if known is None else known
     if standing == "stranger" or unsure:
         teams = {writer.home, person.team if person else ""}
         return None if teams & {*allow} else "a stranger"

@@ -50,8 +50,8 @@ class Person:
     """Their own workspace. Empty: Slack does not say."""
     is_guest: bool
     """They see only some channels of the workspace."""
-    is_stranger: bool
-    """They belong to another workspace."""
+    is_stranger: bool | None
+    """They belong to another workspace. None: seen from an organisation, Slack does not say."""
     is_bot: bool
     is_owner: bool
 
@@ -189,10 +189,18 @@ def _person(user: Mapping[str, Any], team: str) -> Person:
         name=next((name for name in plain if name), str(user["id"])),
         team=own,
         is_guest=bool(user.get("is_restricted") or user.get("is_ultra_restricted")),
-        is_stranger=bool(user.get("is_stranger")) or bool(team and own and team not in homes),
+        is_stranger=_is_stranger(user, team, homes),
         is_bot=bool(user.get("is_bot")),
         is_owner=bool(user.get("is_owner") or user.get("is_primary_owner")),
     )
+
+
+def _is_stranger(user: Mapping[str, Any], team: str, homes: set[Any]) -> bool | None:
+    if user.get("is_stranger") or not (team and user.get("team_id")) or team in homes:
+        return bool(user.get("is_stranger"))
+    if team.startswith("E") and not any(str(home or "").startswith("E") for home in homes):
+        return None
+    return True
 
 
 def plain_name(name: str) -> str:

@@ -209,6 +209,23 @@ class TestWhoMayWrite:
         ]
         assert [reason for reason, _ in desk.refused] == ["forbidden", "forbidden"]
 
+    @pytest.mark.parametrize(
+        ("outside", "home", "let_in"),
+        [
+            ({}, "T1", True),
+            ({"is_ext_shared_channel": True}, "T9", False),
+            ({"is_ext_shared_channel": True}, "E1", True),
+        ],
+    )
+    async def test_in_a_whole_organisation_slack_may_name_no_enterprise(
+        self, outside: Any, home: str, let_in: bool, desk: Counter, api: SlackApi
+    ) -> None:
+        api.people["U3"] = {"team_id": "T1", "profile": {"display_name": "Ann"}}
+        everywhere = {"team_id": None, "enterprise_id": "E1", "is_enterprise_install": True}
+        told = {**everywhere, "authorizations": [{**everywhere, "user_id": "UBOT"}], **outside}
+        await desk.say("<@UBOT> hi", user="U3", team=home, outside=told)
+        assert bool(desk.inbox.triggers) is let_in
+
     @pytest.mark.parametrize("entry", ["T9", "U9", "C1"])
     async def test_an_operator_lets_them_in(
         self, entry: str, api: SlackApi, tmp_path: Path
