@@ -22,6 +22,7 @@ Exception
 ├── NotFetchedError              why a shared file has no content (channels/slack/files.py)
 ├── UnreadableError             why a file cannot be read, in words (channels/office/text.py)
 ├── TextFullError               a text has all that it may hold (channels/office/text.py)
+├── NotKnownYetError             whether it is for us, its run will tell (channels/slack/hearing.py)
 ├── SourceError                 a source gave no more of the model (daemon/local/model_file.py)
 └── OSError
     └── RefusedAddress          a callback to a private address (channels/webhook/callback.py)

@@ -13,7 +13,7 @@ from ponderd.channels.yes_no import leans_to_yes, read_yes_no
 from ponderd.daemon.slack_brake import BotBrake
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.run.chat_commands import command_of
-from ponderd.workers.store.asking import asking
+from ponderd.workers.store.asking import asked_ts, asking
 from ponderd.workers.store.contract import FINISHED, RECEIPT_TTL, RunStore, receipt_key
 
 BOX = "slack"
@@ -59,6 +59,8 @@ class StoredMemory:
             listens=agent is not None and agent.listens == "thread",
             busy_until=head.updated_at if head.status in FINISHED else math.inf,
             asks_since=head.updated_at,
+            asked_ts=await asked_ts(self._store, head.id) if asks else "",
+            works=head.status not in FINISHED and (head.waiting_for or "retry") == "retry",
         )
 
     async def _posted_by(self, place: str) -> str | None:
@@ -66,6 +68,12 @@ class StoredMemory:
         receipt = await self._store.recall(receipt_key("slack", message))
         posted = EventRef.parse(receipt or "")
         return posted.run_id if posted else None
+
+    async def addressed(self, place: str, sender: str) -> None:
+        await self._store.overwrite(f"slack:addressed:{place}", sender, RECEIPT_TTL)
+
+    async def addressed_by(self, place: str) -> str:
+        return await self._store.recall(f"slack:addressed:{place}") or ""
 
     async def belongs(self, place: str, run_id: str) -> None:
         await self._store.overwrite(_place(place), run_id, RECEIPT_TTL)

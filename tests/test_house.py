@@ -42,7 +42,7 @@ TESTED_IN = {
     "channels/slack/test_receive": "slack/button slack/ids slack/writer",
     "channels/slack/test_app": "slack/clicks",
     "channels/slack/test_desk": "slack/access slack/conversation slack/direct slack/door "
-    "slack/memory slack/own_teams daemon/slack_memory daemon/slack",
+    "slack/hearing slack/held slack/memory slack/own_teams daemon/slack_memory daemon/slack",
     "channels/slack/reading/test_message": "slack/reading/attachments slack/reading/blocks "
     "slack/reading/markup slack/reading/names slack/reading/rich_text slack/reading/tables "
     "slack/reading/view slack/reading/whatever slack/reading/whole",

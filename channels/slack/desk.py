@@ -26,11 +26,12 @@ from ponderd.channels.slack.access import (
     program_let_in,
 )
 from ponderd.channels.slack.clicks import ClickReplies
-from ponderd.channels.slack.conversation import Current, begins_anew, is_for_others
+from ponderd.channels.slack.conversation import Current, begins_anew
 from ponderd.channels.slack.direct import conversation_at, others_asking
 from ponderd.channels.slack.directory import Directory, Person
 from ponderd.channels.slack.door import Door
 from ponderd.channels.slack.files import fetch_files
+from ponderd.channels.slack.hearing import is_heard, is_typed_ahead
 from ponderd.channels.slack.kept_for import KeptFor
 from ponderd.channels.slack.memory import KnownRun, SlackMemory
 from ponderd.channels.slack.reading.message import Said, named_in, read_message
@@ -47,6 +48,7 @@ from ponderd.channels.slack.web_api import Workspaces
 from ponderd.channels.slack.writer import Writer
 
 ANEW = "The next message here begins a new conversation."
+TYPED_AHEAD = "I was only just asking when you wrote, so it decides nothing. Please answer again."
 WHICH_ONE = (
     "More than one question is open here, so this decides nothing. Please answer in the thread of "
     "the one that you mean."
@@ -201,6 +203,9 @@ class Desk:
         await self.memory.belongs(name, accepted.run_id)
         if message.thread:
             await self.memory.heard(thread, message.ts)
+        if message.mentions_us:
+            addressed = f"{place}:{message.thread or message.ts}"
+            await self.memory.addressed(addressed, writer.sender)
 
     async def _let_in(self, message: SlackMessage, run: KnownRun | None, own: str) -> Person | None:
         """Who wrote. Raises NotForUsError, Refused."""
@@ -216,19 +221,14 @@ class Desk:
                 writer.sender, writer.channel, message.thread, f"{writer.channel}:{message.ts}"
             )
             return None
-        if not addressed and not self._is_heard(message, run, own):
+        if not addressed and not await is_heard(self.memory, message, run, own):
             raise NotForUsError("it does not mention us")
-        return await self.door.check(writer, message.thread)
-
-    def _is_heard(self, message: SlackMessage, run: KnownRun | None, own: str) -> bool:
-        """Whether a message that does not mention us is for us all the same."""
-        text = message.event.get("text")
-        if run is None or is_for_others(text if isinstance(text, str) else "", message.own_user):
-            return False
-        about = self.memory.about(own, message.writer.sender)
-        if about == "command" or run.listens:
-            return True
-        return run.asks == "answer" or (run.asks == "approval" and about == "verdict")
+        person = await self.door.check(writer, message.thread)
+        about = "" if addressed else self.memory.about(own, writer.sender)
+        if about == "verdict" and is_typed_ahead(message, run):
+            await self.door.whisper(writer, TYPED_AHEAD, message.thread)
+            raise NotForUsError("it was written before the question")
+        return person
 
     async def _directly(
         self, direct: str, message: SlackMessage, anew: bool, own: str

@@ -19,6 +19,8 @@ import structlog
 from ponderd.channels.channel import Note
 from ponderd.channels.errors import Refused, Unavailable, kind_of
 from ponderd.channels.message import Ignored
+from ponderd.channels.slack.hearing import NotKnownYetError
+from ponderd.channels.slack.held import Held
 from ponderd.channels.slack.memory import SlackMemory
 from ponderd.channels.slack.receive import Pressed, SlackEvent, parse
 
@@ -26,6 +28,10 @@ LEFT_BEHIND = 30
 """Seconds after which an event is taken up that another daemon has not worked off."""
 ROUND = 5
 """Seconds between two looks for such events."""
+AGAIN = 1.0
+"""Seconds between two looks whether a message that depends on its run is for us."""
+UNDECIDED = 900
+"""Seconds after which such a message is not for us, whatever its run does then."""
 GIVEN_UP = 24 * 3600
 """Seconds after which an event is given up that could not be worked off all that time."""
 AT_ONCE = 50
@@ -35,7 +41,8 @@ log = structlog.get_logger(__name__)
 
 
 class Intake:
-    """`work` does what an event asks for; it may raise Refused, and Unavailable to be called again.
+    """`work` does what an event asks for; it may raise Refused, and Unavailable or
+    NotKnownYetError to be called again.
     `press` answers a button while the person waits. `wants` says why an event need not be kept, or
     nothing. `heard` is shown at once what is kept."""
 
@@ -59,6 +66,8 @@ class Intake:
         self._lanes: dict[str, asyncio.Task[None]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._at_work: dict[str, SlackEvent] = {}
+        self._held = Held()
+        self._watched: dict[str, asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._rounds: asyncio.Task[None] | None = None
 
@@ -68,7 +77,11 @@ class Intake:
 
     async def close(self) -> None:
         """Stop. What is not worked off yet stays kept."""
-        tasks = [*self._tasks.values(), *([self._rounds] if self._rounds else [])]
+        tasks = [
+            *self._watched.values(),
+            *self._tasks.values(),
+            *([self._rounds] if self._rounds else []),
+        ]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -113,35 +126,67 @@ class Intake:
             if event != self._at_work[key]:
                 self._refused("conflict", f"event {key} came before with another message")
             return  # the same event again
+        if key in self._held:
+            return
         self._at_work[key] = event
         self._heard(event)
-        task = asyncio.create_task(self._in_turn(key, event, self._lanes.get(event.lane)))
-        self._lanes[event.lane] = self._tasks[key] = task
+        self._queue(key, event.lane, event)
+
+    def _queue(self, key: str, lane: str, event: SlackEvent | None) -> asyncio.Task[None]:
+        """Work off what is held of a lane and then `event`, after what is under way there."""
+        task = asyncio.create_task(self._in_turn(key, lane, event, self._lanes.get(lane)))
+        self._lanes[lane] = self._tasks[key] = task
 
         def done(_: asyncio.Task[None]) -> None:
             self._tasks.pop(key, None)
             self._at_work.pop(key, None)
-            if self._lanes.get(event.lane) is task:
-                del self._lanes[event.lane]
+            if self._lanes.get(lane) is task:
+                del self._lanes[lane]
 
         task.add_done_callback(done)
+        return task
 
     async def _in_turn(
-        self, key: str, event: SlackEvent, before: asyncio.Task[None] | None
+        self, key: str, lane: str, event: SlackEvent | None, before: asyncio.Task[None] | None
     ) -> None:
         if before is not None:
             await asyncio.wait([before])
+        async with self._turns:
+            for known_as, held, since in self._held.of(lane):
+                if not await self._worked_off(known_as, held, time.monotonic() - since):
+                    break  # what came after it depends on the same run
+                self._held.drop(known_as, lane)
+            if event is not None and not await self._worked_off(key, event, 0.0):
+                self._held.add(key, event, time.monotonic())
+                if lane not in self._watched:
+                    self._watched[lane] = asyncio.create_task(self._watch(lane))
+
+    async def _worked_off(self, key: str, event: SlackEvent, held: float) -> bool:
+        """False: it is not known yet whether it is for us. `held`: how long that is so already."""
         try:
-            async with self._turns:
-                try:
-                    await self._work(event)
-                except Refused as error:
-                    self._refused(kind_of(error), str(error))
-                await self._memory.drop(key)
+            try:
+                await self._work(event)
+            except NotKnownYetError:
+                if held < UNDECIDED:
+                    return False
+                self._ignored("not for us", "it does not mention us")
+            except Refused as error:
+                self._refused(kind_of(error), str(error))
+            await self._memory.drop(key)
         except Unavailable as error:
             log.warning("slack event left for later", event_id=key, error=str(error))
         except Exception:  # a bug of ours: it would fail again, but nothing is lost
             log.exception("slack event failed, it is tried again", event_id=key)
+        return True
+
+    async def _watch(self, lane: str) -> None:
+        """Look again and again at what is held of a lane."""
+        try:
+            while self._held.of(lane):
+                await asyncio.sleep(AGAIN)
+                await asyncio.wait([self._queue(f"held {lane}", lane, None)])
+        finally:
+            del self._watched[lane]
 
     async def _take_up_all(self) -> None:
         patience = 0  # at the start: the daemon that ended may have been this one
@@ -161,7 +206,7 @@ class Intake:
             event, at = _read(kept)
             age = now - at
             # The clocks of two daemons may differ; the worst is that both work it off.
-            if key in self._tasks or -LEFT_BEHIND < age < patience:
+            if key in self._tasks or key in self._held or -LEFT_BEHIND < age < patience:
                 continue
             if event is None or age > GIVEN_UP:
                 why = "cannot be read" if event is None else "could not be worked off for a day"

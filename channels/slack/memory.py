@@ -19,6 +19,10 @@ class KnownRun:
     """When it last did or said something, Unix seconds. Infinite while it is not done."""
     asks_since: float = 0.0
     """When it asked, Unix seconds."""
+    asked_ts: str = ""
+    """The ts of the question, if it stands in Slack."""
+    works: bool = False
+    """Its agent is at work: whether it asks something will be known soon."""
 
 
 class SlackMemory(Protocol):
@@ -46,6 +50,14 @@ class SlackMemory(Protocol):
 
     async def asking_in(self, direct: str) -> list[KnownRun]:
         """The runs that ask something in these direct messages just now, the newest last."""
+        ...
+
+    async def addressed(self, place: str, sender: str) -> None:
+        """Remember who spoke to us last in the thread of `place`."""
+        ...
+
+    async def addressed_by(self, place: str) -> str:
+        """What `addressed` remembers, or ""."""
         ...
 
     async def belongs(self, place: str, run_id: str) -> None:

@@ -190,6 +190,33 @@ async def test_a_plain_yes_in_the_thread_approves(world: World) -> None:
     assert (await world.answers(run_id), world.spent(run_id)) == ([(True, "T1/U2")], 1)
 
 
+async def test_a_plain_yes_is_heard_while_the_agent_is_still_at_work(world: World) -> None:
+    world.model.gate.clear()
+    thread = await world.say(f"<@UBOT> {SPEND}")
+    await eventually(lambda: world.model.requests)
+    await world.remark("lunch?", thread, user="U2")
+    await world.remark("yes", thread, user="U2")
+    world.model.gate.set()
+    run_id = await world.run_of(thread)
+    await world.client.until(run_id, "COMPLETED")
+    assert (await world.answers(run_id), world.spent(run_id)) == ([(True, "T1/U2")], 1)
+
+
+async def test_a_yes_from_before_the_question_is_asked_for_again(world: World) -> None:
+    world.model.gate.clear()
+    thread = await world.say(f"<@UBOT> {SPEND}", ts="1600000005.000100")
+    await eventually(lambda: world.model.requests)
+    await world.remark("yes", thread, user="U2", ts="1600000006.000100")
+    world.model.gate.set()
+    [told] = await eventually(lambda: world.whispered("only just asking"))
+    assert (told["user"], told["thread_ts"]) == ("U2", thread)
+    run_id = await world.run_of(thread)
+    assert (await world.client.until(run_id))["waiting_for"] == "approval"
+    await world.remark("yes", thread, user="U2")
+    await world.client.until(run_id, "COMPLETED")
+    assert (await world.answers(run_id), world.spent(run_id)) == ([(True, "T1/U2")], 1)
+
+
 async def test_a_plain_no_in_a_direct_message_denies(world: World) -> None:
     first = await world.tell(SPEND, channel="D20")
     await world.heard("May I run", channel="D20")

@@ -21,7 +21,7 @@ from ponderd.workers.execution.progress import Progress
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import reduce
 from ponderd.workers.run.state import Outgoing, Run
-from ponderd.workers.store.asking import add_asking
+from ponderd.workers.store.asking import add_asking, note_asked
 from ponderd.workers.store.contract import RECEIPT_TTL, RunStore, receipt_key
 
 log = structlog.get_logger(__name__)
@@ -69,6 +69,12 @@ class Outbox:
 
     async def _arrived(self, held: LeasedRun, run: Run, out: Outgoing, fact: e.ReplySent) -> Run:
         about = _named_by(run, out, fact.key)
+        if out.kind == "question" and out.to and out.to.channel == "slack":
+            try:  # first: as soon as the run waits, somebody may answer
+                asked = out.inquiry.id if out.inquiry else fact.key
+                await note_asked(self._store, run.id, asked, fact.receipt)
+            except Unavailable as error:
+                log.warning("when this was asked is not remembered", error=str(error))
         run = await record(held, run, fact)
         self._progress.done(out.to)
         if out.trouble:

@@ -28,5 +28,18 @@ async def asking(store: RunStore, place: str) -> list[str]:
     return (await store.recall(_key(place)) or "").split()
 
 
+async def note_asked(store: RunStore, run_id: str, inquiry: str, ts: str) -> None:
+    """Remember the ts with which the run's newest question stands in Slack. A reminder of it
+    changes nothing. Raises Unavailable."""
+    key = f"asked:slack:{run_id}"
+    if not (await store.recall(key) or "").startswith(f"{inquiry} "):
+        await store.overwrite(key, f"{inquiry} {ts}", RECEIPT_TTL)
+
+
+async def asked_ts(store: RunStore, run_id: str) -> str:
+    """What `note_asked` remembers, or "". Raises Unavailable."""
+    return (await store.recall(f"asked:slack:{run_id}") or "").rpartition(" ")[2]
+
+
 def _key(place: str) -> str:
     return f"asking:{place}"

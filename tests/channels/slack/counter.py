@@ -110,6 +110,10 @@ class Counter:
         direct = {"type": "message", "channel": "D1", "channel_type": "im"}
         return await self.say(text, **{**direct, **event})
 
+    async def is_empty(self) -> bool:
+        """Whether nothing is kept that is not worked off."""
+        return not self.intake.busy and not await self.store.box(BOX)
+
     async def kept(self) -> list[Any]:
         return [json.loads(each)["body"] for each in (await self.store.box(BOX)).values()]
 

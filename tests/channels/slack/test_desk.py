@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from ponderd.channels.errors import Unavailable
-from ponderd.channels.slack.desk import WHICH_ONE
+from ponderd.channels.slack.desk import TYPED_AHEAD, WHICH_ONE
 from ponderd.channels.slack.intake import Intake
 from ponderd.channels.slack.memory import KnownRun
 from ponderd.workers.store.asking import add_asking
@@ -180,6 +181,74 @@ class TestAThreadOfOurs:
         desk.memory.runs[name] = KnownRun(name, asks, listens, 0)
         await desk.say(text, thread_ts=thread, **IN_CHANNEL)
         assert (len(desk.inbox.triggers) == 2) == heard
+
+    @pytest.mark.parametrize(
+        ("asks", "text", "user", "heard"),
+        [
+            ("approval", "yes", "U2", True),
+            ("approval", "who is that?", "U1", False),
+            ("answer", "the blue one", "U1", True),
+            ("answer", "lunch?", "U2", False),
+            ("", "yes", "U2", False),
+            ("", "the blue one", "U1", False),
+        ],
+    )
+    async def test_what_is_written_at_once_is_heard_if_a_question_follows(
+        self,
+        asks: Any,
+        text: str,
+        user: str,
+        heard: bool,
+        desk: Counter,
+        thread: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr("ponderd.channels.slack.intake.AGAIN", 0.01)
+        name = f"T1:C1:{thread}"
+        desk.memory.runs[name] = KnownRun(name, "", False, math.inf, works=True)
+        await desk.say(text, thread_ts=thread, user=user, **IN_CHANNEL)
+        await desk.say("and a mention <@UBOT>", thread_ts=thread)  # does not wait behind it
+        assert [trigger.text for trigger in desk.inbox.triggers][1:] == ["and a mention"]
+        desk.memory.runs[name] = KnownRun(name, asks, False, math.inf)
+        await eventually(desk.is_empty)
+        assert [trigger.text for trigger in desk.inbox.triggers][2:] == [text] * heard
+
+    async def test_what_is_held_keeps_its_order(
+        self, desk: Counter, thread: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ponderd.channels.slack.intake.AGAIN", 3600)
+        name = f"T1:C1:{thread}"
+        desk.memory.runs[name] = KnownRun(name, "", False, math.inf, works=True)
+        for text in ("yes", "no"):
+            await desk.say(text, thread_ts=thread, **IN_CHANNEL)
+        desk.memory.runs[name] = KnownRun(name, "approval", False, math.inf)
+        await desk.say("ok", thread_ts=thread, **IN_CHANNEL)
+        assert [t.text for t in desk.inbox.triggers][1:] == ["yes", "no", "ok"]
+        assert await desk.is_empty()
+
+    async def test_a_yes_is_held_while_another_daemon_has_the_mention(
+        self, desk: Counter, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("ponderd.channels.slack.intake.AGAIN", 0.01)
+        first = mention("<@UBOT> deploy", ts="1700000000.000900")
+        await desk.memory.put("EvOther", json.dumps({"at": 2e9, "body": first}).encode())
+        await desk.say("yes", thread_ts="1700000000.000900", **IN_CHANNEL)
+        assert desk.inbox.triggers == []
+        desk.memory.runs["run1"] = KnownRun("run1", "approval", False, math.inf)
+        await desk.memory.belongs("T1:C1:1700000000.000900", "run1")
+        await eventually(lambda: desk.inbox.triggers)
+        assert desk.inbox.triggers[0].run_id == "run1"
+
+    async def test_a_yes_from_before_the_question_is_asked_for_again(
+        self, desk: Counter, api: SlackApi, thread: str
+    ) -> None:
+        name = f"T1:C1:{thread}"
+        asked = KnownRun(name, "approval", False, math.inf, asked_ts="1700000050.000100")
+        desk.memory.runs[name] = asked
+        await desk.say("yes", thread_ts=thread, ts="1700000049.000100", **IN_CHANNEL)
+        assert (len(desk.inbox.triggers), told(api)) == (1, [TYPED_AHEAD])
+        await desk.say("yes", thread_ts=thread, ts="1700000051.000100", **IN_CHANNEL)
+        assert len(desk.inbox.triggers) == 2
 
     async def test_a_thread_below_a_post_of_ours_belongs_to_its_run(self, desk: Counter) -> None:
         await desk.store.remember(receipt_key("slack", "C1:5.000001"), "0c-a-b:7", None)

@@ -13,7 +13,7 @@ from typing import ClassVar, Self
 import pytest
 
 from ponderd.channels.errors import Malformed, NotFound, Unavailable
-from ponderd.workers.store.asking import KEPT, add_asking, asking
+from ponderd.workers.store.asking import KEPT, add_asking, asked_ts, asking, note_asked
 from ponderd.workers.store.contract import (
     POKE_GRACE,
     Admission,
@@ -806,3 +806,12 @@ async def test_the_runs_that_asked_in_one_place(store: RunStore) -> None:
     for number in range(2 * KEPT):
         await add_asking(store, "slack:D1", str(number))
     assert await asking(store, "slack:D1") == [str(KEPT + number) for number in range(KEPT)]
+
+
+async def test_when_a_question_was_asked_first(store: RunStore) -> None:
+    assert await asked_ts(store, "run1") == ""
+    for inquiry, ts in (("run1:3", "1.1"), ("run1:3", "1.2")):
+        await note_asked(store, "run1", inquiry, ts)
+    assert await asked_ts(store, "run1") == "1.1"
+    await note_asked(store, "run1", "run1:9", "1.3")
+    assert await asked_ts(store, "run1") == "1.3"
