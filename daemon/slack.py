@@ -58,6 +58,7 @@ async def slack_intake(
         answer=inquiries.answer,
         react=runs.react,
         alerts=routes.slack.alerts,
+        agents=routes.slack.channels,
         ignored=ignored_by("slack"),
         replies=ClickReplies(channels.slack_api_url),
     )

@@ -203,9 +203,12 @@ def _check_allowed(header: Header, sender: str, mail_from: str, rules: MailRules
     """
     if not rules.allows(sender):
         raise Forbidden(f"{sender} may not write here (it is the address in From)")
-    forwarded = any(map(header.has, _FORWARDED))
-    if not forwarded and not may_carry(mail_from, sender, rules.allow):
+    if not _is_forwarded(header) and not may_carry(mail_from, sender, rules.allow):
         raise Forbidden(f"{one_line(mail_from)} may not send mail from {sender}")
+
+
+def _is_forwarded(header: Header) -> bool:
+    return any(map(header.has, _FORWARDED))
 
 
 def _thread(header: Header, rules: MailRules, *, answers_us: bool) -> Thread:
@@ -258,7 +261,8 @@ def trigger_of(
         cut=content.cut,
         people=_others(letter, rules),
         tag="" if rules.names.run_of_tag(tag) else tag,
-        digest=content.digest if letter.keys else "",
+        # What a list or a forwarder does to a mail makes no other mail of it.
+        digest=content.digest if letter.keys and not _is_forwarded(letter.header) else "",
     )
 
 

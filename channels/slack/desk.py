@@ -74,7 +74,7 @@ class NotForUsError(Exception):
 @dataclass(frozen=True)
 class Desk:
     """Works off what `Intake` took. `alerts` has the agents of channels in which bots need no
-    mention."""
+    mention, `agents` those of channels that have one of their own."""
 
     settings: ChannelSettings
     workspaces: Workspaces
@@ -88,6 +88,7 @@ class Desk:
     answer: AnswerInquiry
     react: React
     alerts: Mapping[str, str]
+    agents: Mapping[str, str]
     ignored: Note
     replies: ClickReplies
     shown: KeptFor[bool] = field(default_factory=lambda: KeptFor(_SHOWN, _SHOWN_SECONDS))
@@ -336,6 +337,8 @@ class Desk:
                 before=before,
                 sender=writer.sender,
                 name=person.name if person else "",
+                # Where somebody asks says whom, although the answer comes elsewhere.
+                agent=self.agents.get(writer.channel),
                 authentic=True,
                 attachments=await self._files(said, writer, name) if said else (),
                 reply_to=_address(writer.team, place.partition(":")[2]),

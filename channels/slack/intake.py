@@ -110,7 +110,7 @@ class Intake:
             self._ignored("not for us", event.reason)
             return None
         if unwanted := self._wants(event):  # what people write to each other, above all
-            self._ignored("not for us", unwanted)
+            log.debug("slack event not kept", reason=unwanted)
             return None
         key = event.key
         try:

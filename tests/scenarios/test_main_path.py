@@ -412,8 +412,12 @@ class TestBadInput:
         assert status == 404
         assert "assistant, deployer, triage" in error["error"]
         status, error = await world.client.post("/webhooks/nowhere", {"text": "x"})
-        assert status == 404
-        assert "default" not in error["error"]
+        assert status == 404  # the token is proof enough to be told what there is
+        assert error["error"].endswith("there are: default")
+        stranger = {"authorization": "Bearer no"}
+        async with world.client.session.post("/webhooks/nowhere", headers=stranger) as response:
+            assert response.status == 404
+            assert "default" not in await response.text()
         status, _ = await world.client.post("/runs/00-no-run/messages", {"text": "x"})
         assert status == 404
 

@@ -246,8 +246,7 @@ async def test_every_refusal_leaves_a_line_and_a_count(
 ) -> None:
     before = await world.counted("ponderd_refused", counted)
     logged = world.logged("refused", counted)
-    answered, said = await world.post(source, {"text": "a"}, headers)
+    answered, _ = await world.post(source, {"text": "a"}, headers)
     assert answered == status
-    assert "known" not in said["error"] and "gitlab," not in said["error"]
     assert await world.counted("ponderd_refused", counted) == before + 1
     assert world.logged("refused", counted) > logged

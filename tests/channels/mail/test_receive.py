@@ -30,7 +30,8 @@ def trigger(content: bytes) -> Trigger:
 
 class TestParse:
     def test_a_mail_becomes_a_trigger(self) -> None:
-        assert read(mail("What is 2 + 2?\n")) == Trigger(
+        read = trigger(mail("What is 2 + 2?\n"))
+        assert read == Trigger(
             channel="email",
             keys=("email:<m1@team.test>:assistant",),
             conversation="<m1@team.test>",
@@ -48,7 +49,13 @@ class TestParse:
                     "from": "assistant@agents.test",
                 },
             ),
+            digest=read.digest,
         )
+        assert read.digest
+
+    def test_what_a_list_does_to_a_mail_makes_no_other_mail_of_it(self) -> None:
+        copy = "What is 2 + 2?\n[attachment scrubbed by the list]\n"
+        assert trigger(mail(copy, **{"List-Id": "<team.lists.test>"})).digest == ""
 
     def test_a_reply_belongs_to_the_root_of_its_thread(self) -> None:
         parsed = trigger(

@@ -170,6 +170,7 @@ def _desk(
         answer=inbox.answer,
         react=inbox.react,
         alerts={"CALERT": "triage"},
+        agents={"CDEPLOY": "deployer"},
         ignored=lambda reason, detail: ignored.append((reason, detail)),
         replies=ClickReplies(channels.slack_api_url),
     )

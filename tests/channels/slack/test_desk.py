@@ -355,6 +355,10 @@ class TestCommandsAndShortcuts:
         [trigger] = desk.inbox.triggers
         assert (trigger.text, trigger.sender) == ("what is new?", "T1/U1")
         assert trigger.reply_to is not None and trigger.reply_to.to == "D1"
+        assert trigger.agent is None
+
+        await desk.take({**command, "channel_id": "CDEPLOY", "trigger_id": "1.2.4"})
+        assert desk.inbox.triggers[1].agent == "deployer"  # it is asked where it is at home
 
     async def test_a_shortcut_shows_the_message_and_says_nothing_in_its_name(
         self, desk: Counter
