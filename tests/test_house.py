@@ -203,6 +203,7 @@ class TestTheImportContracts:
             "ponderd.channels.event_ref",
             "ponderd.channels.message",
             "ponderd.channels.own_words",
+            "ponderd.channels.people",
             "ponderd.channels.text",
         }
 

@@ -30,6 +30,7 @@ from ponderd.channels.mail.sender.signatures import Lookup
 from ponderd.channels.mail.session import RECIPIENTS, Gate, MailSession, Refusal
 from ponderd.channels.mail.wire.header import HEADER_LIMIT, Header, read_header, split
 from ponderd.channels.message import Ignored, Trigger
+from ponderd.channels.people import without_teams
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.text import one_line
 
@@ -173,7 +174,8 @@ class MailServer:
         try:
             await self._deliver(content, mail_from, envelope.rcpt_tos)
         except (Refused, Unavailable) as error:
-            told = why = str(error)
+            why = str(error)
+            told = without_teams(why)
             if isinstance(error, Unavailable):  # the addresses of our servers are for the log alone
                 told = (
                     f"{why.partition(': ')[0].removesuffix(', try again later')}, try again later"

@@ -11,6 +11,7 @@ from pathlib import Path
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ponderd.channels.people import without_team
 from ponderd.channels.text import clean
 from ponderd.workers.control.views import ApprovalView
 
@@ -112,7 +113,7 @@ def _outcome(approval: ApprovalView | None) -> str:
         case ApprovalView(status="expired"):
             return "Nobody answered in time. No person decided this."
         case ApprovalView(decided_by=str(by), decided_at=datetime() as at, status=status):
-            return f"{status.capitalize()} by {by} at {_moment(at)}."
+            return f"{status.capitalize()} by {without_team(by)} at {_moment(at)}."
         case _:
             return f"This is {approval.status}: there is nothing left to decide."
 

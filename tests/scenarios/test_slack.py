@@ -230,8 +230,9 @@ async def test_a_plain_no_in_a_direct_message_denies(world: World) -> None:
 async def test_a_command_before_the_mention_cancels(world: World) -> None:
     thread, run_id = await world.asks()
     await world.say("!cancel <@UBOT>", thread_ts=thread)
-    await world.client.until(run_id, "CANCELLED")
-    assert world.spent(run_id) == 0
+    view = await world.client.until(run_id, "CANCELLED")
+    assert (world.spent(run_id), view["error"]) == (0, "Cancelled by slack:u1.")
+    await world.heard("Cancelled by <@U1>.", thread_ts=thread)
 
 
 async def test_a_remark_in_the_thread_leaves_the_question_open(world: World) -> None:

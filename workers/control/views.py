@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from ponderd.channels.event_ref import EventRef
+from ponderd.channels.people import principal_of
 from ponderd.channels.text import one_line
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import ASKED_FOR, decider
@@ -187,7 +188,7 @@ def _ending(event: e.Event, call: ToolCall | None) -> dict[str, Any]:
         case e.ApprovalExpired():
             decided["status"] = "expired"
         case e.RunCancelled():
-            decided |= {"status": "withdrawn", "decided_by": event.by}
+            decided |= {"status": "withdrawn", "decided_by": principal_of(event.by)}
         case _:  # the run went on without it
             decided["status"] = "withdrawn"
     return decided

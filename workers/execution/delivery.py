@@ -10,6 +10,7 @@ import structlog
 from ponderd.channels.channel import Channel, Receipt, still_ours
 from ponderd.channels.errors import DeliveryError
 from ponderd.channels.message import Reply
+from ponderd.channels.people import without_team, without_teams
 from ponderd.channels.text import storable
 from ponderd.workers.execution.leases import IN_FLIGHT, LeasedRun, LeaseLost
 from ponderd.workers.run import events as e
@@ -52,6 +53,8 @@ async def deliver(
         settles=outgoing.settles,
         outcome=outgoing.outcome,
     )
+    if reply.to.channel != "slack":
+        reply = _outside_slack(reply)
     held.check()
     still_ours.set(partial(held.check, IN_FLIGHT))
     try:
@@ -80,6 +83,21 @@ async def deliver(
         key=key,
         place="" if place == reply.to.to else storable(place),
     )
+
+
+def _outside_slack(reply: Reply) -> Reply:
+    """The reply with people as they are named elsewhere. What it quotes stays as it is."""
+    text, outcome = reply.text, without_teams(reply.outcome)
+    if reply.outcome and text.endswith(reply.outcome):
+        text = text.removesuffix(reply.outcome) + outcome
+    elif reply.kind in ("notice", "failure"):
+        text = without_teams(text)
+    inquiry, settles = (
+        about and about.model_copy(update={"asked_by": without_team(about.asked_by)})
+        for about in (reply.inquiry, reply.settles)
+    )
+    changed = {"text": text, "outcome": outcome, "inquiry": inquiry, "settles": settles}
+    return reply.model_copy(update=changed)
 
 
 def until_retry(outgoing: Outgoing, error: DeliveryError, now: float) -> float | None:

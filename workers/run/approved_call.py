@@ -44,8 +44,8 @@ def approval_inquiry(run: Run, approval: Approval) -> Inquiry:
         id=approval.id,
         kind="approval",
         call=shown(call) if call else "",
-        asked_by=run.message.sender,
-        asked_for=one_line(run.message.text, ASKED_FOR),
+        asked_by=approval.asked_by,
+        asked_for=approval.asked_for,
     )
 
 

@@ -13,6 +13,7 @@ from typing import assert_never
 
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Address, Inquiry
+from ponderd.channels.people import principal_of, without_teams
 from ponderd.workers.run import events as e
 from ponderd.workers.run import reduce_approvals as approvals
 from ponderd.workers.run import reduce_delivered as delivered
@@ -268,7 +269,8 @@ def _finish_tool(run: Run, event: e.ToolFinished) -> Run:
 def _cancel(run: Run, event: e.RunCancelled) -> Run:
     if run.ended:
         return run
-    notice = f"Cancelled by {event.by}." + (f" {event.reason}" if event.reason else "")
+    notice = f"Cancelled by {principal_of(event.by)}."
+    notice += f" {event.reason}" if event.reason else ""
     # What is on its way may have arrived: it is finished. Notices are owed to others.
     begun = tuple(out for out in run.outbox.queue if out.key or out.kind == "notice")
     owed = _owed(run, answering=any(out.key and not out.beside for out in begun))
@@ -281,7 +283,7 @@ def _cancel(run: Run, event: e.RunCancelled) -> Run:
         ended=Status.CANCELLED,
         paused=False,
         retry_at=None,
-        error=notice,
+        error=without_teams(notice),
         inbox=replace(run.inbox, waiting=(), early=()),
         work=replace(work, waiting_for=None, reply_to_approval=None, wait=None, call=call),
         outbox=replace(run.outbox, queue=queue),

@@ -9,8 +9,11 @@ from typing import Literal
 
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Address, principal
+from ponderd.channels.people import without_teams
+from ponderd.channels.text import one_line
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import (
+    ASKED_FOR,
     approval_inquiry,
     decided_text,
     digest,
@@ -29,7 +32,16 @@ def request(
 ) -> Run:
     allows = event.allows if isinstance(event, e.LimitReached) else 0
     asked = str(EventRef(run.id, run.version))
-    approval = Approval(asked, subject, bound_to, event.text, event.at, allows)
+    approval = Approval(
+        asked,
+        subject,
+        bound_to,
+        event.text,
+        event.at,
+        allows,
+        asked_by=run.message.sender,
+        asked_for=one_line(run.message.text, ASKED_FOR),
+    )
     inquiry = approval_inquiry(run, approval)
     run = replace(run, work=replace(run.work, approval=approval, approved=""), retry_at=None)
     run = say(run, "question", event.text, inquiry)
@@ -50,7 +62,7 @@ def answered(run: Run, event: e.ApprovalAnswered) -> Run:
     if approval.expired:  # it was paused because nobody had answered
         run = replace(run, paused=False)
     if reply and event.approval:  # a button was faster than this message
-        run = notify(run, f"{approval.text}\n{outcome}", reply.reply_to)
+        run = notify(run, f"{approval.text}\n{outcome}", reply.reply_to, outcome)
     elif reply:
         run = _answer_there(run, reply)
     run = resolve(run, approval, outcome)
@@ -63,7 +75,7 @@ def answered(run: Run, event: e.ApprovalAnswered) -> Run:
         case "version" if event.approved:
             return replace(run, agent_version=approval.bound_to)
         case _:
-            return _stopped(run, f"{approval.text} {outcome}")
+            return _stopped(run, f"{approval.text} ", outcome)
 
 
 def _answer_there(run: Run, reply: e.MessageReceived) -> Run:
@@ -112,7 +124,7 @@ def expire(run: Run, event: e.ApprovalExpired) -> Run:
     run = resolve(run, approval, f"{after}.")
     if approval.subject == "tool":
         return settle(run, f"not done. {after}; nobody said no.")
-    return _stopped(run, f"{approval.text} {after}.")
+    return _stopped(run, f"{approval.text} ", f"{after}.")
 
 
 def ask_anew(run: Run) -> Run:
@@ -139,8 +151,9 @@ def _answer_call(run: Run, event: e.ApprovalAnswered) -> Run:
     return replace(run, work=replace(run.work, call=call, approved=digest(call)))
 
 
-def _stopped(run: Run, text: str) -> Run:
-    run = say(replace(run, error=text), "failure", text)
+def _stopped(run: Run, asked: str, outcome: str) -> Run:
+    run = replace(run, error=asked + without_teams(outcome))
+    run = say(run, "failure", asked + outcome, outcome=outcome)
     return settle(run, "not done.") if run.work.call else run
 
 

@@ -12,9 +12,14 @@ from ponderd.workers.run.state import Approval, Outgoing, Run
 from ponderd.workers.run.undelivered import drop
 
 
-def say(run: Run, kind: ReplyKind, text: str, inquiry: Inquiry | None = None) -> Run:
+def say(
+    run: Run, kind: ReplyKind, text: str, inquiry: Inquiry | None = None, outcome: str = ""
+) -> Run:
     """Say it to everybody who waits for the current message's outcome."""
-    told = tuple(Outgoing(kind, text, _below(run, to), inquiry=inquiry) for to in audience(run))
+    told = tuple(
+        Outgoing(kind, text, _below(run, to), inquiry=inquiry, outcome=outcome)
+        for to in audience(run)
+    )
     return queue(run, run.outbox.queue + told)
 
 
@@ -29,9 +34,9 @@ def ask_too(run: Run, text: str, inquiry: Inquiry, to: Iterable[Address]) -> Run
     return queue(run, run.outbox.queue + asked)
 
 
-def notify(run: Run, text: str, to: Address | None) -> Run:
+def notify(run: Run, text: str, to: Address | None, outcome: str = "") -> Run:
     """Say it beside the conversation, before everything that is not yet begun."""
-    return _notify(run, Outgoing("notice", text, _below(run, to), beside=True))
+    return _notify(run, Outgoing("notice", text, _below(run, to), outcome=outcome, beside=True))
 
 
 def _notify(run: Run, notice: Outgoing) -> Run:

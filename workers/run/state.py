@@ -121,6 +121,10 @@ class Approval:
     escalated: bool = False
     expired: bool = False
     """The time ran out and the policy is to halt. It can still be answered."""
+    asked_by: str = ""
+    """Who wrote the message that led to it, as `channels.message.principal` names people."""
+    asked_for: str = ""
+    """The beginning of that message."""
 
 
 @dataclass(frozen=True, slots=True)

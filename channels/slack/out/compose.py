@@ -21,7 +21,7 @@ from ponderd.channels.slack.out.question import (
     resolved,
     written_choices,
 )
-from ponderd.channels.slack.out.verbatim import blocks_of, markup_of, naming
+from ponderd.channels.slack.out.verbatim import Words, blocks_of, markup_of, naming
 from ponderd.channels.text import clean
 
 TEXT_LIMIT = 3_900
@@ -59,7 +59,7 @@ def compose(reply: Reply, sizes: Sizes | None = None) -> list[Post]:
         return _question(reply.text, inquiry, sizes)
     if reply.kind in ("answer", "question"):
         return _posts(lines(reply.text), sizes)
-    return _as_it_is(reply.text, sizes)
+    return _as_it_is(reply, sizes)
 
 
 def outcome(reply: Reply, limit: int = TEXT_LIMIT) -> Post:
@@ -120,8 +120,12 @@ def _posts(shown: Iterable[Line], sizes: Sizes) -> list[Post]:
     return [Post(text) for text in packed(shown, sizes)] or [Post(NOTHING)]
 
 
-def _as_it_is(text: str, sizes: Sizes) -> list[Post]:
-    parts = list(naming(text))
+def _as_it_is(reply: Reply, sizes: Sizes) -> list[Post]:
+    text = reply.text
+    if reply.outcome and text.endswith(reply.outcome):
+        parts = [Words(clean(text.removesuffix(reply.outcome))), *naming(reply.outcome)]
+    else:
+        parts = list(naming(text))
     shown = markup_of(parts)
     if len(shown) <= sizes.limit:
         plain = shown == clean(text).strip("\n") or "://" in text

@@ -14,22 +14,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from ponderd.channels.people import is_in_slack, named
 from ponderd.channels.slack.out.inline import escape, literal, unfenced
 from ponderd.channels.text import clean
 
 # Letters and marks that look like nothing.
 _INVISIBLE = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\u034f")
-
-_PERSON = r"slack:(?:[a-z0-9]{1,30}/)?[uw][a-z0-9]{1,20}"
-# The only places in which ponderd names people; what it quotes stands behind them.
-_NAMING = re.compile(
-    r"(?:(?:Approved|Denied|Withdrawn|Expired) by |(?:this was )?already [a-z]{1,20} by "
-    r"|this question was already answered by |You may not decide this; it waits for )"
-    r"((?:\S{1,150} or ){0,50}\S{1,150}?)(?=[.,:;](?:\s|$)|$)"
-    rf"|({_PERSON})(?=: )",
-    re.IGNORECASE,
-)
-_NAMED = re.compile(rf"(?<![^\s]){_PERSON}(?=[.,:;\s]|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +46,13 @@ def visible(text: str) -> str:
 
 def naming(text: str) -> Iterator[Words]:
     """A sentence of ponderd that may begin with who did something: they are mentioned."""
-    text = clean(text)
-    found = _NAMING.match(text)
-    at = 0
-    for person in _NAMED.finditer(text, found.start(), found.end()) if found else ():
-        yield Words(text[at : person.start()])
-        yield person_of(person[0])
-        at = person.end()
-    yield Words(text[at:])
+    for part, is_person in named(clean(text)):
+        yield person_of(part) if is_person else Words(part)
 
 
 def person_of(principal: str) -> Words:
     """Who a principal is: a mention if Slack knows them."""
-    if re.fullmatch(_PERSON, principal, re.IGNORECASE):
+    if is_in_slack(principal):
         return Words(re.split("[:/]", principal)[-1].upper(), "person")
     return Words(visible(clean(principal)).replace("\n", " "))
 

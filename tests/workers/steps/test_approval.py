@@ -536,6 +536,28 @@ class TestWhatPeopleAreTold:
         assert settled and all(out.settles == inquiry for out in settled)
         assert {out.outcome for out in settled} == {"Approved by slack:u2."}
 
+    async def test_a_decided_question_tells_what_was_ordered_and_not_how_it_was_answered(
+        self, world: World
+    ) -> None:
+        run = await asked(world)
+        await world.say(run.id, "yes", channel="slack", sender="U1", reply_to=THREAD)
+        settled = [reply.settles for reply, _ in world.slack.sent if reply.settles]
+        assert {about.asked_for for about in settled} == {"pay zoe"}
+
+    async def test_teams_of_slack_are_named_in_slack_alone(self, world: World) -> None:
+        run = await asked(world, sender="T1/U1")
+        assert world.mail.sent[-1][0].inquiry.asked_by == "slack:u1"
+        await world.say(run.id, "no", channel="slack", sender="T1/U1", reply_to=THREAD)
+        assert world.mail.texts[-1].endswith("\nDenied by slack:u1.")
+        assert any(text.endswith("\nDenied by slack:t1/u1.") for text in world.slack.texts)
+
+    async def test_who_cancels_in_slack_is_named_like_who_decides(self, world: World) -> None:
+        run = await asked(world)
+        await world.say(run.id, "/cancel", channel="slack", sender="T1/U1", reply_to=THREAD)
+        assert any(text.endswith("Cancelled by slack:t1/u1.") for text in world.slack.texts)
+        assert world.mail.texts[-1].endswith("Cancelled by slack:u1.")
+        assert (await world.run(run.id)).error == "Cancelled by slack:u1."
+
     def test_a_name_that_is_none_cannot_look_like_arguments(self) -> None:
         call = ToolCall(tool="pay", arguments={'to="ann", x': 1, "euro": 2})
         assert shown(call) == 'pay("to=\\"ann\\", x"=1, euro=2)'

@@ -378,6 +378,16 @@ class TestHowItIsPosted:
         [message] = api.messages
         assert "&lt;@U1&gt; *\u00adslack:u0boss* [x](http://a.test)" in message["text"]
 
+    @pytest.mark.parametrize("kind", ["notice", "failure"])
+    async def test_who_decided_is_mentioned_also_behind_the_question(
+        self, kind: str, api: SlackApi
+    ) -> None:
+        told = "Cancelled by slack:t1/u1."
+        text = f"May I ask slack:u9?\n{told}"
+        await SlackChannel(api.settings).send(reply(text, kind=kind, outcome=told), resend=False)
+        assert "Cancelled by <@U1>." in api.messages[0]["text"]
+        assert "<@U9>" not in api.messages[0]["text"]
+
     async def test_an_empty_answer_says_so(self, api: SlackApi) -> None:
         await SlackChannel(api.settings).send(reply(" \n"), resend=False)
         assert api.messages[0]["text"] == "(The answer is empty.)"
