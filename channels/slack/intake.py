@@ -25,11 +25,13 @@ from ponderd.channels.slack.memory import SlackMemory
 from ponderd.channels.slack.receive import Pressed, SlackEvent, parse
 
 LEFT_BEHIND = 30
-"""Seconds after which an event is taken up that another daemon has not worked off."""
+"""Seconds after which an event is taken up that another daemon has not worked off, and for which
+one daemon tries without a break."""
 ROUND = 5
 """Seconds between two looks for such events."""
 AGAIN = 1.0
-"""Seconds between two looks whether a message that depends on its run is for us."""
+"""Seconds between two looks whether a message that depends on its run is for us, and between two
+attempts while the store is away."""
 UNDECIDED = 900
 """Seconds after which such a message is not for us, whatever its run does then."""
 GIVEN_UP = 24 * 3600
@@ -151,18 +153,34 @@ class Intake:
     ) -> None:
         if before is not None:
             await asyncio.wait([before])
-        async with self._turns:
-            for known_as, held, since in self._held.of(lane):
-                if not await self._worked_off(known_as, held, time.monotonic() - since):
-                    break  # what came after it depends on the same run
-                self._held.drop(known_as, lane)
-            if event is not None and not await self._worked_off(key, event, 0.0):
-                self._held.add(key, event, time.monotonic())
-                if lane not in self._watched:
-                    self._watched[lane] = asyncio.create_task(self._watch(lane))
+        since = time.monotonic()
+        while True:
+            try:
+                async with self._turns:
+                    await self._work_off(key, lane, event)
+                return
+            except Unavailable as error:
+                # What comes after it in the lane waits, too: order is kept.
+                if time.monotonic() - since >= LEFT_BEHIND:
+                    log.warning("slack event left for later", event_id=key, error=str(error))
+                    return
+                log.info("slack event waits", event_id=key, error=str(error))
+            await asyncio.sleep(AGAIN)
+
+    async def _work_off(self, key: str, lane: str, event: SlackEvent | None) -> None:
+        """Raises Unavailable: what is not worked off then stays kept, or held."""
+        for known_as, held, since in self._held.of(lane):
+            if not await self._worked_off(known_as, held, time.monotonic() - since):
+                break  # what came after it depends on the same run
+            self._held.drop(known_as, lane)
+        if event is not None and not await self._worked_off(key, event, 0.0):
+            self._held.add(key, event, time.monotonic())
+            if lane not in self._watched:
+                self._watched[lane] = asyncio.create_task(self._watch(lane))
 
     async def _worked_off(self, key: str, event: SlackEvent, held: float) -> bool:
-        """False: it is not known yet whether it is for us. `held`: how long that is so already."""
+        """False: it is not known yet whether it is for us. `held`: how long that is so already.
+        Raises Unavailable."""
         try:
             try:
                 await self._work(event)
@@ -173,8 +191,8 @@ class Intake:
             except Refused as error:
                 self._refused(kind_of(error), str(error))
             await self._memory.drop(key)
-        except Unavailable as error:
-            log.warning("slack event left for later", event_id=key, error=str(error))
+        except Unavailable:
+            raise
         except Exception:  # a bug of ours: it would fail again, but nothing is lost
             log.exception("slack event failed, it is tried again", event_id=key)
         return True
@@ -202,8 +220,9 @@ class Intake:
 
     async def _take_up(self, patience: float) -> None:
         now = time.time()
-        for key, kept in (await self._memory.waiting()).items():
-            event, at = _read(kept)
+        found = [(key, *_read(kept)) for key, kept in (await self._memory.waiting()).items()]
+        # The store keeps no order, and what was said first in a thread comes first there.
+        for key, event, at in sorted(found, key=lambda entry: entry[2]):
             age = now - at
             # The clocks of two daemons may differ; the worst is that both work it off.
             if key in self._tasks or key in self._held or -LEFT_BEHIND < age < patience:
@@ -223,5 +242,5 @@ def _read(kept: bytes) -> tuple[SlackEvent | None, float]:
         entry = json.loads(kept)
         event = parse(entry["body"])
         return (None if isinstance(event, Ignored | Pressed) else event), float(entry["at"])
-    except (Refused, ValueError, TypeError, KeyError, AttributeError):
+    except (Refused, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None, 0.0

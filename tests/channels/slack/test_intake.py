@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -64,7 +65,10 @@ async def test_after_a_day_it_is_given_up_aloud(desk: Counter) -> None:
     assert desk.refused == [("given_up", "event Ev1 could not be worked off for a day")]
 
 
-async def test_until_then_it_is_tried_again_and_again(desk: Counter) -> None:
+async def test_until_then_it_is_tried_again_and_again(
+    desk: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ponderd.channels.slack.intake.LEFT_BEHIND", 0)
     desk.inbox.error = Unavailable("the state server is away")
     await keep(desk, "Ev1", 60, mention("<@UBOT> hello"))
     for _ in range(3):
@@ -74,6 +78,45 @@ async def test_until_then_it_is_tried_again_and_again(desk: Counter) -> None:
     desk.inbox.error = None
     await take_up(desk)
     assert len(desk.inbox.triggers) == 1 and await desk.kept() == []
+
+
+async def test_a_short_outage_keeps_the_order_of_a_thread(
+    desk: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ponderd.channels.slack.intake.AGAIN", 0.01)
+    desk.inbox.error = Unavailable("the state server is away")
+    bodies = [mention(f"<@UBOT> {n}", ts=f"170000000{n}.1", thread_ts="1.1") for n in range(3)]
+    for number, body in enumerate(bodies):
+        await desk.intake.take({**body, "event_id": f"Ev{number}"})
+    await eventually(lambda: desk.inbox.refused > 2)
+    assert len(await desk.kept()) == 3
+    desk.inbox.error = None
+    await desk.settled()
+    assert [trigger.text for trigger in desk.inbox.triggers] == ["0", "1", "2"]
+    assert await desk.kept() == [] and desk.refused == []
+
+
+async def test_one_thread_that_waits_holds_up_no_other(
+    desk: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ponderd.channels.slack.intake.AGAIN", 3600)
+    monkeypatch.setattr(desk.intake, "_turns", asyncio.Semaphore(1))
+    desk.inbox.error = Unavailable("the state server is away")
+    await desk.intake.take(mention("<@UBOT> waits"))
+    await eventually(lambda: desk.inbox.refused)
+    desk.inbox.error = None
+    other = mention("<@UBOT> goes on", ts="1700000009.1")
+    await desk.intake.take({**other, "event_id": "Ev2"})
+    await eventually(lambda: desk.inbox.triggers)
+    assert [trigger.text for trigger in desk.inbox.triggers] == ["goes on"]
+
+
+async def test_what_was_left_behind_is_taken_up_in_order(desk: Counter) -> None:
+    for number in (2, 0, 1):  # as a store lists them
+        body = mention(f"<@UBOT> {number}", ts=f"170000000{number}.1", thread_ts="1.1")
+        await keep(desk, f"Ev{number}", 60 - number, {**body, "event_id": f"Ev{number}"})
+    await take_up(desk)
+    assert [trigger.text for trigger in desk.inbox.triggers] == ["0", "1", "2"]
 
 
 async def test_a_mistake_of_ours_loses_nothing(desk: Counter) -> None:
