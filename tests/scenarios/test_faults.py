@@ -229,6 +229,19 @@ async def test_state_server_away(world: World) -> None:
     assert {run["id"] for run in listed} == {*accepted, late}  # what was refused is not there
 
 
+async def test_state_server_that_becomes_a_replica_for_a_while(world: World) -> None:
+    await eventually(lambda: "worker ready" in world.stack.log("work-0"))
+    with redis.Redis.from_url(world.state.url) as client:
+        client.replicaof("127.0.0.1", "1")  # what waits for a poke is sent away with an error
+        status, error = await world.client.post_once("/runs", {"agent": "assistant", "text": "x"})
+        assert (status, "try again" in error["error"]) == (503, True)
+        await eventually(lambda: "ReadOnlyError" in world.stack.log("work-0"))
+        client.replicaof("NO", "ONE")
+    run_id = await world.client.launch("assistant", "hello")
+    assert (await world.client.until(run_id))["reply"] == "heard: hello"
+    assert world.stack.processes["work-0"].poll() is None
+
+
 @pytest.mark.parametrize("fault", [Fault.ERROR_500, Fault.BUSY_429, Fault.BREAK_OFF, Fault.GARBAGE])
 async def test_model_server_trouble_is_ridden_out(world: World, fault: Fault) -> None:
     world.model.script = [fault, fault, {"action": "reply", "text": "at last"}]

@@ -8,6 +8,7 @@ import asyncio
 import structlog
 from celery import Celery
 from kombu.transport import redis as redis_transport
+from redis.exceptions import ResponseError
 
 log = structlog.get_logger(__name__)
 
@@ -18,6 +19,9 @@ QUEUE = "ponderd"
 # Do not keep pokes to acknowledge or restore them: losing one is harmless, but kombu 5.7 ends
 # the worker (AttributeError) when it restores messages after a connection died.
 redis_transport.Channel.do_restore = False
+# Nor does an answer end it that says "not now": the server became a replica, reads its data, or is
+# full. The worker connects anew, as after a connection that died.
+redis_transport.Transport.connection_errors += (ResponseError,)
 
 
 def create_app(broker_url: str) -> Celery:
