@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
-from ponderd.channels.errors import Malformed
+from ponderd.channels.errors import Malformed, Unavailable
 from ponderd.channels.killable import COMMAND, Pool
 from ponderd.channels.webhook.template import Rendered, TimeIsUp, holds, render, variables_of
 
@@ -54,8 +54,9 @@ class Renderer:
     ) -> dict[str, Rendered]:
         """Fill in the templates of a route; with a `when` that does not hold, only that.
 
-        A template that fails is empty where it does. Raises Unavailable if too many wait, Malformed
-        for a payload that is nested too deeply.
+        A template that fails is empty where it does. Raises Unavailable if too many wait or if the
+        process ends: then nobody knows who wants the delivery, and its sender keeps it. Raises
+        Malformed for a payload that is nested too deeply.
         """
         try:
             async with self._pool.turn(0):
@@ -65,9 +66,11 @@ class Renderer:
         except RecursionError:  # the pickle
             raise Malformed("the payload is nested too deeply") from None
         except TimeoutError:
-            return _failed(templates, f"the templates take longer than {self._seconds} s")
+            why = f"the templates take longer than {self._seconds} s"
+            raise Unavailable(f"not stored, try again: {why}") from None
         except (EOFError, OSError):
-            return _failed(templates, "the templates end the process that fills them in")
+            why = "the process that fills the templates in ended"
+            raise Unavailable(f"not stored, try again: {why}") from None
         match done.kind, done.result:
             case "done", dict() as rendered:
                 return rendered

@@ -76,20 +76,28 @@ async def test_a_template_without_end_costs_only_what_comes_after(
     assert problem.lower() in " ".join(done["text"].problems).lower()
 
 
-async def test_one_that_cannot_be_stopped_is_killed() -> None:
+async def test_one_that_cannot_be_stopped_is_killed_and_the_sender_told() -> None:
     renderer = Renderer(seconds=1, command=(sys.executable, "-c", HANGING))
     try:
-        for source in ("hang", "die"):
-            done = await fill(renderer, text=source)
-            assert done["text"].text == ""
-            assert done["text"].problems
+        for source, why in (("hang", "longer than 1 s"), ("die", "ended")):
+            with pytest.raises(Unavailable, match=f"try again: .*{why}"):
+                await fill(renderer, when="true", text=source, answer="slack:C1")
 
         async def is_filled_in() -> bool:  # a busy machine may need more than that second
-            return (await fill(renderer, text="{{ title }}"))["text"].text == "Disk"
+            try:
+                return (await fill(renderer, text="{{ title }}"))["text"].text == "Disk"
+            except Unavailable:
+                return False
 
         await eventually(is_filled_in)
     finally:
         await renderer.close()
+
+
+async def test_a_process_that_is_killed_from_outside_costs_no_delivery(renderer: Renderer) -> None:
+    [process] = renderer._pool._idle
+    process._process.kill()
+    assert await fill(renderer, text="{{ title }}") == {"text": Rendered("Disk")}
 
 
 async def test_many_wait_for_their_turn_and_more_are_told_to_come_back(renderer: Renderer) -> None:
