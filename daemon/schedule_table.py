@@ -125,16 +125,18 @@ class ScheduleTable(Frozen):
 
     def _written(self) -> str:
         words = (
-            f"every {self.every:.0f} s"
+            f"every {_span(self.every)}"
             if self.every is not None
             else f"{' '.join((self.cron or '').lower().split())} ({self.timezone})",
             f"from {self.start}" if self.start else "",
             f"until {self.until}" if self.until else "",
             f"{self.timezone}" if self.every is not None and (self.start or self.until) else "",
-            f"jitter {self.jitter:.0f} s" if self.jitter else "",
+            f"jitter {_span(self.jitter)}" if self.jitter else "",
         )
         return " ".join(filter(None, words))
 
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 _tables = TypeAdapter(dict[Name, ScheduleTable])
 
@@ -157,6 +159,12 @@ def load_schedules(path: Path | None, agents: Collection[str]) -> Mapping[str, S
                 exit_code=2,
             )
     return {name: table.schedule(name) for name, table in tables.items()}
+
+
+def _span(seconds: float) -> str:
+    """A number of whole seconds as one writes it: "15m"."""
+    unit, length = next(entry for entry in _UNITS if seconds % entry[1] == 0)
+    return f"{seconds / length:.0f}{unit}"
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -15,7 +15,11 @@ def approvals(as_json: Json = False) -> None:
             emit_json(view)
             continue
         print(f"{view['run_id']}  {local_time(view['asked_at'])}  ", end="")
-        print(f"{coloured(view['agent'], 'yellow'):<12} ", end="")
+        print(f"{coloured(view['agent'].ljust(12), 'yellow')} ", end="")
         say(one_line(view["text"], 120))
-    if found and not as_json:
+    if as_json:
+        return
+    if found:
         hint("to answer one: ponderd runs answer ID yes (or no)")
+    else:
+        hint("nothing waits for a yes")

@@ -28,8 +28,12 @@ def list_deliveries(as_json: Json = False) -> None:
     """List replies that did not arrive, oldest first. With --json: one JSON object per line."""
     found = connect().get("/deliveries")["deliveries"]
     _show(found, as_json)
-    if found and not as_json:
+    if as_json:
+        return
+    if found:
         hint("to send them again, once it is mended: ponderd deliveries retry ID (or --all)")
+    else:
+        hint("everything arrived")
 
 
 @app.command(epilog="Example: ponderd deliveries retry --all")
@@ -45,7 +49,11 @@ def retry(
         raise StartupError("name a run, or say --all", exit_code=2)
     found = connect().retry_deliveries(run_id, by=me())
     _show(found, as_json)
-    if not as_json:
+    if as_json:
+        return
+    if not found:
+        hint("nothing to send again: everything arrived")
+    else:
         hint(f"{len(found)} on their way; `ponderd deliveries` shows what does not arrive")
 
 
@@ -58,6 +66,6 @@ def _show(found: list[dict[str, Any]], as_json: bool) -> None:
         again = view["next_attempt_at"]
         when = f"next {local_time(again)}" if again else "no further attempt"
         print(f"{view['run_id']}  {local_time(view['since'])}  ", end="")
-        print(f"{coloured(view['state'], colour):<11} ", end="")
+        print(f"{coloured(view['state'].ljust(11), colour)}  ", end="")
         attempts = f"{view['attempts']} attempt{'s' * (view['attempts'] != 1)}"
         say(one_line(f"{view['to']}  {attempts}, {when}: {view['error']}", 300))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
 from ponderd.channels.text import one_line
 from ponderd.daemon.commands.api_client import View
 from ponderd.daemon.commands.outcome import report
-from ponderd.daemon.commands.runs import connect, local_time, me
+from ponderd.daemon.commands.runs import connect, me
 from ponderd.daemon.commands.terminal import Json, coloured, emit_json, hint, say
 
 app = typer.Typer(
@@ -17,6 +19,9 @@ app = typer.Typer(
 )
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the schedule.")]
+
+
+_COLUMNS = ("name", "agent")
 
 
 @app.callback(epilog="Example: ponderd schedules")
@@ -28,11 +33,12 @@ def list_schedules(context: typer.Context, as_json: Json = False) -> None:
     if context.invoked_subcommand is not None:
         return
     found = connect().schedules()
+    names, agents = (max((len(view[key]) for view in found), default=0) for key in _COLUMNS)
     for view in found:
         if as_json:
             emit_json(view)
         else:
-            _print_line(view)
+            _print_line(view, names, agents)
     if not found and not as_json:
         hint("no schedules: ponderd.toml has no table [schedules.NAME]")
 
@@ -67,8 +73,10 @@ def run(
     raise typer.Exit(report(api, view, wait=wait, as_json=as_json))
 
 
-def _print_line(view: View) -> None:
-    print(f"{coloured(view['name'], 'green'):<20} {coloured(view['agent'], 'yellow'):<12} ", end="")
+def _print_line(view: View, names: int = 0, agents: int = 0) -> None:
+    """Print a schedule in one line. The numbers are the widths of its first two columns."""
+    name, agent = view["name"].ljust(names), view["agent"].ljust(agents)
+    print(f"{coloured(name, 'green')}  {coloured(agent, 'yellow')}  ", end="")
     say(one_line(f"{view['plan']}; {'; '.join(_state(view))}", 300))
 
 
@@ -78,7 +86,7 @@ def _state(view: View) -> list[str]:
     if view["paused"]:
         words = [f"paused by {view['paused_by']}"]
     elif view["next_at"]:
-        words = [f"next {local_time(view['next_at'])}"]
+        words = [f"next {_told(view, view['next_at'])}"]
     else:
         words = ["no further tick"]
     if view["due"]:
@@ -86,7 +94,9 @@ def _state(view: View) -> list[str]:
     if last:
         stands = f", for {last['stands_for']} missed too" if last["stands_for"] else ""
         status = (last["status"] or "archived").lower()
-        words.append(f"last {local_time(last['scheduled_at'])} {last['run_id']} ({status}{stands})")
+        words.append(
+            f"last {_told(view, last['scheduled_at'])} {last['run_id']} ({status}{stands})"
+        )
     else:
         words.append("not run yet")
     words += [
@@ -99,6 +109,13 @@ def _state(view: View) -> list[str]:
         if ticks[kind]
     ]
     return words
+
+
+def _told(view: View, moment: str) -> str:
+    """A moment by the clocks that the schedule goes by."""
+    from ponderd.workers.control.schedule import told
+
+    return told(datetime.fromisoformat(moment).timestamp(), ZoneInfo(view["timezone"]))
 
 
 def _print(view: View, *, as_json: bool) -> None:

@@ -49,7 +49,7 @@ def test_all_entries(tmp_path: Path) -> None:
     ticks = [datetime(2026, 12, day, 8, tzinfo=UTC).timestamp() for day in (1, 2)]
     assert found.plan.between(0, 2e9, 10).newest == tuple(ticks)
     assert found.written == (
-        "0 9 * * mon-fri (Europe/Berlin) from 2026-12-01 until 2026-12-02 jitter 300 s"
+        "0 9 * * mon-fri (Europe/Berlin) from 2026-12-01 until 2026-12-02 jitter 5m"
     )
     assert 0 <= found.delay <= 300
     assert found.next_after(0) == ticks[0] + found.delay
@@ -58,7 +58,7 @@ def test_all_entries(tmp_path: Path) -> None:
 def test_defaults_are_utc_once_and_skip(tmp_path: Path) -> None:
     found = load(tmp_path, MINIMAL + 'every = "15m"\n')
     assert (str(found.zone), found.missed, found.overlap) == ("UTC", "once", "skip")
-    assert (found.answer, found.paused, found.written) == (None, False, "every 900 s")
+    assert (found.answer, found.paused, found.written) == (None, False, "every 15m")
     assert found.plan.after(0) == 900
 
 

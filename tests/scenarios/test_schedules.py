@@ -155,7 +155,7 @@ async def test_over_http_and_on_the_command_line(
     assert received["text"].startswith("hello\n\nScheduled for ")
 
     listed = await command("schedules")
-    assert listed.code == 0 and "0 0 29 2 * (UTC); next 2028-02-29" in listed.out
+    assert listed.code == 0 and "0 0 29 2 * (UTC); next Tuesday 2028-02-29 00:00 UTC" in listed.out
     lines = (await command("schedules", "--json")).json_lines
     assert [view["name"] for view in lines] == ["rare", "tick"]
     paused = await command("schedules", "pause", "rare")
