@@ -93,7 +93,11 @@ def proving(
 def expected(methods: Sequence[Method]) -> str:
     """What a request must carry, in words. It names headers, and nothing that is secret."""
     shown = dict.fromkeys(_where(one) for method in methods for one in detailed(method))
-    return " or ".join(shown)
+    # Said once: "the header a or b", not "the header a or the header b".
+    first, *others = sorted(shown, key=lambda place: not place.startswith(_HEADER))
+    places = [first, *(place.removeprefix(_HEADER) for place in others)]
+    *most, last = places
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def check_secrets(methods: Sequence[Method], secrets: HookSecrets) -> None:
@@ -120,21 +124,24 @@ def _fits(method: Detailed, secrets: HookSecrets) -> bool:
     return bool(keys_of(method.key, usable)) if isinstance(method, Hmac) else bool(usable)
 
 
+_HEADER = "the header "
+
+
 def _where(method: Detailed) -> str:
     """The place at which a method looks, in words."""
     match method:
         case Hmac() | TokenHeader():
-            return f"the header {method.header.lower()}"
+            return f"{_HEADER}{method.header.lower()}"
         case StandardWebhooks():
-            return f"the header {method.prefix.lower()}-signature"
+            return f"{_HEADER}{method.prefix.lower()}-signature"
         case TwilioSignature():
-            return "the header x-twilio-signature"
+            return f"{_HEADER}x-twilio-signature"
         case TokenQuery():
             return f"the parameter {method.name} of the address"
         case Bearer():
-            return "the header authorization (Bearer)"
+            return f"{_HEADER}authorization (Bearer)"
         case Basic():
-            return "the header authorization (Basic)"
+            return f"{_HEADER}authorization (Basic)"
 
 
 def _shows(method: Detailed, request: HookRequest) -> bool:

@@ -18,7 +18,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from ponderd.channels.errors import Unauthenticated
-from ponderd.channels.webhook.methods import SENDERS, Method
+from ponderd.channels.webhook.methods import SENDERS, Method, TokenQuery
 from ponderd.channels.webhook.proof import (
     HookSecrets,
     authenticate,
@@ -437,8 +437,14 @@ class TestSeveralMethods:
 
     def test_what_is_expected_names_all(self) -> None:
         assert expected(["github", "bearer"]) == (
-            "the header x-hub-signature-256 or the header x-hub-signature or the header "
-            "authorization (Bearer)"
+            "the header x-hub-signature-256, x-hub-signature or authorization (Bearer)"
+        )
+
+    def test_a_word_in_the_address_is_named_after_the_headers(self) -> None:
+        word = TokenQuery(type="query", name="key")
+        assert expected([word]) == "the parameter key of the address"
+        assert expected([word, "bearer"]) == (
+            "the header authorization (Bearer) or the parameter key of the address"
         )
 
     def test_the_installations_own_secret_serves_where_the_route_has_none(self) -> None:
