@@ -224,7 +224,7 @@ async def test_no_token_no_network_no_place(
 
 
 async def test_a_call_that_hangs_is_given_up(api: SlackApi, monkeypatch: Any) -> None:
-    monkeypatch.setattr("ponderd.channels.slack.signs.SECONDS", 0.05)
+    monkeypatch.setattr("ponderd.channels.slack.signs.SECONDS", 2.0)
     api.delays["assistant.threads.setStatus"] = 3600
     signs = signs_of(api)
     signs.begin(THREAD, MENTION)
