@@ -206,6 +206,16 @@ class ChannelSettings(PonderdSettings):
         except Malformed as error:
             raise ValueError(str(error)) from error
 
+    @field_validator("slack_allow")
+    @classmethod
+    def _allowed_are_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _ids(value, r"guests|[TEUWCGD][A-Z0-9]+", "guests, T0123, U0123 or C0123")
+
+    @field_validator("slack_bots")
+    @classmethod
+    def _bots_are_ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _ids(value, r"workflows|[BAUW][A-Z0-9]+", "B0123, A0123, U0123 or workflows")
+
     @field_validator("smtp_relay")
     @classmethod
     def _relay_has_a_port(cls, value: str | None) -> str | None:
@@ -269,3 +279,11 @@ class ChannelSettings(PonderdSettings):
     def outbox(self) -> Path:
         """The folder for outgoing mail if no relay is configured."""
         return self.data_dir / "outbox"
+
+
+def _ids(entries: tuple[str, ...], pattern: str, examples: str) -> tuple[str, ...]:
+    """Raises ValueError for a name where Slack's events have an id: it would match nothing."""
+    for entry in entries:
+        if not re.fullmatch(pattern, entry):
+            raise ValueError(f"{entry!r} is no id of Slack; write {examples}")
+    return entries

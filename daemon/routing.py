@@ -21,6 +21,7 @@ text = "{{ issue.title }}\\n{{ issue.body }}"
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,17 @@ class SlackRoutes(Frozen):
     agent: str = DEFAULT_AGENT
     channels: dict[str, str] = Field(default_factory=dict)
     alerts: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("channels", "alerts")
+    @classmethod
+    def _are_ids(cls, value: dict[str, str]) -> dict[str, str]:
+        for channel in value:
+            if not re.fullmatch("[CGD][A-Z0-9]+", channel):
+                raise ValueError(
+                    f"{channel!r} is no id of a channel: write C0123, which stands at the end of "
+                    "its details in Slack"
+                )
+        return value
 
 
 class MailRoutes(Frozen):

@@ -14,13 +14,9 @@ from typing import Any
 
 from ponderd.channels.errors import Unauthenticated
 from ponderd.channels.webhook.methods import (
-    Basic,
-    Bearer,
-    Detailed,
     Method,
-    TokenHeader,
-    TokenQuery,
     detailed,
+    is_token,
 )
 from ponderd.channels.webhook.proof import HookSecrets, authenticate
 from ponderd.channels.webhook.signed import HookRequest, is_one_of
@@ -45,7 +41,7 @@ def check_unsigned(
 
     Only the tokens of the route count; a route without any lets it pass.
     """
-    tokens = [one for method in methods for one in detailed(method) if _is_token(one)]
+    tokens = [one for method in methods for one in detailed(method) if is_token(one)]
     if tokens:
         authenticate(tokens, secrets, request, now=now)
 
@@ -101,10 +97,6 @@ def _is_ping(payload: dict[str, Any]) -> bool:
     """Whether it is the test of PagerDuty, which says nothing."""
     event = payload.get("event")
     return isinstance(event, dict) and event.get("event_type") == "pagey.ping"
-
-
-def _is_token(method: Detailed) -> bool:
-    return isinstance(method, Bearer | Basic | TokenHeader | TokenQuery)
 
 
 def _options(headers: Mapping[str, str]) -> ChallengeAnswer:

@@ -227,6 +227,11 @@ _BY_NAME: dict[str, tuple[Detailed, ...]] = {
 SENDERS: tuple[str, ...] = get_args(Sender)
 
 
+def is_token(method: Detailed) -> bool:
+    """Whether what proves a sender travels in clear, and no signature."""
+    return isinstance(method, Bearer | Basic | TokenHeader | TokenQuery)
+
+
 def detailed(method: Method) -> tuple[Detailed, ...]:
     """The methods that a name stands for; a table stands for itself."""
     return _BY_NAME[method] if isinstance(method, str) else (method,)

@@ -23,6 +23,7 @@ from ponderd.channels.webhook.methods import (
     TokenQuery,
     TwilioSignature,
     detailed,
+    is_token,
 )
 from ponderd.channels.webhook.signed import (
     HookRequest,
@@ -51,7 +52,7 @@ class HookSecrets:
     def of(self, method: Detailed) -> list[str]:
         """All that may prove this method."""
         own, other = self.secrets, self.tokens
-        if isinstance(method, Bearer | Basic | TokenHeader | TokenQuery):
+        if is_token(method):
             own, other = other, own
         return [one for one in own or self.installation.get(method.type, ()) or other if one]
 
@@ -108,7 +109,10 @@ def check_secrets(methods: Sequence[Method], secrets: HookSecrets) -> None:
             name = method if isinstance(method, str) else method.type
             if any(secrets.of(one) for one in ways):
                 raise ValueError(f"verify = {name}: {_wanted(ways[0])}")
-            raise ValueError(f"verify = {name} needs a secret")
+            entry = "token_env" if is_token(ways[0]) else "secret_env"
+            raise ValueError(
+                f"verify = {name} needs a secret: {entry} names the variable that holds it"
+            )
 
 
 def _wanted(method: Detailed) -> str:

@@ -64,6 +64,25 @@ def test_who_may_write_is_named_by_address_or_domain(entry: str, monkeypatch: En
     assert line.endswith(f"{entry!r} is no address; for a whole domain write @example.com")
 
 
+@pytest.mark.parametrize(
+    ("name", "entry", "examples"),
+    [
+        ("SLACK_ALLOW", "ann", "guests, T0123, U0123 or C0123"),
+        ("SLACK_ALLOW", "#ops", "guests, T0123, U0123 or C0123"),
+        ("SLACK_ALLOW", "B0123", "guests, T0123, U0123 or C0123"),
+        ("SLACK_BOTS", "Alertmanager", "B0123, A0123, U0123 or workflows"),
+        ("SLACK_BOTS", "guests", "B0123, A0123, U0123 or workflows"),
+    ],
+)
+def test_slack_knows_people_bots_and_channels_by_id(
+    name: str, entry: str, examples: str, monkeypatch: Environment
+) -> None:
+    monkeypatch.setenv(f"PONDERD_{name}", f"U0123ABCD, {entry}")
+    (line,) = refusal()
+    assert line.startswith(f"PONDERD_{name}: ")
+    assert line.endswith(f"{entry!r} is no id of Slack; write {examples}")
+
+
 @pytest.mark.parametrize("domain", ["@agents.test", "a.test, b.test", "https://a.test", "*.a.test"])
 def test_the_mail_domain_is_one(domain: str, monkeypatch: Environment) -> None:
     monkeypatch.setenv("PONDERD_MAIL_DOMAIN", domain)

@@ -81,15 +81,23 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file. Raises `StartupError` if it cannot be read or is not TOML."""
     try:
         return tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise StartupError(f"{path}: {error}", exit_code=2) from error
+    except OSError as error:
+        raise StartupError(f"{path}: {error.strerror}", exit_code=2) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise StartupError(f"{path}: not TOML: {error}", exit_code=2) from error
+
+
+_PLAIN = {
+    "missing": "this entry is missing",
+    "extra_forbidden": "there is no such entry; is it misspelt?",
+}
 
 
 def wrong_entry(path: Path, error: ValidationError, *prefix: str) -> StartupError:
     """An error with the first problem of a file, in one line."""
     first = error.errors()[0]
     where = ".".join((*prefix, *(str(part) for part in first["loc"] if part != "[key]")))
-    what = first["msg"].removeprefix("Value error, ")
+    what = _PLAIN.get(first["type"], first["msg"].removeprefix("Value error, "))
     return StartupError(f"{path}: {where}: {what}", exit_code=2)
 
 

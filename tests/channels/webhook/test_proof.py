@@ -473,8 +473,10 @@ class TestSeveralMethods:
         check_secrets(["github", "bearer"], HookSecrets(["a"], ["b"]))
         check_secrets(["gitlab"], HookSecrets([], ["b"]))
         check_secrets(["standard"], HookSecrets([], [], {"standard": [WHSEC]}))
-        with pytest.raises(ValueError, match="github needs a secret"):
+        with pytest.raises(ValueError, match="github needs a secret: secret_env names"):
             check_secrets(["github"], HookSecrets())
+        with pytest.raises(ValueError, match="bearer needs a secret: token_env names"):
+            check_secrets(["bearer"], HookSecrets())
         with pytest.raises(ValueError, match="whsec_ followed by base64"):
             check_secrets(["standard"], HookSecrets(["plain"]))
         with pytest.raises(ValueError, match="not base64"):

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from ponderd.channels.blobs import open_blobs
+from ponderd.channels.errors import StartupError
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.webhook.intake import Intake
 from ponderd.daemon.api.server import create_app
@@ -102,6 +103,14 @@ class Daemon:
     async def runs(self) -> int:
         page = await self.log.store.list_runs(status=None, agent=None, limit=100, cursor=None)
         return len(page.heads)
+
+
+@pytest.mark.parametrize("table", ["channels", "alerts"])
+def test_a_channel_of_slack_is_named_by_its_id(table: str, tmp_path: Path) -> None:
+    file = tmp_path / "ponderd.toml"
+    file.write_text(f'[slack.{table}]\n"#ops" = "assistant"\n')
+    with pytest.raises(StartupError, match=f"slack.{table}: '#ops' is no id of a channel"):
+        load_routes(file, discover([], None))
 
 
 @pytest.fixture

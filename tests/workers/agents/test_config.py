@@ -182,7 +182,7 @@ def test_an_agent_that_is_not_named_stays(tmp_path: Path) -> None:
         ("[agents.deployer.approvals]\ntimeout = 0", "timeout: Input should be greater than 0"),
         ('[agents.deployer.busy]\nslak = "queue"', "agents.deployer.busy.slak: Input should be"),
         ('[agents.deployer.busy]\nslack = "drop"', "agents.deployer.busy.slack.policy: Input sho"),
-        ("[agents.deployer.limits]\nx = 1", "agents.deployer.limits: Extra inputs are not permi"),
+        ("[agents.deployer.limits]\nx = 1", "agents.deployer.limits: there is no such entry"),
         ("agents = 3", "agents: Input should be a valid dictionary"),
         ("[agents", "Expected ']'"),
     ],
