@@ -76,7 +76,9 @@ def parse(
     """
     done = {field: clean(one.text) for field, one in rendered.items()}
     if "when" in done and not holds(done["when"]):
-        return Ignored(reason="when")
+        # Not let in all the same: a stranger could make it fail.
+        failed = not done["when"].strip() and rendered["when"].problems
+        return Ignored(reason="when_failed" if failed else "when")
     fields = body.payload if isinstance(body.payload, dict) and route.text is None else {}
     text = _text(route, body, fields, rendered.get("text"))
     if not text.strip():

@@ -108,6 +108,11 @@ class TestParse:
         assert parsed({"action": "opened"}, route) == Ignored(reason="empty")
         assert read({"action": "opened", "title": "t"}, route).text == "t"
 
+    @pytest.mark.parametrize("when", ["labels|dictsort", "n / zero", "'a'|round"])
+    def test_a_condition_that_fails_is_counted_apart(self, when: str) -> None:
+        payload = {"labels": 5, "n": 1, "zero": 0}
+        assert parsed(payload, WebhookRoute(when=when)) == Ignored(reason="when_failed")
+
     def test_the_payload_names_the_agent_only_where_the_route_says_so(self) -> None:
         payload = {"text": "hello", "agent": "triage"}
         assert read(payload).agent == "assistant"
