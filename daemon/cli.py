@@ -82,7 +82,7 @@ def up(as_json: Json = False) -> None:
 
 @app.command(epilog="Example: PONDERD_REDIS_URL=redis://127.0.0.1:6379/0 ponderd serve")
 def serve(as_json: LogsAsJson = False) -> None:
-    """Run the daemon: HTTP, mail and Slack. Needs PONDERD_REDIS_URL and an API token."""
+    """Run the daemon: HTTP, mail, Slack and schedules. Needs PONDERD_REDIS_URL and an API token."""
     configuration = _load_process("ponderd serve", as_json, "redis_url", "api_token")
     from ponderd.daemon.api.server import serve as run
 

@@ -95,7 +95,8 @@ class WebhookChannel:
                 location = response.headers.get("location", "")
         except aiohttp.ClientConnectorDNSError as error:
             refused = isinstance(error.os_error, RefusedAddress)
-            raise DeliveryError(f"callback: {error.os_error}", permanent=refused) from error
+            reason = error.os_error.strerror or error.os_error
+            raise DeliveryError(f"callback: {error.host}: {reason}", permanent=refused) from error
         except (aiohttp.InvalidURL, UnicodeError) as error:
             raise DeliveryError(f"callback refused: {error}", permanent=True) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

@@ -64,8 +64,11 @@ def _show(found: list[dict[str, Any]], as_json: bool) -> None:
             continue
         colour = "yellow" if view["state"] == "trying" else "red"
         again = view["next_attempt_at"]
-        when = f"next {local_time(again)}" if again else "no further attempt"
+        if again:
+            when = f"next {local_time(again)}"
+        else:
+            when = "next now" if view["state"] == "trying" else "no further attempt"
         print(f"{view['run_id']}  {local_time(view['since'])}  ", end="")
         print(f"{coloured(view['state'].ljust(11), colour)}  ", end="")
         attempts = f"{view['attempts']} attempt{'s' * (view['attempts'] != 1)}"
-        say(one_line(f"{view['to']}  {attempts}, {when}: {view['error']}", 300))
+        say(one_line(f"{view['to']}: {view['error']} ({attempts}, {when})", 300))

@@ -45,7 +45,7 @@ def list_schedules(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command(epilog="Example: ponderd schedules show standup")
 def show(name: Name, as_json: Json = False) -> None:
-    """Show one schedule: what it does, when, and what became of its ticks."""
+    """Show one: what it does, when, what became of its ticks."""
     _print(connect().schedule(name), as_json=as_json)
 
 
@@ -67,7 +67,7 @@ def run(
     wait: Annotated[bool, typer.Option(help="Wait for the answer and print it.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Begin a run now, beside the plan, also while the schedule is paused."""
+    """Begin a run now, beside the plan and also during a pause."""
     api = connect()
     view = api.run_schedule(name, me())
     raise typer.Exit(report(api, view, wait=wait, as_json=as_json))
