@@ -17,12 +17,12 @@ from typing import Any
 import structlog
 
 from ponderd.channels.channel import Note
-from ponderd.channels.errors import Refused, Unavailable, kind_of
+from ponderd.channels.errors import Malformed, Refused, Unavailable, kind_of
 from ponderd.channels.message import Ignored
 from ponderd.channels.slack.hearing import NotKnownYetError
 from ponderd.channels.slack.held import Held
 from ponderd.channels.slack.memory import SlackMemory
-from ponderd.channels.slack.receive import Pressed, SlackEvent, parse
+from ponderd.channels.slack.receive import Pressed, Shortcut, SlackEvent, SlackMessage, parse
 
 LEFT_BEHIND = 30
 """Seconds after which an event is taken up that another daemon has not worked off, and for which
@@ -37,7 +37,8 @@ UNDECIDED = 900
 GIVEN_UP = 24 * 3600
 """Seconds after which an event is given up that could not be worked off all that time."""
 AT_ONCE = 50
-"""Events that are worked off at the same time."""
+"""Events that are worked off at the same time; of those with files so many more, so that files that
+are long in coming hold up no words."""
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +71,7 @@ class Intake:
         self._at_work: dict[str, SlackEvent] = {}
         self._held = Held()
         self._watched: dict[str, asyncio.Task[None]] = {}
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = {brings: asyncio.Semaphore(AT_ONCE) for brings in (True, False)}
         self._rounds: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -97,7 +98,7 @@ class Intake:
         """Take what Slack sent; once this returns it may be acknowledged. Returns what it is, None
         if it asks for nothing. Raises Unavailable if it could not be kept."""
         try:
-            event = parse(body)
+            event, text = parse(body), _written(body)
             if isinstance(event, Pressed):
                 await self._press(event)
                 return event
@@ -116,7 +117,7 @@ class Intake:
             return None
         key = event.key
         try:
-            await self._memory.put(key, json.dumps({"at": time.time(), "body": body}).encode())
+            await self._memory.put(key, text)
         except Unavailable as error:
             self._refused(kind_of(error), str(error))
             raise
@@ -156,7 +157,7 @@ class Intake:
         since = time.monotonic()
         while True:
             try:
-                async with self._turns:
+                async with self._turns[_brings_files(event)]:
                     await self._work_off(key, lane, event)
                 return
             except Unavailable as error:
@@ -233,6 +234,22 @@ class Intake:
                 self._refused("given_up", f"event {key} {why}")
             else:
                 self._begin(key, event)
+
+
+def _brings_files(event: SlackEvent | None) -> bool:
+    match event:
+        case SlackMessage(event=message) | Shortcut(message=message):
+            return bool(message.get("files"))
+        case _:
+            return False
+
+
+def _written(body: dict[str, Any]) -> bytes:
+    """An event as it is kept, from now on. Raises Malformed."""
+    try:
+        return json.dumps({"at": time.time(), "body": body}).encode()
+    except RecursionError:
+        raise Malformed("it is nested too deeply") from None
 
 
 def _read(kept: bytes) -> tuple[SlackEvent | None, float]:

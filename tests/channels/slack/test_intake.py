@@ -100,7 +100,8 @@ async def test_one_thread_that_waits_holds_up_no_other(
     desk: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ponderd.channels.slack.intake.AGAIN", 3600)
-    monkeypatch.setattr(desk.intake, "_turns", asyncio.Semaphore(1))
+    one = asyncio.Semaphore(1)
+    monkeypatch.setattr(desk.intake, "_turns", {True: one, False: one})
     desk.inbox.error = Unavailable("the state server is away")
     await desk.intake.take(mention("<@UBOT> waits"))
     await eventually(lambda: desk.inbox.refused)
@@ -109,6 +110,30 @@ async def test_one_thread_that_waits_holds_up_no_other(
     await desk.intake.take({**other, "event_id": "Ev2"})
     await eventually(lambda: desk.inbox.triggers)
     assert [trigger.text for trigger in desk.inbox.triggers] == ["goes on"]
+
+
+async def test_files_that_never_come_hold_up_no_words(
+    desk: Counter, api: SlackApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = {brings: asyncio.Semaphore(1) for brings in (True, False)}
+    monkeypatch.setattr(desk.intake, "_turns", turns)
+    api.delays["GET"] = 3600
+    file = {"id": "F1", "url_private": f"{api.url.removesuffix('api/')}files-pri/T1-F1/download/a"}
+    for number, extra in enumerate(({"files": [file]}, {"files": [file]}, {})):
+        body = mention(f"<@UBOT> {number}", ts=f"170000000{number}.1", **extra)
+        await desk.intake.take({**body, "event_id": f"Ev{number}"})
+    await eventually(lambda: desk.inbox.triggers)
+    assert [trigger.text for trigger in desk.inbox.triggers] == ["2"]
+
+
+@pytest.mark.parametrize("depth", [990, 100_000])
+async def test_what_is_nested_too_deeply_is_refused(desk: Counter, depth: int) -> None:
+    deep: Any = "x"
+    for _ in range(depth):
+        deep = [deep]
+    await desk.take(mention("<@UBOT> hello", blocks=[], metadata=deep))
+    assert desk.refused == [("malformed", "it is nested too deeply")]
+    assert await desk.kept() == [] and desk.inbox.triggers == []
 
 
 async def test_what_was_left_behind_is_taken_up_in_order(desk: Counter) -> None:
