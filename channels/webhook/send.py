@@ -109,7 +109,7 @@ class WebhookChannel:
         raise DeliveryError(
             f"callback answered {status}",
             permanent=status == 410,  # Standard Webhooks: 410 Gone disables the endpoint
-            mendable=300 <= status < 400 or status in _MENDABLE,
+            mendable=status in _MENDABLE,
             retry_after=retry_after if status in (429, 503) else None,
         )
 
