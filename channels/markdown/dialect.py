@@ -47,6 +47,15 @@ _URL = re.compile(
 )
 _UNSURE, _OPENS = re.compile(r"[|>]"), ("<", '"', "'", "=")
 """An address behind one of these opening marks ends at the first of those."""
+# An address of a link that has something of a path in it.
+_NO_LINK = re.compile(
+    r"\[(?P<label>[^\[\]\n]{0,300}[^\[\]\s])[ \t]*\]\("
+    r"(?:<(?P<href>[^<>\n]{1,500})>|(?P<bare>(?=[^\s()]{0,500}[./#:])[^\s()<>]{1,500}"
+    r"(?:\([^\s()<>]{0,100}\))?))"
+    r"(?:[ \t]{1,9}\"[^\"\n]{0,200}\")?\)"
+)
+_GLOB = re.compile(r"\*\.\w[\w.-]{0,60}(?![\w.*-])")
+_UNDERSCORED = re.compile(r"[/=#]_[^/?&=#]{0,200}[^/?&=#_]_{1,3}[^\w/?&=#]{0,20}$")
 _PATH = re.compile(r"[(\"'<\[]?(?:[A-Za-z]:\\|\\\\\w)")
 _REST_OF_PATH = re.compile(r"\\[^\s*`]*")
 _COMPARISON = re.compile(r">=?[ \t]*[-+~$€£]?\d")
@@ -144,11 +153,12 @@ def _trimmed(url: str) -> str:
     """Without the marks at its end that belong to the sentence."""
     surplus = url.count(")") - url.count("(")
     end = len(url)
+    is_name = _UNDERSCORED.search(url) is not None  # as in /__init__
     while end:
         last = url[end - 1]
         if last == ")" and surplus > 0:
             surplus -= 1
-        elif last not in ".,;:!?'_~”’»…":
+        elif (last == "_" and is_name) or last not in ".,;:!?'_~”’»…":
             break
         end -= 1
     return url[:end]
@@ -189,10 +199,14 @@ def _emphasis(state: StateInline, silent: bool) -> bool:
         return True
     scanned = state.scanDelims(start, marker == "*")
     opens, closes = scanned.can_open, scanned.can_close
-    if marker == "*":
-        last = state.src[start - 1] if start else " "
-        end = start + scanned.length
-        following = state.src[end] if end < state.posMax else " "
+    last = state.src[start - 1] if start else " "
+    end = start + scanned.length
+    following = state.src[end] if end < state.posMax else " "
+    if _GLOB.match(state.src, start, state.posMax) or (
+        last in "/\\" and not following.isalnum() and not following.isspace()
+    ):
+        opens = closes = False  # in the path of files: *.py, src/**/x
+    elif marker == "*":
         opens, closes = _flanks(scanned.length, last, following, opens, closes)
     for _ in range(scanned.length):
         state.push("text", "", 0).content = marker
@@ -236,12 +250,34 @@ def _is_wide(char: str) -> bool:
     return unicodedata.east_asian_width(char) in "WF"
 
 
+def _link(state: StateInline, silent: bool) -> bool:
+    """A link. One that leads nowhere from here, as to a file beside, is told: its label, and the
+    address as it was typed."""
+    if link(state, silent):
+        return True
+    start, end = state.pos, state.posMax
+    found = _NO_LINK.match(state.src, start, end)
+    before = state.src[max(0, start - 1) : start]
+    if found is None or before.isalnum() or before in tuple(")]"):  # handlers[name](a.b)
+        return False
+    if not silent:
+        state.pos, state.posMax = found.span("label")
+        state.linkLevel += 1
+        state.md.inline.tokenize(state)
+        state.linkLevel -= 1
+        state.posMax = end
+        href = found["href"] or found["bare"]
+        state.append_pending("" if href == found["label"] else f" ({href})")
+    state.pos = found.end()
+    return True
+
+
 def _image(state: StateInline, silent: bool) -> bool:
     """A picture is a link: nothing is fetched by showing a mail."""
     if not state.src.startswith("![", state.pos):
         return False
     state.pos += 1
-    if link(state, silent):
+    if _link(state, silent):
         return True
     state.pos -= 1
     return False
@@ -302,6 +338,7 @@ def _parser() -> MarkdownIt:
     inline.at("linkify", _url)
     inline.at("escape", _escape)
     inline.at("emphasis", _emphasis)
+    inline.at("link", _link)
     inline.at("image", _image)
     block.at("lheading", _underlined)
     block.at("table", _table, {"alt": ["paragraph"]})

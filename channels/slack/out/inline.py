@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ponderd.channels.markdown.tree import Node, other_host, words
+from ponderd.channels.markdown.tree import BREAK, Node, other_host, words
 from ponderd.channels.text import clean
 
 CHUNK = 1_000
@@ -110,7 +110,7 @@ def _runs(nodes: Iterable[Node], marks: str) -> Iterator[_Run]:
             case "link":
                 yield from _link(node, marks)
             case _:
-                text = clean(token.content)
+                text = BREAK.sub("\n", clean(token.content))
                 if text:
                     first, *others = text.split("\n")
                     yield _Run("typed", first, marks)

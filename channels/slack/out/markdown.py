@@ -229,7 +229,6 @@ def _records(nodes: list[list[Node]]) -> Iterator[Line]:
             yield Line("")
         for name, cell in zip(head, record, strict=False):
             value = inline(cell)
-            _break_lines(value)
             title = words(inline(name)).strip() if records else ""
             told = list(_prose(value))
             if not title and not words(value).strip():
@@ -238,11 +237,3 @@ def _records(nodes: list[list[Node]]) -> Iterator[Line]:
                 [shown, *_] = lines_of(inline(name), "*")
                 told[0] = told[0].led_by(f"{shown.markup}: ")
             yield from told
-
-
-def _break_lines(nodes: list[Node]) -> None:
-    """Make the line breaks of HTML in a cell real ones."""
-    for node in nodes:
-        if node.kind == "text":
-            node.token.content = BREAK.sub("\n", node.token.content)
-        _break_lines(node.children)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -9,6 +10,7 @@ from itertools import groupby
 from ponderd.channels.slack.out.inline import Chunk, Shown, size
 
 FENCE = "```"
+_UNSEEN = string.whitespace + "\u00a0\u00ad\u200b\u200c\u200d\u2060\ufeff"
 _FENCES = 2 * (len(FENCE) + 1)
 
 
@@ -82,7 +84,7 @@ def _parted(lines: Iterable[Line], limit: int | None) -> list[list[Line]]:
                 length += _FENCES if block is not None else 0
             kept.append(line)
             length += size(line.text) + 1
-    return [piece for piece in (*pieces, kept) if _written(piece).strip()]
+    return [piece for piece in (*pieces, kept) if _written(piece).strip(_UNSEEN)]
 
 
 def _fitting(lines: Iterable[Line], limit: int | None) -> Iterator[Line]:

@@ -94,6 +94,7 @@ def _video(block: dict[str, object], view: View) -> str:
     return lines(
         f"[video: {link(url, title.strip())}]",
         words(block.get("author_name")),
+        words(block.get("provider_name")),
         text_object(block.get("description"), view),
     )
 

@@ -146,7 +146,13 @@ def _headers(entry: dict[str, object]) -> str:
     }
     headers = fields(entry.get("headers"))
     subject = words(entry.get("subject")) or words(headers.get("subject"))
-    named = {**people, "subject": subject, "date": words(headers.get("date"))}
+    attached = ", ".join(words(part.get("filename")) for part in listed(entry.get("attachments")))
+    named = {
+        **people,
+        "subject": subject,
+        "date": words(headers.get("date")),
+        "attachments": attached,
+    }
     return lines(*(f"{name.title()}: {one_line(said)}" for name, said in named.items() if said))
 
 

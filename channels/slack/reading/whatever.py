@@ -39,6 +39,10 @@ def whatever(found: object, view: View, read: Reader = lambda _: None) -> str:
                 waiting.extend(
                     part
                     for name, part in reversed(value.items())
-                    if not _UNSEEN.fullmatch(str(name).lower())
+                    if _is_image(part) or not _UNSEEN.fullmatch(str(name).lower())
                 )
     return "\n".join(text for text in texts if text)
+
+
+def _is_image(part: object) -> bool:
+    return isinstance(part, dict) and part.get("type") == "image"

@@ -44,7 +44,12 @@ LINK = re.compile(r"<((?:https?://|mailto:|tel:)[^<>|\s]+)(?:\|([^<>]*))?>")
         ("a  \nb\\\nc\nd", "a\nb\nc\nd"),
         ("&amp; &lt;b&gt; &copy; <b>x</b>", "&amp; &lt;b&gt; © &lt;b&gt;x&lt;/b&gt;"),
         ("\\# a \\[b\\](c) 1\\. \\\\", "# a [b](c) 1. \\"),
-        ("[x](javascript:alert(1)) [y](../a.md)", "[x](javascript:alert(1)) [y](../a.md)"),
+        ("[x](javascript:alert(1)) [y](../a.md)", "x (javascript:alert(1)) y (../a.md)"),
+        ('_[x](<a b.md> "t")_ ![c](./c_d_.png) [#1](#1)', "_x (a b.md)_ c (./c_d_.png) #1"),
+        ("f[i](a.b) f[0](x) [c](d)", "f[i](a.b) f[0](x) [c](d)"),
+        ("line<br>two **three<br/>four**", "line\ntwo *three*\n*four*"),
+        ("src/**/*.ts lib/**/x /a/*/b _a_ *.c*", "src/**/*\u00ad.ts lib/**/x /a/*/b _a_ _.c_"),
+        ("*a*/*b* **c**/**d**, *.tmp foo*.log", "_a_/_b_ *c*/*d*, *\u00ad.tmp foo*.log"),
         (
             "[**x**](http://a.test) **[x](http://a.test)**",
             "*<http://a.test|x>* *<http://a.test|x>*",
@@ -114,6 +119,7 @@ ADDRESSES = [
     "https://wiki.test/Set_(mathematics)",
     "https://a.test/~user/*x*/a_b_c?q=1&r=2#s",
     "http://[2001:db8::1]:8080/a_b",
+    "https://a.test/pkg/__init__",
     "https://user:pw@a.test:8080/a_b~c;d=e,f",
 ]
 

@@ -32,6 +32,11 @@ def test_code_that_fits_into_one_piece_stays_together() -> None:
     assert [piece.count("code") for piece in cut] == [0, 30]
 
 
+@pytest.mark.parametrize("source", ["", " \n ", "\u200b", "\ufeff\n\u00ad", "&nbsp;", "#"])
+def test_what_nobody_sees_is_no_piece(source: str) -> None:
+    assert pieces(source, 300) == []
+
+
 def test_no_row_of_a_table_is_cut() -> None:
     rows = [f"| {number} | {'x' * 30} |" for number in range(60)]
     cut = pieces("| a | b |\n|---|---|\n" + "\n".join(rows), 400)

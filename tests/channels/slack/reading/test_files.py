@@ -50,6 +50,7 @@ FILES: list[tuple[object, Json]] = [
     ({"mode": "post", "title": "Notes", "preview_plain_text": "plain", "preview": "<b>plain</b>"}, {"name": "Notes", "preview": "plain"}),
     ({"id": "F1", "mode": "quip", "title": "Canvas", "url_private": "https://s.test/c"}, {"name": "Canvas", "url": "https://s.test/c"}),
     (MAIL, {"name": "Invoice", "preview": "From: Ann <ann@a.test>\nTo: Bob <b@a.test>, c@a.test\nSubject: Invoice\nDate: Sun, 1 Mar 2026 09:00:00 +0000\nPlease pay."}),
+    ({"id": "F1", "subject": "Bill", "attachments": [{"filename": "a.pdf"}, {"filename": "b.csv"}]}, {"preview": "Subject: Bill\nAttachments: a.pdf, b.csv"}),
     ({"id": "F1", "subject": "Only this"}, {"name": "Only this", "preview": "Subject: Only this"}),
     ({"id": "F1", "mode": "external", "external_type": "gdrive", "title": "Plan", "url_private": "https://docs.test/1"}, {"url": "", "problem": "it is kept outside Slack, at https://docs.test/1"}),
     ({"id": "F1", "is_external": True, "external_url": "https://docs.test/1"}, {"problem": "it is kept outside Slack, at https://docs.test/1"}),
