@@ -105,7 +105,6 @@ Detailed = Annotated[
 ]
 
 Sender = Literal[
-    "asana",
     "basic",
     "bearer",
     "bitbucket",
@@ -146,7 +145,6 @@ _HUB = Hmac(type="hmac", header="x-hub-signature", prefix="sha256=")
 _GITHUB = Hmac(type="hmac", header="x-hub-signature-256", prefix="sha256=")
 
 _BY_NAME: dict[str, tuple[Detailed, ...]] = {
-    "asana": (Hmac(type="hmac", header="x-hook-signature"),),
     "basic": (Basic(type="basic"),),
     "bearer": (Bearer(type="bearer"),),
     "bitbucket": (_HUB,),
