@@ -43,7 +43,7 @@ _URL = re.compile(
     r"://(?:\[[0-9A-Fa-f:.]{2,45}\])?"
     r"(?:[^\s\x00-\x20\x7f-\x9f\"<>`*\\^{|}\[\]\u3000-\u9fff\uf900-\ufaff\uff00-\uffef]"
     # These may also end it: **https://a.test**, <https://a.test>.
-    r"|[*|>](?=[A-Za-z0-9%/=&#_-])){1,2000}"
+    r"|[*|>](?=~?[A-Za-z0-9%/=&#_-])){1,2000}"
 )
 _UNSURE, _OPENS = re.compile(r"[|>]"), ("<", '"', "'", "=")
 """An address behind one of these opening marks ends at the first of those."""

@@ -81,6 +81,7 @@ def test_equals_signs_underline_a_heading_and_dashes_are_a_rule() -> None:
     ("source", "href"),
     [
         ("see https://a.test/x_y__z*q~r|s?a=1&b=2>c.", "https://a.test/x_y__z*q~r%7Cs?a=1&b=2%3Ec"),
+        ("see https://a.test/q*r*~s~ and", "https://a.test/q*r*~s"),
         ("**https://a.test/x**", "https://a.test/x"),
         ("*https://a.test/x*.", "https://a.test/x"),
         ("<a href=https://a.test>x</a>", "https://a.test"),
