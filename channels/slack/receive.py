@@ -88,7 +88,6 @@ class Command:
     writer: Writer
     text: str
     trigger_id: str
-    response_url: str
 
     @property
     def key(self) -> str:
@@ -110,7 +109,6 @@ class Shortcut:
     thread: str
     """The thread that the message is in or may begin."""
     trigger_id: str
-    response_url: str
 
     @property
     def key(self) -> str:
@@ -223,7 +221,6 @@ def _shortcut(body: dict[str, Any]) -> Shortcut:
         ts=ts,
         thread=id_field(message, "thread_ts") if message.get("thread_ts") else ts,
         trigger_id=id_field(body, "trigger_id" if "trigger_id" in body else "action_ts"),
-        response_url=str(body.get("response_url") or ""),
     )
 
 
@@ -235,7 +232,6 @@ def _command(body: dict[str, Any]) -> Command:
         writer=writer_of_click(body, id_field(body, "channel_id")),
         text=text.strip(),
         trigger_id=id_field(body, "trigger_id"),
-        response_url=str(body.get("response_url") or ""),
     )
 
 

@@ -87,10 +87,11 @@ async def test_each_tick_once_through_kills_stops_and_a_pause(
     await more(client, 3)
     await stack.stop("other", signal.SIGKILL)
     await more(client, 2)
+    had = other.log("other").count("schedule started a run")
     other.start("serve", "other")
     stack.processes["serve"].send_signal(signal.SIGSTOP)
     await other.ready()
-    await asyncio.sleep(2)
+    await eventually(lambda: other.log("other").count("schedule started a run") >= had + 2)
     stack.processes["serve"].send_signal(signal.SIGCONT)
     await more(client, 2)
     # Both away: what is missed meanwhile is made up for.

@@ -89,7 +89,6 @@ class TestParse:
             "user_id": "U1",
             "channel_id": "C1",
             "trigger_id": "1.2.3",
-            "response_url": "https://hooks.slack.com/commands/1",
         }
         command = parse(body)
         assert isinstance(command, Command)

@@ -493,8 +493,11 @@ async def test_overwrite_takes_the_place_of_what_was_there(store: RunStore) -> N
 
 async def test_what_is_overwritten_for_a_time_expires(store: RunStore) -> None:
     await store.overwrite("key", "a", 0.05)
-    await asyncio.sleep(0.1)
-    assert await store.recall("key") is None
+
+    async def is_gone() -> bool:
+        return await store.recall("key") is None
+
+    await eventually(is_gone)
     await store.overwrite("key", "b", LONG)
     assert await store.recall("key") == "b"
 
