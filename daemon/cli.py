@@ -145,9 +145,16 @@ def settings(
     env: Annotated[bool, typer.Option("--env", help="Print an environment file to fill in.")] = (
         False
     ),
+    grace: Annotated[
+        bool,
+        typer.Option("--grace", help="Print the seconds that a worker may take to stop."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show all settings. For each its value (secrets are masked), its source and its meaning."""
+    if grace:
+        print(_load().workers.grace)
+        return
     if env:
         from ponderd.daemon.configuration import env_example
 

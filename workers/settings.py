@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from ponderd.channels.settings import CommaList, PonderdSettings
+
+CLOSING_SECONDS = 30.0
+"""Most seconds in which a worker gives back what it could not finish, and exits."""
 
 
 class WorkerSettings(PonderdSettings):
@@ -37,6 +41,12 @@ class WorkerSettings(PonderdSettings):
     )
     model_timeout: float = Field(
         300, gt=0, description="seconds that one model call may take before it is tried again"
+    )
+    drain_seconds: float | None = Field(
+        None,
+        ge=0,
+        description="seconds for which a worker that is told to stop finishes its model calls and "
+        "tools; default: PONDERD_MODEL_TIMEOUT; a second SIGTERM ends it at once",
     )
     thinking_short: int | None = Field(
         None,
@@ -115,6 +125,16 @@ class WorkerSettings(PonderdSettings):
         """The URL of Celery's broker. Needs `redis_url`."""
         assert self.redis_url is not None
         return self.broker_url or self.redis_url
+
+    @property
+    def drain(self) -> float:
+        """Seconds for which a worker that is told to stop finishes what it has begun."""
+        return self.model_timeout if self.drain_seconds is None else self.drain_seconds
+
+    @property
+    def grace(self) -> int:
+        """Seconds after which whoever told a worker to stop may kill it."""
+        return math.ceil(self.drain + CLOSING_SECONDS)
 
     @property
     def agent_folders(self) -> tuple[Path, ...]:

@@ -27,6 +27,10 @@ PATIENCE = 180.0
 """Seconds that a service may take to become ready."""
 RESTARTS_PER_MINUTE = 3
 """For each service. One more death within a minute stops everything."""
+HURRIED_GRACE = 5.0
+"""Seconds from a second SIGTERM to SIGKILL."""
+LEFTOVER_GRACE = 20.0
+"""Most seconds that a process from an earlier start gets to end."""
 WRITE_CHECK = 5.0
 """Seconds between two checks that the state server can still write."""
 
@@ -51,6 +55,8 @@ class Service:
     """Seconds from SIGTERM to SIGKILL."""
     patient: bool = False
     """A second Ctrl-C does not shorten its grace."""
+    finishes: str = ""
+    """What it finishes first when it is told to stop, if that may take long."""
     restarts: bool = False
     """It is restarted if it dies. Otherwise its death stops everything."""
     advice: str = "start again"
@@ -90,7 +96,7 @@ class Supervisor:
         grace = {service.name: service.grace for service in self._services}
         for name, process in reversed(self._children.leftovers()):
             self._say(f"ending the {name} (PID {process.pid}) that an earlier start left running")
-            stop_leftover(process, grace.get(name, 10))
+            stop_leftover(process, min(grace.get(name, 10), LEFTOVER_GRACE))
 
     async def run(self) -> None:
         """Run until stopped. Raises `StartupError` if a service does not start or stay alive."""
@@ -193,7 +199,7 @@ class Supervisor:
             self._stopped_at = time.monotonic()
             self._stopping.set()
         # Some parents pass on the signal that the terminal sends anyway: not a second Ctrl-C.
-        elif number is signal.SIGINT and time.monotonic() - self._stopped_at > 0.5:
+        elif number is not signal.SIGHUP and time.monotonic() - self._stopped_at > 0.5:
             self._hurry.set()
 
     async def _stop_all(self) -> None:
@@ -202,16 +208,33 @@ class Supervisor:
         if alive:
             self._say(f"stopping {', '.join(service.name for service in alive)}")
         for service in alive:
-            process = self._processes[service.name]
-            process.terminate()
-            deadline = time.monotonic() + service.grace
-            while process.poll() is None:
-                hurried = self._hurry.is_set() and not service.patient
-                if hurried or time.monotonic() > deadline:
-                    kill_group(process.pid)
-                    process.wait()
-                await asyncio.sleep(POLL)
+            await self._stop(service)
             self._children.forget(service.name)
+
+    async def _stop(self, service: Service) -> None:
+        process, began, hurried, told = (
+            self._processes[service.name],
+            time.monotonic(),
+            False,
+            False,
+        )
+        process.terminate()
+        deadline = began + service.grace
+        while process.poll() is None:
+            now = time.monotonic()
+            if self._hurry.is_set() and not (service.patient or hurried):
+                hurried, deadline = True, now + HURRIED_GRACE
+                process.terminate()
+            if now > deadline:
+                kill_group(process.pid)
+                process.wait()
+            if service.finishes and now > began + 1 and not (told or hurried):
+                told = True
+                self._say(
+                    f"the {service.name} finishes {service.finishes}, for at most "
+                    f"{service.grace:.0f} s; Ctrl-C again cuts that short"
+                )
+            await asyncio.sleep(POLL)
 
     def _is_running(self, name: str) -> bool:
         return name in self._processes and self._processes[name].poll() is None

@@ -39,8 +39,6 @@ MIN_FREE = 200_000_000
 """Bytes that must be free in the data folder."""
 REACHABLE_WITHIN = 5.0
 """Seconds that a configured server may take to answer."""
-WORKER_GRACE = 20.0
-"""Seconds from SIGTERM to SIGKILL. A worker finishes its model calls first."""
 STATE_GRACE = 30.0
 """Seconds from SIGTERM to SIGKILL. The state server writes everything to disk first."""
 
@@ -181,7 +179,8 @@ def services(site: Site) -> tuple[Service, ...]:
         _python("ponderd.daemon.cli", "work"),
         _environment(site),
         after=tuple(service.name for service in embedded),
-        grace=WORKER_GRACE,
+        grace=site.workers.grace,
+        finishes="its model calls",
         restarts=True,
     )
     daemon = Service(

@@ -18,6 +18,9 @@ from tests.benchmarks.parts import ask_model, model, trigger
 from tests.benchmarks.report import Figure, Figures, median, percentile
 from tests.benchmarks.systems import Ponderd, new_marks
 
+LONG = 30.0
+"""Seconds of a call that thinks long. It is twice a lease."""
+
 MODEL_CALLS = {"model_answered", "model_rejected"}
 
 
@@ -126,14 +129,23 @@ async def _killed(plan: Plan) -> Figures:
 async def _deployed(plan: Plan) -> Figures:
     """SIGTERM for one of two workers while all its runs are at the model, and a new one started:
     each call that the model answered must stand in a log, or it was paid for in vain."""
-    runs = 40 if plan.quick else 300
-    with model(delay=1) as url:
-        async with systems.ponderd(url, workers=2) as system:
-            plan.stage("SIGTERM under load")
+    return [
+        *await _deploy(plan, 1, 40 if plan.quick else 300, tool_calls=5),
+        *await _deploy(plan, LONG, 40 if plan.quick else 300, tool_calls=0),
+    ]
+
+
+async def _deploy(plan: Plan, delay: float, runs: int, *, tool_calls: int) -> Figures:
+    """One deploy while the model takes `delay` seconds."""
+    calls = f"model calls of {delay:g} s"
+    with model(delay=delay) as url:
+        async with systems.ponderd(url, workers=2, PONDERD_DRAIN_SECONDS="300") as system:
+            plan.stage(f"SIGTERM under load, {calls}")
             run_ids = []
             async with system.parts.runs() as verbs:
                 for mark in new_marks(runs):
-                    accepted = await verbs.accept("work", trigger(f"mark-{mark} calls-5"))
+                    text = f"mark-{mark} calls-{tool_calls}"
+                    accepted = await verbs.accept("work", trigger(text))
                     run_ids.append(accepted.run_id)
                     await asyncio.sleep(1.5 / runs)
             began = time.monotonic()
@@ -153,8 +165,8 @@ async def _deployed(plan: Plan) -> Figures:
                 events = [json.loads(event) for event in await system.parts.store.load(run_id)]
                 logged += sum(event["type"] in MODEL_CALLS for event in events)
     return [
-        Figure("model calls in flight at SIGTERM, two workers", in_flight, "calls"),
-        Figure("model calls wasted by a deploy", paid - logged, "calls", "0"),
-        Figure("exit code of the stopped worker", code, "", "0"),
-        Figure("SIGTERM to its end", took, "s"),
+        Figure(f"{calls} in flight at SIGTERM, two workers", in_flight, "calls"),
+        Figure(f"{calls} wasted by a deploy", paid - logged, "calls", "0"),
+        Figure(f"exit code of the stopped worker, {calls}", code, "", "0"),
+        Figure(f"SIGTERM to its end, {calls}", took, "s"),
     ]

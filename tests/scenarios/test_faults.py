@@ -165,6 +165,24 @@ async def test_deploying_workers_under_load_wastes_no_model_call(world: World) -
     assert world.model.disconnects == 0
 
 
+async def test_a_second_sigterm_makes_a_worker_hand_over_at_once(world: World) -> None:
+    """The first one lets it finish; somebody who sends another does not want to wait."""
+    await world.stack.stop("work-0")
+    world.stack.environment = {**world.stack.environment, "PONDERD_DRAIN_SECONDS": "3600"}
+    world.stack.start("work", "patient")
+    with world.model.silent():
+        run_id = await world.client.launch("assistant", "hello")
+        await eventually(lambda: world.model.in_flight)
+        world.stack.processes["patient"].send_signal(signal.SIGTERM)
+        await eventually(lambda: "finishing what has begun" in world.stack.log("patient"))
+        await asyncio.sleep(1)  # more than makes two signals one wish
+        assert world.model.disconnects == 0
+        world.stack.start("work", "next")
+        assert await world.stack.stop("patient", signal.SIGTERM) == 0
+    assert (await world.client.until(run_id))["reply"] == "heard: hello"
+    assert "steps cut short" in world.stack.log("patient")
+
+
 async def test_daemon_killed_after_it_accepted(world: World) -> None:
     with world.model.silent():
         run_id = await world.client.launch("assistant", "hello", reply_to=world.callbacks.url)

@@ -55,6 +55,7 @@ class Stack:
             "PONDERD_WEBHOOK_SECRET": WEBHOOK_SECRET,
             "PONDERD_SIGNING_SECRET": SIGNING_SECRET,
             "PONDERD_LEASE_SECONDS": "10",
+            "PONDERD_DRAIN_SECONDS": "15",
             **self.environment,
         }
 

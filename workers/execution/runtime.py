@@ -70,6 +70,7 @@ class Runtime:
         self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="runs", daemon=True)
         self._draining = threading.Event()
+        self._hurry = asyncio.Event()
         self._advancing: set[asyncio.Task[None]] = set()
         self._background: list[asyncio.Task[None]] = []
         self._executor: Executor
@@ -102,6 +103,10 @@ class Runtime:
         if not self._draining.is_set():
             self._draining.set()
             self._loop.call_soon_threadsafe(self._executor.draining.set)
+
+    def hurry(self) -> None:
+        """Do not wait any longer for the steps in flight: `stop` ends them now."""
+        self._loop.call_soon_threadsafe(self._hurry.set)
 
     def stop(self, timeout: float) -> None:
         """Drain, wait up to `timeout` seconds for the steps in flight, and give the runs back."""
@@ -197,7 +202,7 @@ class Runtime:
             self._registered = True
         counts = self._metrics.take()
         try:
-            await store.report(self._owner, counts)
+            await store.report(self._owner, counts, alive=not self._draining.is_set())
         except Unavailable:
             self._metrics.put_back(counts)
             raise
@@ -239,13 +244,26 @@ class Runtime:
             blobs=self._blobs,
         )
 
-    async def _close(self, timeout: float) -> None:
+    async def _finish(self, timeout: float) -> None:
+        """Let the steps in flight end, for `timeout` seconds or until somebody is in a hurry."""
+        if not self._advancing:
+            return
+        log.info("finishing what has begun", runs=len(self._advancing), at_most=timeout)
+        hurried = asyncio.create_task(self._hurry.wait())
+        finished = asyncio.create_task(asyncio.wait(self._advancing))
+        try:
+            either = {hurried, finished}
+            await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await end_tasks([hurried, finished])
         if self._advancing:
-            log.info("draining", runs=len(self._advancing))
-            await asyncio.wait(self._advancing, timeout=timeout)
+            log.warning("steps cut short, others begin them again", runs=len(self._advancing))
+
+    async def _close(self, timeout: float) -> None:
+        await self._finish(timeout)
         await end_tasks([*self._advancing, *self._background])
         with contextlib.suppress(Unavailable):
-            await self._executor.store.report(self._owner, self._metrics.take())
+            await self._executor.store.report(self._owner, self._metrics.take(), alive=False)
             await self._learning.flush()
         for channel in set(self._executor.channels.values()):
             await channel.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import structlog
@@ -15,26 +16,35 @@ from ponderd.workers.settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
-DRAIN_SECONDS = 15.0
-"""How long a worker that is told to stop waits for its model calls in flight."""
+SAME_SIGNAL = 0.5
+"""Seconds within which a second signal is no second wish."""
 
 FEEDERS = 4
 """Celery threads. They only hand runs over, so a few are enough."""
 
 
 def work(settings: WorkerSettings, channels: ChannelSettings) -> int:
-    """Run a worker in the foreground until SIGTERM or SIGINT. Returns the exit code."""
+    """Run a worker in the foreground until SIGTERM or SIGINT, and finish what it has begun. Another
+    such signal cuts that short. Returns the exit code."""
     app = create_app(settings.broker)
     runtime = Runtime(settings, channels)
     register(app, runtime)
     runtime.start()
 
-    # Celery's warm shutdown waits for its tasks, but ours return at once. So drain here.
+    # Celery's warm shutdown waits for its tasks, but ours return at once. So drain here. Celery
+    # tells of each signal, also while `finish_drain` waits.
+    told_at: list[float] = []
+
     def begin_drain(**_: Any) -> None:
-        runtime.drain()
+        told_at.append(time.monotonic())
+        # Some parents pass on the signal that a terminal sends to the whole group anyway.
+        if told_at[-1] - told_at[0] > SAME_SIGNAL:
+            runtime.hurry()
+        else:
+            runtime.drain()
 
     def finish_drain(**_: Any) -> None:
-        runtime.stop(DRAIN_SECONDS)
+        runtime.stop(settings.drain)
 
     def ready(**_: Any) -> None:
         log.info("worker ready", slots=settings.slots)

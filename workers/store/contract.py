@@ -321,8 +321,8 @@ class RunStore(Protocol):
     async def spent(self, accounts: Sequence[str]) -> list[dict[str, float]]:
         """Measure -> sum for each account, in the given order. Empty for an unknown account."""
 
-    async def report(self, worker: str, counts: Mapping[str, float]) -> None:
-        """Record that a worker is alive, and add `counts` to the counters."""
+    async def report(self, worker: str, counts: Mapping[str, float], *, alive: bool = True) -> None:
+        """Record that a worker takes runs, or no more, and add `counts` to the counters."""
 
     async def gauges(self) -> Gauges:
         """Measure now."""

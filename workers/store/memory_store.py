@@ -288,8 +288,10 @@ class MemoryStore:
         found = [self._accounts.get(account, ({}, 0.0)) for account in accounts]
         return [dict(sums) if expires > now else {} for sums, expires in found]
 
-    async def report(self, worker: str, counts: Mapping[str, float]) -> None:
+    async def report(self, worker: str, counts: Mapping[str, float], *, alive: bool = True) -> None:
         self._workers[worker] = self._now()
+        if not alive:
+            del self._workers[worker]
         self._counters.update(counts)
 
     async def gauges(self) -> s.Gauges:

@@ -254,10 +254,11 @@ class RedisStore:
             for measures in await _answer(pipe.execute())
         ]
 
-    async def report(self, worker: str, counts: Mapping[str, float]) -> None:
+    async def report(self, worker: str, counts: Mapping[str, float], *, alive: bool = True) -> None:
         now = await self._now_ms()
         pipe = self._redis.pipeline(transaction=False)
-        pipe.zadd(f"{self._namespace}:workers", {worker: now})
+        seen = now if alive else 0
+        pipe.zadd(f"{self._namespace}:workers", {worker: seen})
         pipe.zremrangebyscore(f"{self._namespace}:workers", 0, now - _ms(s.WORKER_TTL))
         for name, value in counts.items():
             pipe.hincrbyfloat(f"{self._namespace}:counters", name, value)

@@ -458,6 +458,8 @@ class TestGauges:
         await claimed(store, "expired", lease=0.05)
         await store.report("worker-1", {"model_failures": 2, "tokens|none|prompt": 10})
         await store.report("worker-1", {"model_failures": 1})
+        await store.report("worker-2", {})
+        await store.report("worker-2", {}, alive=False)  # it drains
         await asyncio.sleep(0.1)
         gauges = await store.gauges()
         assert gauges.in_flight == 2
