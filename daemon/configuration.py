@@ -160,8 +160,9 @@ def unknown(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def without_credentials(url: str) -> str:
-    """`url` with its user name and password masked."""
-    return re.sub(r"^([a-z+]+://)?.*@", r"\1***@", url)
+    """`url` with its user names and passwords masked."""
+    url = re.sub(r"^([a-z+]+://)?.*@", r"\1***@", url)
+    return re.sub(r"(?<=[?&])(sentinel_\w+)=[^&]*", r"\1=***", url)
 
 
 def _read(settings: type[S], overrides: Mapping[str, Any], problems: dict[str, None]) -> S | None:

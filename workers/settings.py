@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from ponderd.channels.settings import CommaList, PonderdSettings
+from ponderd.workers.redis_url import TLS_FILES, parse_redis_url
 
 CLOSING_SECONDS = 30.0
 """Most seconds in which a worker gives back what it could not finish, and exits."""
@@ -16,16 +18,15 @@ CLOSING_SECONDS = 30.0
 class WorkerSettings(PonderdSettings):
     broker_url: str | None = Field(
         None,
-        pattern=r"^(rediss?|unix)://",
         description="Redis or Valkey for Celery's pokes; default: PONDERD_REDIS_URL; needed if "
         "that one is a cluster, which Celery cannot use",
     )
     redis_url: str | None = Field(
         None,
-        pattern=r"^(rediss?(\+cluster)?|unix)://",
-        description="Redis or Valkey for all state, such as redis://127.0.0.1:6379/0, or one node "
-        "of a cluster, such as redis+cluster://10.0.0.1:6379; without it, `ponderd up` starts an "
-        "embedded one",
+        description="Redis or Valkey for all state, such as redis://127.0.0.1:6379/0; the primary "
+        "that Sentinels name: redis+sentinel://10.0.0.1:26379,10.0.0.2:26379/service; or one node "
+        "of a cluster: redis+cluster://10.0.0.1:6379; with TLS rediss; without it, `ponderd up` "
+        "starts an embedded one",
     )
     model_url: str | None = Field(
         None,
@@ -146,10 +147,27 @@ class WorkerSettings(PonderdSettings):
         by_default = Path("ponderd.toml")
         return self.config or (by_default if by_default.exists() else None)
 
+    @field_validator("broker_url", "redis_url")
+    @classmethod
+    def _urls_can_be_read(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if not value:
+            return None
+        parsed = parse_redis_url(value)
+        if parsed.kind == "cluster" and info.field_name == "broker_url":
+            raise ValueError("Celery cannot use a cluster; name one server or Sentinels")
+        for name in sorted(TLS_FILES & parsed.tls_options.keys()):
+            if not os.access(str(parsed.tls_options[name]), os.R_OK):
+                raise ValueError(f"{name}: {parsed.tls_options[name]} cannot be read")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _a_cluster_needs_a_broker(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value and is_cluster(value) and info.data.get("broker_url", "") is None:
+        if (
+            value
+            and parse_redis_url(value).kind == "cluster"
+            and info.data.get("broker_url", "") is None
+        ):
             raise ValueError("Celery cannot use a cluster; set PONDERD_BROKER_URL as well")
         return value
 
@@ -160,8 +178,3 @@ class WorkerSettings(PonderdSettings):
             if not Path(folder).expanduser().is_dir():
                 raise ValueError(f"{folder} is not a folder")
         return value
-
-
-def is_cluster(url: str) -> bool:
-    """Whether `url` names a node of a Redis Cluster: redis+cluster:// or rediss+cluster://."""
-    return url.partition("://")[0].endswith("+cluster")

@@ -9,11 +9,9 @@ import shutil
 from pathlib import Path
 
 import redis.asyncio as redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from ponderd.channels.errors import MissingExtra, StartupError
-from ponderd.workers.store.redis_client import node_url
+from ponderd.workers.store.redis_client import connect_one
 
 
 def find_binary() -> Path:
@@ -99,9 +97,7 @@ async def write_problem(address: str) -> str | None:
 
 
 def _connect(address: str) -> redis.Redis:
-    return redis.Redis.from_url(
-        node_url(address), socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
-    )
+    return connect_one(address, connections=1)
 
 
 def _quoted(path: Path) -> str:

@@ -4,11 +4,16 @@ Only speed depends on it, because the store knows what is due."""
 from __future__ import annotations
 
 import asyncio
+import ssl
+from typing import Any
+from urllib.parse import quote
 
 import structlog
 from celery import Celery
 from kombu.transport import redis as redis_transport
 from redis.exceptions import ResponseError
+
+from ponderd.workers.redis_url import RedisUrl, parse_redis_url
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +30,24 @@ redis_transport.Transport.connection_errors += (ResponseError,)
 
 
 def create_app(broker_url: str) -> Celery:
-    app = Celery("ponderd", broker=_kombu_url(broker_url), set_as_current=False)
+    """The app of daemon and workers. `broker_url` is one that `parse_redis_url` can read."""
+    parsed = parse_redis_url(broker_url)
+    app = Celery("ponderd", broker=kombu_url(parsed), set_as_current=False)
+    tls = _tls(parsed)
+    options: dict[str, Any] = {
+        "global_keyprefix": "ponderd:celery:",
+        "ack_emulation": False,
+        "visibility_timeout": 3600,
+        # Without these, a half-open connection to the broker hangs for minutes.
+        "socket_timeout": 10,
+        "socket_connect_timeout": 2,
+        "health_check_interval": 5,
+    }
+    if parsed.kind == "sentinel":
+        login = {"username": parsed.sentinel_username, "password": parsed.sentinel_password}
+        ask = login | {"socket_timeout": 2, "socket_connect_timeout": 2} | tls
+        options |= {"master_name": parsed.service, "sentinel_kwargs": ask}
+        options["sentinel_kwargs"] |= {"ssl": True} if parsed.tls else {}
     app.conf.update(
         task_default_queue=QUEUE,
         task_ignore_result=True,
@@ -34,27 +56,42 @@ def create_app(broker_url: str) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_send_task_events=False,
+        # Nobody commands workers over the broker, and an ACL need not let its channels through.
+        worker_enable_remote_control=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        # Without these, a half-open connection to the broker hangs for minutes.
-        broker_transport_options={
-            "global_keyprefix": "ponderd:celery:",
-            "ack_emulation": False,
-            "visibility_timeout": 3600,
-            "socket_timeout": 10,
-            "socket_connect_timeout": 2,
-            "health_check_interval": 5,
-        },
+        broker_transport_options=options,
+        **({"broker_use_ssl": tls} if parsed.tls else {}),
     )
     return app
 
 
-def _kombu_url(url: str) -> str:
-    """kombu spells unix:// and the number of the database in another way."""
-    if not url.startswith("unix://"):
-        return url
-    return url.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=")
+def kombu_url(parsed: RedisUrl) -> str:
+    """As kombu spells it. What concerns TLS and Sentinels is told to it in another way."""
+    login = quote(parsed.username or "", safe="")
+    if parsed.password:
+        login += f":{quote(parsed.password, safe='')}"
+    at = f"{login}@" if login else ""
+    if parsed.kind == "socket":
+        return f"redis+socket://{at}{parsed.path}?virtual_host={parsed.db}"
+    scheme = "sentinel" if parsed.kind == "sentinel" else "rediss" if parsed.tls else "redis"
+    hosts = ((f"[{host}]" if ":" in host else host, port) for host, port in parsed.hosts)
+    return ";".join(f"{scheme}://{at}{host}:{port}/{parsed.db}" for host, port in hosts)
+
+
+def _tls(parsed: RedisUrl) -> dict[str, Any]:
+    if not parsed.tls:
+        return {}
+    needed = {
+        "none": ssl.CERT_NONE,
+        "optional": ssl.CERT_OPTIONAL,
+        "required": ssl.CERT_REQUIRED,
+    }
+    return {
+        **parsed.tls_options,
+        "ssl_cert_reqs": needed[str(parsed.tls_options.get("ssl_cert_reqs", "required"))],
+    }
 
 
 class Poker:

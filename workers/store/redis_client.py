@@ -6,8 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Collection
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio import (
+    BlockingConnectionPool,
+    Connection,
+    Redis,
+    RedisCluster,
+    Sentinel,
+    SentinelConnectionPool,
+    SSLConnection,
+    UnixDomainSocketConnection,
+)
 from redis.asyncio.cluster import ClusterPipeline
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -23,7 +33,7 @@ from redis.exceptions import (
 )
 
 from ponderd.channels.errors import Unavailable
-from ponderd.workers.settings import is_cluster
+from ponderd.workers.redis_url import RedisUrl, parse_redis_url
 
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
@@ -40,24 +50,46 @@ def connect(url: str, *, connections: int = 64) -> Redis | RedisCluster:
     A commit must not be sent again if only its answer was lost. (A command that a cluster redirects
     was not executed, so following the redirection is safe.)
     """
-    retry = Retry(NoBackoff(), 0)
-    limits: dict[str, Any] = {
+    parsed = parse_redis_url(url)
+    if parsed.kind == "cluster":
+        (host, port), *_ = parsed.hosts
+        return _Cluster(
+            host=host, port=port, ssl=parsed.tls, connections=connections, **_login(parsed)
+        )
+    return connect_one(url, connections=connections)
+
+
+def connect_one(url: str, *, connections: int = 64) -> Redis:
+    """A client as `connect` makes it, of one server: of a cluster, of the node that is named."""
+    parsed = parse_redis_url(url)
+    options = _login(parsed) | {"max_connections": connections, "timeout": 20, "db": parsed.db}
+    if parsed.kind == "sentinel":
+        login = {"username": parsed.sentinel_username, "password": parsed.sentinel_password}
+        ask = _login(parsed) | login | ({"ssl": True} if parsed.tls else {})
+        sentinel = Sentinel(parsed.hosts, sentinel_kwargs=ask)  # type: ignore[no-untyped-call]
+        if parsed.tls:
+            options["ssl"] = True
+        pool = _FollowedPrimary(parsed.service, sentinel, **options)  # type: ignore[no-untyped-call]
+        return Redis.from_pool(pool)
+    if parsed.kind == "socket":
+        kind: type[AbstractConnection] = UnixDomainSocketConnection
+        options["path"] = parsed.path
+    else:
+        kind = SSLConnection if parsed.tls else Connection
+        options["host"], options["port"] = parsed.hosts[0]
+    return Redis.from_pool(BlockingConnectionPool(connection_class=kind, **options))
+
+
+def _login(parsed: RedisUrl) -> dict[str, Any]:
+    return {
+        "username": parsed.username,
+        "password": parsed.password,
         "socket_timeout": ANSWER_SECONDS,
         "socket_connect_timeout": CONNECT_SECONDS,
         "health_check_interval": 5,
+        "retry": Retry(NoBackoff(), 0),
+        **parsed.tls_options,
     }
-    if is_cluster(url):
-        return _Cluster.from_url(node_url(url), connections=connections, retry=retry, **limits)
-    pool = BlockingConnectionPool.from_url(
-        url, max_connections=connections, timeout=20, retry=retry, **limits
-    )
-    return Redis.from_pool(pool)
-
-
-def node_url(url: str) -> str:
-    """The URL of the node that a cluster's URL names. The URL of a single server is unchanged."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme.removesuffix('+cluster')}://{rest}"
 
 
 async def server_infos(url: str) -> list[dict[str, Any]]:
@@ -77,6 +109,16 @@ async def server_infos(url: str) -> list[dict[str, Any]]:
         ]
     finally:
         await client.aclose()
+
+
+class _FollowedPrimary(SentinelConnectionPool, BlockingConnectionPool):
+    """Connections to the server that the Sentinels call primary, also after a fail-over. Waits for
+    a free one, where the pool of redis-py raises an error."""
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        for sentinel in self.sentinel_manager.sentinels:
+            await sentinel.aclose()
 
 
 class _Cluster(RedisCluster):

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ponderd.channels.errors import Unavailable
-from ponderd.workers.settings import is_cluster
 from ponderd.workers.store.contract import (
     SHARDS,
     NewMessage,
@@ -19,7 +18,6 @@ from ponderd.workers.store.contract import (
     conversation_key,
     new_run_id,
 )
-from ponderd.workers.store.redis_client import node_url
 from ponderd.workers.store.redis_store import RedisStore, connect
 from tests.services.eventually import patiently
 from tests.services.ports import free_port
@@ -160,12 +158,3 @@ async def test_an_unreachable_cluster_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         await store.sweep(1, 1)
     await store.close()
-
-
-def test_what_the_url_of_a_cluster_looks_like() -> None:
-    assert is_cluster("redis+cluster://host:1")
-    assert is_cluster("rediss+cluster://user:password@host:1")
-    assert not is_cluster("redis://:+cluster:@host:1")
-    assert node_url("rediss+cluster://user:a+cluster://b@host:1") == (
-        "rediss://user:a+cluster://b@host:1"
-    )
