@@ -13,6 +13,7 @@ from ponderd.channels.text import one_line
 from ponderd.daemon.commands import deliveries, runs, schedules, thinking
 from ponderd.daemon.commands.approvals import approvals
 from ponderd.daemon.commands.replay import replay
+from ponderd.daemon.commands.retry import retry
 from ponderd.daemon.commands.terminal import Json, coloured, complain, emit_json, say
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+runs.app.command(epilog="Example: ponderd runs retry --status FAILED --since 2h --dry-run")(retry)
 runs.app.command(epilog="Example: ponderd runs replay 0c-mha1v2k8-9f3c1a2b7d --model small")(replay)
 app.add_typer(runs.app, name="runs")
 app.add_typer(schedules.app, name="schedules")

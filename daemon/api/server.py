@@ -30,6 +30,7 @@ from ponderd.daemon.api.http import (
     token_first,
 )
 from ponderd.daemon.api.ingress import proof_first, slack_routes, webhook_routes
+from ponderd.daemon.api.retries import retry_routes
 from ponderd.daemon.api.runs import run_routes
 from ponderd.daemon.api.schedules import schedule_routes
 from ponderd.daemon.api.thinking import thinking_routes
@@ -44,6 +45,7 @@ from ponderd.daemon.slack import slack_intake
 from ponderd.workers.agents.discovery import discover
 from ponderd.workers.control.deliveries import Deliveries
 from ponderd.workers.control.inquiries import Inquiries
+from ponderd.workers.control.retries import Retries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.control.schedules import Schedules
@@ -154,6 +156,7 @@ def create_app(
     app.include_router(approval_page_routes(inquiries, channels.signing_secret))
     for router in (
         run_routes(run_log, runs, accept, channels.callback_allow),
+        retry_routes(Retries(run_log)),
         approval_routes(inquiries),
         delivery_routes(Deliveries(run_log, runs)),
     ):

@@ -155,6 +155,14 @@ class Api:
         found: list[View] = self._exchange("POST", path, {"by": by})["deliveries"]
         return found
 
+    def retry(self, run_id: str, *, by: str) -> View:
+        """Bring a failed run on."""
+        return self._view("POST", f"{_run(run_id)}/retry", {"by": by}, _new_key())
+
+    def retry_many(self, wanted: Mapping[str, Any], cursor: str | None) -> View:
+        """Bring on a portion of the failed runs that are `wanted`, or count them."""
+        return self._view("POST", "/runs/retry", {**wanted, "cursor": cursor}, _new_key())
+
     def approval_of(self, run_id: str) -> View | None:
         """The open approval of a run. None if the run does not wait for one."""
         return next((found for found in self.approvals() if found["run_id"] == run_id), None)

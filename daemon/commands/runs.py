@@ -123,7 +123,7 @@ def tail(run_id: RunId, as_json: Json = False) -> None:
 @app.command(epilog="Example: ponderd runs pause 0c-mha1v2k8-9f3c1a2b7d")
 def pause(run_id: RunId, as_json: Json = False) -> None:
     """Pause a run before its next step, until you resume it."""
-    _signalled(connect().signal(run_id, "pause", me()), as_json)
+    signalled(connect().signal(run_id, "pause", me()), as_json)
 
 
 @app.command(epilog="Example: ponderd runs resume 0c-mha1v2k8-9f3c1a2b7d")
@@ -135,7 +135,7 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Let a paused run continue."""
-    _signalled(connect().signal(run_id, "resume", me(), adopt_version=adopt), as_json)
+    signalled(connect().signal(run_id, "resume", me(), adopt_version=adopt), as_json)
 
 
 @app.command(epilog='Example: ponderd runs cancel 0c-mha1v2k8-9f3c1a2b7d --reason "not needed"')
@@ -145,7 +145,7 @@ def cancel(
     as_json: Json = False,
 ) -> None:
     """End a run for good. Whoever waits for its answer is told."""
-    _signalled(connect().signal(run_id, "cancel", me(), reason=reason), as_json)
+    signalled(connect().signal(run_id, "cancel", me(), reason=reason), as_json)
 
 
 @app.command(epilog="Example: ponderd runs answer 0c-mha1v2k8-9f3c1a2b7d yes")
@@ -180,7 +180,7 @@ def rate(
     """Say how good an answer was. Agents learn from it how hard to think."""
     source = "judge" if judge else "thumb"
     view = connect().feedback(run_id, _grade(how), by=me(), source=source, answer=event)
-    _signalled(view, as_json)
+    signalled(view, as_json)
 
 
 @app.command(epilog="Example: ponderd runs fork 0c-mha1v2k8-9f3c1a2b7d --at 5")
@@ -193,7 +193,7 @@ def fork(
     as_json: Json = False,
 ) -> None:
     """Create a run that begins with a copy of this one's events."""
-    _signalled(connect().fork(run_id, at=at, text=text, by=me()), as_json)
+    signalled(connect().fork(run_id, at=at, text=text, by=me()), as_json)
 
 
 @app.command(epilog="Example: ponderd runs event 0c-mha1v2k8-9f3c1a2b7d paid '{\"euro\": 3}'")
@@ -204,7 +204,7 @@ def event(
     as_json: Json = False,
 ) -> None:
     """Tell a run that something happened outside."""
-    _signalled(connect().event(run_id, name, _json(payload), by=me()), as_json)
+    signalled(connect().event(run_id, name, _json(payload), by=me()), as_json)
 
 
 @app.command(epilog="Example: ponderd runs prompt 0c-mha1v2k8-9f3c1a2b7d 3")
@@ -260,7 +260,8 @@ def decide_or_tell(
     return api.message(view["id"], said, by=me())
 
 
-def _signalled(view: View, as_json: bool) -> None:
+def signalled(view: View, as_json: bool) -> None:
+    """Print what a run is now."""
     if as_json:
         emit_json(view)
     else:

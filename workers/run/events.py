@@ -267,6 +267,14 @@ class RunFailed(_Event):
     error: str
 
 
+class RunRetried(_Event):
+    """Somebody wants a failed run to go on from the step that failed. Nothing happens to one that
+    has not failed, or not any more."""
+
+    type: Literal["run_retried"] = "run_retried"
+    by: str
+
+
 class RunPaused(_Event):
     """Somebody paused the run. If `command`, a message asked for it and its sender is told."""
 
@@ -325,6 +333,7 @@ Event = Annotated[
     | ReplyBounced
     | FeedbackReceived
     | RunFailed
+    | RunRetried
     | RunPaused
     | RunResumed
     | RunCancelled,

@@ -24,6 +24,7 @@ from ponderd.workers.run.choices import Answer, Question, ToolCall
 from ponderd.workers.run.participants import heard, told
 from ponderd.workers.run.reduce_messages import settle
 from ponderd.workers.run.reduce_replies import notify, say
+from ponderd.workers.run.reduce_retried import retried
 from ponderd.workers.run.state import OpenQuestion, Outgoing, Run, Status, Turn, add
 from ponderd.workers.run.undelivered import ask_again, drop
 
@@ -113,6 +114,8 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             return run
         case e.RunFailed():
             return say(replace(run, error=event.error), "failure", event.error)
+        case e.RunRetried():
+            return retried(run, event)
         case e.RunPaused():
             run = run if run.ended else replace(run, paused=True)
             return _obey(run, "Paused. /resume goes on, /cancel ends it.") if event.command else run

@@ -80,11 +80,10 @@ def hurry(run: Run, message: e.MessageReceived) -> Run:
 
 def ask_again(run: Run, event: e.DeliveriesRetried) -> Run:
     """Try all of them now, with all attempts before them."""
-    renewed = (_renewed(out, event.at) for out in run.outbox.undelivered)
-    run = _with(run, renewed)
+    run = _with(run, (renewed(out, event.at) for out in run.outbox.undelivered))
     queue = run.outbox.queue
     if queue and queue[0].trouble:
-        queue = (_renewed(queue[0], event.at), *queue[1:])
+        queue = (renewed(queue[0], event.at), *queue[1:])
         run = replace(run, retry_at=None, outbox=replace(run.outbox, queue=queue))
     return run
 
@@ -135,7 +134,8 @@ def _at(out: Outgoing, moment: float) -> Outgoing:
     return replace(out, trouble=out.trouble and replace(out.trouble, retry_at=moment))
 
 
-def _renewed(out: Outgoing, at: float) -> Outgoing:
+def renewed(out: Outgoing, at: float) -> Outgoing:
+    """`out` with all its attempts before it, the first of them now."""
     trouble = out.trouble and replace(out.trouble, renewed=at, retry_at=at)
     return replace(out, attempts=0, trouble=trouble)
 

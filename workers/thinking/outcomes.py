@@ -22,6 +22,7 @@ FROM_OUTSIDE = (
     e.RunPaused,
     e.RunResumed,
     e.RunCancelled,
+    e.RunRetried,
     e.VersionAdopted,
 )
 """Events that others append than the worker that advances a run."""

@@ -35,7 +35,7 @@ def test_these_are_the_commands() -> None:
     assert {" ".join(names) for names in every_command()} == {
         *("up", "serve", "work", "chat", "launch", "settings", "doctor", "version"),
         *("runs list", "runs show", "runs tail", "runs answer"),
-        *("runs pause", "runs resume", "runs cancel", "runs fork", "runs event"),
+        *("runs pause", "runs resume", "runs cancel", "runs retry", "runs fork", "runs event"),
         *("runs prompt", "runs replay", "runs rate", "approvals"),
         *("deliveries list", "deliveries retry"),
         *("schedules show", "schedules run", "schedules pause", "schedules resume"),

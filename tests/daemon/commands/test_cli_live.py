@@ -232,6 +232,18 @@ def test_a_run_that_is_over_cannot_be_paused(ponderd: Ponderd) -> None:
     assert result.code == 1 and "COMPLETED" in result.err
 
 
+def test_only_what_failed_is_retried(ponderd: Ponderd) -> None:
+    run_id = ponderd("launch", "assistant", "hello", "--json").json["id"]
+    retried = ponderd("runs", "retry", run_id)
+    assert (retried.code, "nothing to retry" in retried.err) == (1, True)
+    since = ("--status", "FAILED", "--since", "2h", "--agent", "nobody")
+    counted = ponderd("runs", "retry", *since, "--dry-run")
+    assert (counted.code, counted.out) == (0, "0 failed runs would be retried\n")
+    assert ponderd("runs", "retry", *since, "--json").json == {"matched": 0, "retried": []}
+    for wrong in ((), (run_id, "--status", "FAILED"), ("--since", "soon"), ("--status", "READY")):
+        assert ponderd("runs", "retry", *wrong).code == 2, wrong
+
+
 def test_an_answer_lets_a_run_go_on(ponderd: Ponderd) -> None:
     run_id = ponderd("launch", "assistant", "which", "--json").json["id"]
     result = ponderd("runs", "answer", run_id, "this", "one")

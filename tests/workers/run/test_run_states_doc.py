@@ -259,6 +259,8 @@ def writing(run: Run) -> Iterator[e.Event]:
 
 def steering(run: Run) -> Iterator[e.Event]:
     yield from writing(run)
+    if run.status is Status.FAILED:
+        yield e.RunRetried(at=NOW, by="p")
     if not run.ended:
         yield e.RunCancelled(at=NOW, by="p")
         yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")

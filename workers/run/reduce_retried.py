@@ -1,0 +1,38 @@
+"""What is true after a failed run was brought on again: a part of `reduce`. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ponderd.workers.run import events as e
+from ponderd.workers.run.state import Outgoing, Run, Status
+from ponderd.workers.run.undelivered import drop, renewed
+
+
+def retried(run: Run, event: e.RunRetried) -> Run:
+    """Go on at the step that failed: send the answer that did not arrive, or else ask the model
+    again, with all that tools have returned. The outcome goes to where it would have gone."""
+    if run.status is not Status.FAILED:
+        return run
+    lost = tuple(out for out in run.outbox.undelivered if _answers(out))
+    # The news of the failure is out of date. What is on its way is finished.
+    run = drop(run, lambda out: _answers(out) or _tells_of_failure(out))
+    begun = 1 if run.outbox.queue and run.outbox.queue[0].key else 0
+    queue = run.outbox.queue
+    again = tuple(renewed(out, event.at) for out in lost)
+    return replace(
+        run,
+        ended=None,
+        error=None,
+        retry_at=None,
+        effort=run.effort if lost else run.effort.afresh(),
+        outbox=replace(run.outbox, queue=(*queue[:begun], *again, *queue[begun:])),
+    )
+
+
+def _answers(out: Outgoing) -> bool:
+    return out.kind == "answer" and not (out.beside or out.late)
+
+
+def _tells_of_failure(out: Outgoing) -> bool:
+    return out.kind == "failure" and not (out.beside or out.late)
