@@ -34,6 +34,8 @@ _CALLS = re.compile(rb"calls-(\d+)")
 @dataclass
 class Stats:
     count: int = 0
+    marked: int = 0
+    """Requests that carry a mark: a worker's look at the server itself has none."""
     replies: int = 0
     in_flight: int = 0
     peak: int = 0
@@ -75,6 +77,7 @@ class Model:
             mark = None
         else:
             mark = int(found[1])
+            stats.marked += 1
             wanted = _CALLS.search(body)
             self._calls[mark] = self._calls.get(mark, 0) + 1
             more = self._calls[mark] <= (int(wanted[1]) if wanted else self.tool_calls)

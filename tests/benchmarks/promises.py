@@ -159,7 +159,7 @@ async def _deploy(plan: Plan, delay: float, runs: int, *, tool_calls: int) -> Fi
                 code = system.workers[0].wait()
             took = time.monotonic() - began
             await reached(runs, system.completed)
-            paid = (await ask_model(url, "stats"))["count"]
+            paid = (await ask_model(url, "stats"))["marked"]
             logged = 0
             for run_id in run_ids:
                 events = [json.loads(event) for event in await system.parts.store.load(run_id)]

@@ -1,0 +1,1 @@
+"""A public benchmark as a test of 'once': the retail domain of sierra-research/tau2-bench."""
