@@ -44,6 +44,9 @@ DISASTERS = {
     "state.kill": 1,
     "state.stop": 1,
     "state.clock": 3,
+    "state.read_only": 2,
+    "state.full": 2,
+    "state.busy": 2,
     "state.half_open": 3,
     "broker.half_open": 2,
     "model.half_open": 1,
@@ -244,6 +247,9 @@ class Injector:
             case "stop":
                 self._faults.struck(kind)
                 await world.stop_state_for(self._random.uniform(0.5, 1.5) * LEASE)
+            case "read_only" | "full" | "busy":
+                self._faults.struck(kind)
+                await world.make_state_ill(how, self._random.uniform(0.3, 2.5) * LEASE)
             case "partition":
                 proxy.partitioned = True
                 await self._endure(kind, proxy, proxy.freeze())

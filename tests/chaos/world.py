@@ -37,6 +37,16 @@ SOON = 600.0
 """Seconds; the longest pause that a run makes by itself is shorter, reminders are rarer."""
 HERE = Path(__file__).parent
 
+_WORKS = """
+local function now()
+  local t = redis.call('TIME')
+  return t[1] + t[2] / 1000000
+end
+local ends = now() + tonumber(ARGV[1])
+while now() < ends do end
+"""
+"""A script that works for as many seconds as it is told."""
+
 ROUTES = """
 [slack]
 agent = "chaos"
@@ -167,6 +177,25 @@ class World:
             await asyncio.sleep(seconds)
         finally:
             self.state.process.send_signal(signal.SIGCONT)
+
+    async def make_state_ill(self, how: str, seconds: float) -> None:
+        """Let the state server answer, but not do its work, for a while. A replica of nobody is
+        read-only, as a primary is that was replaced."""
+        async with self.redis() as client:
+            match how:
+                case "read_only":
+                    await client.replicaof("127.0.0.1", str(self.callbacks.port))
+                    await asyncio.sleep(seconds)
+                    await client.replicaof("NO", "ONE")
+                case "full":
+                    await client.config_set("maxmemory", 1)
+                    await asyncio.sleep(seconds)
+                    await client.config_set("maxmemory", 0)
+                case "busy":
+                    await client.config_set("busy-reply-threshold", 100)
+                    await client.eval(_WORKS, 0, str(seconds))
+                case _:
+                    raise AssertionError(how)
 
     def kill_state(self) -> None:
         self.state.stop(signal.SIGKILL)
