@@ -79,6 +79,7 @@ TESTED_IN = {
     "workers/run/test_attached": "run/inbound_events",
     "workers/run/test_run_states_doc": "run/reduce run/reduce_approvals run/reduce_messages "
     "run/effort run/reduce_replies run/state steps/next_step",
+    "workers/run/test_unknown_outcomes": "run/reduce_tools run/tool_events execution/late_results",
     "workers/steps/test_approval": "run/approved_call",
     "workers/steps/test_waits": "agents/tools/waiting",
     "workers/store/test_contract": "store/asking store/memory_store store/redis_news "

@@ -62,7 +62,8 @@ class ToolContext:
 
     run_id: str
     idempotency_key: str
-    """An `EventRef` as text. It is the same if an idempotent tool runs again after a crash."""
+    """An `EventRef` as text. It is the same if an idempotent tool runs again after a crash or
+    a time-out."""
     data_dir: Path
     """The data folder of this installation."""
     files: Files = field(default_factory=Files)
@@ -87,7 +88,7 @@ class Tool:
     """Running it twice with the same idempotency key does no more than running it once."""
     approval: ApprovalPolicy
     timeout: float
-    """Seconds until a call is given up."""
+    """Seconds for which its result is waited for. After that its outcome is unknown."""
     check: Callable[..., object] | None = None
     """Takes the same parameters, and raises if the call could not succeed anyway. Nobody is asked
     to approve such a call."""
@@ -125,8 +126,9 @@ def tool(
     """Turn a typed function into a `Tool`. The model reads its docstring as the description.
 
     A plain function runs in a thread, a coroutine function on the worker's event loop. Either
-    returns the text that the model sees, or a `WaitFor`, and is given up after `timeout` seconds.
-    By default a tool is `destructive` if it may need approval and is not idempotent.
+    returns the text that the model sees, or a `WaitFor`. The result is waited for `timeout`
+    seconds; after that the outcome is unknown, see docs/agents.md. By default a tool is
+    `destructive` if it may need approval and is not idempotent.
     """
     if destructive is None:
         destructive = approval != "never" and not idempotent

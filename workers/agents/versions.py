@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
+import structlog
 from pydantic import BaseModel
 
 from ponderd.channels.message import Frozen
@@ -20,6 +21,8 @@ from ponderd.workers.agents.policies import places_to_ask
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run
 from ponderd.workers.store.contract import RunStore
+
+log = structlog.get_logger(__name__)
 
 PATIENCE = 120.0
 """Seconds until a person is asked whether a run may continue with another version of its agent.
@@ -79,12 +82,30 @@ def pinned(agent: Agent, version: AgentVersion) -> Agent | None:
     )
 
 
+async def pin_version(
+    store: RunStore, run: Run, agent: Agent, now: float
+) -> Agent | e.VersionAdopted | e.VersionChanged | e.ToolOutcomeUnknown | None:
+    """The version of the agent that the run began with, or the event to record instead.
+    None: leave the run to a worker that has that version. Raises `Unavailable`."""
+    if agent.version == run.agent_version:
+        return agent
+    if run.pinned:
+        version = await recorded_version(store, agent.name, run.agent_version)
+        older = pinned(agent, version) if version else None
+        if older and older.version == run.agent_version:
+            return older
+        if now < run.updated_at + PATIENCE:
+            log.warning("another version of the agent is needed", version=run.agent_version)
+            return None
+    return changed(run, agent, now)
+
+
 def changed(
     run: Run, agent: Agent, now: float
 ) -> e.VersionAdopted | e.VersionChanged | e.ToolOutcomeUnknown:
     """The event to record if no worker can run the version to which a run is pinned."""
     if run.work.call_key:  # it was in a tool that has changed since: do not repeat it
-        return e.ToolOutcomeUnknown(at=now)
+        return e.ToolOutcomeUnknown(at=now, why="interrupted")
     if not run.pinned:
         return e.VersionAdopted(at=now, agent_version=agent.version, by="ponderd")
     text = (

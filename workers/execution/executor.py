@@ -13,10 +13,10 @@ Why nothing gets lost or done twice:
 from __future__ import annotations
 
 import asyncio
-import functools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import assert_never
 
@@ -29,7 +29,8 @@ from ponderd.channels.errors import Unavailable
 from ponderd.channels.event_ref import EventRef
 from ponderd.workers.agents.agent import Agent, ToolContext
 from ponderd.workers.agents.files import Files
-from ponderd.workers.agents.versions import PATIENCE, changed, pinned, recorded_version
+from ponderd.workers.agents.versions import pin_version
+from ponderd.workers.execution.late_results import LateResults
 from ponderd.workers.execution.leases import LeasedRun, LeaseLost, Leases, record
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls
@@ -79,11 +80,16 @@ class Executor:
     metrics: Metrics = field(default_factory=Metrics)
     notify_allow: tuple[str, ...] = ()  # as PONDERD_NOTIFY_ALLOW lists it
 
-    @functools.cached_property
+    @cached_property
     def _progress(self) -> Progress:
         return Progress(self.channels)
 
-    @functools.cached_property
+    @cached_property
+    def late(self) -> LateResults:
+        """What comes of tools for which nobody waits any more."""
+        return LateResults(self.store)
+
+    @cached_property
     def _outbox(self) -> Outbox:
         return Outbox(self.store, self.channels, self._progress, self.metrics)
 
@@ -124,7 +130,7 @@ class Executor:
             works = isinstance(step, CallModel | CallTool | UseDraft)
             shown |= works
             if works and agent.version != run.agent_version:
-                pin = await self._pin(held, run)
+                pin = await pin_version(self.store, run, self.agents[run.agent], held.now())
                 if pin is None:
                     return await held.give_back(held.now() + VERSION_RETRY)
                 if isinstance(pin, Agent):
@@ -165,24 +171,6 @@ class Executor:
             self.leases.observe(run, event)
             run = reduce(run, event)
         return run
-
-    async def _pin(
-        self, held: LeasedRun, run: Run
-    ) -> Agent | e.VersionAdopted | e.VersionChanged | e.ToolOutcomeUnknown | None:
-        """The version of the agent that the run began with, or the event to record instead.
-        None: leave the run to a worker that has that version."""
-        agent = self.agents[run.agent]
-        if agent.version == run.agent_version:
-            return agent
-        if run.pinned:
-            version = await recorded_version(self.store, agent.name, run.agent_version)
-            older = pinned(agent, version) if version else None
-            if older and older.version == run.agent_version:
-                return older
-            if held.now() < run.updated_at + PATIENCE:
-                log.warning("another version of the agent is needed", version=run.agent_version)
-                return None
-        return changed(run, agent, held.now())
 
     async def _call_model(self, held: LeasedRun, run: Run, agent: Agent) -> Run:
         scopes = accounts(run, agent, held.now())
@@ -226,7 +214,8 @@ class Executor:
                 return run
         held.check()
         self._progress.doing(run.message.reply_to, f"calls {call.tool}…")
-        outcome = await run_tool(agent, call, self._context(run, key), held.now)
+        context, follow = self._context(run, key), partial(self.late.follow, run.id, key, call)
+        outcome = await run_tool(agent, call, context, held.now, follow, run.work.interruptions)
         log.info("tool called", tool=call.tool, outcome=outcome.type)
         return await self._record_spending(held, run, agent, outcome)
 

@@ -9,8 +9,11 @@ from typing import Any
 from ponderd.channels.message import Inquiry, principal
 from ponderd.channels.text import one_line, plain_name
 from ponderd.workers.run.choices import ToolCall
-from ponderd.workers.run.events import ApprovalAnswered
+from ponderd.workers.run.events import ApprovalAnswered, LateResultReceived
 from ponderd.workers.run.state import Approval, Run
+
+SAME_FAILURES = 3
+"""How often the same call may fail for one message until a person reads the error."""
 
 ASKED_FOR = 500
 """Characters of what somebody wrote that are shown with an approval."""
@@ -30,10 +33,25 @@ def request_text(call: ToolCall) -> str:
     return f"May I run {shown(call)}? Please answer yes or no."
 
 
-def unknown_outcome_text(call: ToolCall, key: str | None) -> str:
+def unknown_outcome_text(call: ToolCall, key: str, known: str) -> str:
+    """Ask what became of a call. `known` completes "I started it and …"."""
     return (
-        f"I started {shown(call)} (key {key}) and was interrupted before I saw the outcome. "
+        f"I started {shown(call)} (key {key}) and {known}. "
         "I will not start it again by myself. Please look whether it happened, and tell me."
+    )
+
+
+def late_result_text(call: ToolCall, key: str, event: LateResultReceived) -> str:
+    """Correct the question of `unknown_outcome_text`."""
+    came = "it failed" if event.failed else "the result has come by now"
+    return f"About {shown(call)} (key {key}): {came}, after {event.seconds:.4g} s: {event.result}"
+
+
+def failing_text(call: ToolCall, error: str) -> str:
+    """Ask what to do about a call that fails again and again."""
+    return (
+        f"I called {shown(call)} {SAME_FAILURES} times, and each time it failed. "
+        f"The last error was: {error}\nWhat shall I do? Shall I try it again?"
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ponderd.workers.run.model_call import ModelCall, RejectionReason
@@ -80,6 +81,15 @@ class Effort:
     """How often something went wrong. A person who steps in does not reset it."""
     tool_errors: int = 0
     """How often a tool failed. A person who steps in does not reset it."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """How often which call failed, by its digest. A yes to a call does not reset it."""
+    failing: str = ""
+    """What a person is asked about the call that failed last, in words."""
+
+    @property
+    def most_failures(self) -> int:
+        """How often the same call failed."""
+        return max(self.failures.values(), default=0)
 
     def asked(self, version: int, arm: str, trouble: Trouble | None = None) -> Effort:
         """Add a model call, the outcome of which is the event `version`."""
@@ -105,6 +115,15 @@ class Effort:
             tool_errors=self.tool_errors + (trouble == "tool error"),
         )
 
+    def failed(self, call: str, text: str) -> Effort:
+        """Count a failure of the call with this digest; `text` asks a person about it."""
+        times = self.failures.get(call, 0) + 1
+        return replace(self, failures={**self.failures, call: times}, failing=text)
+
+    def succeeded(self, call: str) -> Effort:
+        kept = {digest: times for digest, times in self.failures.items() if digest != call}
+        return replace(self, failures=kept)
+
     def afresh(self) -> Effort:
         """Count anew after a person stepped in without a new message; the arm and the sums stay."""
         return Effort(
@@ -114,4 +133,6 @@ class Effort:
             steps=self.steps,
             setbacks=self.setbacks,
             tool_errors=self.tool_errors,
+            failures=self.failures,
+            failing=self.failing,
         )

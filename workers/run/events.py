@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, model_validator
 
-from ponderd.channels.message import Address, Frozen
+from ponderd.channels.message import Address
 from ponderd.workers.run.choices import Choice
 from ponderd.workers.run.inbound_events import EventBase as _Event
 from ponderd.workers.run.inbound_events import EventReceived as EventReceived
@@ -29,6 +29,13 @@ from ponderd.workers.run.reply_events import ReplyBounced as ReplyBounced
 from ponderd.workers.run.reply_events import ReplyFailed as ReplyFailed
 from ponderd.workers.run.reply_events import ReplySent as ReplySent
 from ponderd.workers.run.reply_events import ReplyStarted as ReplyStarted
+from ponderd.workers.run.tool_events import LateResultReceived as LateResultReceived
+from ponderd.workers.run.tool_events import ToolFailed as ToolFailed
+from ponderd.workers.run.tool_events import ToolFinished as ToolFinished
+from ponderd.workers.run.tool_events import ToolInterrupted as ToolInterrupted
+from ponderd.workers.run.tool_events import ToolOutcomeUnknown as ToolOutcomeUnknown
+from ponderd.workers.run.tool_events import ToolStarted as ToolStarted
+from ponderd.workers.run.tool_events import Waiting as Waiting
 
 Scope = Literal["run", "conversation", "sender", "day"]
 Measure = Literal["steps", "tokens", "seconds", "money"]
@@ -213,42 +220,6 @@ class QuestionAsked(_Event):
     text: str
 
 
-class ToolStarted(_Event):
-    """The intent to run the tool, written before its effect. `key` is the idempotency key."""
-
-    type: Literal["tool_started"] = "tool_started"
-    key: str
-
-
-class Waiting(Frozen):
-    """A durable wait for `event`, at most until `until` (Unix seconds; None: for ever)."""
-
-    event: str = ""
-    until: float | None = None
-
-
-class ToolFinished(_Event):
-    """The tool ran. `notices` are sent from now on, as replies are."""
-
-    type: Literal["tool_finished"] = "tool_finished"
-    result: str
-    seconds: float = Field(ge=0)
-    wait: Waiting | None = None
-    notices: tuple[Notice, ...] = ()
-
-
-class ToolFailed(_Event):
-    type: Literal["tool_failed"] = "tool_failed"
-    error: str
-    seconds: float = Field(ge=0)
-
-
-class ToolOutcomeUnknown(_Event):
-    """The worker died between `ToolStarted` and the outcome. The tool must not be repeated."""
-
-    type: Literal["tool_outcome_unknown"] = "tool_outcome_unknown"
-
-
 class FeedbackReceived(_Event):
     """Somebody rates an answer, from 0 (useless) to 1 (just right). `answer` is the number of the
     event with the rated model call; None is the newest answer. The run does not change."""
@@ -325,7 +296,9 @@ Event = Annotated[
     | ToolStarted
     | ToolFinished
     | ToolFailed
+    | ToolInterrupted
     | ToolOutcomeUnknown
+    | LateResultReceived
     | ReplyStarted
     | ReplySent
     | ReplyFailed

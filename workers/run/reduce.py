@@ -1,8 +1,8 @@
 """What is true after an event: `reduce(run, event) -> run`. Pure.
 
 docs/run-states.md draws the states and transitions; a test compares it with this code. What comes
-in, what is to be said, what became of that and what people decide have a module each:
-reduce_messages, reduce_replies, reduce_delivered, reduce_approvals.
+in, what is to be said, what became of that, what people decide and what tools do have a module
+each: reduce_messages, reduce_replies, reduce_delivered, reduce_approvals, reduce_tools.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from ponderd.workers.run import reduce_approvals as approvals
 from ponderd.workers.run import reduce_delivered as delivered
 from ponderd.workers.run import reduce_messages as messages
 from ponderd.workers.run import reduce_replies as replies
-from ponderd.workers.run.approved_call import unknown_outcome_text
+from ponderd.workers.run import reduce_tools as tools
 from ponderd.workers.run.choices import Answer, Question, ToolCall
 from ponderd.workers.run.participants import heard, told
-from ponderd.workers.run.reduce_messages import settle
 from ponderd.workers.run.reduce_replies import notify, say
 from ponderd.workers.run.reduce_retried import retried
 from ponderd.workers.run.state import OpenQuestion, Outgoing, Run, Status, Turn, add
@@ -88,18 +87,17 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             run = add(run, Turn("note", f"The person was asked: {event.text}"))
             return say(run, "question", event.text)
         case e.ToolStarted():
-            return replace(run, work=replace(run.work, call_key=event.key))
+            return tools.started(run, event)
         case e.ToolFinished():
-            return _finish_tool(run, event)
+            return tools.finished(run, event)
         case e.ToolFailed():
-            effort = run.effort.troubled("tool error")
-            run = replace(run, usage=run.usage.plus_tool(event.seconds), effort=effort)
-            return settle(run, f"failed: {event.error}")
+            return tools.failed(run, event)
+        case e.ToolInterrupted():
+            return tools.interrupted(run, event)
         case e.ToolOutcomeUnknown():
-            work = run.work
-            question = unknown_outcome_text(work.call, work.call_key) if work.call else ""
-            run = settle(run, "the outcome is unknown, a person was asked to look.")
-            return run if run.ended else say(run, "question", question)
+            return tools.lost(run, event)
+        case e.LateResultReceived():
+            return tools.came_late(run, event)
         case e.ReplyStarted():
             return delivered.begun(told(run, event.to), event)
         case e.ReplySent():
@@ -259,14 +257,6 @@ def _fail_model(run: Run, event: e.ModelFailed) -> Run:
         model_gone=event.retry_at is None,
     )
     return replace(run, effort=effort, retry_at=event.retry_at, error=event.error)
-
-
-def _finish_tool(run: Run, event: e.ToolFinished) -> Run:
-    run = settle(replace(run, usage=run.usage.plus_tool(event.seconds)), event.result)
-    if not run.ended:
-        for notice in event.notices:
-            run = replies.post(run, notice.text, notice.to)
-    return messages.begin_wait(run, event.wait) if event.wait and not run.ended else run
 
 
 def _cancel(run: Run, event: e.RunCancelled) -> Run:

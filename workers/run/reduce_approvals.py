@@ -22,6 +22,7 @@ from ponderd.workers.run.approved_call import (
 from ponderd.workers.run.reduce_messages import settle
 from ponderd.workers.run.reduce_replies import ask_too, audience, notify, resolve, say
 from ponderd.workers.run.state import Approval, Outgoing, Run, Turn, add, others
+from ponderd.workers.run.unknown_outcomes import allowed
 
 
 def request(
@@ -148,7 +149,8 @@ def _answer_call(run: Run, event: e.ApprovalAnswered) -> Run:
         changed = json.dumps(event.arguments, ensure_ascii=False, default=str)
         note = Turn("note", f"The approver changed the arguments of {call.tool} to {changed}")
         run = add(run, note)
-    return replace(run, work=replace(run.work, call=call, approved=digest(call)))
+    run = replace(run, work=replace(run.work, call=call, approved=digest(call)))
+    return allowed(run, call.tool)
 
 
 def _stopped(run: Run, asked: str, outcome: str) -> Run:

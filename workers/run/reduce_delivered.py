@@ -17,6 +17,7 @@ from ponderd.workers.run.reduce_messages import settle, take_up
 from ponderd.workers.run.reduce_replies import audience, notify, place, queue, resolve
 from ponderd.workers.run.state import Outgoing, Posted, Run, Status
 from ponderd.workers.run.undelivered import drop, failed, find, put_aside
+from ponderd.workers.run.unknown_outcomes import question_sent
 
 UNDELIVERED = "could not deliver the reply: "
 
@@ -69,7 +70,7 @@ def _said_at_last(run: Run, out: Outgoing, receipt: str) -> Run:
         run = replace(run, outbox=replace(run.outbox, reply=out.text))
     match out.kind:
         case "question":
-            run = _untroubled(_posted(run, out, receipt))
+            run = question_sent(_untroubled(_posted(run, out, receipt)), out.text)
             return run if _missed(run, "question") or out.beside else _hear_early(run)
         case "answer" | "failure" if run.ended is Status.FAILED and not _missed(run, out.kind):
             if out.kind == "failure":
@@ -132,7 +133,7 @@ def _approval_asked(run: Run, question: Outgoing, inquiry: Inquiry, receipt: str
 
 
 def _question_asked(run: Run, asked: Outgoing, receipt: str) -> Run:
-    run = _posted(run, asked, receipt)
+    run = question_sent(_posted(run, asked, receipt), asked.text)
     if not _all_told(run, "question"):
         return run
     return _wait_for_people(_hear_early(run))

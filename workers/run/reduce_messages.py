@@ -13,6 +13,7 @@ from ponderd.workers.run.effort import Effort
 from ponderd.workers.run.repeats import repeats
 from ponderd.workers.run.state import CurrentMessage, Outgoing, Run, Turn, add, others
 from ponderd.workers.run.undelivered import hurry, overtaken, unseen
+from ponderd.workers.run.unknown_outcomes import answered
 
 
 def receive(run: Run, message: e.MessageReceived) -> Run:
@@ -30,7 +31,7 @@ def receive(run: Run, message: e.MessageReceived) -> Run:
     # A cancelled run first says so, and ends what was in flight for the messages before.
     settled = run.ended and all(out.beside for out in run.outbox.queue)
     if work.waiting_for == "answer" or settled:
-        return take_up(run, message)
+        return take_up(answered(run), message)
     return replace(run, inbox=replace(inbox, waiting=(*inbox.waiting, message)))
 
 
@@ -111,7 +112,7 @@ def join(run: Run, message: e.MessageReceived) -> Run:
 def settle(run: Run, outcome: str) -> Run:
     """End the chosen tool call, one way or the other."""
     name = run.work.call.tool if run.work.call else "tool"
-    work = replace(run.work, call=None, call_key=None, approved="", approval=None)
+    work = replace(run.work, call=None, call_key=None, interruptions=0, approved="", approval=None)
     return add(replace(run, work=work), Turn("tool", f"{name}: {outcome}"))
 
 

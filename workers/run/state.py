@@ -128,6 +128,25 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownOutcome:
+    """A tool call of which nobody saw how it ended."""
+
+    key: str
+    """Its idempotency key."""
+    call: ToolCall
+    question: str
+    """What people were asked about it."""
+    to: tuple[Address | None, ...]
+    """Where they were asked; None: in the run."""
+    asked: bool = False
+    """The question reached them."""
+    came: bool = False
+    """Its result came late, and they were told."""
+    heard: bool = False
+    """Somebody has spoken since they were asked, or told."""
+
+
+@dataclass(frozen=True, slots=True)
 class CurrentMessage:
     """The message that the run answers now, together with those that were joined to it."""
 
@@ -172,6 +191,8 @@ class Work:
     """The tool call that the model chose, until it is settled."""
     call_key: str | None = None
     """The idempotency key of `call`, from its intent (`ToolStarted`) until its outcome."""
+    interruptions: int = 0
+    """How often `call` gave no result in time and was begun again, with the same key."""
     approval: Approval | None = None
     """The open approval."""
     approved: str = ""
@@ -235,6 +256,8 @@ class Run:
     inbox: Inbox = field(default_factory=Inbox)
     work: Work = field(default_factory=Work)
     outbox: Outbox = field(default_factory=Outbox)
+    unknown: tuple[UnknownOutcome, ...] = ()
+    """Tool calls that may have happened or not, oldest first."""
     effort: Effort = field(default_factory=Effort)
     effort_before: Effort = field(default_factory=Effort)
     """What the message before took, the newest one for which the model was asked."""

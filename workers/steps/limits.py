@@ -53,7 +53,13 @@ def spending(fact: e.Event) -> dict[str, float]:
             usage = Usage().plus(call)
         case e.ModelInterrupted(seconds=seconds):
             usage = Usage().plus_dropped(seconds)
-        case e.ToolFinished(seconds=seconds) | e.ToolFailed(seconds=seconds):
+        case (
+            e.ToolFinished(seconds=seconds)
+            | e.ToolFailed(seconds=seconds)
+            | e.ToolInterrupted(seconds=seconds)
+        ):
+            usage = Usage().plus_tool(seconds)
+        case e.ToolOutcomeUnknown(seconds=seconds) if seconds:
             usage = Usage().plus_tool(seconds)
         case _:
             return {}

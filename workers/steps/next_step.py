@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.policies import Approvals, Busy, places_to_ask
 from ponderd.workers.run import events as e
-from ponderd.workers.run.approved_call import digest, request_text
+from ponderd.workers.run.approved_call import SAME_FAILURES, digest, request_text
 from ponderd.workers.run.chat_commands import command_of
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.state import Approval, Outgoing, Run
 from ponderd.workers.run.undelivered import due, next_try
+from ponderd.workers.run.unknown_outcomes import again_text, in_the_way
 from ponderd.workers.steps.approval import judge
 from ponderd.workers.steps.chat_commands import carry_out
 
@@ -36,7 +37,7 @@ class CallModel:
 
 @dataclass(frozen=True, slots=True)
 class CallTool:
-    """Run a tool. `key` is set if the call began before a crash and may safely be repeated."""
+    """Run a tool. `key` is set if the call began before, got no outcome, and may be repeated."""
 
     call: ToolCall
     key: str | None = None
@@ -122,11 +123,11 @@ def _what_was_begun(run: Run, agent: Agent, now: float) -> Step | None:
     if run.retry_at is not None and run.retry_at > now:
         return Wait(run.retry_at)
     # Before the replies: what they say may depend on the outcome of the tool.
-    if run.work.call and run.work.call_key:  # its worker did not live to tell
+    if run.work.call and run.work.call_key:  # nobody saw how it ended
         tool = agent.tool(run.work.call.tool)
         if tool and tool.idempotent and not run.ended:
             return CallTool(run.work.call, run.work.call_key)
-        return Record(e.ToolOutcomeUnknown(at=now))
+        return Record(e.ToolOutcomeUnknown(at=now, why="interrupted"))
     # Before all waiting: nobody can answer a question that was not sent.
     if run.outbox.queue:
         return SendReply(run.outbox.queue[0])
@@ -164,6 +165,8 @@ def _what_comes_next(run: Run, agent: Agent, now: float) -> Step:
 def _give_up(run: Run, agent: Agent, now: float) -> UseDraft | Record | None:
     """What people are told when asking the model again would bring nothing."""
     effort, event = run.effort, None
+    if effort.most_failures >= SAME_FAILURES:  # whatever else it may think of, people must know
+        return Record(e.QuestionAsked(at=now, text=effort.failing))
     if effort.rejections >= agent.limits.rejections:
         event = e.QuestionAsked(at=now, text=_CANNOT_DECIDE)
     elif effort.model_calls >= agent.limits.model_calls:
@@ -182,6 +185,8 @@ def interrupts(before: Run, after: Run, agent: Agent) -> str:
     """Say why a model call that began at `before` is unwanted at `after`; "" if it is wanted."""
     if after.ended and not before.ended:
         return "cancelled"
+    if any(one.came for one in after.unknown if one not in before.unknown):
+        return "the result of a tool came late"
     if any(
         command_of(m.own_text, m.sender) == "cancel" and m.authentic for m in after.inbox.commands
     ):
@@ -251,9 +256,11 @@ def _use(call: ToolCall, run: Run, agent: Agent, now: float) -> Step:
     tool = agent.tool(call.tool)
     # A fork may repeat what the original run did. It needs somebody's yes for that.
     repeats = run.detached and tool is not None and not tool.idempotent
-    needed = tool is not None and (repeats or tool.needs_approval(call.arguments))
-    if not needed or run.work.approved == digest(call):
+    # An earlier call may have happened, and whoever was asked has not spoken yet.
+    before = in_the_way(run, call)
+    needed = repeats or before or (tool is not None and tool.needs_approval(call.arguments))
+    if tool is None or not needed or run.work.approved == digest(call):
         return CallTool(call)
-    text = request_text(call)
+    text = again_text(call, before) if before else request_text(call)
     ask = places_to_ask(agent.approvals.ask, text)
     return AskApproval(e.ApprovalRequested(at=now, text=text, digest=digest(call), ask=ask))

@@ -19,6 +19,7 @@ FROM_OUTSIDE = (
     e.FeedbackReceived,
     e.ReplyBounced,
     e.EventReceived,
+    e.LateResultReceived,
     e.RunPaused,
     e.RunResumed,
     e.RunCancelled,

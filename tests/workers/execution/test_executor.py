@@ -198,7 +198,8 @@ class TestWhatRaisesTheUnexpected:
         run_id = await world.write()
         await world.worker(agents={"tester": agent}).advance(run_id)
         run = await world.run(run_id)
-        assert run.status is (Status.WAITING if name == "ask" else Status.COMPLETED)
+        asked = name in ("ask", "give_up")  # what was cancelled in the middle may have happened
+        assert run.status is (Status.WAITING if asked else Status.COMPLETED)
 
     async def test_a_hung_tool_leaves_the_threads_to_others(self, world: World) -> None:
         over = threading.Event()

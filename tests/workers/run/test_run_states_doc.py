@@ -82,6 +82,8 @@ MESSAGES = [
 
 LIMIT = e.LimitReached(at=NOW, scope="run", measure="steps", limit=1, used=1, text="more?")
 
+CALLED = ToolCall(tool="deploy", arguments={"version": "1"})
+
 OUTCOMES: dict[str | None, list[e.Event]] = {
     None: [],
     "model": [
@@ -202,6 +204,7 @@ def walk() -> Walk:
         (AGENT, commanding),
         (AGENT, deciding),
         (AGENT, waking),
+        (replace(AGENT, tools=[look]), looking),
         *((replace(AGENT, approvals=approvals), deciding) for approvals in OTHERS.values()),
         *(
             (replace(AGENT, busy={"default": Busy(policy=policy, silence=50)}), writing)
@@ -227,9 +230,15 @@ def explore(
         nexts: list[tuple[list[e.Event], InFlight]] = [([], None)]  # the worker crashes
         nexts += [([event], in_flight) for event in people(run)]
         outcomes = outcomes_of(in_flight)
-        if in_flight == "model" and people is not steering:
+        if in_flight == "model" and people is looking:
+            outcomes = [outcomes[0], outcomes[3], outcomes[-3]]
+        elif in_flight == "model" and people is not steering:
             outcomes = [outcomes[0], outcomes[1], outcomes[3], outcomes[-3], outcomes[-1]]
         nexts += [([event], None) for event in outcomes]
+        if people is looking and in_flight == "tool" and not run.work.interruptions:
+            nexts.append(([e.ToolInterrupted(at=NOW, reason="slow", seconds=1)], None))
+        if people is looking and in_flight == "tool":
+            nexts.append(([e.ToolOutcomeUnknown(at=NOW, why="timeout", seconds=1)], None))
         if people is waking and in_flight == "tool":
             wait = e.Waiting(event="x", until=RETRY)
             nexts.append(([e.ToolFinished(at=NOW, result="", seconds=1, wait=wait)], None))
@@ -242,7 +251,7 @@ def explore(
             for event in events:
                 before, after = after, reduce(after, event)
                 found.add((str(before.status), event.type, str(after.status)))
-            node = forget(after, then)
+            node = forget(after if people is looking else replace(after, unknown=()), then)
             if (known := key(node)) not in seen:
                 seen.add(known)
                 waiting.append(node)
@@ -303,6 +312,18 @@ def waking(run: Run) -> Iterator[e.Event]:
         yield e.EventReceived(at=NOW, name="x")
     if not run.ended:
         yield e.VersionAdopted(at=NOW, agent_version="2", by="p")
+        yield e.RunCancelled(at=NOW, by="p")
+        yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
+
+
+def looking(run: Run) -> Iterator[e.Event]:
+    """They look what became of a tool whose outcome is unknown, and its result comes late."""
+    if not (run.inbox.waiting or run.inbox.early):
+        yield MESSAGES[0]
+    for one in run.unknown:
+        if not one.came:
+            yield e.LateResultReceived(at=NOW, key=one.key, tool="look", result="", seconds=9)
+    if not run.ended:
         yield e.RunCancelled(at=NOW, by="p")
         yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
 
@@ -395,6 +416,11 @@ def forget(run: Run, in_flight: InFlight) -> tuple[Run, InFlight]:
         ),
         error=None,
         bounces=(),
+        unknown=tuple(
+            replace(one, question="", to=(), call=CALLED)
+            for one in run.unknown[-1:]
+            if not one.came
+        ),
         effort=Effort(
             model_calls=run.effort.model_calls,
             rejections=run.effort.rejections,
