@@ -12,6 +12,7 @@ Exception
 │   │   ├── Unsupported         415              a kind of body or encoding that is not read
 │   │   └── TooMany             429 · SMTP 550   a loop, or more than is taken from one sender
 │   ├── Unavailable             503 · SMTP 451 · Slack not acknowledged: send it again later
+│   │   └── Unconfirmed         too few replicas have an intent (workers/execution/leases.py)
 │   ├── DeliveryError           a reply could not be sent (`permanent`: trying again is useless)
 │   ├── ModelError              the model server gave no answer (`retryable`, `too_long`)
 │   │   └── BadRequest          it refused a field of the request (workers/llm/http.py)

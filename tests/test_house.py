@@ -82,8 +82,8 @@ TESTED_IN = {
     "workers/run/test_unknown_outcomes": "run/reduce_tools run/tool_events execution/late_results",
     "workers/steps/test_approval": "run/approved_call",
     "workers/steps/test_waits": "agents/tools/waiting",
-    "workers/store/test_contract": "store/asking store/memory_store store/redis_news "
-    "store/redis_store",
+    "workers/store/test_contract": "store/asking store/cursors store/memory_store store/redis_news "
+    "store/redis_gauges store/redis_store",
     "workers/store/test_redis_cluster": "store/redis_client",
     "workers/thinking/test_beliefs": "thinking/margins thinking/posterior",
     "workers/thinking/test_ledger": "thinking/learning thinking/outcomes thinking/rewards",

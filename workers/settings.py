@@ -28,6 +28,12 @@ class WorkerSettings(PonderdSettings):
         "of a cluster: redis+cluster://10.0.0.1:6379; with TLS rediss; without it, `ponderd up` "
         "starts an embedded one",
     )
+    state_replicas: int = Field(
+        0,
+        ge=0,
+        description="replicas that must have a message before it is accepted, and an intent before "
+        "a tool runs or a reply leaves; the same for the daemon and all workers",
+    )
     model_url: str | None = Field(
         None,
         pattern=r"^https?://.+/v1/?$",

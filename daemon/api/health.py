@@ -132,6 +132,11 @@ def families(
         "Model calls that failed after all their attempts",
         value=gauges.counters.get("model_failures", 0),
     )
+    unconfirmed = CounterMetricFamily(
+        "ponderd_unconfirmed",
+        "Tools and replies that were put off because replicas did not confirm their intent",
+        value=gauges.counters.get("unconfirmed", 0),
+    )
     refused = CounterMetricFamily(
         "ponderd_mail_braked",
         "Mails refused because they seem to be part of a loop or a flood",
@@ -152,7 +157,18 @@ def families(
     )
     for state, number in undelivered.items():
         waiting.add_metric([state], number)
-    found += [runs, tokens, decisions, overruns, failures, refused, bounces, failed, waiting]
+    found += [
+        runs,
+        tokens,
+        decisions,
+        overruns,
+        failures,
+        unconfirmed,
+        refused,
+        bounces,
+        failed,
+        waiting,
+    ]
     found.append(_ticks(ticks))
     found += REGISTRY.collect()
     return [*found, _latency(gauges.counters)]
@@ -222,6 +238,7 @@ async def _check(check: Awaitable[None]) -> str:
 
 async def _state(store: RunStore) -> None:
     await store.remember("readyz", "writable", ttl=1)  # a server that is full still answers a ping
+    await store.check_replicas()
 
 
 async def _workers(store: RunStore) -> None:

@@ -77,7 +77,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     planned = load_schedules(workers.config_file, agents)
     # Listen first: a taken port must fail here, with one clear line, and not inside uvicorn.
     listening = listen(daemon.host, daemon.http_port)
-    store = RedisStore(connect(workers.redis_url))
+    store = RedisStore(connect(workers.redis_url), replicas=workers.state_replicas)
     poker = Poker(workers.broker)
     archive = open_archive(workers)
     blobs = open_blobs(channels)

@@ -54,6 +54,12 @@ class StateSentinel:
         wait_until(lambda: self._named() == self.replica.port)
         wait_until(lambda: b"role:master" in self._link())
 
+    def primary_returns(self) -> None:
+        """Start the killed primary again, as a replica of the one that took over."""
+        self.primary.start()
+        ask(self.primary.port, "REPLICAOF", "127.0.0.1", self.replica.port)
+        wait_until(lambda: b"state=online" in self._link())
+
     def _named(self) -> int:
         _, port = ask(self.port, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE, password=None)
         return int(port)

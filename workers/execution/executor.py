@@ -31,7 +31,7 @@ from ponderd.workers.agents.agent import Agent, ToolContext
 from ponderd.workers.agents.files import Files
 from ponderd.workers.agents.versions import pin_version
 from ponderd.workers.execution.late_results import LateResults
-from ponderd.workers.execution.leases import LeasedRun, LeaseLost, Leases, record
+from ponderd.workers.execution.leases import LeasedRun, LeaseLost, Leases, Unconfirmed, record
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls
 from ponderd.workers.execution.outbox import Outbox
@@ -110,6 +110,8 @@ class Executor:
         except LeaseLost:
             log.warning("lease lost, another worker goes on")
         except Unavailable as error:
+            if isinstance(error, Unconfirmed):
+                self.metrics.unconfirmed()
             log.warning("run left to the sweeper", error=str(error))
 
     async def _advance(self, held: LeasedRun, raw: tuple[bytes, ...]) -> None:
@@ -208,10 +210,12 @@ class Executor:
             if run.work.approved and (refused := await self._objection(held, run, agent, call)):
                 run, _ = await held.commit(run, [refused])
                 return run
+            await held.confirm()  # if replicas are away, nothing is begun that must be asked about
             key = str(EventRef(run.id, run.version))
             run, begun = await held.commit(run, [e.ToolStarted(at=held.now(), key=key)])
             if not begun:
                 return run
+        await held.confirmed()
         held.check()
         self._progress.doing(run.message.reply_to, f"calls {call.tool}…")
         context, follow = self._context(run, key), partial(self.late.follow, run.id, key, call)

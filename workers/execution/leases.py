@@ -33,6 +33,9 @@ RECORD_RETRY = 0.2
 """Seconds between two such tries."""
 
 
+CONFIRM_RETRY = 2.0
+"""Seconds until a run is tried again whose next effect replicas did not confirm."""
+
 IN_FLIGHT = 1 / 3
 """Share of a lease that must be left to send what the other side does not recognise when it comes
 again: it is under way for a while, and whoever has the run next looks for it there only once."""
@@ -47,6 +50,10 @@ def _nobody(run: Run, event: e.Event) -> None:
 
 class LeaseLost(Exception):
     """Another worker has the run now, or may have it. Stop touching it."""
+
+
+class Unconfirmed(Unavailable):
+    """Too few replicas have the intent of an effect. It was not begun."""
 
 
 class LeasedRun:
@@ -68,6 +75,7 @@ class LeasedRun:
         self.lost = False
         self.released = False
         self.version = len(claim.log)
+        self._last = claim.log[-1] if claim.log else b""
         self.news = asyncio.Event()
         """Set when somebody else may have appended something."""
         self._store = store
@@ -116,11 +124,13 @@ class LeasedRun:
             encoded,
             projection(after),
             release,
+            self._last if run.version == self.version else b"",
         )
         match outcome:
             case Committed(version):
                 self.released = release is not None
                 self.version = version
+                self._last = encoded[-1] if encoded else self._last
                 for before, event in seen:
                     self._observe(before, event)
                 return after, True
@@ -149,7 +159,28 @@ class LeasedRun:
             self._observe(run, event)
             run = reduce(run, event)
         self.version = run.version
+        self._last = missed[-1] if missed else self._last
         return run
+
+    async def confirm(self) -> None:
+        """Return once enough replicas have the run as it is known here. Without
+        PONDERD_STATE_REPLICAS that is at once. Raises `Unconfirmed`, `LeaseLost`."""
+        match await self._store.confirm(self.id, self.token, self.version, self._last):
+            case "lost":
+                raise LeaseLost
+            case "waiting":
+                raise Unconfirmed("too few replicas of the state server confirm what is intended")
+
+    async def confirmed(self) -> None:
+        """As `confirm`, but waits for the replicas for as long as the lease lasts: only this
+        worker knows that what was just intended is not begun yet. Raises `LeaseLost`."""
+        while True:
+            try:
+                return await self.confirm()
+            except Unavailable as error:
+                log.warning("intent not confirmed, nothing is begun yet", error=str(error))
+                await asyncio.sleep(RECORD_RETRY)
+                self.check()
 
     async def give_back(self, due: float) -> None:
         """Release the lease without writing anything. The run is due again at `due`."""
@@ -203,6 +234,10 @@ class Leases:
                 raise LeaseLost from None
             with contextlib.suppress(Unavailable):
                 await asyncio.shield(held.give_back(held.now()))
+            raise
+        except Unconfirmed:
+            with contextlib.suppress(Unavailable):
+                await held.give_back(held.now() + CONFIRM_RETRY)
             raise
         finally:
             if self._held.get(claim.run_id) is held:

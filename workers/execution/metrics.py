@@ -41,6 +41,9 @@ class Metrics:
         """`error`: passing, mendable or permanent."""
         self._add(f"delivery_failures|{channel}|{error}", 1)
 
+    def unconfirmed(self) -> None:
+        self._add("unconfirmed", 1)
+
     def take(self) -> dict[str, float]:
         counts = dict(self._counts)
         self._counts.clear()

@@ -44,7 +44,7 @@ class Outbox:
 
     async def send(self, held: LeasedRun, run: Run, outgoing: Outgoing) -> Run:
         """Send it, once: its intent is written first, unless it was before. Raises `LeaseLost`,
-        `Unavailable`."""
+        `Unavailable`, which may be `Unconfirmed`."""
         key, resend = outgoing.key, outgoing.key is not None
         if key is None:
             key = str(EventRef(run.id, run.version))
@@ -62,6 +62,7 @@ class Outbox:
             run, begun = await held.commit(run, [begin])
             if not begun:
                 return run
+        await held.confirm()
         fact = await deliver(self._channels, held, run, outgoing, key, resend=resend)
         if isinstance(fact, e.ReplySent):
             return await self._arrived(held, run, outgoing, fact)

@@ -121,16 +121,17 @@ class Runtime:
     async def _open(self) -> None:
         settings = self._settings
         assert settings.redis_url is not None
-        store = RedisStore(connect_redis(settings.redis_url))
+        client = connect_redis(settings.redis_url)
+        store = RedisStore(client, replicas=settings.state_replicas)
         learning = self._learning = Learning(store, self._agents, keep=settings.thinking_ledger)
         leases = Leases(store, self._owner, settings.lease_seconds, learning.observe)
-        client = connect_model(settings, load_family(settings.config_file))
-        thinker = Thinker(client, store, cap=settings.thinking_cap)
+        model = connect_model(settings, load_family(settings.config_file))
+        thinker = Thinker(model, store, cap=settings.thinking_cap)
         self._executor = Executor(
             store=store,
             agents=self._agents,
             model=ModelCalls(
-                client,
+                model,
                 self._metrics,
                 settings.context_chars,
                 thinker,

@@ -12,14 +12,11 @@ log, and there an event says that the run received it.
 from __future__ import annotations
 
 import binascii
-import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
-
-from ponderd.channels.errors import Malformed
 
 SHARDS = 16
 """Number of hash tags over which keys are spread. Part of every run id, so it can never change."""
@@ -214,11 +211,25 @@ class RunStore(Protocol):
         events: Sequence[bytes],
         projection: Projection,
         release: Release | None = None,
+        last: bytes = b"",
     ) -> Committed | VersionConflict | Lost:
         """Append if `token` is the newest and the log still ends at `version`. All or nothing.
 
-        With `release`, also give the lease back.
+        With `release`, also give the lease back. Lost, too, if the log is shorter, or has another
+        event than `last` (unless it is empty) at `version`: another server has taken over.
         """
+
+    async def confirm(
+        self, run_id: str, token: int, version: int, last: bytes
+    ) -> Literal["confirmed", "waiting", "lost"]:
+        """Whether the replicas that PONDERD_STATE_REPLICAS asks for have the log up to `version`.
+
+        'lost' as in `commit`. Without replicas to wait for, 'confirmed' at once. `admit`, `signal`
+        and `put` confirm by themselves, and raise `Unavailable` where that fails.
+        """
+
+    async def check_replicas(self) -> None:
+        """Raises `Unavailable` if too few replicas confirm what is written now."""
 
     async def signal(
         self, run_id: str, version: int, event: bytes, projection: Projection
@@ -329,23 +340,6 @@ class RunStore(Protocol):
 
     async def close(self) -> None:
         """Release connections, and end `news`."""
-
-
-def page(found: Sequence[Head], limit: int) -> HeadPage:
-    """The first `limit` of `found`, with a cursor if there are more."""
-    heads = tuple(found[:limit])
-    more = len(found) > limit
-    return HeadPage(heads, f"{heads[-1].created_at * 1000:.0f}:{heads[-1].id}" if more else None)
-
-
-def parse_cursor(cursor: str | None) -> tuple[float, str]:
-    """(created_at in ms, run id): the list continues with smaller pairs. Raises `Malformed`."""
-    if cursor is None:
-        return math.inf, ""
-    created, _, run_id = cursor.partition(":")
-    if not created.isdecimal() or len(created) > 16 or not run_id:
-        raise Malformed(f"{cursor!r} is not a cursor of this list")
-    return float(created), run_id
 
 
 def conversation_key(agent: str, channel: str, source: str, conversation: str) -> str:

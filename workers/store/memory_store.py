@@ -8,9 +8,11 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from ponderd.channels.errors import NotFound, Unavailable
 from ponderd.workers.store import contract as s
+from ponderd.workers.store import cursors
 
 
 @dataclass
@@ -24,10 +26,12 @@ class _Run:
 
 
 class MemoryStore:
-    """Implements `RunStore`. Set `available` to False to make every call raise `Unavailable`."""
+    """Implements `RunStore`. Set `available` to False to make every call raise `Unavailable`, or
+    `replicated` to False to let no replica confirm."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.available = True
+        self.replicated = True
         self._clock = clock
         self._runs: dict[str, _Run] = {}
         self._due: dict[str, float] = {}
@@ -114,10 +118,13 @@ class MemoryStore:
         events: Sequence[bytes],
         projection: s.Projection,
         release: s.Release | None = None,
+        last: bytes = b"",
     ) -> s.Committed | s.VersionConflict | s.Lost:
         now = self._now()
         run = self._runs.get(run_id)
         if run is None or run.token != token or len(run.log) < version:
+            return s.Lost()
+        if last and run.log[version - 1] != last:
             return s.Lost()
         if len(run.log) > version:
             return s.VersionConflict(tuple(run.log[version:]))
@@ -131,6 +138,20 @@ class MemoryStore:
             else:
                 self._due[run_id] = release.due
         return s.Committed(len(run.log))
+
+    async def confirm(
+        self, run_id: str, token: int, version: int, last: bytes
+    ) -> Literal["confirmed", "waiting", "lost"]:
+        self._now()
+        run = self._runs.get(run_id)
+        if run is None or run.token != token or run.log[version - 1 : version] != [last]:
+            return "lost"
+        return "confirmed" if self.replicated else "waiting"
+
+    async def check_replicas(self) -> None:
+        self._now()
+        if not self.replicated:
+            raise Unavailable("replicas do not confirm")
 
     async def signal(
         self, run_id: str, version: int, event: bytes, projection: s.Projection
@@ -187,14 +208,14 @@ class MemoryStore:
         self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
     ) -> s.HeadPage:
         self._now()
-        below = s.parse_cursor(cursor)
+        below = cursors.parse_cursor(cursor)
         found = [
             run.head
             for run in self._runs.values()
             if status in (None, run.head.status) and agent in (None, run.head.agent)
         ]
         found.sort(key=_newest, reverse=True)
-        return s.page([head for head in found if _newest(head) < below], limit)
+        return cursors.page([head for head in found if _newest(head) < below], limit)
 
     async def news(self) -> AsyncIterator[str]:
         queue: asyncio.Queue[str | None] = asyncio.Queue()

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from hashlib import sha1
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoScriptError
 
 from ponderd.channels.errors import NotFound
 from ponderd.workers.store import contract as s
+from ponderd.workers.store import cursors, redis_gauges
 from ponderd.workers.store.redis_client import awaited as _answer
 from ponderd.workers.store.redis_client import connect
+from ponderd.workers.store.redis_gauges import HEAD, head_of
 from ponderd.workers.store.redis_news import News
+from ponderd.workers.store.replicas import Replicas
 
 __all__ = ["RedisStore", "connect"]
 
 _LUA = Path(__file__).parent / "lua"
-_HEAD = "agent agent_version channel conversation status waiting_for version created_at updated_at"
-_STATUSES = ("READY", "WAITING", "PAUSED", "COMPLETED", "FAILED", "CANCELLED")
 
 
 class RedisStore:
     """Implements `RunStore`."""
 
-    def __init__(self, redis: Redis | RedisCluster, *, namespace: str = "ponderd") -> None:
+    def __init__(
+        self, redis: Redis | RedisCluster, *, namespace: str = "ponderd", replicas: int = 0
+    ) -> None:
+        """`replicas`: as many must have what is accepted, and what `confirm` asks for."""
         self._redis = redis
+        self._replicas = Replicas(redis, replicas)
         self._namespace = namespace
         common = (_LUA / "common.lua").read_text()
         self._scripts = {
@@ -38,6 +44,8 @@ class RedisStore:
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
         step = message.checkpoint
+        prefix = self._prefix(s.shard_of(message.run_id))
+        await self._replicas.require(prefix)
         run_id, outcome, poke = await self._run(
             "admit",
             s.shard_of(message.run_id),
@@ -57,6 +65,12 @@ class RedisStore:
             *message.keys,
             *message.history,
         )
+        if outcome in (b"launched", b"appended"):
+            log = f"{prefix}:log:{run_id.decode()}"
+            await self._replicas.accept(prefix, "LPOS", log, message.received, "RANK", -1)
+        elif outcome == b"duplicate":
+            keys = [f"{prefix}:trigger:{key}" for key in message.keys]
+            await self._replicas.accept(prefix, "EXISTS", *keys)
         return s.Admission(run_id.decode(), outcome.decode(), bool(poke))
 
     async def claim(self, run_id: str, owner: str, lease: float) -> s.Claim | None:
@@ -80,6 +94,7 @@ class RedisStore:
         events: Sequence[bytes],
         projection: s.Projection,
         release: s.Release | None = None,
+        last: bytes = b"",
     ) -> s.Committed | s.VersionConflict | s.Lost:
         if release is None:
             leave = "keep"
@@ -94,6 +109,7 @@ class RedisStore:
             projection.status,
             projection.waiting_for,
             leave,
+            sha1(last).hexdigest() if last else "",
             *events,
         )
         match verdict:
@@ -104,9 +120,27 @@ class RedisStore:
             case _:
                 return s.Lost()
 
+    async def confirm(
+        self, run_id: str, token: int, version: int, last: bytes
+    ) -> Literal["confirmed", "waiting", "lost"]:
+        if not self._replicas.wanted:
+            return "confirmed"
+        prefix = self._prefix(s.shard_of(run_id))
+        held = ("HGET", f"{prefix}:run:{run_id}", "token")
+        known = ("LINDEX", f"{prefix}:log:{run_id}", version - 1)
+        now, found, enough = await self._replicas.ask(prefix, held, known)
+        if now != str(token).encode() or found != last:
+            return "lost"
+        return "confirmed" if enough else "waiting"
+
+    async def check_replicas(self) -> None:
+        await self._replicas.accept(self._prefix(0))
+
     async def signal(
         self, run_id: str, version: int, event: bytes, projection: s.Projection
     ) -> s.Admission | s.VersionConflict:
+        prefix = self._prefix(s.shard_of(run_id))
+        await self._replicas.require(prefix)
         verdict, *rest = await self._run(
             "signal",
             s.shard_of(run_id),
@@ -119,6 +153,8 @@ class RedisStore:
         )
         match verdict:
             case b"appended":
+                log = f"{prefix}:log:{run_id}"
+                await self._replicas.accept(prefix, "LPOS", log, event, "RANK", -1)
                 return s.Admission(run_id, "appended", bool(rest[0]))
             case b"conflict":
                 return s.VersionConflict(tuple(rest))
@@ -164,7 +200,7 @@ class RedisStore:
             if len(ids) < bite:
                 break
             cursor = f"{ids[-1][0]:.0f}:{ids[-1][1]}"
-        return s.page(wanted, limit)
+        return cursors.page(wanted, limit)
 
     def news(self) -> AsyncIterator[str]:
         return self._news.listen()
@@ -207,7 +243,10 @@ class RedisStore:
         return bool(await _answer(self._swap(keys=[key], args=[absent, was, value])))
 
     async def put(self, box: str, key: str, value: bytes) -> None:
-        await _answer(self._redis.hset(self._box(box), key, value))
+        name = self._box(box)
+        await self._replicas.require(name)
+        await _answer(self._redis.hset(name, key, value))
+        await self._replicas.accept(name, "HEXISTS", name, key)
 
     async def box(self, box: str) -> dict[str, bytes]:
         found = await _answer(self._redis.hgetall(self._box(box)))
@@ -255,38 +294,12 @@ class RedisStore:
         ]
 
     async def report(self, worker: str, counts: Mapping[str, float], *, alive: bool = True) -> None:
-        now = await self._now_ms()
-        pipe = self._redis.pipeline(transaction=False)
-        seen = now if alive else 0
-        pipe.zadd(f"{self._namespace}:workers", {worker: seen})
-        pipe.zremrangebyscore(f"{self._namespace}:workers", 0, now - _ms(s.WORKER_TTL))
-        for name, value in counts.items():
-            pipe.hincrbyfloat(f"{self._namespace}:counters", name, value)
-        await _answer(pipe.execute())
+        await _answer(redis_gauges.report(self._redis, self._namespace, worker, counts, alive))
 
     async def gauges(self) -> s.Gauges:
-        now = await self._now_ms()
-        pipe = self._redis.pipeline(transaction=False)
-        for shard in range(s.SHARDS):
-            prefix = self._prefix(shard)
-            pipe.zcard(f"{prefix}:leased")
-            pipe.zcount(f"{prefix}:due", "-inf", now)
-            pipe.zrange(f"{prefix}:leased", 0, 0, withscores=True)
-            for status in _STATUSES:
-                pipe.zcard(f"{prefix}:runs:{status}")
-        pipe.zcount(f"{self._namespace}:workers", now - _ms(s.WORKER_TTL), "+inf")
-        pipe.hgetall(f"{self._namespace}:counters")
-        *flat, workers, counters = await _answer(pipe.execute())
-        rows = _rows(flat, 3 + len(_STATUSES))
-        oldest = min((row[2][0][1] for row in rows if row[2]), default=now)
-        return s.Gauges(
-            in_flight=sum(row[0] for row in rows),
-            overdue=sum(row[1] for row in rows),
-            oldest_lease=max(0.0, (now - oldest) / 1000),
-            runs={status: sum(row[3 + i] for row in rows) for i, status in enumerate(_STATUSES)},
-            workers=workers,
-            counters={name.decode(): float(value) for name, value in counters.items()},
-        )
+        prefixes = [self._prefix(shard) for shard in range(s.SHARDS)]
+        found = redis_gauges.gauges(self._redis, self._namespace, prefixes)
+        return cast(s.Gauges, await _answer(found))
 
     async def close(self) -> None:
         await self._news.close()
@@ -296,8 +309,7 @@ class RedisStore:
         return f"{self._namespace}:ledger:{name}"
 
     async def _now_ms(self) -> int:
-        seconds, micros = await _answer(self._redis.time())
-        return int(seconds * 1000 + micros // 1000)
+        return int(await _answer(redis_gauges.now_ms(self._redis)))
 
     def _prefix(self, shard: int) -> str:
         return f"{{{self._namespace}:{shard:02x}}}"
@@ -340,7 +352,7 @@ class RedisStore:
         self, status: str | None, limit: int, cursor: str | None
     ) -> list[tuple[float, str]]:
         """(created_at in ms, id) of the next `limit` runs after the cursor, from all shards."""
-        below, last_id = s.parse_cursor(cursor)
+        below, last_id = cursors.parse_cursor(cursor)
         pipe = self._redis.pipeline(transaction=False)
         for shard in range(s.SHARDS):
             key = f"{self._prefix(shard)}:runs" + (f":{status}" if status else "")
@@ -358,10 +370,12 @@ class RedisStore:
         ids = list(run_ids)
         pipe = self._redis.pipeline(transaction=False)
         for run_id in ids:
-            pipe.hmget(f"{self._prefix(s.shard_of(run_id))}:run:{run_id}", _HEAD.split())
+            pipe.hmget(f"{self._prefix(s.shard_of(run_id))}:run:{run_id}", HEAD.split())
         rows = await _answer(pipe.execute()) if ids else []
         return [
-            _head(run_id, row) for run_id, row in zip(ids, rows, strict=True) if row[0] is not None
+            head_of(run_id, row)
+            for run_id, row in zip(ids, rows, strict=True)
+            if row[0] is not None
         ]
 
 
@@ -374,26 +388,3 @@ def _step(checkpoint: s.Checkpoint) -> list[str]:
 
 def _ms(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-def _head(run_id: str, row: list[bytes | None]) -> s.Head:
-    agent, agent_version, channel, conversation, status, waiting_for, version, *times = [
-        (field or b"").decode() for field in row
-    ]
-    created_at, updated_at = (int(ms or 0) / 1000 for ms in times)
-    return s.Head(
-        run_id,
-        agent,
-        agent_version,
-        channel,
-        conversation,
-        status,
-        waiting_for,
-        int(version or 0),
-        created_at,
-        updated_at,
-    )
-
-
-def _rows(flat: list[Any], width: int) -> list[list[Any]]:
-    return [flat[i : i + width] for i in range(0, len(flat), width)]

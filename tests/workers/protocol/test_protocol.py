@@ -72,7 +72,7 @@ def test_nothing_is_lost_or_done_twice_or_stuck(name: str) -> None:
 class NoTokenBumpAtRelease(MemoryStore):
     async def commit(self, run_id: str, token: int, *args: Any) -> Any:
         outcome = await super().commit(run_id, token, *args)
-        self._runs[run_id].token = max(token, self._runs[run_id].token - bool(args[-1]))
+        self._runs[run_id].token = max(token, self._runs[run_id].token - bool(args[3]))
         return outcome
 
 
@@ -114,7 +114,7 @@ class SweepForgets(MemoryStore):
 
 class NoVersionCheck(MemoryStore):
     async def commit(self, run_id: str, token: int, version: int, *args: Any) -> Any:
-        return await super().commit(run_id, token, len(self._runs[run_id].log), *args)
+        return await super().commit(run_id, token, len(self._runs[run_id].log), *args[:3])
 
 
 class NoTokenCheck(MemoryStore):
@@ -135,7 +135,7 @@ class NoVersionCheckOfSignals(MemoryStore):
 class RestsInSpiteOfAConflict(MemoryStore):
     async def commit(self, run_id: str, *args: Any) -> Any:
         outcome = await super().commit(run_id, *args)
-        if isinstance(outcome, s.VersionConflict) and args[-1] == s.Release():
+        if isinstance(outcome, s.VersionConflict) and args[4] == s.Release():
             self._due.pop(run_id, None)
         return outcome
 

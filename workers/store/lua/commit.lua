@@ -1,14 +1,16 @@
 -- Append what a worker did, if its fencing token and its version are the newest. All or nothing.
 -- ARGV: run id, token, version, status, waiting_for,
 --       release: 'keep' the lease | 'idle' until something happens | time (ms) at which it is due,
---       event ...
+--       SHA-1 of the event at `version` or '', event ...
 -- Returns {'committed', version} | {'conflict', missed event ...} | {'lost'}.
 local id, token, version = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local status, waiting_for, release = ARGV[4], ARGV[5], ARGV[6]
 
 if redis.call('HGET', run_key(id), 'token') ~= token then return {'lost'} end
--- The log is shorter than the caller knows it: this server died and lost its last second.
-if redis.call('LLEN', log_key(id)) < version then return {'lost'} end
+-- The log is not the one that the caller knows: this server died and lost its last second, or took
+-- over from one that had more.
+local last = redis.call('LINDEX', log_key(id), version - 1)
+if not last or (ARGV[7] ~= '' and redis.sha1hex(last) ~= ARGV[7]) then return {'lost'} end
 local missed = redis.call('LRANGE', log_key(id), version, -1)
 if #missed > 0 then
   table.insert(missed, 1, 'conflict')
@@ -16,7 +18,7 @@ if #missed > 0 then
 end
 
 local now = now_ms()
-version = append(id, 7)
+version = append(id, 8)
 redis.call('HSET', run_key(id), 'version', version)
 project(id, status, waiting_for, now)
 if release ~= 'keep' then

@@ -1,0 +1,76 @@
+"""Confirmed is what a replica has: on a server without one, nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ponderd.channels.errors import Unavailable
+from ponderd.workers.store.contract import NewMessage, Projection, new_run_id
+from ponderd.workers.store.redis_store import RedisStore, connect
+from tests.services.state_cluster import StateCluster
+from tests.services.state_sentinel import StateSentinel
+
+
+def message(key: str) -> NewMessage:
+    return NewMessage(
+        run_id=new_run_id("c"),
+        conversation_key="c",
+        keys=(key,),
+        agent="a",
+        agent_version="v",
+        channel="webhook",
+        conversation="c",
+        history=(b"began",),
+        received=key.encode(),
+    )
+
+
+async def test_what_a_replica_has_is_confirmed(tmp_path: Path) -> None:
+    with StateSentinel(tmp_path) as state:
+        store = RedisStore(connect(state.url), replicas=1)
+        admitted = await store.admit(message("k"))
+        assert (await store.admit(message("k"))).outcome == "duplicate"
+        await store.put("box", "key", b"value")
+        claim = await store.claim(admitted.run_id, "me", 60)
+        assert claim
+        known = (admitted.run_id, claim.token, 2)
+        assert await store.confirm(*known, b"k") == "confirmed"
+        assert await store.confirm(*known, b"other") == "lost"
+        assert await store.confirm(admitted.run_id, claim.token - 1, 2, b"k") == "lost"
+        ready = Projection("READY")
+        lost = await store.commit(*known, [b"e"], ready, None, b"other")
+        assert type(lost).__name__ == "Lost"
+
+        state.cut_off()
+        assert await store.confirm(*known, b"k") == "waiting"
+        for refused in (
+            lambda: store.admit(message("l")),
+            lambda: store.put("box", "other", b"value"),
+            lambda: store.signal(admitted.run_id, 2, b"e", ready),
+            store.check_replicas,
+        ):
+            with pytest.raises(Unavailable, match="PONDERD_STATE_REPLICAS"):
+                await refused()
+        assert await store.load(admitted.run_id) == (b"began", b"k")  # refused before it was stored
+
+        state.join()
+        assert await store.confirm(*known, b"k") == "confirmed"
+        assert (await store.admit(message("l"))).outcome == "appended"
+        await store.close()
+
+
+async def test_each_node_of_a_cluster_is_asked(
+    redis_cluster: StateCluster, cluster_url: str
+) -> None:
+    alone = RedisStore(connect(cluster_url), replicas=1)
+    with pytest.raises(Unavailable, match="PONDERD_STATE_REPLICAS"):
+        await alone.check_replicas()
+    await alone.close()
+    store = RedisStore(connect(cluster_url))
+    admitted = await store.admit(message("k"))
+    claim = await store.claim(admitted.run_id, "me", 60)
+    assert claim
+    assert await store.confirm(admitted.run_id, claim.token, 2, b"k") == "confirmed"
+    await store.close()

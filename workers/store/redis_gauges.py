@@ -1,0 +1,86 @@
+"""What is read of runs without their logs: their heads, and what is counted of all together.
+Raises redis-py's errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster
+
+from ponderd.workers.store import contract as s
+
+HEAD = "agent agent_version channel conversation status waiting_for version created_at updated_at"
+"""The fields of a run's hash that `head_of` takes."""
+
+_STATUSES = ("READY", "WAITING", "PAUSED", "COMPLETED", "FAILED", "CANCELLED")
+
+
+async def now_ms(redis: Redis | RedisCluster) -> int:
+    seconds, micros = await redis.time()
+    return int(seconds * 1000 + micros // 1000)
+
+
+async def report(
+    redis: Redis | RedisCluster,
+    namespace: str,
+    worker: str,
+    counts: Mapping[str, float],
+    alive: bool,
+) -> None:
+    """As the contract says it."""
+    now = await now_ms(redis)
+    pipe = redis.pipeline(transaction=False)
+    pipe.zadd(f"{namespace}:workers", {worker: now if alive else 0})
+    pipe.zremrangebyscore(f"{namespace}:workers", 0, now - round(s.WORKER_TTL * 1000))
+    for name, value in counts.items():
+        pipe.hincrbyfloat(f"{namespace}:counters", name, value)
+    await pipe.execute()
+
+
+async def gauges(redis: Redis | RedisCluster, namespace: str, prefixes: Sequence[str]) -> s.Gauges:
+    """As the contract says it. `prefixes` are those of the shards."""
+    now = await now_ms(redis)
+    pipe = redis.pipeline(transaction=False)
+    for prefix in prefixes:
+        pipe.zcard(f"{prefix}:leased")
+        pipe.zcount(f"{prefix}:due", "-inf", now)
+        pipe.zrange(f"{prefix}:leased", 0, 0, withscores=True)
+        for status in _STATUSES:
+            pipe.zcard(f"{prefix}:runs:{status}")
+    pipe.zcount(f"{namespace}:workers", now - round(s.WORKER_TTL * 1000), "+inf")
+    pipe.hgetall(f"{namespace}:counters")
+    *flat, workers, counters = await pipe.execute()
+    rows = _rows(flat, 3 + len(_STATUSES))
+    oldest = min((row[2][0][1] for row in rows if row[2]), default=now)
+    return s.Gauges(
+        in_flight=sum(row[0] for row in rows),
+        overdue=sum(row[1] for row in rows),
+        oldest_lease=max(0.0, (now - oldest) / 1000),
+        runs={status: sum(row[3 + i] for row in rows) for i, status in enumerate(_STATUSES)},
+        workers=workers,
+        counters={name.decode(): float(value) for name, value in counters.items()},
+    )
+
+
+def _rows(flat: list[Any], width: int) -> list[list[Any]]:
+    return [flat[i : i + width] for i in range(0, len(flat), width)]
+
+
+def head_of(run_id: str, row: list[bytes | None]) -> s.Head:
+    agent, agent_version, channel, conversation, status, waiting_for, version, *times = [
+        (field or b"").decode() for field in row
+    ]
+    created_at, updated_at = (int(ms or 0) / 1000 for ms in times)
+    return s.Head(
+        run_id,
+        agent,
+        agent_version,
+        channel,
+        conversation,
+        status,
+        waiting_for,
+        int(version or 0),
+        created_at,
+        updated_at,
+    )
