@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ponderd.channels.errors import PonderdError, StartupError, Unauthenticated, Unavailable
+from ponderd.channels.own_secrets import hide
 from ponderd.channels.text import one_line
 from ponderd.daemon.commands import deliveries, runs, schedules, thinking
 from ponderd.daemon.commands.approvals import approvals
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments, prog_name="ponderd")
     except PonderdError as error:
-        complain(str(error))
+        complain(hide(str(error)))
         sys.exit(_exit_code(error))
 
 

@@ -13,6 +13,8 @@ from pydantic import SecretStr, ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
 
 from ponderd.channels.errors import StartupError
+from ponderd.channels.own_secrets import hide, remember_secrets
+from ponderd.channels.redaction import HIDDEN
 from ponderd.channels.settings import ChannelSettings, PonderdSettings
 from ponderd.daemon import secrets
 from ponderd.daemon.settings import DaemonSettings
@@ -113,6 +115,12 @@ def load(**overrides: str) -> Configuration:
         if secret and getattr(channels, name) is None:
             channels = channels.model_copy(update={name: SecretStr(secret)})
             used.add(name)
+    remember_secrets(
+        getattr(owner, name).get_secret_value()
+        for owner in (channels, workers, daemon)
+        for name in type(owner).model_fields
+        if isinstance(getattr(owner, name), SecretStr)
+    )
     return Configuration(channels, workers, daemon, unknown(os.environ), frozenset(used))
 
 
@@ -160,9 +168,15 @@ def unknown(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def without_credentials(url: str) -> str:
-    """`url` with its user names and passwords masked."""
-    url = re.sub(r"^([a-z+]+://)?.*@", r"\1***@", url)
-    return re.sub(r"(?<=[?&])(sentinel_\w+)=[^&]*", r"\1=***", url)
+    """`url` with its user names, its passwords and the values in its query masked, but for those
+    that are surely none."""
+    without_login = re.sub(r"^([a-z0-9+.-]+://)?.*@", rf"\1{HIDDEN}@", url, flags=re.I | re.S)
+    start, mark, query = without_login.partition("?")
+    return start + mark + re.sub(rf"((?:^|&)(?!{_OPEN}=)[^=&]*=)[^&]*", rf"\1{HIDDEN}", query)
+
+
+_OPEN = r"(?:db|virtual_host|ssl_\w+|protocol|(?:master_?|service_)?name)"
+"""Parameters in the URL of a server that are no secret."""
 
 
 def _read(settings: type[S], overrides: Mapping[str, Any], problems: dict[str, None]) -> S | None:
@@ -196,7 +210,7 @@ def _problem(settings: type[PonderdSettings], error: ErrorDetails) -> str:
             wrong = f"is not valid: {error['msg']}"
     secret = "SecretStr" in str(field.annotation)
     value = "the value" if secret else repr(_shown(name, _written(error["input"])))
-    return f"{PREFIX}{name.upper()}: {value} {wrong}"
+    return hide(f"{PREFIX}{name.upper()}: {value} {wrong}")
 
 
 def _written(value: object) -> str:
@@ -207,4 +221,6 @@ def _written(value: object) -> str:
 
 
 def _shown(name: str, value: str) -> str:
-    return without_credentials(value) if name.endswith("_url") else value
+    """`value` of the setting `name`, without secrets, whether it is valid or not."""
+    is_place = name.endswith("_url") or "://" in value
+    return hide(without_credentials(value) if is_place else value)

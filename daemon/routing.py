@@ -103,6 +103,12 @@ class Routes(Frozen):
             raise NotFound(_unknown(source))
         return route
 
+    def secrets(self) -> Iterator[str]:
+        """The values of all secrets of the routes."""
+        for route in self.webhooks.values():
+            for secret in (*route.secret, *route.token):
+                yield secret.get_secret_value()
+
     def known_instead(self, source: str) -> NotFound:
         """As `webhook` raises, for whoever proved to be one of ours: it names the sources."""
         known = ", ".join(sorted(self.webhooks))

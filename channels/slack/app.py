@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -19,8 +20,9 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.signature import SignatureVerifier
 
 from ponderd.channels.channel import Note
-from ponderd.channels.errors import StartupError, Unavailable
+from ponderd.channels.errors import StartupError, Unauthenticated, Unavailable
 from ponderd.channels.settings import ChannelSettings
+from ponderd.channels.signature import WINDOW
 from ponderd.channels.slack.desk import COMMAND_HELP, UNDER_WAY
 from ponderd.channels.slack.intake import Intake
 from ponderd.channels.slack.receive import Command
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
     from starlette.requests import Request
     from starlette.responses import Response
+
+SHORT_FORM = 2_000
+"""Most bytes of the form with which Slack looks at our certificate."""
 
 _WRONG_TOKEN = ("invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired")
 
@@ -90,7 +95,7 @@ def http_handler(
 ) -> Callable[[Request], Awaitable[Response]]:
     """Answers POST /slack/events. `refused` hears why something was not taken."""
     from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
-    from starlette.responses import Response
+    from starlette.responses import JSONResponse, Response
 
     handler = AsyncSlackRequestHandler(app)
     verifier = SignatureVerifier(signing_secret.get_secret_value())
@@ -101,33 +106,42 @@ def http_handler(
         # Before Bolt, which writes what it refuses into its log, however long it is.
         if not _is_slacks(request, await request.body(), verifier):
             refused("unauthenticated", "no valid X-Slack-Signature of the last five minutes")
-            return Response("invalid request", 401)
+            return JSONResponse({"error": "no valid X-Slack-Signature"}, 401)
         try:
             return await handler.handle(request)
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             refused("malformed", repr(error))
-            return Response("malformed request", 400)
+            return JSONResponse({"error": "not what Slack sends"}, 400)
 
     return handle
+
+
+def check_slack_header(headers: Mapping[str, str], *, now: float) -> tuple[str, str]:
+    """The timestamp and signature of a request of Slack. Raises `Unauthenticated` if they cannot
+    be right, whatever the body is."""
+    timestamp = headers.get("x-slack-request-timestamp", "")
+    signature = headers.get("x-slack-signature", "")
+    if not re.fullmatch("[0-9]{1,12}", timestamp) or abs(now - int(timestamp)) > WINDOW:
+        raise Unauthenticated("no X-Slack-Request-Timestamp of the last five minutes")
+    if not re.fullmatch("v0=[0-9a-f]{64}", signature):
+        raise Unauthenticated("no valid X-Slack-Signature")
+    return timestamp, signature
 
 
 def _is_ssl_check(request: Request, body: bytes) -> bool:
     """Whether Slack only looks at our certificate, for which it need not sign."""
     form = "application/x-www-form-urlencoded"
-    if len(body) > 2_000 or not request.headers.get("content-type", "").startswith(form):
+    if len(body) > SHORT_FORM or not request.headers.get("content-type", "").startswith(form):
         return False
     fields = parse_qs(body.decode("latin-1"))
     return fields.get("ssl_check") == ["1"] and not {"payload", "command"} & fields.keys()
 
 
 def _is_slacks(request: Request, body: bytes, verifier: SignatureVerifier) -> bool:
-    timestamp = request.headers.get("x-slack-request-timestamp", "")
-    signature = request.headers.get("x-slack-signature", "")
-    if not re.fullmatch("[0-9]{1,12}", timestamp) or not signature.isascii():
-        return False
     try:
+        timestamp, signature = check_slack_header(request.headers, now=time.time())
         return verifier.is_valid(body, timestamp, signature)
-    except ValueError:  # it is not even text
+    except (Unauthenticated, ValueError):  # it is not even text
         return False
 
 

@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, SecretStr
 from starlette.routing import Match
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 
 from ponderd.channels.errors import (
     Conflict,
@@ -29,6 +29,7 @@ from ponderd.channels.links import check_link
 from ponderd.channels.message import principal
 from ponderd.channels.text import plain_name
 from ponderd.daemon.api.approval_page import approval_page, pretty
+from ponderd.daemon.api.http import Check, is_from_link
 from ponderd.daemon.api.runs import Body
 from ponderd.daemon.refusals import note_refused_request
 from ponderd.workers.control.inquiries import Inquiries
@@ -87,8 +88,26 @@ class _LinkRoute(APIRoute):
     """Matches only requests from a signed link."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        given = parse_qs(scope["query_string"].decode("latin-1"))
-        return super().matches(scope) if "mark" in given else (Match.NONE, {})
+        return super().matches(scope) if is_from_link(scope) else (Match.NONE, {})
+
+
+def mark_first(secret: SecretStr | None) -> Check:
+    """A check for `BodyLimit`: nothing of a form is read for whoever lacks the mark of a link."""
+
+    def check(request: Request) -> ASGIApp | None:
+        if request.method != "POST" or not is_from_link(request.scope):
+            return None
+        try:
+            _check(secret, request.scope["path"].removeprefix("/approvals/"), request)
+        except Refused as error:
+            note_refused_request(request, kind_of(error), str(error))
+            person = request.query_params.get("as", "")
+            page = approval_page(None, person, status=error.http_status, problem=str(error))
+            page.headers["connection"] = "close"
+            return page
+        return None
+
+    return check
 
 
 def approval_page_routes(inquiries: Inquiries, secret: SecretStr | None) -> APIRouter:

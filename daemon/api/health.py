@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import aiohttp
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -17,8 +17,11 @@ from prometheus_client.core import (
 )
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from pydantic import BaseModel
 
 from ponderd.channels.errors import Unavailable
+from ponderd.channels.own_secrets import hide
+from ponderd.channels.text import one_line
 from ponderd.daemon.mail_report import counted
 from ponderd.daemon.refusals import REGISTRY
 from ponderd.workers.control.deliveries import Deliveries
@@ -29,8 +32,14 @@ from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.settings import WorkerSettings
 from ponderd.workers.store.contract import Gauges, RunStore
 
-CHECK_SECONDS = 3.0
-"""How long each check may take."""
+CHECK_SECONDS = 2.0
+"""How long all checks together may take: they run side by side."""
+
+
+class Readiness(BaseModel):
+    ready: bool
+    checks: dict[str, str]
+    """What each part says: "ok", or what is wrong with it."""
 
 
 def health_routes(
@@ -46,31 +55,42 @@ def health_routes(
     async def alive() -> dict[str, str]:
         return {"status": "ok"}
 
-    @router.get("/readyz")
+    @router.get(
+        "/readyz",
+        response_model=Readiness,
+        responses={503: {"model": Readiness, "description": "Something is missing: `checks`."}},
+    )
     async def ready() -> JSONResponse:
         """200 if a message would be answered: state, model and at least one worker respond."""
-        checks = {
-            "state": await _check(_state(store)),
-            "workers": await _check(_workers(store)),
-        }
+        checks = {"state": _state(store), "workers": _workers(store)}
         if workers.model_url:
-            checks["model"] = await _check(_model(workers))
-        is_ready = all(result == "ok" for result in checks.values())
-        return JSONResponse({"ready": is_ready, "checks": checks}, 200 if is_ready else 503)
+            checks["model"] = _model(workers)
+        said = dict(zip(checks, await asyncio.gather(*map(_check, checks.values())), strict=True))
+        is_ready = all(result == "ok" for result in said.values())
+        found = Readiness(ready=is_ready, checks=said)
+        return JSONResponse(found.model_dump(), 200 if is_ready else 503)
 
-    @router.get("/metrics")
+    @router.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        responses={200: {"description": "In the text format of Prometheus."}},
+    )
     async def metrics() -> Response:
         registry = CollectorRegistry()
         try:
-            gauges, mail = await store.gauges(), await counted(store)
-            undelivered = await deliveries.counted()
-            ticks = await schedules.counts() if schedules else {}
-            length = await _queue(poker)
+            async with asyncio.timeout(CHECK_SECONDS):
+                gauges, mail, undelivered, ticks = await asyncio.gather(
+                    store.gauges(), counted(store), deliveries.counted(), ticked()
+                )
+                length = await _queue(poker)  # in a thread: not while the store is frozen
             registry.register(_Families(families(gauges, length, mail, undelivered, ticks)))
-        except Unavailable:
+        except (Unavailable, TimeoutError):
             down = _gauge("ponderd_state_up", "State server answers", 0)
             registry.register(_Families([down, *REGISTRY.collect()]))
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def ticked() -> Mapping[str, TickCounts]:
+        return await schedules.counts() if schedules else {}
 
     return router
 
@@ -220,7 +240,7 @@ class _Families(Collector):
 
 async def _queue(poker: Poker) -> int | None:
     try:
-        return await asyncio.wait_for(poker.queue_length(), CHECK_SECONDS)
+        return await asyncio.wait_for(poker.queue_length(), CHECK_SECONDS / 2)
     except Exception:  # kombu passes on the errors of many transports
         return None
 
@@ -232,7 +252,7 @@ async def _check(check: Awaitable[None]) -> str:
     except TimeoutError:
         return f"no answer within {CHECK_SECONDS:.0f} s"
     except Exception as error:
-        return str(error) or type(error).__name__
+        return one_line(hide(str(error) or type(error).__name__), 500)
     return "ok"
 
 

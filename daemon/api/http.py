@@ -5,18 +5,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import parse_qs
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ponderd.channels.errors import Refused, Unavailable, kind_of
+from ponderd.channels.own_secrets import hide
 from ponderd.channels.signature import verify_bearer
+from ponderd.channels.text import storable
 from ponderd.channels.webhook.encodings import TAKEN
 from ponderd.daemon.refusals import note_refused_request
 
@@ -24,11 +28,8 @@ BODY_LIMIT = 1024 * 1024
 """Bytes of one request body. Larger ones get a 413."""
 BODIES_LIMIT = 128 * 1024 * 1024
 """Bytes of all bodies that are held at the same time. Who sends more gets a 503."""
-CONNECTIONS = 2_000
-"""Connections at the same time. Further ones get a 503."""
-HEADER_SECONDS = 20.0
 BODY_SECONDS = 30.0
-"""How long the header and the body of a request may take to arrive."""
+"""How long the body of a request may take to arrive."""
 
 
 def error_response(status: int, message: str) -> JSONResponse:
@@ -38,7 +39,7 @@ def error_response(status: int, message: str) -> JSONResponse:
         headers["retry-after"] = "2"
     if status == 415:
         headers["accept-encoding"] = TAKEN
-    return JSONResponse({"error": message}, status, headers)
+    return JSONResponse({"error": storable(hide(message))}, status, headers)
 
 
 def install_errors(app: FastAPI) -> None:
@@ -70,7 +71,26 @@ def install_errors(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         note_refused_request(request, f"http_{error.status_code}", str(error.detail))
-        return error_response(error.status_code, str(error.detail))
+        response = error_response(error.status_code, str(error.detail))
+        if error.status_code == 405:
+            response.headers["allow"] = ", ".join(_methods(app, request))
+        return response
+
+    @app.exception_handler(Exception)
+    async def unexpected(request: Request, error: Exception) -> JSONResponse:
+        # The server logs the traceback.
+        return error_response(500, "an error of ours; the log says more")
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """What may be done with this path, on all its routes: each knows only its own methods."""
+    found = {
+        method
+        for route in iter_route_contexts(app.routes)
+        if route.path and compile_path(route.path)[0].match(request.url.path)
+        for method in route.methods or ()
+    }
+    return sorted(found)
 
 
 def require_token(token: SecretStr) -> Callable[[Request], Awaitable[None]]:
@@ -82,55 +102,30 @@ def require_token(token: SecretStr) -> Callable[[Request], Awaitable[None]]:
     return check
 
 
-PUBLIC = ("/webhooks/", "/slack/", "/approvals/")
+PUBLIC = ("/webhooks/", "/slack/")
 """Where requests come from people and programs without the API token."""
 
+Check = Callable[[Request], ASGIApp | None]
+"""Looks at the header of a request before its body is read. Raises `Refused`, or returns the answer
+to a request whose body is not wanted."""
 
-def token_first(token: SecretStr) -> Callable[[Request], None]:
+
+def is_from_link(scope: Scope) -> bool:
+    """Whether a request comes from a signed approval link, which needs no token."""
+    given = parse_qs(scope["query_string"].decode("latin-1"))
+    return scope["path"].startswith("/approvals/") and "mark" in given
+
+
+def token_first(token: SecretStr) -> Check:
     """A check for `BodyLimit`: nothing of a body is read for whoever lacks the API token, where it
     is needed anyway."""
 
     def check(request: Request) -> None:
-        if request.method not in ("GET", "HEAD", "OPTIONS") and not request.url.path.startswith(
-            PUBLIC
-        ):
+        is_public = request.scope["path"].startswith(PUBLIC) or is_from_link(request.scope)
+        if request.method not in ("GET", "HEAD", "OPTIONS") and not is_public:
             verify_bearer(token.get_secret_value(), request.headers)
 
     return check
-
-
-class HeaderDeadline(H11Protocol):
-    """A connection that is closed if no whole header comes in time."""
-
-    _due: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._due = self.loop.call_later(HEADER_SECONDS, self._hang_up)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._is_answering():
-            self._cancel()
-        elif self._due is None:
-            self._due = self.loop.call_later(HEADER_SECONDS, self._hang_up)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._cancel()
-        super().connection_lost(exc)
-
-    def _is_answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
-
-    def _hang_up(self) -> None:
-        self._due = None
-        if not self._is_answering():
-            self.transport.close()
-
-    def _cancel(self) -> None:
-        if self._due is not None:
-            self._due.cancel()
-            self._due = None
 
 
 class BodyLimit:
@@ -146,7 +141,7 @@ class BodyLimit:
         app: ASGIApp,
         limit: int = BODY_LIMIT,
         total: int = BODIES_LIMIT,
-        checks: Sequence[Callable[[Request], None]] = (),
+        checks: Sequence[Check] = (),
     ) -> None:
         self._app = app
         self._limit = limit
@@ -178,17 +173,18 @@ class BodyLimit:
         """Read the whole `body`, or say why not. Raises `ClientDisconnect`."""
         try:
             for check in self._checks:
-                check(Request(scope))
+                if answer := check(Request(scope)):
+                    return answer
             async with asyncio.timeout(BODY_SECONDS):
                 await self._read(receive, body)
         except Refused as error:
-            return _refused(scope, error.http_status, str(error), kind_of(error))
+            return refused(scope, error.http_status, str(error), kind_of(error))
         except TimeoutError:
-            return _refused(scope, 408, "the body did not come in time")
+            return refused(scope, 408, "the body did not come in time")
         if len(body) > self._limit:
-            return _refused(scope, 413, f"the body is larger than {self._limit} bytes")
+            return refused(scope, 413, f"the body is larger than {self._limit} bytes")
         if self._held > self._total:
-            return _refused(scope, 503, "too much at once; try again")
+            return refused(scope, 503, "too much at once; try again")
         return None
 
     async def _read(self, receive: Receive, body: bytearray) -> None:
@@ -204,7 +200,7 @@ class BodyLimit:
             more = message.get("more_body", False)
 
 
-def _refused(scope: Scope, status: int, message: str, reason: str = "") -> JSONResponse:
+def refused(scope: Scope, status: int, message: str, reason: str = "") -> JSONResponse:
     """An answer after which the rest of the request is not read."""
     note_refused_request(Request(scope), reason or f"http_{status}", message)
     response = error_response(status, message)

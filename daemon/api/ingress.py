@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
@@ -18,8 +18,8 @@ from ponderd.channels.channel import Accept
 from ponderd.channels.errors import NotFound, Unauthenticated
 from ponderd.channels.message import Ignored, Trigger
 from ponderd.channels.settings import ChannelSettings
+from ponderd.channels.slack.app import SHORT_FORM, check_slack_header, http_handler
 from ponderd.channels.slack.app import build_app as build_slack
-from ponderd.channels.slack.app import http_handler
 from ponderd.channels.slack.intake import Intake as SlackIntake
 from ponderd.channels.webhook.body import read_body
 from ponderd.channels.webhook.challenges import (
@@ -32,6 +32,7 @@ from ponderd.channels.webhook.intake import Intake
 from ponderd.channels.webhook.proof import HookSecrets, authenticate, proving
 from ponderd.channels.webhook.route import WebhookRoute
 from ponderd.channels.webhook.signed import HookRequest
+from ponderd.daemon.api.http import Check
 from ponderd.daemon.refusals import note_ignored, refused_by
 from ponderd.daemon.routing import Routes
 
@@ -101,9 +102,7 @@ def webhook_routes(
     return router
 
 
-def proof_first(
-    routes: Routes, settings: ChannelSettings, api_token: SecretStr
-) -> Callable[[Request], None]:
+def proof_first(routes: Routes, settings: ChannelSettings, api_token: SecretStr) -> Check:
     """A check for `BodyLimit`: nothing of a webhook is read whose header alone shows that
     it will be refused."""
     own = _own_secrets(settings, api_token)
@@ -200,6 +199,31 @@ async def _accepted(
     return {"run_id": runs[0], **({"run_ids": runs} if len(events) > 1 else {})}
 
 
+def slack_first(settings: ChannelSettings) -> Check:
+    """A check for `BodyLimit`: nothing is read of what cannot have Slack's signature. Only the
+    look at our certificate comes without one, and it is short."""
+
+    def check(request: Request) -> None:
+        if request.method != "POST" or request.scope["path"] != "/slack/events":
+            return
+        if not settings.slack_signing_secret:
+            raise _slack_is_off()
+        headers = request.headers
+        if "x-slack-signature" in headers or "x-slack-request-timestamp" in headers:
+            check_slack_header(headers, now=time.time())
+        elif (
+            not headers.get("content-length", "").isdecimal()
+            or int(headers["content-length"][:20]) > SHORT_FORM
+        ):
+            raise Unauthenticated("no X-Slack-Signature")
+
+    return check
+
+
+def _slack_is_off() -> NotFound:
+    return NotFound("Slack's events are off: set PONDERD_SLACK_SIGNING_SECRET")
+
+
 def slack_routes(settings: ChannelSettings, intake: SlackIntake | None) -> APIRouter:
     """POST /slack/events: Slack sends events, clicks and commands there."""
     router = APIRouter(tags=["slack"])
@@ -211,7 +235,7 @@ def slack_routes(settings: ChannelSettings, intake: SlackIntake | None) -> APIRo
     @router.post("/slack/events", response_model=None)
     async def events(request: Request) -> Response | JSONResponse:
         if handle is None:
-            raise NotFound("Slack's events are off: set PONDERD_SLACK_SIGNING_SECRET")
+            raise _slack_is_off()
         return await handle(request)
 
     return router

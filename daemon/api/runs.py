@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ponderd.channels.channel import Accept
 from ponderd.channels.message import Address, Trigger
@@ -33,8 +33,32 @@ KEEP_ALIVE_SECONDS = 15.0
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200, min_length=1)]
 
 
+DEEPEST = 100
+"""How deep lists and objects in a body may be nested."""
+
+
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_stored(cls, value: Any) -> Any:
+        return _storable(value, DEEPEST)
+
+
+def _storable(value: Any, deepest: int) -> Any:
+    """`value` without the characters that nothing can encode. ValueError: it is nested too deep."""
+    match value:
+        case str():
+            return storable(value)
+        case list() | dict() if not deepest:
+            raise ValueError(f"it is nested deeper than {DEEPEST}")
+        case list():
+            return [_storable(one, deepest - 1) for one in value]
+        case dict():
+            return {storable(key): _storable(one, deepest - 1) for key, one in value.items()}
+        case _:
+            return value
 
 
 class Launch(Body):

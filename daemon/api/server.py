@@ -7,6 +7,7 @@ import contextlib
 import importlib.metadata
 import socket
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -16,20 +17,22 @@ from ponderd.channels.blobs import open_blobs
 from ponderd.channels.channel import Accept
 from ponderd.channels.errors import StartupError
 from ponderd.channels.mail.server import MailServer
+from ponderd.channels.own_secrets import remember_secrets
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.webhook.intake import Intake
-from ponderd.daemon.api.approvals import approval_page_routes, approval_routes
+from ponderd.daemon.api.approvals import approval_page_routes, approval_routes, mark_first
+from ponderd.daemon.api.connections import Connections, limited
 from ponderd.daemon.api.deliveries import delivery_routes
+from ponderd.daemon.api.description import describe_api
+from ponderd.daemon.api.guard import Guard
 from ponderd.daemon.api.health import health_routes
 from ponderd.daemon.api.http import (
-    CONNECTIONS,
     BodyLimit,
-    HeaderDeadline,
     install_errors,
     require_token,
     token_first,
 )
-from ponderd.daemon.api.ingress import proof_first, slack_routes, webhook_routes
+from ponderd.daemon.api.ingress import proof_first, slack_first, slack_routes, webhook_routes
 from ponderd.daemon.api.retries import retry_routes
 from ponderd.daemon.api.runs import run_routes
 from ponderd.daemon.api.schedules import schedule_routes
@@ -74,6 +77,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     assert workers.redis_url is not None and daemon.api_token is not None
     agents = discover(workers.agent_folders, workers.config_file)
     routes = load_routes(workers.config_file, agents)
+    remember_secrets(routes.secrets())
     planned = load_schedules(workers.config_file, agents)
     # Listen first: a taken port must fail here, with one clear line, and not inside uvicorn.
     listening = listen(daemon.host, daemon.http_port)
@@ -111,12 +115,13 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         slack = slack_intake(channels, routes, accept, runs, inquiries, run_log, blobs)
         async with _mail(mail, daemon), slack as intake, running_schedules(schedules):
             app.include_router(slack_routes(channels, intake))
+            limits = Connections(daemon.http_connections, daemon.http_peer_connections)
             config = uvicorn.Config(
                 app,
-                http=HeaderDeadline,
+                http=limited(limits),
+                ws="none",
                 log_config=None,
                 access_log=False,
-                limit_concurrency=CONNECTIONS,
                 timeout_graceful_shutdown=GOODBYE_SECONDS,
                 server_header=False,
             )
@@ -148,9 +153,18 @@ def create_app(
         title="ponderd",
         version=importlib.metadata.version("ponderd"),
         summary="One message in, exactly one answer back.",
+        docs_url=None,
+        redoc_url=None,
     )
-    checks = (token_first(daemon.api_token), proof_first(routes, channels, daemon.api_token))
+    describe_api(app)
+    checks = (
+        token_first(daemon.api_token),
+        proof_first(routes, channels, daemon.api_token),
+        slack_first(channels),
+        mark_first(channels.signing_secret),
+    )
     app.add_middleware(BodyLimit, checks=checks)
+    app.add_middleware(Guard, hosts=_hosts(channels, daemon))
     install_errors(app)
     # Before approval_routes, which has the same paths.
     app.include_router(approval_page_routes(inquiries, channels.signing_secret))
@@ -164,6 +178,11 @@ def create_app(
     hooks = intake or Intake(open_blobs(channels), channels.callback_allow)
     app.include_router(webhook_routes(accept, routes, channels, daemon.api_token, hooks))
     return app
+
+
+def _hosts(channels: ChannelSettings, daemon: DaemonSettings) -> tuple[str, ...]:
+    public = urlsplit(channels.public_url or "").hostname
+    return (*daemon.http_hosts, daemon.host, socket.gethostname(), *([public] if public else []))
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,7 @@ import structlog
 from ponderd.channels.channel import Channel, Receipt, still_ours
 from ponderd.channels.errors import DeliveryError
 from ponderd.channels.message import Reply
+from ponderd.channels.own_secrets import hide
 from ponderd.channels.people import without_team, without_teams
 from ponderd.channels.text import storable
 from ponderd.workers.execution.leases import IN_FLIGHT, LeasedRun, LeaseLost
@@ -70,7 +71,7 @@ async def deliver(
         log.warning("reply not sent", key=key, error=str(error), retry_in=delay)
         return e.ReplyFailed(
             at=now,
-            error=storable(str(error)),
+            error=hide(storable(str(error))),
             retry_at=None if delay is None else now + delay,
             key=key,
             mendable=error.mendable,

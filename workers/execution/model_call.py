@@ -11,6 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from ponderd.channels.errors import ModelError, Unavailable
+from ponderd.channels.own_secrets import hide
 from ponderd.channels.text import storable
 from ponderd.workers.agents.actions import Rejected, interpret, schema
 from ponderd.workers.agents.agent import Agent
@@ -115,7 +116,7 @@ class ModelCalls:
             log.warning("model call failed", error=str(error), retry_in=delay)
             self.metrics.model_failed()
             retry_at = None if delay is None else held.now() + delay
-            return e.ModelFailed(at=held.now(), error=storable(str(error)), retry_at=retry_at)
+            return e.ModelFailed(at=held.now(), error=hide(storable(str(error))), retry_at=retry_at)
 
     async def _ask(self, held: LeasedRun, run: Run, agent: Agent) -> e.Event:
         def messages() -> list[Message]:
@@ -251,7 +252,7 @@ async def checked(answer: Choice | Rejected, agent: Agent) -> Choice | Rejected:
             return Rejected("failed_check", f"it could not be checked within {CHECK_SECONDS:g} s")
         if not isinstance(error, ValueError):
             log.exception("the agent's check failed", agent=agent.name)
-        problem = storable(str(error) or type(error).__name__)[:300]
+        problem = hide(storable(str(error) or type(error).__name__))[:300]
         return Rejected("failed_check", problem)
     return answer
 

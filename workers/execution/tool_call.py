@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ponderd.channels.destination import allowed, write_destination
+from ponderd.channels.own_secrets import hide_and_cut
 from ponderd.channels.text import storable
 from ponderd.workers.agents.agent import Agent, Notify, Tool, ToolContext, ToolResult, WaitFor
 from ponderd.workers.execution.threads import in_thread
@@ -127,7 +128,8 @@ def _text(returned: object) -> str:
     """What the model sees of what a tool returned."""
     if returned is None:
         return "done (it returned nothing)"
-    return storable(returned if isinstance(returned, str) else str(returned))[:STORED_CHARS]
+    text = storable(returned if isinstance(returned, str) else str(returned))
+    return hide_and_cut(text, STORED_CHARS)
 
 
 def _forbidden(message: Notify, context: ToolContext) -> str | None:
@@ -199,4 +201,4 @@ async def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> An
 
 
 def _shown(error: Exception) -> str:
-    return storable(str(error) or type(error).__name__)[:ERROR_CHARS]
+    return hide_and_cut(storable(str(error) or type(error).__name__), ERROR_CHARS)

@@ -12,8 +12,9 @@ import uvicorn
 from fastapi import FastAPI, Request
 from pydantic import SecretStr
 
-from ponderd.daemon.api import http
-from ponderd.daemon.api.http import BodyLimit, HeaderDeadline, token_first
+from ponderd.daemon.api import connections, http
+from ponderd.daemon.api.connections import Connections, limited
+from ponderd.daemon.api.http import BodyLimit, token_first
 from ponderd.daemon.api.server import listen
 from tests.services.eventually import eventually, patiently
 
@@ -35,7 +36,7 @@ async def port() -> AsyncIterator[int]:
     async def launch(request: Request) -> int:
         return len(await request.body())
 
-    config = uvicorn.Config(app, port=0, http=HeaderDeadline, log_config=None)
+    config = uvicorn.Config(app, port=0, http=limited(Connections(100, 50)), log_config=None)
     server = uvicorn.Server(config)
     with contextlib.ExitStack() as stack:
         stack.callback(setattr, server, "should_exit", True)
@@ -107,7 +108,7 @@ async def test_all_bodies_together_have_a_limit(port: int) -> None:
 async def test_a_header_must_come_in_time(
     port: int, monkeypatch: pytest.MonkeyPatch, begun: bytes
 ) -> None:
-    monkeypatch.setattr(http, "HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.1)
     assert await say(port, begun) == b""
 
 
@@ -117,7 +118,7 @@ async def test_so_must_the_header_of_a_later_request(
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(HEAD + b"5\r\n\r\nhello")
     assert (await patiently(reader.readuntil(b"\r\n\r\n5"))).startswith(b"HTTP/1.1 200")
-    monkeypatch.setattr(http, "HEADER_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.1)
     writer.write(b"POST / HT")
     assert await patiently(reader.read()) == b""
     writer.close()
