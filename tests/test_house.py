@@ -101,7 +101,7 @@ TESTED_IN = {
     "daemon/test_configuration": "settings channels/settings workers/settings",
     "model/test_up": "local/model_server local/progress local/up",
     "daemon/api/test_ingress": "channels/webhook/challenges channels/webhook/intake",
-    "scenarios/test_main_path": "api/health api/runs logs "
+    "scenarios/test_main_path": "api/health api/runs "
     "channels/channel channels/outbound workers/execution/metrics workers/execution/runtime "
     "workers/execution/tasks",
     "scenarios/test_schedules": "api/schedules commands/schedules schedule_duty",
