@@ -28,6 +28,7 @@ TOOLS = '''
 """An agent whose tools leave a file for each time they were run, and wait until they may end."""
 
 import asyncio
+import time
 import uuid
 
 from ponderd.workers.agents.agent import Agent, ToolContext, tool
@@ -54,7 +55,18 @@ async def again(context: ToolContext) -> str:
     return await run("again", context)
 
 
-agent = Agent("slow", "for tests", "You are a test.", tools=(once, again))
+@tool(timeout=1)
+def pay(euro: int, context: ToolContext) -> str:
+    """pay, which takes longer than its time"""
+    while not (context.data_dir / "may-pay").exists():
+        time.sleep(0.05)
+    folder = context.data_dir / "pay"
+    folder.mkdir(exist_ok=True)
+    (folder / uuid.uuid4().hex).write_text(context.idempotency_key)
+    return f"paid {euro} euro"
+
+
+agent = Agent("slow", "for tests", "You are a test.", tools=(once, again, pay))
 '''
 
 
@@ -131,6 +143,28 @@ async def test_worker_killed_inside_a_tool_that_must_not_be_repeated(world: Worl
     await world.client.post(f"/runs/{run_id}/messages", {"text": "I looked: it happened"})
     await world.client.until(run_id, "COMPLETED")
     assert len(world.effects("once")) == 1
+
+
+async def test_a_payment_that_takes_too_long_is_made_once_and_told(world: World) -> None:
+    order, to = '!{"action": "pay", "euro": 100}', world.callbacks.url
+    run_id = await world.client.launch("slow", order, reply_to=to)
+    view = await world.client.until(run_id, "WAITING")
+    assert view["waiting_for"] == "answer"
+    await eventually(lambda: world.callbacks.texts)
+    for fact in ("pay(euro=100)", "no result within 1 s", "may have happened"):
+        assert fact in world.callbacks.texts[0]
+    assert world.effects("pay") == []
+
+    (world.stack.data_dir / "may-pay").touch()
+    await eventually(lambda: len(world.callbacks.texts) == 2)
+    assert "the result has come by now" in world.callbacks.texts[1]
+    assert "paid 100 euro" in world.callbacks.texts[1]
+
+    await world.client.post(f"/runs/{run_id}/messages", {"text": "good"})
+    await world.client.until(run_id, "COMPLETED")
+    assert len(world.effects("pay")) == 1
+    said = str(world.model.requests[-1]["messages"])
+    assert "paid 100 euro" in said and "failed" not in said
 
 
 async def test_worker_stopped_for_longer_than_its_lease(world: World) -> None:

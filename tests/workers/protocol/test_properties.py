@@ -65,6 +65,27 @@ def test_only_what_somebody_writes_reopens_a_run_that_is_over(seed: int, steps: 
 
 @walks
 @WALKS
+def test_nothing_that_may_have_happened_is_begun_again_unasked(seed: int, steps: int) -> None:
+    """After a tool got lost, a person writes or says yes before that tool is begun again; and the
+    model is never told that it failed."""
+    events = e.decode_all(Wanderer(seed).walk(steps))
+    run, lost = fold(events[:1]), set()
+    for event in events[1:]:
+        before, run = run, reduce(run, event)
+        match event:
+            case e.ToolOutcomeUnknown() if before.work.call:
+                lost.add(before.work.call.tool)
+                assert "failed" not in run.turns[-1].text
+            case e.MessageReceived() | e.ApprovalAnswered():
+                lost.clear()
+            case e.ToolStarted() if run.work.call:
+                assert run.work.call.tool not in lost
+    keys = [event.key for event in events if isinstance(event, e.LateResultReceived)]
+    assert len(keys) == len(set(keys))
+
+
+@walks
+@WALKS
 def test_what_has_begun_comes_to_an_end(seed: int, steps: int) -> None:
     """No wake-up is lost on the way, and in the end everybody has got an outcome."""
     wanderer = Wanderer(seed)

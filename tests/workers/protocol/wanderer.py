@@ -12,6 +12,7 @@ from typing import Any
 
 from ponderd.channels.errors import DeliveryError, ModelError, Refused
 from ponderd.channels.message import Address, Reply
+from ponderd.workers.agents.agent import tool
 from ponderd.workers.agents.policies import Approvals, Budget, Budgets, Busy
 from ponderd.workers.agents.tools.waiting import sleep, wait_for_event
 from ponderd.workers.run import events as e
@@ -37,6 +38,8 @@ QUESTION = {"action": "ask", "text": "Which one?"}
 THOUGHTS: tuple[Any, ...] = (
     *[REPLY, LOOK, RING, LAUNCH, LAUNCH, QUESTION],
     {"action": "fail", "name": "it"},
+    {"action": "dawdle", "name": "it"},
+    {"action": "linger", "name": "it"},
     {"action": "sleep", "seconds": 30},
     {"action": "wait_for_event", "name": "paid", "seconds": 60},
     "let me think",
@@ -88,8 +91,23 @@ def moody_world(mood: Mood) -> World:
     world.channel = MoodyChannel(mood=mood)
     world.slack = MoodyChannel("slack", mood=mood)
     world.mail = MoodyChannel("email", mood=mood)
+
+    @tool(timeout=0)
+    async def dawdle(name: str) -> str:
+        """take longer than there is time"""
+        await asyncio.sleep(0)
+        if chance.random() < 0.3:
+            raise ValueError("too late, and failed")
+        return "done late"
+
+    @tool(idempotent=True, timeout=0)
+    async def linger(name: str) -> str:
+        """as dawdle, but it may be repeated"""
+        await asyncio.sleep(0)
+        return "done late"
+
     world.become(
-        tools=(*world.agent.tools, sleep, wait_for_event),
+        tools=(*world.agent.tools, sleep, wait_for_event, dawdle, linger),
         approvals=Approvals(
             ask=chance.choice(((), ("slack:C9",))),
             remind_every=chance.choice((None, 20.0)),
@@ -186,3 +204,6 @@ class Wanderer:
         with contextlib.suppress(Crash):
             await self.world.later(self.mood.random.choice(MOMENTS))
         self.world.effects.crash = False
+        for _ in range(5):  # what came late is recorded by the time of the next move, or never
+            await asyncio.sleep(0)
+        await self.world.executor.late.close()
