@@ -154,12 +154,20 @@ def test_redis_conf_is_accepted_and_keeps_everything(state_server: redis.Redis) 
     wanted = {
         "appendonly": "yes",
         "appendfsync": "everysec",
+        "maxmemory": str(2 * 1024**3),
         "maxmemory-policy": "noeviction",
         "save": "",
         "protected-mode": "yes",
         "bind": "127.0.0.1",
     }
     assert {name: config[name] for name in wanted} == wanted
+
+
+def test_memory_and_connections_are_limited_alike(compose: dict[str, Any]) -> None:
+    conf = dict(re.findall(r"^(\w+) (\d+)\w*$", (DEPLOY / "redis.conf").read_text(), re.M))
+    redis_part = compose["services"]["redis"]
+    assert int(redis_part["mem_limit"].removesuffix("g")) >= 2 * int(conf["maxmemory"])
+    assert redis_part["ulimits"]["nofile"] > int(conf["maxclients"])
 
 
 # -- systemd -----------------------------------------------------------------------------------
