@@ -12,8 +12,9 @@ import itertools
 import math
 import os
 import pickle
+import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import structlog
 
@@ -23,6 +24,8 @@ from ponderd.channels.killable_process import LENGTH_BYTES, Task, TaskResult, pa
 GRACE_SECONDS = 5
 """After its time, and this, a process whose daemon is gone ends by itself."""
 _START_SECONDS = 60
+_ENDING_SECONDS = 2
+"""A process whose pipes are closed ends within this time, or is killed."""
 
 _PROGRAM = "from ponderd.channels.killable_process import main; main()"
 COMMAND = (sys.executable, "-P", "-c", _PROGRAM)
@@ -36,25 +39,44 @@ _ENVIRONMENT = (
 log = structlog.get_logger(__name__)
 
 
+Heard = Callable[[str, bytes], None]
+"""Gets what a process writes to its standard output and error, with its label."""
+
+
 class Pool:
     """At most so many processes, and so many tasks that may wait for them. Small ones come first.
 
-    `what` is what people sent, in words: "mails".
+    `what` is what people sent, in words: "mails". Each process does the task `first` before all
+    others, outside of their time. Without an `environment` it gets no secrets. What it writes
+    besides its answers is thrown away if nobody has `heard` it.
     """
 
-    def __init__(self, processes: int, waiting: int, command: Sequence[str], what: str) -> None:
+    def __init__(
+        self,
+        processes: int,
+        waiting: int,
+        command: Sequence[str],
+        what: str,
+        *,
+        first: Task | None = None,
+        environment: Mapping[str, str] | None = None,
+        heard: Heard | None = None,
+    ) -> None:
         self._what = what
         self._limit = waiting
         self._command = command
+        self._first = first
+        self._environment = environment
+        self._heard = heard
         self._free = processes
-        self._idle: list[_Process] = []
+        self._idle: list[Process] = []
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
 
     async def start(self) -> None:
         """Have a process ready. Raises Unavailable if none can be started."""
         async with self.turn(0):
-            self._idle.append(await self._start())
+            await self.spare()
 
     async def ask(
         self, seconds: float, work: Callable[..., object], *arguments: object
@@ -68,7 +90,7 @@ class Pool:
             # Where an old process is found dead or stopped, something else than this task may have
             # done it.
             is_new = not self._idle
-            process = await self._start() if is_new else self._idle.pop()
+            process = await self.take()
             try:
                 return await process.ask(task, seconds)
             except (EOFError, OSError) as error:
@@ -77,8 +99,30 @@ class Pool:
                 log.warning(f"a process that reads {self._what} ended", attempt=attempt + 1)
                 died = error
             finally:
-                await self._put_back(process)
+                await self.put_back(process)
         raise died
+
+    async def take(self) -> Process:
+        """A process of one's own, for whoever has the `turn`. Raises Unavailable if none can be
+        started."""
+        while self._idle:
+            process = self._idle.pop()
+            if process.is_alive:
+                return process
+            await process.end()
+        return await self._start()
+
+    async def put_back(self, process: Process) -> None:
+        """Keep the process for others, or end it if it still has a task."""
+        if process.is_free:
+            self._idle.append(process)
+        else:
+            await process.end()
+
+    async def spare(self) -> None:
+        """Have one process ready, if there is none. Raises Unavailable if none can be started."""
+        if not self._idle:
+            self._idle.append(await self._start())
 
     async def close(self) -> None:
         for process in self._idle:
@@ -119,52 +163,73 @@ class Pool:
         else:
             self._free += 1
 
-    async def _start(self) -> _Process:
+    async def _start(self) -> Process:
         try:
-            return await _Process.start(self._command)
+            return await Process.start(
+                self._command, self._first, self._environment, heard=self._heard
+            )
         except (EOFError, OSError) as error:
             log.error(f"no process can be started to read {self._what}", error=str(error))
             raise Unavailable(f"{self._what} cannot be read now") from error
 
-    async def _put_back(self, process: _Process) -> None:
-        if process.is_free:
-            self._idle.append(process)
-        else:
-            await process.end()
 
-
-class _Process:
+class Process:
     """One killable_process.py and the pipes to it."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self.is_new = True
+        """It had no task yet."""
         self.is_free = True
         """It waits for a task."""
+        self.label = ""
+        """What is done in it now, for whoever hears it."""
+        self._listening: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, command: Sequence[str]) -> _Process:
-        """Raises OSError or EOFError if it cannot start."""
+    async def start(
+        cls,
+        command: Sequence[str],
+        first: Task | None = None,
+        environment: Mapping[str, str] | None = None,
+        *,
+        heard: Heard | None = None,
+    ) -> Process:
+        """Raises OSError or EOFError if it cannot start, or cannot do the `first` task."""
+        if environment is None:
+            environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
         started = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            stderr=asyncio.subprocess.PIPE if heard else asyncio.subprocess.DEVNULL,
+            env=environment,
             start_new_session=True,  # Ctrl-C ends the daemon, which ends this
         )
         process = cls(started)
+        if heard:
+            process._listening = asyncio.create_task(process._listen(heard))
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await process._receive()
+            if first:
+                done = await process.ask(first, _START_SECONDS)
+                if done.kind != "done":
+                    raise OSError(str(done.result))
+                process.is_new = True
         except BaseException:
             await process.end()
             raise
         return process
 
+    @property
+    def is_alive(self) -> bool:
+        return self._process.returncode is None
+
     async def ask(self, task: Task, seconds: float) -> TaskResult:
         """Raises TimeoutError, and OSError or EOFError if the process ends."""
         assert self._process.stdin is not None
-        self.is_free = False
+        self.is_free = self.is_new = False
         async with asyncio.timeout(seconds):
             if self._process.stdin.is_closing():  # uvloop raises RuntimeError if it is written to
                 raise EOFError("the process has ended")
@@ -180,10 +245,36 @@ class _Process:
         length = await self._process.stdout.readexactly(LENGTH_BYTES)
         return pickle.loads(await self._process.stdout.readexactly(int.from_bytes(length, "big")))
 
+    async def _listen(self, heard: Heard) -> None:
+        assert self._process.stderr is not None
+        while written := await self._process.stderr.read(65536):
+            heard(self.label, written)
+
+    async def death(self) -> str:
+        """End it, and say in words how it ended if it did so by itself."""
+        try:
+            async with asyncio.timeout(_ENDING_SECONDS):
+                await self._process.wait()
+        except TimeoutError:
+            await self.end()
+            return "it closed its pipes"
+        await self.end()
+        code = self._process.returncode
+        if code is None or code >= 0:
+            return f"exit {code}"
+        with contextlib.suppress(ValueError):
+            return f"signal {-code} ({signal.Signals(-code).name})"
+        return f"signal {-code}"
+
     async def end(self) -> None:
+        """Kill it, and all that it started and left in its session."""
         self.is_free = False
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         assert self._process.stdin is not None
         self._process.stdin.close()
         await self._process.wait()
+        if self._listening:
+            self._listening.cancel()

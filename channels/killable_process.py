@@ -60,24 +60,31 @@ def packed(message: object) -> bytes:
     return len(data).to_bytes(LENGTH_BYTES, "big") + data
 
 
-def main() -> None:
+def main(memory: int | None = MEMORY, niceness: int = NICENESS) -> None:
+    """Serve tasks until whoever started this is gone. `memory` in bytes; None: no limit."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the daemon, which ends us
-    # Whatever a library prints must not get between the answers.
-    answers = os.fdopen(os.dup(1), "wb")
+    # Whatever a library reads or prints must not get between the tasks and the answers.
+    tasks, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     os.dup2(2, 1)
     for module in sys.argv[1:]:
         importlib.import_module(module)
-    _limit()
-    _serve(sys.stdin.buffer, answers)
+    _limit(memory, niceness)
+    _serve(tasks, answers)
 
 
 def _serve(tasks: BinaryIO, answers: BinaryIO) -> None:
     answers.write(packed("ready"))
     answers.flush()
+    process = os.getpid()
     while length := tasks.read(LENGTH_BYTES):
         task: Task = pickle.loads(tasks.read(int.from_bytes(length, "big")))
         signal.alarm(task.seconds)  # its default is to end the process, whatever it is doing
         reply = packed(answer(task))
+        if os.getpid() != process:  # the task made a copy of the process, which answers nothing
+            os._exit(0)
         signal.alarm(0)
         del task
         try:
@@ -87,10 +94,11 @@ def _serve(tasks: BinaryIO, answers: BinaryIO) -> None:
             os._exit(0)
 
 
-def _limit() -> None:
-    os.nice(NICENESS)
-    for kind in (resource.RLIMIT_DATA, resource.RLIMIT_CORE):
-        size = MEMORY if kind == resource.RLIMIT_DATA else 0
+def _limit(memory: int | None, niceness: int) -> None:
+    os.nice(niceness)
+    for kind, size in ((resource.RLIMIT_DATA, memory), (resource.RLIMIT_CORE, 0)):
+        if size is None:
+            continue
         try:
             resource.setrlimit(kind, (size, size))
         except (ValueError, OSError):

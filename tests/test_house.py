@@ -23,6 +23,7 @@ MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 # Where to look for the tests of a module: in the file of its name, tests/ROOM/test_MODULE.py; else
 # in that of its folder, tests/.../test_FOLDER.py; and these are the exceptions.
 TESTED_IN = {
+    "workers/execution/test_author_code": "agents/apart agents/author_calls",
     "deploy/test_deploy": "channels/slack/installation",
     "daemon/commands/test_doctor": "commands/checks",
     "channels/mail/test_approvals": "mail/names",
@@ -72,8 +73,9 @@ TESTED_IN = {
     "workers/evaluation/test_from_table": "evaluation/live/measure evaluation/live/questions "
     "evaluation/live/walk",
     "workers/execution/test_delivery": "run/reduce_delivered run/reply_events run/undelivered",
-    "workers/execution/test_executor": "execution/leases execution/threads execution/tool_call",
-    "workers/execution/test_model_call": "run/model_call",
+    "workers/execution/test_executor": "execution/approval_policy execution/leases "
+    "execution/threads execution/tool_call",
+    "workers/execution/test_model_call": "run/model_call execution/answers",
     "workers/llm/test_client": "llm/connect llm/http llm/llamacpp llm/vllm llm/vllm_stream",
     "workers/llm/test_margin": "llm/probe",
     "workers/run/test_attached": "run/inbound_events",

@@ -100,6 +100,15 @@ class WorkerSettings(PonderdSettings):
     slots: int = Field(
         500, ge=1, description="runs that one worker process advances at the same time"
     )
+    function_memory: int = Field(
+        512,
+        ge=16,
+        description="megabytes that a check, a `describe` or an approval function of an agent may "
+        "take",
+    )
+    isolated_tools: int = Field(
+        4, ge=1, description="isolated tools that one worker process runs at the same time"
+    )
     lease_seconds: float = Field(
         15,
         ge=0.2,

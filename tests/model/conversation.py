@@ -70,7 +70,7 @@ class Conversation:
                     tool = self.agent.tool(name)
                     assert tool is not None
                     outcome = verdict
-                    if not tool.needs_approval(call.arguments):
+                    if tool.approval == "never":
                         outcome = await self._run(call)
                     if not outcome:
                         break

@@ -5,7 +5,8 @@ for the model and the channels, and a clock that a test sets.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from typing import Any
 from ponderd.channels.channel import Channel
 from ponderd.channels.kept import KeptChannel
 from ponderd.channels.message import Address, Trigger
-from ponderd.workers.agents.agent import Agent, tool
+from ponderd.workers.agents.agent import Agent, Tool, tool
+from ponderd.workers.agents.author_calls import UseTool
+from ponderd.workers.agents.contained import Outcome, Raised
 from ponderd.workers.control.inquiries import Inquiries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.control.views import ApprovalView
+from ponderd.workers.execution.author_code import InThreads, Place
 from ponderd.workers.execution.executor import Executor
 from ponderd.workers.execution.leases import Leases
 from ponderd.workers.execution.metrics import Metrics
@@ -81,6 +85,22 @@ class Thought:
             raise
 
 
+class Mortal(InThreads):
+    """A tool that raises `Crash` ends its worker."""
+
+    @contextlib.asynccontextmanager
+    async def place_for(self, tool: Tool | None) -> AsyncIterator[Place]:
+        async with super().place_for(tool) as place:
+
+            async def run(agent: Agent, call: UseTool) -> Outcome:
+                outcome = await place(agent, call)
+                if isinstance(outcome, Raised) and outcome.kind == Crash.__name__:
+                    raise Crash
+                return outcome
+
+            yield run
+
+
 @dataclass
 class World:
     store: MemoryStore
@@ -115,7 +135,12 @@ class World:
             "store": self.store,
             "agents": {"tester": self.agent},
             "model": ModelCalls(
-                self.model, Metrics(), 10_000, Thinker(self.model, self.store), self.prices
+                self.model,
+                Metrics(),
+                10_000,
+                Thinker(self.model, self.store),
+                self.prices,
+                code=Mortal(),
             ),
             "channels": channels,
             "leases": Leases(self.store, "other", 19),

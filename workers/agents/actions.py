@@ -67,7 +67,36 @@ def schema(agent: Agent) -> dict[str, Any]:
 
 
 def interpret(content: str, agent: Agent) -> ToolCall | Answer | Question | Rejected:
-    """What the model wants, or why its answer cannot be used. Never raises, whatever it wrote."""
+    """What the model wants, or why its answer cannot be used. Never raises, whatever it wrote.
+
+    The text of a typed answer is its JSON; an agent's `describe` is called by others."""
+    said = _said(content)
+    if isinstance(said, Rejected):
+        return said
+    known = actions(agent).arguments
+    name = said.pop("action", None)
+    if not isinstance(name, str) or name not in known:
+        return Rejected("unknown_action", f"The action must be one of: {', '.join(known)}.")
+    try:
+        plain = known[name].model_validate(said).model_dump(mode="json")
+        json.dumps(plain, allow_nan=False)
+    except ValidationError as error:
+        return Rejected("invalid_arguments", f"{name}: {_explain(error)}")
+    except (ValueError, RecursionError) as error:
+        return Rejected("invalid_arguments", f"{name}: {str(error)[:100]}")
+    return _choice(name, plain, agent)
+
+
+def typed(content: str, agent: Agent) -> Any:
+    """The typed result in an answer that `interpret` took for one. Raises ValueError."""
+    said = _said(content)
+    if isinstance(said, Rejected) or agent.output is None:
+        raise ValueError("this answer has no typed result")
+    said.pop("action", None)
+    return agent.output.model_validate(said)
+
+
+def _said(content: str) -> dict[str, Any] | Rejected:
     if not content.strip():
         return Rejected("empty", "The answer was empty. Answer with one JSON object.")
     try:
@@ -79,28 +108,15 @@ def interpret(content: str, agent: Agent) -> ToolCall | Answer | Question | Reje
         return Rejected("invalid_json", f"That was not valid JSON ({str(error)[:100]}).")
     if not isinstance(said, dict):
         return Rejected("invalid_json", "That was JSON, but not an object with an action.")
-    known = actions(agent).arguments
-    name = said.pop("action", None)
-    if not isinstance(name, str) or name not in known:
-        return Rejected("unknown_action", f"The action must be one of: {', '.join(known)}.")
-    try:
-        arguments = known[name].model_validate(said)
-        plain = arguments.model_dump(mode="json")
-        json.dumps(plain, allow_nan=False)
-    except ValidationError as error:
-        return Rejected("invalid_arguments", f"{name}: {_explain(error)}")
-    except (ValueError, RecursionError) as error:
-        return Rejected("invalid_arguments", f"{name}: {str(error)[:100]}")
-    return _choice(name, arguments, plain, agent)
+    return said
 
 
 def _choice(
-    name: str, arguments: BaseModel, plain: dict[str, Any], agent: Agent
+    name: str, plain: dict[str, Any], agent: Agent
 ) -> ToolCall | Answer | Question | Rejected:
     match name:
         case "done" if agent.output is not None:
-            text = agent.describe(arguments) if agent.describe else json.dumps(plain)
-            return Answer(text=text, output=plain)
+            return Answer(text=json.dumps(plain), output=plain)
         case "reply" | "done" | "ask_human":
             text = next(iter(plain.values()))
             if not text.strip():

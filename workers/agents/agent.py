@@ -95,19 +95,11 @@ class Tool:
     destructive: bool = False
     """A wrong call does harm that cannot be undone. An agent that may choose this tool thinks at
     least briefly, unless its policy says otherwise."""
-
-    def needs_approval(self, arguments: Mapping[str, Any]) -> bool:
-        """Whether a person must approve the call with these arguments."""
-        match self.approval:
-            case "never":
-                return False
-            case "always":
-                return True
-            case predicate:
-                try:
-                    return predicate(arguments)
-                except Exception:  # if the policy crashes, a person decides
-                    return True
+    isolated: bool = False
+    """It runs in a process of its own, which is killed at its time-out, or when it takes more than
+    `memory`. Otherwise in a thread of the worker."""
+    memory: int = 512
+    """Megabytes that it may take if it is isolated, besides what loading the agents takes."""
 
     def validated(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments, converted to the types of the function. Raises `ValidationError`."""
@@ -122,14 +114,19 @@ def tool(
     timeout: float = 60,
     check: Callable[..., object] | None = None,
     destructive: bool | None = None,
+    isolated: bool = False,
+    memory: int = 512,
 ) -> Callable[[Callable[..., ToolResult] | Callable[..., Awaitable[ToolResult]]], Tool]:
     """Turn a typed function into a `Tool`. The model reads its docstring as the description.
 
-    A plain function runs in a thread, a coroutine function on the worker's event loop. Either
-    returns the text that the model sees, or a `WaitFor`. The result is waited for `timeout`
-    seconds; after that the outcome is unknown, see docs/agents.md. By default a tool is
+    It runs in a thread of its own, a coroutine function on an event loop of its own; or, if it is
+    `isolated`, in a process of its own with at most `memory` megabytes. It returns the text that
+    the model sees, or a `WaitFor`. The result is waited for `timeout` seconds; after that the
+    outcome is unknown, see docs/agents.md. By default a tool is
     `destructive` if it may need approval and is not idempotent.
     """
+    if memory < 1 or not timeout > 0:
+        raise ValueError("timeout and memory must be greater than 0")
     if destructive is None:
         destructive = approval != "never" and not idempotent
 
@@ -159,6 +156,8 @@ def tool(
             timeout=timeout,
             check=check,
             destructive=destructive,
+            isolated=isolated,
+            memory=memory,
         )
 
     return decorate

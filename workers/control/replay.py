@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from ponderd.workers.agents.actions import Rejected, interpret
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.control.prompts import CONTEXT_CHARS
+from ponderd.workers.execution.answers import read_answer
+from ponderd.workers.execution.author_code import InThreads
 from ponderd.workers.execution.model_call import Prices, complete, receipt
 from ponderd.workers.llm.client import ModelClient
 from ponderd.workers.run import events as e
@@ -66,7 +68,7 @@ async def replay(
                 version=run.version + 1,
                 recorded=_recorded(event, agent),
                 before=before,
-                now=interpret(asked.completion.content, agent),
+                now=await read_answer(InThreads(), asked.completion.content, agent),
                 call=receipt(asked, prices or Prices()),
             )
         run = reduce(run, event)

@@ -30,14 +30,14 @@ from ponderd.channels.event_ref import EventRef
 from ponderd.workers.agents.agent import Agent, ToolContext
 from ponderd.workers.agents.files import Files
 from ponderd.workers.agents.versions import pin_version
+from ponderd.workers.execution.approval_policy import decided
 from ponderd.workers.execution.late_results import LateResults
 from ponderd.workers.execution.leases import LeasedRun, LeaseLost, Leases, Unconfirmed, record
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls
 from ponderd.workers.execution.outbox import Outbox
 from ponderd.workers.execution.progress import THINKING, Progress
-from ponderd.workers.execution.tool_call import objection as objection_to
-from ponderd.workers.execution.tool_call import run_tool
+from ponderd.workers.execution.tool_call import objection, run_tool
 from ponderd.workers.run import events as e
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.reduce import fold, reduce
@@ -45,6 +45,7 @@ from ponderd.workers.run.state import Run
 from ponderd.workers.steps.limits import ACCOUNT_TTL, accounts, reached, spending
 from ponderd.workers.steps.next_step import (
     AskApproval,
+    AskPolicy,
     CallModel,
     CallTool,
     Record,
@@ -129,7 +130,7 @@ class Executor:
         while not self.draining.is_set():
             structlog.contextvars.bind_contextvars(step=run.version)
             step = next_step(run, agent, held.now())
-            works = isinstance(step, CallModel | CallTool | UseDraft)
+            works = isinstance(step, CallModel | CallTool | AskPolicy | UseDraft)
             shown |= works
             if works and agent.version != run.agent_version:
                 pin = await pin_version(self.store, run, self.agents[run.agent], held.now())
@@ -139,6 +140,8 @@ class Executor:
                     agent = pin
                     continue
                 step = Record(pin)
+            if isinstance(step, AskPolicy):
+                step = await decided(self.model.code, step, agent)
             match step:
                 case Wait(until):
                     run, idle = await held.commit(run, [], Release(until))
@@ -199,27 +202,30 @@ class Executor:
         self, held: LeasedRun, run: Run, agent: Agent, call: ToolCall
     ) -> e.ToolFailed | None:
         context = self._context(run, str(EventRef(run.id, run.version)))
-        problem = await objection_to(agent, call, context)
+        problem = await objection(agent, call, context, self.model.code)
         return None if problem is None else e.ToolFailed(at=held.now(), error=problem, seconds=0)
 
     async def _use_tool(
         self, held: LeasedRun, run: Run, agent: Agent, call: ToolCall, key: str | None
     ) -> Run:
-        if key is None:
-            # The approved arguments may be other ones than were asked for, and time has passed.
-            if run.work.approved and (refused := await self._objection(held, run, agent, call)):
-                run, _ = await held.commit(run, [refused])
-                return run
-            await held.confirm()  # if replicas are away, nothing is begun that must be asked about
-            key = str(EventRef(run.id, run.version))
-            run, begun = await held.commit(run, [e.ToolStarted(at=held.now(), key=key)])
-            if not begun:
-                return run
-        await held.confirmed()
-        held.check()
-        self._progress.doing(run.message.reply_to, f"calls {call.tool}…")
-        context, follow = self._context(run, key), partial(self.late.follow, run.id, key, call)
-        outcome = await run_tool(agent, call, context, held.now, follow, run.work.interruptions)
+        # The approved arguments may be other ones than were asked for, and time has passed.
+        again = key is None and run.work.approved
+        if again and (refused := await self._objection(held, run, agent, call)):
+            run, _ = await held.commit(run, [refused])
+            return run
+        async with self.model.code.place_for(agent.tool(call.tool)) as place:
+            if key is None:
+                await held.confirm()  # with replicas away, nothing is begun that one must ask about
+                key = str(EventRef(run.id, run.version))
+                run, begun = await held.commit(run, [e.ToolStarted(at=held.now(), key=key)])
+                if not begun:
+                    return run
+            await held.confirmed()
+            held.check()
+            self._progress.doing(run.message.reply_to, f"calls {call.tool}…")
+            context, follow = self._context(run, key), partial(self.late.follow, run.id, key, call)
+            begun_before = run.work.interruptions
+            outcome = await run_tool(agent, call, context, held.now, place, follow, begun_before)
         log.info("tool called", tool=call.tool, outcome=outcome.type)
         return await self._record_spending(held, run, agent, outcome)
 
@@ -235,10 +241,5 @@ class Executor:
         return run
 
     def _context(self, run: Run, key: str) -> ToolContext:
-        return ToolContext(
-            run_id=run.id,
-            idempotency_key=key,
-            data_dir=self.data_dir,
-            files=Files(run.files, self.blobs.get if self.blobs else None),
-            notify_allow=self.notify_allow,
-        )
+        files = Files(run.files, self.blobs.get if self.blobs else None)
+        return ToolContext(run.id, key, self.data_dir, files, self.notify_allow)

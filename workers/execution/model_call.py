@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import structlog
@@ -13,16 +13,17 @@ import structlog
 from ponderd.channels.errors import ModelError, Unavailable
 from ponderd.channels.own_secrets import hide
 from ponderd.channels.text import storable
-from ponderd.workers.agents.actions import Rejected, interpret, schema
+from ponderd.workers.agents.actions import Rejected, schema
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.context.render import Message, render
+from ponderd.workers.execution.answers import checked, read_answer
+from ponderd.workers.execution.author_code import AuthorCode, InThreads
 from ponderd.workers.execution.leases import LeasedRun
 from ponderd.workers.execution.metrics import Metrics
-from ponderd.workers.execution.threads import in_thread
 from ponderd.workers.execution.tool_call import STORED_CHARS
 from ponderd.workers.llm.client import CallOptions, Completion, ModelClient
 from ponderd.workers.run import events as e
-from ponderd.workers.run.choices import Answer, Choice, Question
+from ponderd.workers.run.choices import Answer, Question
 from ponderd.workers.run.model_call import CallUsage, ModelCall, ThinkingDecision
 from ponderd.workers.run.state import Run
 from ponderd.workers.steps.next_step import interrupts
@@ -39,9 +40,6 @@ LATER = 10
 
 DRAFT = 1
 """Number of the second draft; the first answer is number 0."""
-
-CHECK_SECONDS = 10.0
-"""Longest that an agent's own check may run."""
 
 SHORTENED = 128
 """Fewest tokens of thought to which an overlong request is cut before the conversation is."""
@@ -77,6 +75,8 @@ class ModelCalls:
 
     keep_thoughts: bool = True
     """Write thoughts to the log, too."""
+
+    code: AuthorCode = field(default_factory=InThreads)
 
     async def call(self, held: LeasedRun, run: Run, agent: Agent) -> e.Event:
         """Ask the model. The call is dropped when news arrives that makes its answer useless.
@@ -154,7 +154,8 @@ class ModelCalls:
         asked: Asked,
         options: CallOptions,
     ) -> e.Event:
-        answer = await checked(interpret(asked.completion.content, agent), agent)
+        read = await read_answer(self.code, asked.completion.content, agent)
+        answer = await checked(self.code, read, agent)
         call = receipt(asked, self.prices, options)
         case = replace(thought.case, may_repeat=may_repeat(run, agent, call, held.now()))
         judgement = judge(answer, asked.completion, case, asked.decision, self.thinker.policy)
@@ -165,7 +166,7 @@ class ModelCalls:
             return self._event(judgement, asked.completion, call, held.now())
         both = asked._replace(completion=asked.completion.with_cost_of(second))
         return self._event(
-            compare(answer, interpret(second.content, agent)),
+            compare(answer, await read_answer(self.code, second.content, agent)),
             both.completion,
             receipt(both, self.prices, options),
             held.now(),
@@ -188,8 +189,10 @@ class ModelCalls:
         """The answer that was doubted, to be used after all because no better one came.
 
         None if no answer was doubted, or if it would call a tool."""
-        answer = interpret(run.effort.draft, agent) if run.effort.draft else None
-        if answer is None or isinstance(await checked(answer, agent), Rejected):
+        if not run.effort.draft:
+            return None
+        answer = await read_answer(self.code, run.effort.draft, agent)
+        if isinstance(await checked(self.code, answer, agent), Rejected):
             return None
         match answer:
             case Answer() | Question():
@@ -236,25 +239,6 @@ def cache_salt(key: bytes, run: Run) -> str:
         return ""
     message = f"cache:{run.channel}:{tenant}".encode()
     return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode().rstrip("=")
-
-
-async def checked(answer: Choice | Rejected, agent: Agent) -> Choice | Rejected:
-    """Run the agent's own check. An answer that could not be checked is rejected, too: the check
-    crashed, or took too long."""
-    if isinstance(answer, Rejected) or agent.check is None:
-        return answer
-    try:
-        async with asyncio.timeout(CHECK_SECONDS) as limit:
-            await in_thread(agent.check, answer)
-    except Exception as error:
-        if limit.expired():
-            log.warning("the agent's check took too long", agent=agent.name, seconds=CHECK_SECONDS)
-            return Rejected("failed_check", f"it could not be checked within {CHECK_SECONDS:g} s")
-        if not isinstance(error, ValueError):
-            log.exception("the agent's check failed", agent=agent.name)
-        problem = hide(storable(str(error) or type(error).__name__))[:300]
-        return Rejected("failed_check", problem)
-    return answer
 
 
 class Asked(NamedTuple):

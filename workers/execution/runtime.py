@@ -28,6 +28,7 @@ from ponderd.channels.settings import ChannelSettings
 from ponderd.workers.agents.config import load_family
 from ponderd.workers.agents.discovery import discover
 from ponderd.workers.agents.versions import register
+from ponderd.workers.execution.author_code import MEGABYTE, InProcesses
 from ponderd.workers.execution.executor import Executor
 from ponderd.workers.execution.leases import Leases
 from ponderd.workers.execution.metrics import Metrics
@@ -74,6 +75,7 @@ class Runtime:
         self._advancing: set[asyncio.Task[None]] = set()
         self._background: list[asyncio.Task[None]] = []
         self._executor: Executor
+        self._code: InProcesses
         self._learning: Learning
         self._metrics = Metrics()
         self._archive = open_archive(settings)
@@ -127,6 +129,12 @@ class Runtime:
         leases = Leases(store, self._owner, settings.lease_seconds, learning.observe)
         model = connect_model(settings, load_family(settings.config_file))
         thinker = Thinker(model, store, cap=settings.thinking_cap)
+        self._code = InProcesses(
+            settings.agent_folders,
+            self._channel_settings,
+            memory=settings.function_memory * MEGABYTE,
+            isolated=settings.isolated_tools,
+        )
         self._executor = Executor(
             store=store,
             agents=self._agents,
@@ -138,6 +146,7 @@ class Runtime:
                 Prices(settings.price_prompt, settings.price_completion),
                 salt_key=self._channel_settings.signing_key,
                 keep_thoughts=settings.keep_thoughts,
+                code=self._code,
             ),
             channels=outbound_channels(self._channel_settings),
             leases=leases,
@@ -267,6 +276,7 @@ class Runtime:
         with contextlib.suppress(Unavailable):
             await self._executor.store.report(self._owner, self._metrics.take(), alive=False)
             await self._learning.flush()
+        await self._code.close()
         for channel in set(self._executor.channels.values()):
             await channel.close()
         await self._executor.model.client.close()

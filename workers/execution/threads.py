@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import os
+import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -19,36 +23,53 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def in_thread(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Run an agent's code in a thread of its own, and wait for it.
+async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    """Run `function` in a thread of its own, and wait for it.
 
     The thread cannot be stopped: past its time it runs on, and its result is ignored. In the
     loop's own pool, a few such calls would leave no thread for name lookups and mail, and would
     keep the worker from ending.
     """
     loop = asyncio.get_running_loop()
-    outcome: asyncio.Future[Any] = loop.create_future()
+    outcome: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: Any, error: BaseException | None) -> None:
+    def settle(result: T | None, error: BaseException | None) -> None:
         if outcome.done():
             return
         if error is None:
-            outcome.set_result(result)
+            outcome.set_result(cast(T, result))
         elif not isinstance(error, Exception) or isinstance(error, StopIteration):
             # No future takes a StopIteration. Others would end the worker's loop, or a task.
-            outcome.set_exception(RuntimeError(f"it raised {error!r}"))
+            outcome.set_exception(RuntimeError(f"it raised {type(error).__name__}"))
         else:
             outcome.set_exception(error)
 
     def run() -> None:
         result, error = None, None
         try:
-            result = function(*args, **kwargs)
+            result = function(*arguments)
         except BaseException as raised:
             error = raised
+        _mend()
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle, result, error)
 
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(run,), name="tool", daemon=True).start()
     return await outcome
+
+
+_RECURSION_LIMIT = sys.getrecursionlimit()
+
+
+def _mend() -> None:
+    """Undo what an agent's code may have done to the whole worker: a limit of its own, a closed
+    standard stream, whose number the next connection would get."""
+    if sys.getrecursionlimit() != _RECURSION_LIMIT:
+        sys.setrecursionlimit(_RECURSION_LIMIT)
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)

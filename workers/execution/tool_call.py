@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from ponderd.channels.destination import allowed, write_destination
 from ponderd.channels.own_secrets import hide_and_cut
 from ponderd.channels.text import storable
 from ponderd.workers.agents.agent import Agent, Notify, Tool, ToolContext, ToolResult, WaitFor
-from ponderd.workers.execution.threads import in_thread
+from ponderd.workers.agents.author_calls import CheckCall, UseTool
+from ponderd.workers.agents.contained import Done, Raised, Stopped
+from ponderd.workers.execution.answers import CHECK_SECONDS
+from ponderd.workers.execution.author_code import AuthorCode, Place, in_thread_place
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.events import (
     Notice,
@@ -42,11 +44,24 @@ Follow = Callable[[asyncio.Task[ToolFinished | ToolFailed], float], None]
 """Is given a call that goes on though nobody waits for it any more, and when it began."""
 
 
+class ToolStoppedError(Exception):
+    """The tool was stopped before it returned: what it did until then is done."""
+
+    def __init__(self, why: Why, reason: str) -> None:
+        super().__init__(reason)
+        self.why, self.reason = why, reason
+
+
+class ToolRaisedError(Exception):
+    """The tool raised an exception; these are its words."""
+
+
 async def run_tool(
     agent: Agent,
     call: ToolCall,
     context: ToolContext,
     clock: Callable[[], float],
+    place: Place,
     follow: Follow,
     interruptions: int = 0,
 ) -> ToolFinished | ToolFailed | ToolInterrupted | ToolOutcomeUnknown:
@@ -57,24 +72,29 @@ async def run_tool(
     failed; it goes on, and is handed to `follow`.
     """
     tool, started = agent.tool(call.tool), time.monotonic()
-    work = asyncio.create_task(_outcome(agent, call, context, clock))
+    work = asyncio.create_task(_outcome(agent, call, context, clock, place))
     try:
-        await asyncio.wait({work}, timeout=tool.timeout if tool else None)
+        # An isolated tool is killed after its time by its place.
+        await asyncio.wait({work}, timeout=None if tool is None or tool.isolated else tool.timeout)
     except asyncio.CancelledError:  # this worker ends, or has lost the run
         follow(work, started)
         raise
-    if work.done() and not work.cancelled():
-        return work.result()
-    seconds = time.monotonic() - started
+    stopped = None
     if work.done():
-        why: Why = "cancelled"
-        known = "it was cancelled before I saw the outcome; it may have happened"
+        try:
+            return work.result()
+        except ToolStoppedError as error:
+            stopped = error
+    seconds = time.monotonic() - started
+    if stopped:
+        why, reason = stopped.why, stopped.reason
+        known = f"got {reason}" if why == "timeout" else reason
+        known += "; it was ended, but may have happened before"
     else:
         follow(work, started)
-        why = "timeout"
-        known = f"got no result within {_limit(tool)} s; it may have happened, or still be running"
+        why, reason = "timeout", f"no result within {_limit(tool)} s"
+        known = f"got {reason}; it may have happened, or still be running"
     if tool and tool.idempotent and interruptions + 1 < BEGINNINGS:
-        reason = f"no result within {_limit(tool)} s" if why == "timeout" else "it was cancelled"
         return ToolInterrupted(at=clock(), reason=reason, seconds=seconds)
     return ToolOutcomeUnknown(at=clock(), why=why, seconds=seconds, known=known)
 
@@ -84,20 +104,28 @@ def _limit(tool: Tool | None) -> str:
 
 
 async def _outcome(
-    agent: Agent, call: ToolCall, context: ToolContext, clock: Callable[[], float]
+    agent: Agent,
+    call: ToolCall,
+    context: ToolContext,
+    clock: Callable[[], float],
+    place: Place,
 ) -> ToolFinished | ToolFailed:
+    """Raises `ToolStoppedError`."""
     started = time.monotonic()
-    try:
-        returned = await _returned(agent, call, context)
-    except Exception as error:
-        seconds = time.monotonic() - started
-        return ToolFailed(at=clock(), error=_shown(error), seconds=seconds)
+    outcome = await place(agent, UseTool(call, context))
     seconds = time.monotonic() - started
-    try:
-        return _finished(agent, call, context, returned, clock(), seconds)
-    except Exception as error:  # it ran: what it returned makes no failure of that
-        result = f"done, but it returned what cannot be used: {_shown(error)}"
-        return ToolFinished(at=clock(), result=result, seconds=seconds)
+    match outcome:
+        case Done(returned):
+            return _finished(agent, call, context, returned, clock(), seconds)
+        case Raised(kind=asyncio.CancelledError.__name__):
+            raise ToolStoppedError("cancelled", "it was cancelled before I saw the outcome")
+        case Raised() as raised:
+            return ToolFailed(
+                at=clock(), error=hide_and_cut(raised.error, ERROR_CHARS), seconds=seconds
+            )
+        case Stopped() as stopped:
+            why: Why = "timeout" if stopped.reason == "time" else "interrupted"
+            raise ToolStoppedError(why, stopped.why)
 
 
 def _finished(
@@ -126,10 +154,7 @@ def _finished(
 
 def _text(returned: object) -> str:
     """What the model sees of what a tool returned."""
-    if returned is None:
-        return "done (it returned nothing)"
-    text = storable(returned if isinstance(returned, str) else str(returned))
-    return hide_and_cut(text, STORED_CHARS)
+    return hide_and_cut(str(returned), STORED_CHARS)
 
 
 def _forbidden(message: Notify, context: ToolContext) -> str | None:
@@ -142,63 +167,35 @@ def _forbidden(message: Notify, context: ToolContext) -> str | None:
     return storable(problem)[:ERROR_CHARS]
 
 
-async def call_tool(agent: Agent, call: ToolCall, context: ToolContext) -> ToolResult:
-    """Return what the model will see, or what to wait for.
-
-    Raises what the tool raises, LookupError if the agent does not have the tool (any more),
-    `pydantic.ValidationError` and `TimeoutError`.
-    """
+async def call_tool(
+    agent: Agent, call: ToolCall, context: ToolContext, place: Place = in_thread_place
+) -> ToolResult:
+    """Return what the model will see, or what to wait for. Raises `ToolRaisedError`,
+    `ToolStoppedError` and `TimeoutError`."""
     tool = agent.tool(call.tool)
     async with asyncio.timeout(tool.timeout if tool else None):
-        result = await _returned(agent, call, context)
-    return result if isinstance(result, WaitFor | Notify) else _text(result)
+        outcome = await place(agent, UseTool(call, context))
+    match outcome:
+        case Done(result):
+            return cast(ToolResult, result)
+        case Raised() as raised:
+            raise ToolRaisedError(raised.error)
+        case Stopped() as stopped:
+            raise ToolStoppedError("interrupted", stopped.why)
 
 
-async def _returned(agent: Agent, call: ToolCall, context: ToolContext) -> Any:
-    tool = agent.tool(call.tool)
-    if tool is None:
-        raise LookupError(f"agent {agent.name} has no tool {call.tool}")
-    return await _called(tool.function, _arguments(tool, tool.function, call, context))
-
-
-async def objection(agent: Agent, call: ToolCall, context: ToolContext) -> str | None:
-    """Why the call could not succeed, according to the tool's own check. None: it could."""
+async def objection(
+    agent: Agent, call: ToolCall, context: ToolContext, code: AuthorCode
+) -> str | None:
+    """Why the call could not succeed, according to the tool's own check. None: it could. Raises
+    `Unavailable`."""
     tool = agent.tool(call.tool)
     if tool is None or tool.check is None:
         return None
-    try:
-        async with asyncio.timeout(tool.timeout):
-            await _called(tool.check, _arguments(tool, tool.check, call, context))
-    except TimeoutError as error:
-        return str(error) or f"its check did not end within {_limit(tool)} s, so it was not begun"
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task and task.cancelling():
-            raise
-        return "its check was cancelled, so it was not begun"
-    except Exception as error:
-        return _shown(error)
-    return None
-
-
-def _arguments(
-    tool: Tool, function: Callable[..., Any], call: ToolCall, context: ToolContext
-) -> dict[str, Any]:
-    arguments = tool.validated(call.arguments)
-    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
-        if parameter.annotation is ToolContext:
-            arguments[name] = context
-    return arguments
-
-
-async def _called(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    try:
-        if inspect.iscoroutinefunction(function):
-            return await function(**arguments)
-        return await in_thread(function, **arguments)
-    except (SystemExit, KeyboardInterrupt) as error:  # would end the worker's loop
-        raise RuntimeError(f"the tool raised {error!r}") from error
-
-
-def _shown(error: Exception) -> str:
-    return hide_and_cut(storable(str(error) or type(error).__name__), ERROR_CHARS)
+    match await code.call(agent, CheckCall(call, context), min(tool.timeout, CHECK_SECONDS)):
+        case Done():
+            return None
+        case Raised() as raised:
+            return hide_and_cut(raised.error, ERROR_CHARS)
+        case Stopped() as stopped:
+            return f"it could not be checked, so it was not begun: {stopped.why}"

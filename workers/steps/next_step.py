@@ -51,6 +51,14 @@ class AskApproval:
 
 
 @dataclass(frozen=True, slots=True)
+class AskPolicy:
+    """Let the tool's own function say whether people must approve the chosen call."""
+
+    needed: AskApproval
+    not_needed: CallTool
+
+
+@dataclass(frozen=True, slots=True)
 class SendReply:
     outgoing: Outgoing
 
@@ -77,7 +85,7 @@ class Wait:
     until: float | None = None
 
 
-Step = CallModel | CallTool | AskApproval | SendReply | Record | UseDraft | Wait
+Step = CallModel | CallTool | AskApproval | AskPolicy | SendReply | Record | UseDraft | Wait
 
 
 def next_step(run: Run, agent: Agent, now: float) -> Step:
@@ -258,9 +266,10 @@ def _use(call: ToolCall, run: Run, agent: Agent, now: float) -> Step:
     repeats = run.detached and tool is not None and not tool.idempotent
     # An earlier call may have happened, and whoever was asked has not spoken yet.
     before = in_the_way(run, call)
-    needed = repeats or before or (tool is not None and tool.needs_approval(call.arguments))
-    if tool is None or not needed or run.work.approved == digest(call):
+    policy = "always" if tool and (repeats or before) else tool.approval if tool else "never"
+    if policy == "never" or run.work.approved == digest(call):
         return CallTool(call)
     text = again_text(call, before) if before else request_text(call)
     ask = places_to_ask(agent.approvals.ask, text)
-    return AskApproval(e.ApprovalRequested(at=now, text=text, digest=digest(call), ask=ask))
+    asking = AskApproval(e.ApprovalRequested(at=now, text=text, digest=digest(call), ask=ask))
+    return asking if policy == "always" else AskPolicy(asking, CallTool(call))

@@ -28,10 +28,10 @@ def test_reply_and_done_answer_and_ask_human_asks():
     assert interpret(said(action="ask_human", text="which?"), assistant) == Question(text="which?")
 
 
-def test_done_of_a_typed_agent_carries_its_output_and_describes_it():
+def test_done_of_a_typed_agent_carries_its_output():
     output = {"category": "bug", "urgency": "high", "summary": "It crashes."}
     answer = interpret(said(action="done", **output), triage)
-    assert answer == Answer(text="Filed as bug, urgency high: It crashes.", output=output)
+    assert answer == Answer(text=json.dumps(output), output=output)
 
 
 @pytest.mark.parametrize(

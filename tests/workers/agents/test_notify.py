@@ -44,7 +44,7 @@ async def test_a_message_goes_beside_the_conversation(world: World) -> None:
 
 
 async def test_nobody_is_asked_for_approval(world: World) -> None:
-    assert not notify.needs_approval(writes("slack:C9"))
+    assert notify.approval == "never"
     assert not notify.destructive
 
 

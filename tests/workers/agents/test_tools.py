@@ -110,6 +110,6 @@ def test_an_unknown_version_is_not_deployed(context):
 
 
 def test_deploying_always_needs_a_yes_and_is_never_repeated_blindly():
-    assert deploy.needs_approval({"version": "1.4.2"})
+    assert deploy.approval == "always"
     assert not deploy.idempotent
-    assert not list_versions.needs_approval({})
+    assert list_versions.approval == "never"

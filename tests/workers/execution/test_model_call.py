@@ -404,7 +404,7 @@ async def test_a_check_that_ends_the_process_ends_nothing(harmless):
 
 
 async def test_a_check_that_hangs_takes_no_thread_from_others(harmless, monkeypatch):
-    monkeypatch.setattr("ponderd.workers.execution.model_call.CHECK_SECONDS", 0.01)
+    monkeypatch.setattr("ponderd.workers.execution.answers.CHECK_SECONDS", 0.01)
     release = threading.Event()
     harmless.become(check=lambda choice: release.wait(), limits=Limits(rejections=1))
     try:

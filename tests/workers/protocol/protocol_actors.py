@@ -28,7 +28,7 @@ import contextlib
 import contextvars
 import json
 import pickle
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,11 +36,14 @@ from unittest import mock
 
 from ponderd.channels.errors import DeliveryError, PonderdError, Unavailable
 from ponderd.channels.message import Address, Reply, Trigger
-from ponderd.workers.agents.agent import Agent, ToolContext, tool
+from ponderd.workers.agents.agent import Agent, Tool, ToolContext, tool
+from ponderd.workers.agents.author_calls import UseTool, arguments_of
+from ponderd.workers.agents.contained import Done, Outcome
 from ponderd.workers.agents.policies import Approvals
 from ponderd.workers.control import inquiries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
+from ponderd.workers.execution.author_code import InThreads, Place
 from ponderd.workers.execution.executor import Executor
 from ponderd.workers.execution.leases import Leases
 from ponderd.workers.execution.metrics import Metrics
@@ -153,6 +156,22 @@ async def decide(
         await people.decide(asked.id, approve=approve, by=f"api:{by}")
 
 
+class OnTheLoop(InThreads):
+    """Runs tools where their player is, whose loop has no time and no threads."""
+
+    @contextlib.asynccontextmanager
+    async def place_for(self, found: Tool | None) -> AsyncIterator[Place]:
+        async def run(agent: Agent, use: UseTool) -> Outcome:
+            asked = agent.tool(use.call.tool)
+            assert asked is not None
+            given: Any = asked.function(
+                **arguments_of(asked, asked.function, use.call, use.context)
+            )
+            return Done(await given)
+
+        yield run
+
+
 # -- actors ----------------------------------------------------------------------------------------
 
 
@@ -172,7 +191,7 @@ class Player:
         self._executor = Executor(
             store=store,
             agents=agents,
-            model=ModelCalls(model, Metrics(), 10_000, Thinker(model, store)),
+            model=ModelCalls(model, Metrics(), 10_000, Thinker(model, store), code=OnTheLoop()),
             channels={"webhook": GatedChannel()},
             leases=self._leases,
             data_dir=Path("unused"),

@@ -17,7 +17,7 @@ from ponderd.workers.run.approved_call import approval_inquiry, decided_text, di
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.reduce import reduce
 from ponderd.workers.run.state import Outbox, Status
-from ponderd.workers.steps.next_step import AskApproval, CallTool, next_step
+from ponderd.workers.steps.next_step import AskPolicy, CallTool, next_step
 from tests.workers.payments import ANN, BOB, EDITED, EVE, PAY, asked, with_payments
 from tests.workers.world import CALLBACK, MAILBOX, REPLY, THREAD, World
 
@@ -46,7 +46,7 @@ class TestAnApproval:
         assert isinstance(next_step(approved, world.agent, world.clock.now), CallTool)
         edited = run.work.call.model_copy(update={"arguments": EDITED})
         other = replace(approved, work=replace(approved.work, call=edited))
-        assert isinstance(next_step(other, world.agent, world.clock.now), AskApproval)
+        assert isinstance(next_step(other, world.agent, world.clock.now), AskPolicy)
 
     async def test_is_not_decided_by_a_late_answer_to_another(self, world: World) -> None:
         run = await asked(world)

@@ -1,0 +1,236 @@
+"""Whatever a function raises or returns becomes short, plain data."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import json
+import math
+import threading
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+from pydantic import AfterValidator, BaseModel, Field, create_model
+
+from ponderd.channels.message import Address
+from ponderd.workers.agents.agent import Notify, WaitFor
+from ponderd.workers.agents.author_calls import runs_code
+from ponderd.workers.agents.contained import (
+    LONGEST_ERROR,
+    LONGEST_TEXT,
+    LONGEST_WAIT,
+    Done,
+    Raised,
+    contained,
+    finished,
+    plain_result,
+    text_of,
+)
+from tests.services.cpu import in_linear_time
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise self
+
+    __repr__ = __str__
+
+
+class Ends(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(1)
+
+
+class Endless(Exception):
+    def __str__(self) -> str:
+        return "x" * 100_000_000
+
+
+def deep() -> None:
+    deep()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("no"), "no"),
+        (ValueError(), "ValueError"),
+        (SystemExit(3), "it raised SystemExit: 3"),
+        (KeyboardInterrupt(), "it raised KeyboardInterrupt"),
+        (GeneratorExit(), "it raised GeneratorExit"),
+        (StopIteration("over"), "it raised StopIteration: over"),
+        (asyncio.CancelledError(), "it raised CancelledError"),
+        (Unspeakable(), "Unspeakable, which cannot be shown"),
+        (Ends(), "Ends, which cannot be shown"),
+        pytest.param(Endless(), "x" * LONGEST_ERROR, id="long"),
+        (ValueError("\ud800"), "?"),
+        (ExceptionGroup("many", [ValueError("one"), OSError("two")]),
+         "many (2 sub-exceptions): one; two"),
+    ],
+)  # fmt: skip
+def test_what_is_raised_is_told_in_words(error: BaseException, said: str) -> None:
+    def fail() -> None:
+        raise error
+
+    with in_linear_time():
+        raised = contained(fail)
+    assert isinstance(raised, Raised)
+    assert raised.error == said
+    assert raised.expected == isinstance(error, ValueError)
+    json.dumps(raised, ensure_ascii=False).encode()
+
+
+def test_recursion_is_an_error_like_any_other() -> None:
+    raised = contained(deep)
+    assert isinstance(raised, Raised)
+    assert raised.kind == "RecursionError"
+
+
+class Text(str):
+    def __str__(self) -> str:
+        return self
+
+    def __getitem__(self, _: Any) -> str:
+        raise OSError
+
+    def encode(self, *_: Any) -> bytes:
+        raise OSError
+
+
+class Shy:
+    def __str__(self) -> str:
+        raise OSError("no")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "None"),
+        (42, "42"),
+        pytest.param("\ud800a\0", "?a\0", id="surrogate"),
+        pytest.param(Text("plain"), "plain", id="own text"),
+        (Shy(), "(what was returned cannot be shown: OSError)"),
+        pytest.param(10**5000, "(what was returned cannot be shown: ValueError)", id="int"),
+        ((n for n in range(3)), "(a generator was returned, which is no text)"),
+        pytest.param("a" * 10**8, "a" * LONGEST_TEXT, id="long"),
+    ],
+)
+def test_what_is_returned_is_a_short_text(value: object, text: str) -> None:
+    with in_linear_time():
+        found = text_of(value)
+    assert found == text
+    assert type(found) is str
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"a" * 10**7, [0] * 10**7, dict.fromkeys(range(10**6)), set(range(10**6))],
+    ids=["bytes", "list", "dict", "set"],
+)
+def test_only_the_beginning_of_much_is_written(value: object) -> None:
+    with in_linear_time():
+        assert len(text_of(value, 1_000)) == 1_000
+
+
+TO = Address(channel="slack", to="C1")
+
+
+@pytest.mark.parametrize(
+    ("result", "plain"),
+    [
+        (WaitFor(5, "paid"), WaitFor(5, "paid")),
+        (WaitFor(-1), WaitFor(0)),
+        (WaitFor(math.inf), WaitFor(LONGEST_WAIT)),
+        (WaitFor(10**400), WaitFor(LONGEST_WAIT)),
+        (WaitFor(None, "\ud800", "a" * 10**7), WaitFor(None, "?", "a" * LONGEST_TEXT)),
+        (WaitFor(1, note=None), WaitFor(1, note="None")),  # type: ignore[arg-type]
+        (Notify(TO, "hello", "sent"), Notify(TO, "hello", "sent")),
+        (Notify(TO, None, 3), Notify(TO, "None", "3")),  # type: ignore[arg-type]
+    ],
+)
+def test_a_wait_or_a_notice_is_plain(result: object, plain: object) -> None:
+    assert plain_result(result) == plain
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        WaitFor(math.nan),
+        WaitFor("soon"),  # type: ignore[arg-type]
+        WaitFor(Shy()),  # type: ignore[arg-type]
+        WaitFor(1, event=3),  # type: ignore[arg-type]
+        Notify("slack:C1", "hello", "sent"),  # type: ignore[arg-type]
+        Notify(None, "hello", "sent"),  # type: ignore[arg-type]
+    ],
+)
+def test_nonsense_is_an_error(result: object) -> None:
+    raised = contained(plain_result, result)
+    assert isinstance(raised, Raised)
+    assert raised.error.startswith("it ")
+
+
+def test_a_coroutine_is_awaited_and_what_it_left_is_cancelled() -> None:
+    left: list[asyncio.Task[None]] = []
+
+    async def act() -> str:
+        left.append(asyncio.create_task(asyncio.sleep(3600)))
+        await asyncio.sleep(0)
+        return "done"
+
+    assert contained(lambda: finished(act())) == Done("done")
+    assert left[0].cancelled()
+
+
+def test_a_coroutine_does_not_wait_for_threads_that_it_left() -> None:
+    release = threading.Event()
+
+    async def act() -> str:
+        try:
+            await asyncio.wait_for(asyncio.to_thread(release.wait), 0.01)
+        except TimeoutError:
+            return "gave up"
+        return ""
+
+    try:
+        assert contained(lambda: finished(act())) == Done("gave up")
+    finally:
+        release.set()
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class Own(enum.Enum):
+    RED = "red"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Any:
+        return cls.RED
+
+
+def _model(annotation: Any, default: Any = ...) -> type[BaseModel]:
+    return create_model("Model", x=(annotation, default))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "default", "expected"),
+    [
+        (int, ..., False),
+        (Colour, ..., False),
+        (list[dict[str, float]], ..., False),
+        (str, Field(pattern="a+"), False),
+        (Own, ..., True),
+        (str, Field(default_factory=str.lower), True),
+    ],
+)
+def test_types_with_code_of_their_own_are_known(
+    annotation: Any, default: Any, expected: bool
+) -> None:
+    assert runs_code((_model(annotation, default),)) == expected
+
+
+def test_a_validator_is_code() -> None:
+    check: Callable[[str], str] = str.strip
+    assert runs_code((_model(Annotated[str, AfterValidator(check)]),))

@@ -1,0 +1,254 @@
+"""What authors write runs in processes and threads, and ends in an outcome whatever it does."""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from ponderd.channels.blobs import FolderBlobs
+from ponderd.channels.message import Attachment
+from ponderd.channels.settings import ChannelSettings
+from ponderd.workers.agents.agent import Agent, ToolContext
+from ponderd.workers.agents.author_calls import (
+    CheckCall,
+    CheckChoice,
+    Describe,
+    Interpret,
+    NeedsApproval,
+    UseTool,
+)
+from ponderd.workers.agents.contained import Done, Outcome, Raised, Stopped
+from ponderd.workers.agents.discovery import discover
+from ponderd.workers.agents.files import Files
+from ponderd.workers.execution.author_code import MEGABYTE, InProcesses
+from ponderd.workers.run.choices import Answer, ToolCall
+from tests.services.eventually import patiently
+
+HOSTILE = '''
+import ctypes, os, signal, sys, threading, time
+from pydantic import BaseModel
+from ponderd import Agent, ToolContext, WaitFor, tool
+
+kept = []
+
+def misbehave(how):
+    match how:
+        case "sleep": time.sleep(3600)
+        case "exit": sys.exit(3)
+        case "_exit": os._exit(3)
+        case "kill": os.kill(os.getpid(), signal.SIGKILL)
+        case "segfault": ctypes.string_at(0)
+        case "alarm": signal.alarm(1); time.sleep(3600)
+        case "memory": bytearray(4 * 1024**3)
+        case "closed": os.closerange(0, 100)
+        case "streams": [os.close(n) for n in range(3)]
+        case "fork": os.fork()
+        case "chdir": os.chdir("/")
+        case "thread": threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+        case "recursion": sys.setrecursionlimit(10**8); misbehave(how)
+        case "print": print("words " * 10**6, flush=True)
+        case "stop": raise StopIteration
+        case "value": raise ValueError("no")
+        case "pid": raise ValueError(f"{os.getpid()} {os.getcwd()}")
+
+class Result(BaseModel):
+    how: str
+
+def check(choice):
+    misbehave(choice.text)
+
+def describe(result):
+    misbehave(result.how)
+    return f"it is {result.how}"
+
+async def policy(arguments):
+    misbehave(arguments["how"])
+    return arguments["how"] == "yes"
+
+@tool(isolated=True, timeout=3, memory=200, approval=policy, check=lambda how: misbehave(how))
+def act(how: str, context: ToolContext) -> str:
+    """act"""
+    misbehave(how)
+    return f"{how} {context.idempotency_key} {os.getpid()}"
+
+@tool(isolated=True)
+async def read(context: ToolContext) -> str:
+    """read a file"""
+    return (await context.files.content(context.files.find("1")[1])).decode()
+
+agent = Agent("hostile", "", "You are a test.", tools=[act, read], output=Result,
+              check=check, describe=describe)
+'''
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    agents = tmp_path / "agents"
+    agents.mkdir()
+    (agents / "hostile.py").write_text(textwrap.dedent(HOSTILE))
+    return agents
+
+
+@pytest.fixture
+async def code(folder: Path, tmp_path: Path) -> AsyncIterator[InProcesses]:
+    settings = ChannelSettings(data_dir=tmp_path, blobs=str(tmp_path / "blobs"))
+    processes = InProcesses([folder], settings, memory=200 * MEGABYTE, isolated=2)
+    yield processes
+    await processes.close()
+    assert not psutil.Process().children()
+
+
+@pytest.fixture
+def agent(folder: Path) -> Agent:
+    return discover([folder])["hostile"]
+
+
+def used(how: str) -> UseTool:
+    call = ToolCall(tool="act", arguments={"how": how})
+    return UseTool(call, ToolContext("run", "run:3", Path("unused")))
+
+
+async def isolated(code: InProcesses, agent: Agent, call: UseTool) -> Outcome:
+    async with code.place_for(agent.tool(call.call.tool)) as place:
+        return await place(agent, call)
+
+
+DEATHS = {
+    "_exit": "exit 3",
+    "kill": "signal 9 (SIGKILL)",
+    "segfault": "signal 11 (SIGSEGV)",
+    "alarm": "signal 14 (SIGALRM)",
+}
+
+
+@pytest.mark.parametrize("how", DEATHS)
+async def test_a_function_that_ends_its_process_is_named(
+    code: InProcesses, agent: Agent, how: str
+) -> None:
+    outcome = await code.call(agent, CheckChoice(Answer(text=how)), 30)
+    assert outcome == Stopped("death", f"its process died: {DEATHS[how]}")
+    assert await code.call(agent, CheckChoice(Answer(text="fine")), 30) == Done(None)
+
+
+async def test_recursion_without_limit_ends(code: InProcesses, agent: Agent) -> None:
+    assert not isinstance(await code.call(agent, CheckChoice(Answer(text="recursion")), 30), Done)
+
+
+async def test_a_function_that_sleeps_is_killed_after_its_time(
+    code: InProcesses, agent: Agent
+) -> None:
+    outcome = await code.call(agent, CheckChoice(Answer(text="sleep")), 0.5)
+    assert outcome == Stopped("time", "no result within 0.5 s")
+
+
+async def test_starting_takes_nothing_of_its_time(code: InProcesses, agent: Agent) -> None:
+    # Far less than Python needs to start.
+    assert await code.call(agent, CheckChoice(Answer(text="fine")), 0.15) == Done(None)
+
+
+async def test_a_function_that_fills_the_memory_is_stopped(code: InProcesses, agent: Agent) -> None:
+    outcome = await code.call(agent, CheckChoice(Answer(text="memory")), 30)
+    assert outcome == Stopped("memory", "it used more than 200 MB")
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "expected"),
+    [("exit", "it raised SystemExit: 3", False), ("value", "no", True),
+     ("stop", "it raised StopIteration", False)],
+)  # fmt: skip
+async def test_what_a_function_raises_is_told(
+    code: InProcesses, agent: Agent, how: str, error: str, expected: bool
+) -> None:
+    outcome = await code.call(agent, CheckChoice(Answer(text=how)), 30)
+    assert isinstance(outcome, Raised)
+    assert (outcome.error, outcome.expected) == (error, expected)
+
+
+@pytest.mark.parametrize("how", ["chdir", "thread", "streams"])
+async def test_the_next_call_meets_nothing_of_the_one_before(
+    code: InProcesses, agent: Agent, how: str
+) -> None:
+    async def where() -> str:
+        outcome = await code.call(agent, CheckChoice(Answer(text="pid")), 30)
+        assert isinstance(outcome, Raised)
+        return outcome.error
+
+    before = await where()
+    assert await where() == before
+    assert await code.call(agent, CheckChoice(Answer(text=how)), 30) == Done(None)
+    after = await where()
+    assert after != before
+    assert after.split()[1] == before.split()[1]
+
+
+@pytest.mark.parametrize("how", ["fork", "print"])
+async def test_a_copy_of_the_process_or_much_output_confuses_nobody(
+    code: InProcesses, agent: Agent, how: str
+) -> None:
+    for _ in range(3):
+        assert await code.call(agent, CheckChoice(Answer(text=how)), 30) == Done(None)
+        assert await code.call(agent, Describe('{"how": "green"}'), 30) == Done("it is green")
+
+
+async def test_each_kind_of_function_is_called_there(code: InProcesses, agent: Agent) -> None:
+    yes, no = (ToolCall(tool="act", arguments={"how": how}) for how in ("yes", "no"))
+    context = ToolContext("run", "run:3", Path("unused"))
+    assert await code.call(agent, NeedsApproval(yes), 30) == Done(True)
+    assert await code.call(agent, NeedsApproval(no), 30) == Done(False)
+    assert await code.call(agent, CheckCall(yes, context), 30) == Done(None)
+    answer = Answer(text='{"how": "red"}', output={"how": "red"})
+    assert await code.call(agent, Interpret('{"action": "done", "how": "red"}'), 30) == Done(answer)
+
+
+async def test_one_agents_functions_hold_up_no_other_agent(code: InProcesses, agent: Agent) -> None:
+    hung = [
+        asyncio.create_task(code.call(agent, CheckChoice(Answer(text="sleep")), 600))
+        for _ in range(10)
+    ]
+    other = discover([])["triage"]
+    said = '{"category": "bug", "urgency": "high", "summary": "It crashes."}'
+    try:
+        described = await patiently(code.call(other, Describe(said), 30))
+    finally:
+        for task in hung:
+            task.cancel()
+        await asyncio.gather(*hung, return_exceptions=True)
+    assert described == Done("Filed as bug, urgency high: It crashes.")
+
+
+async def test_an_isolated_tool_has_a_process_for_itself(code: InProcesses, agent: Agent) -> None:
+    outcomes: list[Any] = [await isolated(code, agent, used("well")) for _ in range(2)]
+    words = [outcome.value.split() for outcome in outcomes]
+    assert [word[:2] for word in words] == [["well", "run:3"]] * 2
+    assert words[0][2] != words[1][2]
+
+
+@pytest.mark.parametrize(
+    ("how", "outcome"),
+    [
+        ("sleep", Stopped("time", "no result within 3 s")),
+        ("kill", Stopped("death", "its process died: signal 9 (SIGKILL)")),
+        ("memory", Stopped("memory", "it used more than 200 MB")),
+        ("closed", Stopped("death", "its process died: exit 1")),
+    ],
+)
+async def test_an_isolated_tool_is_limited(
+    code: InProcesses, agent: Agent, how: str, outcome: Outcome
+) -> None:
+    assert await isolated(code, agent, used(how)) == outcome
+
+
+async def test_an_isolated_tool_reads_the_files_of_its_run(
+    code: InProcesses, agent: Agent, tmp_path: Path
+) -> None:
+    handle = await FolderBlobs(tmp_path / "blobs").put("0" * 32, b"what it says")
+    file = Attachment(name="a.txt", content_type="text/plain", size=12, blob=handle)
+    context = ToolContext("run", "run:3", tmp_path, Files((file,), None))
+    call = UseTool(ToolCall(tool="read", arguments={}), context)
+    assert await isolated(code, agent, call) == Done("what it says")
