@@ -27,6 +27,7 @@ from ponderd.channels.storage import place_of
 from ponderd.daemon import configuration
 from ponderd.daemon.commands.api_client import Api, base_url, listening_host
 from ponderd.daemon.commands.checks import Check, Severity
+from ponderd.daemon.commands.doctor_safety import safety_checks
 from ponderd.daemon.commands.doctor_slack import slack_checks
 from ponderd.daemon.commands.doctor_sms import sms_check
 from ponderd.daemon.configuration import Configuration, without_credentials
@@ -123,7 +124,7 @@ def _settings(settings: Configuration) -> list[Check]:
     try:
         workers = settings.workers
         agents = discover(workers.agent_folders, workers.config_file)
-        load_routes(workers.config_file, agents)
+        routes = load_routes(workers.config_file, agents)
         schedules = load_schedules(workers.config_file, agents)
         for setting, place in _places(settings):
             place_of(place, setting)
@@ -136,7 +137,8 @@ def _settings(settings: Configuration) -> list[Check]:
     found = f"valid; agents: {', '.join(sorted(agents))}"
     if schedules:
         found += f"; schedules: {', '.join(sorted(schedules))}"
-    return [*warnings, Check(name="settings", level="ok", found=found)]
+    safety = safety_checks(settings, routes)
+    return [*warnings, Check(name="settings", level="ok", found=found), *safety]
 
 
 def _places(settings: Configuration) -> Iterator[tuple[str, str]]:
