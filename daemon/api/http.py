@@ -84,12 +84,14 @@ def install_errors(app: FastAPI) -> None:
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
     """What may be done with this path, on all its routes: each knows only its own methods."""
-    found = {
-        method
+    path = request.url.path
+    routes = [
+        route
         for route in iter_route_contexts(app.routes)
-        if route.path and compile_path(route.path)[0].match(request.url.path)
-        for method in route.methods or ()
-    }
+        if route.path and compile_path(route.path)[0].match(path)
+    ]
+    literal = [route for route in routes if route.path == path]
+    found = {method for route in literal or routes for method in route.methods or ()}
     return sorted(found)
 
 

@@ -67,6 +67,7 @@ async def test_a_machine_on_which_nothing_runs() -> None:
     assert levels == {
         "Python": "ok",
         "settings": "ok",
+        "safety": "ok",
         "data folder": "ok",
         "state server": "ok",  # the embedded ones: `ponderd up` starts them
         "model server": "ok",
