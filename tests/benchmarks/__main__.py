@@ -16,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from tests.benchmarks import (
     first_sign,
     first_step,
+    functions,
     growth,
     in_flight,
     latency,
@@ -56,6 +57,7 @@ BENCHMARKS: dict[str, tuple[Measure, int]] = {
     "latency": (_alone(latency.measure), 40),
     "first_sign": (_alone(first_sign.measure), 30),
     "steps": (_alone(steps.measure), 50),
+    "functions": (_alone(functions.measure), 5),
     "state": (_alone(state.measure), 20),
     "mail": (lambda plan: mail.measure(plan.stage), 120),
 }
