@@ -32,7 +32,7 @@ Exception
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class PonderdError(Exception):
@@ -122,18 +122,24 @@ class DeliveryError(PonderdError):
         self.retry_after = retry_after
 
 
+ModelTrouble = Literal["away", "busy", "broken", "refused", "mendable"]
+
+
 class ModelError(PonderdError):
     """The model server gave no usable response to one call, even after retries.
 
     `retryable`: the same call may succeed later. `too_long`: the prompt exceeds the model's context
     window. `at_work`: the model may have been writing when the call failed, so tokens were paid
-    for. `retry_after`: the seconds that the server asked to wait; None if it did not say.
+    for. `retry_after`: the seconds that the server asked to wait; None if it did not say. `cause`:
+    the server is away, busy, fails at this request (broken), refuses it, or has to be set up by an
+    operator (mendable).
     """
 
     def __init__(
         self,
         message: str,
         *,
+        cause: ModelTrouble | None = None,
         retryable: bool = True,
         too_long: bool = False,
         at_work: bool = False,
@@ -141,6 +147,7 @@ class ModelError(PonderdError):
     ) -> None:
         super().__init__(message)
         self.retryable = retryable
+        self.cause: ModelTrouble = cause or ("broken" if retryable else "refused")
         self.too_long = too_long
         self.at_work = at_work
         self.retry_after = retry_after

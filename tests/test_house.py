@@ -75,6 +75,8 @@ TESTED_IN = {
     "workers/execution/test_delivery": "run/reduce_delivered run/reply_events run/undelivered",
     "workers/execution/test_executor": "execution/approval_policy execution/leases "
     "execution/threads execution/tool_call",
+    "workers/execution/test_stranded": "execution/fleet control/stranded run/reduce_missing "
+    "steps/without_agent",
     "workers/execution/test_model_call": "run/model_call execution/answers",
     "workers/llm/test_client": "llm/connect llm/http llm/llamacpp llm/vllm llm/vllm_stream",
     "workers/llm/test_margin": "llm/probe",

@@ -55,6 +55,12 @@ class WorkerSettings(PonderdSettings):
         description="seconds for which a worker that is told to stop finishes its model calls and "
         "tools; default: PONDERD_MODEL_TIMEOUT; a second SIGTERM ends it at once",
     )
+    model_patience: float = Field(
+        6 * 3600,
+        ge=0,
+        description="seconds for which a message waits for a model server that is away, before its "
+        "sender is told that there is no answer",
+    )
     thinking_short: int | None = Field(
         None,
         ge=16,

@@ -27,6 +27,7 @@ from ponderd.daemon.refusals import REGISTRY
 from ponderd.workers.control.deliveries import Deliveries
 from ponderd.workers.control.schedule_view import TickCounts
 from ponderd.workers.control.schedules import Schedules
+from ponderd.workers.control.stranded import StrandedRuns, degraded
 from ponderd.workers.execution.metrics import SECONDS_BUCKETS
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.settings import WorkerSettings
@@ -40,6 +41,8 @@ class Readiness(BaseModel):
     ready: bool
     checks: dict[str, str]
     """What each part says: "ok", or what is wrong with it."""
+    degraded: list[str] = []
+    """What keeps single runs from going on."""
 
 
 def health_routes(
@@ -48,6 +51,7 @@ def health_routes(
     workers: WorkerSettings,
     deliveries: Deliveries,
     schedules: Schedules | None = None,
+    stranded: StrandedRuns | None = None,
 ) -> APIRouter:
     router = APIRouter(tags=["health"])
 
@@ -67,7 +71,7 @@ def health_routes(
             checks["model"] = _model(workers)
         said = dict(zip(checks, await asyncio.gather(*map(_check, checks.values())), strict=True))
         is_ready = all(result == "ok" for result in said.values())
-        found = Readiness(ready=is_ready, checks=said)
+        found = Readiness(ready=is_ready, checks=said, degraded=await _degraded(stranded))
         return JSONResponse(found.model_dump(), 200 if is_ready else 503)
 
     @router.get(
@@ -82,8 +86,10 @@ def health_routes(
                 gauges, mail, undelivered, ticks = await asyncio.gather(
                     store.gauges(), counted(store), deliveries.counted(), ticked()
                 )
+                found = await stranded.counted() if stranded else {}
                 length = await _queue(poker)  # in a thread: not while the store is frozen
             registry.register(_Families(families(gauges, length, mail, undelivered, ticks)))
+            registry.register(_Families([_stranded(found)]))
         except (Unavailable, TimeoutError):
             down = _gauge("ponderd_state_up", "State server answers", 0)
             registry.register(_Families([down, *REGISTRY.collect()]))
@@ -194,6 +200,26 @@ def families(
     return [*found, _latency(gauges.counters)]
 
 
+async def _degraded(stranded: StrandedRuns | None) -> list[str]:
+    """What does not keep messages from being answered, but some runs from going on."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            return degraded(await stranded.listed()) if stranded else []
+    except (TimeoutError, Unavailable):
+        return []
+
+
+def _stranded(counts: Mapping[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(
+        "ponderd_runs_stranded",
+        "Runs that no worker can advance, because none has their agent, or can read their events",
+        labels=["reason"],
+    )
+    for reason, count in counts.items():
+        family.add_metric([reason], count)
+    return family
+
+
 def _ticks(ticks: Mapping[str, TickCounts]) -> CounterMetricFamily:
     family = CounterMetricFamily(
         "ponderd_schedule_ticks",
@@ -275,3 +301,6 @@ async def _model(workers: WorkerSettings) -> None:
     ):
         if response.status != 200:
             raise Unavailable(f"the model server answers {response.status}")
+        served = [model.get("id") for model in (await response.json(content_type=None))["data"]]
+        if not served or workers.model not in (None, *served):
+            raise Unavailable(f"the model server does not serve {workers.model or 'any model'}")

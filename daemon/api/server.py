@@ -52,6 +52,7 @@ from ponderd.workers.control.retries import Retries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.control.schedules import Schedules
+from ponderd.workers.control.stranded import StrandedRuns
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.execution.threads import new_event_loop
 from ponderd.workers.settings import WorkerSettings
@@ -95,7 +96,9 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         app = create_app(run_log, runs, inquiries, accept, routes, channels, daemon, hooks)
         schedules = Schedules(store, runs, planned.values())
         deliveries = Deliveries(run_log, runs)
-        app.include_router(health_routes(store, poker, workers, deliveries, schedules))
+        app.include_router(
+            health_routes(store, poker, workers, deliveries, schedules, StrandedRuns(run_log))
+        )
         needs_token = [Depends(require_token(daemon.api_token))]
         app.include_router(thinking_routes(store, agents), dependencies=needs_token)
         app.include_router(schedule_routes(schedules, runs), dependencies=needs_token)

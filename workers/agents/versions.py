@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, Literal
 
-import structlog
 from pydantic import BaseModel
 
 from ponderd.channels.message import Frozen
@@ -21,12 +20,6 @@ from ponderd.workers.agents.policies import places_to_ask
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run
 from ponderd.workers.store.contract import RunStore
-
-log = structlog.get_logger(__name__)
-
-PATIENCE = 120.0
-"""Seconds until a person is asked whether a run may continue with another version of its agent.
-During a deployment, another worker may still have the right version."""
 
 
 class AgentVersion(Frozen):
@@ -80,24 +73,6 @@ def pinned(agent: Agent, version: AgentVersion) -> Agent | None:
         questions=version.questions,
         tools=tuple(tools[name] for name in version.tools),
     )
-
-
-async def pin_version(
-    store: RunStore, run: Run, agent: Agent, now: float
-) -> Agent | e.VersionAdopted | e.VersionChanged | e.ToolOutcomeUnknown | None:
-    """The version of the agent that the run began with, or the event to record instead.
-    None: leave the run to a worker that has that version. Raises `Unavailable`."""
-    if agent.version == run.agent_version:
-        return agent
-    if run.pinned:
-        version = await recorded_version(store, agent.name, run.agent_version)
-        older = pinned(agent, version) if version else None
-        if older and older.version == run.agent_version:
-            return older
-        if now < run.updated_at + PATIENCE:
-            log.warning("another version of the agent is needed", version=run.agent_version)
-            return None
-    return changed(run, agent, now)
 
 
 def changed(

@@ -141,7 +141,10 @@ class Inquiries:
         assert approval is not None
         agent = self._agents.get(run.agent)
         if agent is None:
-            raise NotFound(f"the agent {run.agent} no longer exists")
+            raise Conflict(
+                f"the agent {run.agent} is not installed any more, so nothing can be decided: "
+                f"bring it back, or cancel run {run.id}"
+            )
         if not may_decide(run, agent, decision.by):
             raise Forbidden(refused_text(approval, agent))
         bound_to = approval.bound_to

@@ -42,13 +42,14 @@ class Runs:
 
         Raises `NotFound` for an unknown agent.
         """
-        self._must_know(agent)
         if trigger.channel == "email":
+            self._must_know(agent)
             return await self._accept_mail(agent, trigger)
         now = self._log.clock()
         if trigger.run_id and await self._is_run_of(agent, trigger):
             received = _received(trigger, now)
             return await self._log.admit_to(trigger.run_id, trigger.keys, received, trigger.digest)
+        self._must_know(agent)
         launched, received = self._launched(agent, trigger, now), _received(_unbound(trigger), now)
         return await self._log.admit(launched, trigger.keys, received, digest=trigger.digest)
 

@@ -29,14 +29,15 @@ from ponderd.channels.errors import Unavailable
 from ponderd.channels.event_ref import EventRef
 from ponderd.workers.agents.agent import Agent, ToolContext
 from ponderd.workers.agents.files import Files
-from ponderd.workers.agents.versions import pin_version
 from ponderd.workers.execution.approval_policy import decided
+from ponderd.workers.execution.fleet import Fleet
 from ponderd.workers.execution.late_results import LateResults
 from ponderd.workers.execution.leases import LeasedRun, LeaseLost, Leases, Unconfirmed, record
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls
 from ponderd.workers.execution.outbox import Outbox
 from ponderd.workers.execution.progress import THINKING, Progress
+from ponderd.workers.execution.stranded import advance_without_agent, pin, strand
 from ponderd.workers.execution.tool_call import objection, run_tool
 from ponderd.workers.run import events as e
 from ponderd.workers.run.choices import ToolCall
@@ -60,10 +61,7 @@ from ponderd.workers.thinking.outcomes import FROM_OUTSIDE
 log = structlog.get_logger(__name__)
 
 UNKNOWN_RETRY = 5.0
-"""Seconds until a run is tried again if this worker does not know its agent or its events."""
-
-VERSION_RETRY = 10.0
-"""Seconds until a run is tried again if this worker does not have its version of the agent."""
+"""Seconds until a run is tried again if this worker does not know its events."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,7 @@ class Executor:
     leases: Leases
     data_dir: Path
     blobs: Blobs | None = None
+    fleet: Fleet = field(default_factory=Fleet)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     metrics: Metrics = field(default_factory=Metrics)
     notify_allow: tuple[str, ...] = ()  # as PONDERD_NOTIFY_ALLOW lists it
@@ -121,25 +120,29 @@ class Executor:
         except (ValidationError, ValueError) as error:
             # A newer ponderd wrote them. Leave the run to a worker that understands them.
             log.warning("unknown events, leaving the run alone", error=str(error)[:200])
+            await strand(self.store, held, len(raw), "events")
             return await held.give_back(held.now() + UNKNOWN_RETRY)
         agent = self.agents.get(run.agent)
         if agent is None:
-            log.warning("unknown agent, leaving the run alone", agent=run.agent)
-            return await held.give_back(held.now() + UNKNOWN_RETRY)
+            return await advance_without_agent(
+                held, run, self.store, self.fleet, self._outbox, self.draining
+            )
         shown = False
         while not self.draining.is_set():
             structlog.contextvars.bind_contextvars(step=run.version)
             step = next_step(run, agent, held.now())
+            if isinstance(step, CallModel) and (until := self.model.outage.rests(run, held.now())):
+                step = Wait(until)
             works = isinstance(step, CallModel | CallTool | AskPolicy | UseDraft)
             shown |= works
             if works and agent.version != run.agent_version:
-                pin = await pin_version(self.store, run, self.agents[run.agent], held.now())
-                if pin is None:
-                    return await held.give_back(held.now() + VERSION_RETRY)
-                if isinstance(pin, Agent):
-                    agent = pin
+                pinned = await pin(held, run, self.agents[run.agent], self.store, self.fleet)
+                if isinstance(pinned, float):
+                    return await held.give_back(held.now() + pinned)
+                if isinstance(pinned, Agent):
+                    agent = pinned
                     continue
-                step = Record(pin)
+                step = Record(pinned)
             if isinstance(step, AskPolicy):
                 step = await decided(self.model.code, step, agent)
             match step:

@@ -20,6 +20,7 @@ from ponderd.workers.execution.answers import checked, read_answer
 from ponderd.workers.execution.author_code import AuthorCode, InThreads
 from ponderd.workers.execution.leases import LeasedRun
 from ponderd.workers.execution.metrics import Metrics
+from ponderd.workers.execution.outage import Outage
 from ponderd.workers.execution.tool_call import STORED_CHARS
 from ponderd.workers.llm.client import CallOptions, Completion, ModelClient
 from ponderd.workers.run import events as e
@@ -45,9 +46,6 @@ SHORTENED = 128
 """Fewest tokens of thought to which an overlong request is cut before the conversation is."""
 
 DRAFT_STANDS = "the draft stands: no better answer was to be had"
-
-MODEL_BACKOFF = (2.0, 10.0, 30.0, 120.0, 300.0)
-"""Seconds until the next try after a model server gave no answer, one for each failure in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +76,8 @@ class ModelCalls:
 
     code: AuthorCode = field(default_factory=InThreads)
 
+    outage: Outage = field(default_factory=Outage)
+
     async def call(self, held: LeasedRun, run: Run, agent: Agent) -> e.Event:
         """Ask the model. The call is dropped when news arrives that makes its answer useless.
 
@@ -103,20 +103,23 @@ class ModelCalls:
             await asyncio.wait({asking})
 
     async def _ask_or_fail(self, held: LeasedRun, run: Run, agent: Agent) -> e.Event:
+        began = held.now()
         try:
-            return await self._ask(held, run, agent)
+            if not self.outage.may_ask(began):
+                raise ModelError(self.outage.error, cause="away")
+            fact = await self._ask(held, run, agent)
+            self.outage.answered(held.now())
+            return fact
         except Unavailable:  # the store is away; the run is tried again later
             raise
         except Exception as error:
             # Every failure counts, expected or not. The sweeper would retry it, and pay, for ever.
             if not isinstance(error, ModelError):
                 log.exception("model call failed unexpectedly")
-            failures = run.effort.model_failures
-            delay = MODEL_BACKOFF[failures] if failures < len(MODEL_BACKOFF) else None
-            log.warning("model call failed", error=str(error), retry_in=delay)
+            failed = self.outage.failed(run, error, began, held.now())
+            log.warning("model call failed", error=failed.error, retry_at=failed.retry_at)
             self.metrics.model_failed()
-            retry_at = None if delay is None else held.now() + delay
-            return e.ModelFailed(at=held.now(), error=hide(storable(str(error))), retry_at=retry_at)
+            return failed
 
     async def _ask(self, held: LeasedRun, run: Run, agent: Agent) -> e.Event:
         def messages() -> list[Message]:

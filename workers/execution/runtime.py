@@ -30,9 +30,11 @@ from ponderd.workers.agents.discovery import discover
 from ponderd.workers.agents.versions import register
 from ponderd.workers.execution.author_code import MEGABYTE, InProcesses
 from ponderd.workers.execution.executor import Executor
+from ponderd.workers.execution.fleet import Fleet
 from ponderd.workers.execution.leases import Leases
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls, Prices
+from ponderd.workers.execution.outage import Outage
 from ponderd.workers.execution.threads import new_event_loop
 from ponderd.workers.llm.canary import problems
 from ponderd.workers.llm.connect import connect as connect_model
@@ -80,6 +82,7 @@ class Runtime:
         self._metrics = Metrics()
         self._archive = open_archive(settings)
         self._blobs = open_blobs(channels)
+        self._fleet = Fleet(self._owner, self._agents.values())
         self._registered = False
 
     def start(self) -> None:
@@ -147,12 +150,14 @@ class Runtime:
                 salt_key=self._channel_settings.signing_key,
                 keep_thoughts=settings.keep_thoughts,
                 code=self._code,
+                outage=Outage(settings.model_patience),
             ),
             channels=outbound_channels(self._channel_settings),
             leases=leases,
             data_dir=settings.data_dir,
             blobs=self._blobs,
             metrics=self._metrics,
+            fleet=self._fleet,
             notify_allow=self._channel_settings.notify_allow,
         )
         self._background = [
@@ -210,6 +215,7 @@ class Runtime:
         if not self._registered:
             await register(store, self._agents.values())
             self._registered = True
+        await self._fleet.meet(store)
         counts = self._metrics.take()
         try:
             await store.report(self._owner, counts, alive=not self._draining.is_set())
@@ -276,6 +282,7 @@ class Runtime:
         with contextlib.suppress(Unavailable):
             await self._executor.store.report(self._owner, self._metrics.take(), alive=False)
             await self._learning.flush()
+            await self._fleet.leave(self._executor.store)
         await self._code.close()
         for channel in set(self._executor.channels.values()):
             await channel.close()

@@ -77,7 +77,9 @@ async def detect(http: Http, model: str | None) -> Dialect:
     first, owner = await http.get("/v1/models", _first_model)
     name = model or first
     if name is None:
-        raise ModelError("the model server lists no model: set PONDERD_MODEL", retryable=False)
+        raise ModelError(
+            "the model server lists no model: set PONDERD_MODEL", cause="mendable", retryable=False
+        )
     return LlamaCpp(http, name) if owner == "llamacpp" else VLLM(http, name)
 
 
@@ -102,6 +104,10 @@ class _Server:
             if self._detected is None:
                 self._detected = await detect(self._http, self._model)
             return self._detected
+
+    def forget(self) -> None:
+        """Find out again what the server is."""
+        self._detected = None
 
     async def examine(self, thoroughly: bool) -> Capabilities:
         self.examined = await (await self.dialect()).examine(thoroughly=thoroughly)
@@ -135,7 +141,12 @@ class _Client:
 
         async def attempt() -> Completion:
             dialect = await server.dialect()
-            return await dialect.attempt(messages, schema, decision, max_tokens, options)
+            try:
+                return await dialect.attempt(messages, schema, decision, max_tokens, options)
+            except ModelError as error:
+                if error.cause == "mendable":  # it may serve another model by now
+                    server.forget()
+                raise
 
         answer, number = await self._retried(attempt)
         return _timed(answer, started, retries=number - 1)

@@ -111,10 +111,10 @@ class Http:
                     raise _refusal(response.status, text, response.headers.get("Retry-After"))
                 return await read(response)
         except aiohttp.InvalidURL as error:
-            raise ModelError(f"not a URL: {error}", retryable=False) from error
+            raise ModelError(f"not a URL: {error}", cause="mendable", retryable=False) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise ModelError(f"no answer from the model server: {reason}") from error
+            raise ModelError(f"no answer from the model server: {reason}", cause="away") from error
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
             raise ModelError(f"the model server sent broken data: {error!r}") from error
 
@@ -137,7 +137,7 @@ async def retried(
                 return await attempt(), number
         except TimeoutError:
             failure = ModelError(
-                f"no answer from the model server within {timeout:g} s", at_work=True
+                f"no answer from the model server within {timeout:g} s", cause="away", at_work=True
             )
         except ModelError as error:
             failure = error
@@ -195,8 +195,16 @@ def _refusal(status: int, text: str, retry_after: str | None = None) -> ModelErr
         case 400 | 422:
             return BadRequest(message, retryable=False)
         case 401 | 403:
-            return ModelError(f"{message} (see PONDERD_MODEL_API_KEY)", retryable=False)
-        case 408 | 425 | 429 | 500 | 502 | 503 | 504:
+            hint = f"{message} (see PONDERD_MODEL_API_KEY)"
+            return ModelError(hint, cause="mendable", retryable=False)
+        case 404:
+            hint = f"{message} (see PONDERD_MODEL_URL, PONDERD_MODEL)"
+            return ModelError(hint, cause="mendable", retryable=False)
+        case 502 | 503 | 504:
+            return ModelError(message, cause="away", retry_after=_seconds(retry_after))
+        case 408 | 425 | 429:
+            return ModelError(message, cause="busy", retry_after=_seconds(retry_after))
+        case 500:
             return ModelError(message, retry_after=_seconds(retry_after))
         case _:
             return ModelError(message, retryable=False)

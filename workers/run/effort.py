@@ -59,6 +59,12 @@ class Effort:
     """Failures of the model server in a row."""
     model_gone: bool = False
     """The model server failed too often; the sender is told so."""
+    model_refused: bool = False
+    """It is there, but does not take this request; the sender is told so."""
+    failing_since: float | None = None
+    """Since when the model server has given no answer, Unix seconds."""
+    retry_at: float | None = None
+    """When the model server is asked again, Unix seconds."""
     arm: str | None = None
     """The arm of the last model call (see `workers.agents.arms`); None before the first."""
     first_arm: str | None = None

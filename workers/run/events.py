@@ -117,11 +117,17 @@ class ModelDoubted(_Event):
 
 
 class ModelFailed(_Event):
-    """The model server gave no answer. The run asks again at `retry_at`; None: it gives up."""
+    """The model server gave no answer. The run asks again at `retry_at`; None: it gives up, because
+    it is `refused`, or has `waited` too long. Whoever waits is sent `notice`, if there is one."""
 
     type: Literal["model_failed"] = "model_failed"
     error: str
     retry_at: float | None
+    waited: float = 0
+    """Seconds since the first call in a row without an answer began."""
+    refused: bool = False
+    """The server is there: it answers others, or says no to this request."""
+    notice: str = ""
 
 
 class ModelInterrupted(_Event):
@@ -246,6 +252,19 @@ class RunRetried(_Event):
     by: str
 
 
+class AgentMissed(_Event):
+    """No worker has the run's agent. Whoever waits is told `text`; the run waits for the agent."""
+
+    type: Literal["agent_missed"] = "agent_missed"
+    text: str
+
+
+class AgentFound(_Event):
+    """A worker has the run's agent again, so it goes on."""
+
+    type: Literal["agent_found"] = "agent_found"
+
+
 class RunPaused(_Event):
     """Somebody paused the run. If `command`, a message asked for it and its sender is told."""
 
@@ -307,6 +326,8 @@ Event = Annotated[
     | FeedbackReceived
     | RunFailed
     | RunRetried
+    | AgentMissed
+    | AgentFound
     | RunPaused
     | RunResumed
     | RunCancelled,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import assert_never
+from typing import Any, assert_never
 
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Address, Inquiry
@@ -18,14 +18,24 @@ from ponderd.workers.run import events as e
 from ponderd.workers.run import reduce_approvals as approvals
 from ponderd.workers.run import reduce_delivered as delivered
 from ponderd.workers.run import reduce_messages as messages
+from ponderd.workers.run import reduce_missing as missing
 from ponderd.workers.run import reduce_replies as replies
 from ponderd.workers.run import reduce_tools as tools
 from ponderd.workers.run.choices import Answer, Question, ToolCall
 from ponderd.workers.run.participants import heard, told
-from ponderd.workers.run.reduce_replies import notify, say
+from ponderd.workers.run.reduce_replies import notify, place, say
 from ponderd.workers.run.reduce_retried import retried
-from ponderd.workers.run.state import OpenQuestion, Outgoing, Run, Status, Turn, add
+from ponderd.workers.run.state import OpenQuestion, Outgoing, Run, Status, Turn, add, to_tell
 from ponderd.workers.run.undelivered import ask_again, drop
+
+_ANSWERED: dict[str, Any] = {
+    "model_failures": 0,
+    "model_gone": False,
+    "model_refused": False,
+    "failing_since": None,
+    "retry_at": None,
+}
+"""What the model's effort is after it answered, whatever it said."""
 
 
 def fold(events: Iterable[e.Event], run: Run | None = None) -> Run:
@@ -49,7 +59,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
         case e.VersionAdopted():
             return replace(run, agent_version=event.agent_version)
         case e.MessageReceived():
-            return messages.receive(heard(run, event), event)
+            return missing.wrote(messages.receive(heard(run, event), event), event)
         case e.MessagesJoined():
             return _join(run)
         case e.MessageRefused():
@@ -114,6 +124,10 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             return say(replace(run, error=event.error), "failure", event.error)
         case e.RunRetried():
             return retried(run, event)
+        case e.AgentMissed():
+            return missing.missed(run, event)
+        case e.AgentFound():
+            return missing.found(run)
         case e.RunPaused():
             run = run if run.ended else replace(run, paused=True)
             return _obey(run, "Paused. /resume goes on, /cancel ends it.") if event.command else run
@@ -188,8 +202,7 @@ def _choose(run: Run, event: e.ModelAnswered) -> Run:
         doubts=0,
         draft="",
         drafted_by=0,
-        model_failures=0,
-        model_gone=False,
+        **_ANSWERED,
     )
     if not event.call.model:
         run = replace(run, drafts={**run.drafts, run.version: run.effort.drafted_by})
@@ -199,6 +212,7 @@ def _choose(run: Run, event: e.ModelAnswered) -> Run:
         effort=effort,
         chosen_by=run.version,
         retry_at=None,
+        told_away=(),
         error=None,
     )
     if run.ended:  # cancelled while the model was asked: paid for, but no longer wanted
@@ -231,8 +245,9 @@ def _reject(run: Run, event: e.ModelRejected) -> Run:
         run.effort.asked(run.version, event.call.decision.arm, "schema"),
         rejections=run.effort.rejections + 1,
         last_rejection=event.reason,
+        **_ANSWERED,
     )
-    run = replace(run, usage=run.usage.plus(event.call), effort=effort, retry_at=None)
+    run = replace(run, usage=run.usage.plus(event.call), effort=effort, told_away=())
     said = (Turn("agent", event.content),) if event.content.strip() else ()
     return add(run, *said, Turn("note", f"That was not usable: {event.detail}"))
 
@@ -244,8 +259,9 @@ def _doubt(run: Run, event: e.ModelDoubted) -> Run:
         doubts=run.effort.doubts + 1,
         draft=event.content,
         drafted_by=run.version,
+        **_ANSWERED,
     )
-    return replace(run, usage=run.usage.plus(event.call), effort=effort, retry_at=None)
+    return replace(run, usage=run.usage.plus(event.call), effort=effort, told_away=())
 
 
 def _fail_model(run: Run, event: e.ModelFailed) -> Run:
@@ -255,8 +271,16 @@ def _fail_model(run: Run, event: e.ModelFailed) -> Run:
         run.effort,
         model_failures=run.effort.model_failures + 1,
         model_gone=event.retry_at is None,
+        model_refused=event.refused,
+        retry_at=event.retry_at,
     )
-    return replace(run, effort=effort, retry_at=event.retry_at, error=event.error)
+    if effort.failing_since is None:
+        effort = replace(effort, failing_since=event.at - event.waited)
+    places = to_tell(run) if event.notice else ()
+    for to in places:
+        run = notify(run, event.notice, to)
+    told_away = (*run.told_away, *map(place, places))
+    return replace(run, effort=effort, error=event.error, told_away=told_away)
 
 
 def _cancel(run: Run, event: e.RunCancelled) -> Run:
@@ -275,6 +299,7 @@ def _cancel(run: Run, event: e.RunCancelled) -> Run:
         run,
         ended=Status.CANCELLED,
         paused=False,
+        missing=None,
         retry_at=None,
         error=without_teams(notice),
         inbox=replace(run.inbox, waiting=(), early=()),

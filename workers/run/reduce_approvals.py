@@ -44,7 +44,12 @@ def request(
         asked_for=one_line(run.message.text, ASKED_FOR),
     )
     inquiry = approval_inquiry(run, approval)
-    run = replace(run, work=replace(run.work, approval=approval, approved=""), retry_at=None)
+    run = replace(
+        run,
+        work=replace(run.work, approval=approval, approved=""),
+        effort=replace(run.effort, retry_at=None),
+        retry_at=None,
+    )
     run = say(run, "question", event.text, inquiry)
     return ask_too(run, event.text, inquiry, event.ask)
 

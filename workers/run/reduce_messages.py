@@ -41,6 +41,9 @@ def _hurried(run: Run) -> Run:
     This try does not count. Otherwise a few impatient messages would use up the tries that were
     meant for hours.
     """
+    if run.effort.retry_at is not None:
+        failures = max(0, run.effort.model_failures - 1)
+        run = replace(run, effort=replace(run.effort, model_failures=failures, retry_at=None))
     if run.retry_at is None:
         return run
     run = replace(run, retry_at=None)
@@ -48,9 +51,8 @@ def _hurried(run: Run) -> Run:
         first = queue[0]
         planned = first.attempts if first.beside else max(0, first.attempts - 1)
         queue = (replace(first, attempts=planned), *queue[1:])
-        return replace(run, outbox=replace(run.outbox, queue=queue))
-    failures = max(0, run.effort.model_failures - 1)
-    return replace(run, effort=replace(run.effort, model_failures=failures))
+        run = replace(run, outbox=replace(run.outbox, queue=queue))
+    return run
 
 
 def take_up(run: Run, message: e.MessageReceived) -> Run:

@@ -17,7 +17,7 @@ from ponderd.workers.run import events as e
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.effort import Effort, Usage
 
-WaitingFor = Literal["answer", "approval", "event", "time", "retry"]
+WaitingFor = Literal["answer", "approval", "event", "time", "retry", "agent"]
 
 
 class Turn(NamedTuple):
@@ -210,6 +210,14 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """No worker has the run's agent."""
+
+    untold: tuple[Address | None, ...] = ()
+    """Where people wrote since everybody was told."""
+
+
+@dataclass(frozen=True, slots=True)
 class Outbox:
     """What is still to be said, and the newest answer."""
 
@@ -268,9 +276,12 @@ class Run:
     whatever comes of the first is an outcome of the second."""
     usage: Usage = field(default_factory=Usage)
     retry_at: float | None = None
-    """When the model server or a receiver is tried again, Unix seconds."""
+    """When a receiver is tried again, Unix seconds."""
+    told_away: tuple[str, ...] = ()
+    """Places ("channel:to") where people know that the model is away."""
     bounces: tuple[e.ReplyBounced, ...] = ()
     """What mail servers reported of its replies."""
+    missing: Missing | None = None
     paused: bool = False
     ended: Status | None = None
     """How the last message ended; None while there is a current one."""
@@ -293,9 +304,12 @@ class Run:
         """What a WAITING or PAUSED run waits for."""
         if self.ended:
             return None
+        if self.missing and not self.missing.untold:
+            return "agent"
         if self.work.wait and not self.retry_at:
             return "event" if self.work.wait.event else "time"
-        return self.work.waiting_for or ("retry" if self.retry_at else None)
+        retries = self.retry_at or self.effort.retry_at
+        return self.work.waiting_for or ("retry" if retries else None)
 
     @property
     def is_asking(self) -> bool:
@@ -323,6 +337,17 @@ class Run:
 
 def add(run: Run, *turns: Turn) -> Run:
     return replace(run, turns=run.turns + turns)
+
+
+def to_tell(run: Run) -> tuple[Address, ...]:
+    """Where people wait who do not know yet that the model is away. Programs see it in the run."""
+    messages = run.inbox.waiting
+    places = (run.message.reply_to, *run.message.listeners, *(m.reply_to for m in messages))
+    return tuple(
+        to
+        for to in others(places, None)
+        if to.channel in ("slack", "email", "sms") and f"{to.channel}:{to.to}" not in run.told_away
+    )
 
 
 def others(places: tuple[Address | None, ...], reply_to: Address | None) -> tuple[Address, ...]:

@@ -20,6 +20,9 @@ _CANNOT_DECIDE = (
     "I could not work out what to do. Please put it differently, or tell me the next step."
 )
 _MODEL_GONE = "I cannot answer now: the model server does not answer. Please try again later."
+_MODEL_REFUSES = (
+    "I cannot answer this: the model server does not take the request. An operator can see why."
+)
 _BUSY = "I am still busy with an earlier message and did not take this one. Please send it later."
 
 INTERRUPTIONS = 3
@@ -93,6 +96,8 @@ def next_step(run: Run, agent: Agent, now: float) -> Step:
 
     People come first, then what was begun, then what the run waits for; only then new work.
     """
+    if run.missing:
+        return Record(e.AgentFound(at=now))
     step = (
         _what_people_want(run, agent, now)
         or _what_was_begun(run, agent, now)
@@ -167,6 +172,8 @@ def _what_comes_next(run: Run, agent: Agent, now: float) -> Step:
         return Record(e.MessagesJoined(at=now))
     if run.work.call:
         return _use(run.work.call, run, agent, now)
+    if run.effort.retry_at is not None and run.effort.retry_at > now:
+        return Wait(run.effort.retry_at)
     return _give_up(run, agent, now) or CallModel()
 
 
@@ -181,7 +188,8 @@ def _give_up(run: Run, agent: Agent, now: float) -> UseDraft | Record | None:
         text = f"I took {effort.model_calls} steps without finding an answer. Shall I go on?"
         event = e.QuestionAsked(at=now, text=text)
     elif effort.model_gone:
-        return _use_draft_or(run, e.RunFailed(at=now, error=_MODEL_GONE))
+        text = _MODEL_REFUSES if effort.model_refused else _MODEL_GONE
+        return _use_draft_or(run, e.RunFailed(at=now, error=text))
     return _use_draft_or(run, event) if event else None
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from ponderd.channels.errors import ModelError
 from ponderd.workers.agents.agent import Tool, tool
-from ponderd.workers.agents.versions import PATIENCE, describe, pinned, recorded_version, register
+from ponderd.workers.agents.versions import describe, pinned, recorded_version, register
+from ponderd.workers.execution.fleet import GRACE, Fleet
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run, Status
 from tests.workers.world import LAUNCH, LOOK, REPLY, THREAD, Crash, World
@@ -119,11 +120,19 @@ class TestANewPrompt:
         assert (await world.run(run.id)).version == run.version
 
 
+async def meet(world: World) -> None:
+    """The new worker has only just begun to hear of the others."""
+    fleet = Fleet("new", [world.agent])
+    await fleet.meet(world.store)
+    world.executor = world.worker(fleet=fleet)
+
+
 class TestANewTool:
     async def changed(self, world: World) -> Run:
         """A run that may go on when somebody says so: its tool is not what it was."""
         run = await waiting(world)
         await deploy(world, tools=(new_launch(world),))
+        await meet(world)
         await world.say(run.id, "yes", reply_to=THREAD)
         assert world.effects.counted == []
         return run
@@ -132,7 +141,7 @@ class TestANewTool:
         older = world.executor
         run = await self.changed(world)
         assert (await world.run(run.id)).work.approval is None
-        world.clock.now += PATIENCE / 2
+        world.clock.now += GRACE / 2
         assert await world.store.sweep(10, 1) == [run.id]
         await older.advance(run.id)
         assert world.effects.counted == ["rocket"]
@@ -140,15 +149,22 @@ class TestANewTool:
 
     async def test_is_a_question_when_no_older_worker_is_left(self, world: World) -> None:
         run = await self.changed(world)
-        await world.later(PATIENCE + 1)
+        await world.later(GRACE + 1)
         run = await world.run(run.id)
         assert run.work.approval is not None
         assert (run.waits_for, run.work.approval.subject) == ("approval", "version")
         assert "have changed since I began" in world.slack.texts[-1]
 
+    async def test_waits_no_longer_because_somebody_writes(self, world: World) -> None:
+        run = await self.changed(world)
+        world.clock.now += GRACE - 1
+        await world.say(run.id, "well?", reply_to=THREAD)
+        await world.later(2)
+        assert await world.of_type(run.id, e.VersionChanged)
+
     async def test_is_used_after_a_yes_and_the_call_is_approved_anew(self, world: World) -> None:
         run = await self.changed(world)
-        await world.later(PATIENCE + 1)
+        await world.later(GRACE + 1)
         run = await world.say(run.id, "yes", reply_to=THREAD)
         assert run.agent_version == world.agent.version
         assert world.effects.counted == []  # the yes was for the version, not for the call
@@ -160,7 +176,7 @@ class TestANewTool:
 
     async def test_is_not_used_after_a_no(self, world: World) -> None:
         run = await self.changed(world)
-        await world.later(PATIENCE + 1)
+        await world.later(GRACE + 1)
         run = await world.decide(run.id, False, ANN)
         assert (run.status, world.effects.counted) == (Status.FAILED, [])
         assert world.slack.sent[-1][0].kind == "failure"

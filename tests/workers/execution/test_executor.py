@@ -476,7 +476,7 @@ class TestTheModel:
         run_id = await world.write(reply_to=CALLBACK)
         for _ in range(20):
             run = await world.advance(run_id)
-            world.clock.now += 1000
+            world.clock.now += 2000
         assert run.status is Status.FAILED
         [(reply, _)] = world.channel.sent
         assert reply.kind == "failure"

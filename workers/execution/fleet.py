@@ -1,0 +1,79 @@
+"""Which agents the live workers have, so that a run is left to one that has its agent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ValidationError
+
+from ponderd.workers.agents.agent import Agent
+from ponderd.workers.store.contract import RunStore
+
+FLEET = "fleet"
+"""The box in which workers tell what they have."""
+
+LIVE_SECONDS = 6.0
+"""Seconds for which a worker counts as alive after it told."""
+
+GRACE = 5.0
+"""Seconds without a worker that has an agent, after which people are told. During a deployment the
+worker that has it may just be starting."""
+
+
+class Known(BaseModel):
+    """What one worker has."""
+
+    at: float
+    """When it told, Unix seconds."""
+    agents: list[str]
+    """Names, and names with a version: "payer", "payer@9bc174e4dcc2"."""
+
+
+class Fleet:
+    """What this worker knows of all. Before the first `meet` it believes that it is alone."""
+
+    def __init__(self, owner: str = "", agents: Iterable[Agent] = ()) -> None:
+        self._owner = owner
+        self._mine = sorted({name for agent in agents for name in _names(agent)})
+        self._seen: dict[str, float] = {}
+        self._since: float | None = None
+
+    async def meet(self, store: RunStore) -> None:
+        """Tell the others what this worker has, and hear what they have. Raises `Unavailable`."""
+        now = await store.now()
+        entry = json.dumps({"at": now, "agents": self._mine}).encode()
+        await store.put(FLEET, self._owner, entry)
+        for owner, told in (await store.box(FLEET)).items():
+            try:
+                known = Known.model_validate_json(told)
+            except ValidationError:  # a newer ponderd wrote it
+                continue
+            if abs(now - known.at) <= LIVE_SECONDS:
+                self._seen.update(dict.fromkeys(known.agents, now))
+            else:
+                await store.drop(FLEET, owner)
+        self._since = now if self._since is None else self._since
+
+    async def leave(self, store: RunStore) -> None:
+        """Raises `Unavailable`."""
+        await store.drop(FLEET, self._owner)
+
+    def absent(self, name: str, now: float) -> float:
+        """Seconds for which no live worker is known to have had `name`."""
+        if self._since is None:
+            return GRACE
+        return max(0.0, now - max(self._seen.get(name, 0.0), self._since))
+
+    def grace(self, name: str, now: float) -> float:
+        """Seconds to wait for another worker that has `name`. 0: there is none."""
+        return max(0.0, GRACE - self.absent(name, now))
+
+
+def versioned(name: str, version: str) -> str:
+    """How one version of an agent is named here."""
+    return f"{name}@{version}"
+
+
+def _names(agent: Agent) -> tuple[str, str]:
+    return agent.name, versioned(agent.name, agent.version)
