@@ -72,7 +72,7 @@ def report(api: Api, view: View, *, wait: bool, as_json: bool) -> int:
     elif not wait:
         say(f"{view['id']} {view['status']}")
     else:
-        if view["status"] in ("COMPLETED", "WAITING"):
+        if view["status"] in ("COMPLETED", "WAITING") and view["waiting_for"] != "agent":
             say(view["reply"] or "")
         explain(view)
     return exit_code(view) if wait else 0
@@ -82,6 +82,8 @@ def explain(view: View) -> None:
     """Tell a person what to do about a run that gave no answer."""
     run_id = view["id"]
     match view["status"]:
+        case "WAITING" if view["waiting_for"] == "agent":
+            complain(view["error"])
         case "WAITING":
             hint(f"the run waits for your answer: ponderd runs answer {run_id} …")
         case "PAUSED":

@@ -31,6 +31,7 @@ from ponderd.workers.steps.next_step import (
     Wait,
     next_step,
 )
+from ponderd.workers.steps.without_agent import step_without_agent
 
 DOC = Path(__file__).parents[3] / "docs" / "run-states.md"
 
@@ -204,6 +205,7 @@ def walk() -> Walk:
         (AGENT, commanding),
         (AGENT, deciding),
         (AGENT, waking),
+        (AGENT, stranding),
         (replace(AGENT, tools=[look]), looking),
         *((replace(AGENT, approvals=approvals), deciding) for approvals in OTHERS.values()),
         *(
@@ -225,7 +227,7 @@ def explore(
     seen, waiting = {key(start)}, [start]
     while waiting:
         run, in_flight = waiting.pop()
-        if run is not launched:
+        if run is not launched and not run.missing:
             runs.append((agent, run))
         nexts: list[tuple[list[e.Event], InFlight]] = [([], None)]  # the worker crashes
         nexts += [([event], in_flight) for event in people(run)]
@@ -244,6 +246,8 @@ def explore(
             nexts.append(([e.ToolFinished(at=NOW, result="", seconds=1, wait=wait)], None))
         if in_flight is None and run is not launched:
             nexts += steps(run, agent)
+            if people is stranding:
+                nexts += [([event], None) for event in without_agent(run)]
             if people is waking and isinstance(next_step(run, agent, LATER), CallModel):
                 nexts += [([event], None) for event in limits(run)]
         for events, then in nexts:
@@ -303,6 +307,15 @@ def deciding(run: Run) -> Iterator[e.Event]:
             yield e.ApprovalAnswered(
                 at=NOW, approved=approved, by="p", via="slack", approval=run.work.approval.id
             )
+
+
+def stranding(run: Run) -> Iterator[e.Event]:
+    if not (run.inbox.waiting or run.inbox.early):
+        yield MESSAGES[0]
+    if run.missing:
+        yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
+        if not run.ended:
+            yield e.RunCancelled(at=NOW, by="p")
 
 
 def waking(run: Run) -> Iterator[e.Event]:
@@ -377,6 +390,13 @@ def key(node: tuple[Run, InFlight]) -> bytes:
     return hashlib.blake2b(data.getvalue(), digest_size=16).digest()
 
 
+def without_agent(run: Run) -> Iterator[e.Event]:
+    """What a worker writes down that does not have the agent, where no other has it."""
+    match step_without_agent(run, LATER):
+        case Record(event):
+            yield event
+
+
 def limits(run: Run) -> Iterator[e.Event]:
     """What may be in the way of a model call."""
     if not run.work.extended:
@@ -394,6 +414,7 @@ def forget(run: Run, in_flight: InFlight) -> tuple[Run, InFlight]:
         version=1,
         updated_at=NOW,
         turns=(),
+        missing=run.missing and replace(run.missing, untold=run.missing.untold[:1]),
         message=replace(message, text="", under_way=False, joined=0, asked_again=False),
         inbox=replace(inbox, heard_at=NOW),
         work=replace(
@@ -425,6 +446,7 @@ def forget(run: Run, in_flight: InFlight) -> tuple[Run, InFlight]:
             model_calls=run.effort.model_calls,
             rejections=run.effort.rejections,
             model_gone=run.effort.model_gone,
+            retry_at=run.effort.retry_at,
             draft=run.effort.draft,
         ),
         effort_before=Effort(),
