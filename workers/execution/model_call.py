@@ -11,7 +11,6 @@ from typing import NamedTuple
 import structlog
 
 from ponderd.channels.errors import ModelError, Unavailable
-from ponderd.channels.own_secrets import hide
 from ponderd.channels.text import storable
 from ponderd.workers.agents.actions import Rejected, schema
 from ponderd.workers.agents.agent import Agent
