@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from queue import Empty
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from celery import Celery
 from kombu.transport import redis as redis_transport
 from redis.exceptions import ResponseError
 
+from ponderd.channels.text import one_line
 from ponderd.workers.redis_url import RedisUrl, parse_redis_url
 
 log = structlog.get_logger(__name__)
@@ -27,6 +29,26 @@ redis_transport.Channel.do_restore = False
 # Nor does an answer end it that says "not now": the server became a replica, reads its data, or is
 # full. The worker connects anew, as after a connection that died.
 redis_transport.Transport.connection_errors += (ResponseError,)
+
+_channels: Any = redis_transport.Channel
+_read_poke = _channels._brpop_read
+
+
+def _read_poke_or_drop(channel: Any, **options: Any) -> bool:
+    """Nor does a thing in the queue end it that is no poke: not JSON, or of another shape."""
+    before = set(channel.qos._delivered)
+    try:
+        return bool(_read_poke(channel, **options))
+    except (Empty, *channel.connection_errors):
+        raise
+    except Exception as error:
+        log.warning("a poke that is none was dropped", error=one_line(str(error), 200))
+        for tag in set(channel.qos._delivered) - before:  # it would count as in work for ever
+            channel.basic_reject(tag, requeue=False)
+        return True
+
+
+_channels._brpop_read = _read_poke_or_drop
 
 
 def create_app(broker_url: str) -> Celery:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Collection
 from typing import Any
 
@@ -21,15 +22,14 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
+    ClusterCrossSlotError,
     ClusterDownError,
     ConnectionError,
-    OutOfMemoryError,
-    ReadOnlyError,
+    ModuleError,
     RedisClusterException,
     RedisError,
     ResponseError,
     TimeoutError,
-    TryAgainError,
 )
 
 from ponderd.channels.errors import Unavailable
@@ -38,9 +38,19 @@ from ponderd.workers.redis_url import RedisUrl, parse_redis_url
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 
-# Errors that pass: the server cannot serve us now.
-_NOT_NOW = (ClusterDownError, OutOfMemoryError, ReadOnlyError, TryAgainError)
-_NOT_NOW_EITHER = ("MISCONF", "OOM", "LOADING", "CLUSTERDOWN", "NOREPLICAS")
+# What a server answers to a command that is wrong whenever it is sent. All else that it refuses, it
+# refuses for now, whatever the server, its version or a proxy in front of it calls the reason: it
+# is full, busy, read-only or loading, or our rights have gone.
+_MISTAKE = re.compile(
+    "WRONGTYPE|CROSSSLOT|BUSYGROUP|NOGROUP|wrong number of arguments|syntax error|value is not|"
+    "unknown subcommand|invalid stream id|attempt to |bad argument|undeclared",
+    re.IGNORECASE,
+)
+# Codes that stand in the middle where a script, or a command of a pipeline, met them.
+_NOT_NOW = re.compile(
+    r"\b(MISCONF|OOM|BUSY|LOADING|READONLY|MASTERDOWN|NOREPLICAS|NOPERM|NOAUTH|WRONGPASS|EXECABORT"
+    r"|CLUSTERDOWN|TRYAGAIN|UNBLOCKED|UNKILLABLE)\b"
+)
 
 
 def connect(url: str, *, connections: int = 64) -> Redis | RedisCluster:
@@ -168,13 +178,27 @@ async def awaited(call: Awaitable[Any]) -> Any:
     try:
         return await call
     except ResponseError as error:
-        if isinstance(error, _NOT_NOW) or str(error).startswith(_NOT_NOW_EITHER):
-            raise Unavailable(f"the state server cannot be used: {error}") from error
-        raise
+        if is_mistake(error):
+            raise
+        raise Unavailable(f"the state server cannot be used: {_reason(error)}") from error
     except (RedisError, RedisClusterException, OSError, asyncio.IncompleteReadError) as error:
-        raise Unavailable(f"the state server cannot be used: {error}") from error
+        raise Unavailable(f"the state server cannot be used: {_reason(error)}") from error
     except RuntimeError as error:
         # This is how uvloop reports a write to a connection that was just closed.
         if "handler is closed" not in str(error):
             raise
         raise Unavailable(f"the state server cannot be used: {error}") from error
+
+
+def is_mistake(error: ResponseError) -> bool:
+    """Whether the command itself was wrong. Otherwise the server only cannot serve it now."""
+    if isinstance(error, ClusterCrossSlotError | ModuleError):
+        return True
+    reason = _reason(error)
+    return not _NOT_NOW.search(reason) and bool(_MISTAKE.search(reason))
+
+
+def _reason(error: Exception) -> str:
+    """What the server said, without the command of a pipeline to which it said it: that may carry
+    what people wrote."""
+    return str(error).rpartition("caused error: ")[2]

@@ -1,0 +1,107 @@
+"""The state server is there, but ill: nothing is lost, all wait, and come back by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.scenarios.script import script
+from tests.services.eventually import eventually
+from tests.services.model_server import ScriptedModel
+from tests.services.stack import Client, Stack, running
+from tests.services.state_server import StateServer
+
+QUEUE = "ponderd:celery:ponderd"
+
+
+@dataclass
+class World:
+    client: Client
+    stack: Stack
+    model: ScriptedModel
+    state: StateServer
+    admin: redis.Redis
+
+    async def answers(self) -> None:
+        run_id = await self.client.launch("assistant", "hello")
+        assert (await self.client.until(run_id))["reply"] == "heard: hello"
+        assert all(process.poll() is None for process in self.stack.processes.values())
+
+
+@pytest.fixture
+async def world(tmp_path: Path, data_dir: Path) -> AsyncIterator[World]:
+    with StateServer(tmp_path / "own-state") as state:
+        async with ScriptedModel(script) as model:
+            stack = Stack(state.url, model.url, data_dir)
+            async with running(stack, workers=2) as client:
+                for name in ("work-0", "work-1"):
+                    await eventually(lambda name=name: "worker ready" in stack.log(name))
+                with redis.Redis.from_url(state.url) as admin:
+                    yield World(client, stack, model, state, admin)
+
+
+def poke(task: str, body: str, **fields: object) -> str:
+    """What Celery puts in the queue."""
+    headers = {"lang": "py", "task": task, "id": "1", "root_id": "1", "parent_id": None}
+    properties = {
+        "correlation_id": "1",
+        "delivery_mode": 2,
+        "delivery_info": {"exchange": "", "routing_key": "ponderd"},
+        "priority": 0,
+        "body_encoding": "utf-8",
+        "delivery_tag": "1",
+    }
+    message = {
+        "body": body,
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": headers,
+        "properties": properties,
+    }
+    return json.dumps({**message, **fields})
+
+
+GARBAGE = (
+    "garbage",
+    b"\xff\xfe\x00",
+    "null",
+    "[]",
+    "17",
+    "{}",
+    "[" * 100_000,
+    '{"properties": {}}',
+    '{"properties": {"delivery_tag": ["x"]}, "headers": {}, "body": "x"}',
+    "x" * 10_000_000,
+    poke("ponderd.unknown", '[["x"], {}, {}]'),
+    poke("ponderd.advance", "no json"),
+    poke("ponderd.advance", "[[], {}, {}]"),
+    poke("ponderd.advance", '[[{"a": 1}], {}, {}]'),
+    poke("ponderd.advance", '[["not a run id"], {}, {}]'),
+    poke("ponderd.advance", '[["zz"], {}, {}]'),
+    poke("ponderd.advance", '[[17], {"x": 1}, {}]'),
+    poke("ponderd.advance", "17"),
+    poke("ponderd.advance", '[["x"], {}, {}]', headers={"task": "ponderd.advance"}),
+    poke("ponderd.advance", '[["x"], {}, {}]', headers=None),
+    poke("ponderd.advance", '[["x"], {}, {}]', headers=["x"]),
+    poke("ponderd.advance", "x", **{"content-type": "application/x-python-serialize"}),
+    poke("ponderd.advance", "x", **{"content-encoding": "nonsense"}),
+    poke("ponderd.advance", "x", properties={"delivery_tag": "1", "body_encoding": "base64"}),
+    poke("ponderd.advance", "x", headers={"task": {}, "id": "1"}),
+    poke("ponderd.advance", "x", headers={"task": "ponderd.advance", "id": "1", "eta": "soon"}),
+)
+
+
+async def test_garbage_in_the_queue_ends_no_worker(world: World) -> None:
+    for _ in range(3):  # more than a worker would hold as in work, if it did not let go of them
+        world.admin.lpush(QUEUE, *GARBAGE)
+    await eventually(lambda: world.admin.llen(QUEUE) == 0)
+    await world.answers()
+    # Pokes still come through: a worker takes every one of them.
+    await asyncio.gather(*(world.answers() for _ in range(10)))
+    await eventually(lambda: world.admin.llen(QUEUE) == 0)
