@@ -86,9 +86,9 @@ TESTED_IN = {
     "workers/run/test_unknown_outcomes": "run/reduce_tools run/tool_events execution/late_results",
     "workers/steps/test_approval": "run/approved_call",
     "workers/steps/test_waits": "agents/tools/waiting",
+    "workers/protocol/test_twin": "store/memory_clock",
     "workers/store/test_contract": "store/asking store/cursors store/memory_store store/redis_news "
     "store/redis_gauges store/redis_store",
-    "workers/store/test_redis_cluster": "store/redis_client",
     "workers/thinking/test_beliefs": "thinking/margins thinking/posterior",
     "workers/thinking/test_ledger": "thinking/learning thinking/outcomes thinking/rewards",
     "workers/thinking/test_policy": "thinking/case thinking/hold thinking/pins thinking/rules",

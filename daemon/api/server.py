@@ -20,6 +20,7 @@ from ponderd.channels.mail.server import MailServer
 from ponderd.channels.own_secrets import remember_secrets
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.webhook.intake import Intake
+from ponderd.daemon import lease_time
 from ponderd.daemon.api.approvals import approval_page_routes, approval_routes, mark_first
 from ponderd.daemon.api.connections import Connections, limited
 from ponderd.daemon.api.deliveries import delivery_routes
@@ -116,7 +117,12 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
             ignored=ignored_by("mail"),
         )
         slack = slack_intake(channels, routes, accept, runs, inquiries, run_log, blobs)
-        async with _mail(mail, daemon), slack as intake, running_schedules(schedules):
+        async with (
+            _mail(mail, daemon),
+            slack as intake,
+            running_schedules(schedules),
+            lease_time.running(store),
+        ):
             app.include_router(slack_routes(channels, intake))
             limits = Connections(daemon.http_connections, daemon.http_peer_connections)
             config = uvicorn.Config(

@@ -18,7 +18,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import BinaryIO, TypedDict
 
 import psutil
 
@@ -41,6 +41,7 @@ class Children:
         self._folder = data_dir / "logs"
         self._file = data_dir / "processes.json"
         self._entries: dict[str, _Entry] = {}
+        self._unsaved = False
 
     def log(self, name: str) -> Path:
         return self._folder / f"{name.replace(' ', '-')}.log"
@@ -48,11 +49,9 @@ class Children:
     def start(
         self, name: str, command: Sequence[str], environment: Mapping[str, str]
     ) -> subprocess.Popen[bytes]:
-        log = self.log(name)
-        self._folder.mkdir(exist_ok=True)
-        if log.exists() and log.stat().st_size > LOG_LIMIT:
-            log.replace(log.with_suffix(".log.1"))
-        with log.open("ab") as output:
+        """Raises OSError if the process cannot be begun. It runs without a log, and is remembered
+        later, if the disk is full."""
+        with self._log_for_writing(name) as output:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -64,12 +63,14 @@ class Children:
         with contextlib.suppress(psutil.NoSuchProcess):
             created = psutil.Process(process.pid).create_time()
             self._entries[name] = {"name": name, "pid": process.pid, "created": created}
-        self._save()
+        self._unsaved = True
+        self.save()
         return process
 
     def forget(self, name: str) -> None:
         self._entries.pop(name, None)
-        self._save()
+        self._unsaved = True
+        self.save()
 
     def leftovers(self) -> list[tuple[str, psutil.Process]]:
         """The processes that a killed `up` left running here, in the order of their start."""
@@ -96,10 +97,24 @@ class Children:
             return ""
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
-    def _save(self) -> None:
-        temporary = self._file.with_suffix(".new")
-        temporary.write_text(json.dumps(list(self._entries.values())))
-        temporary.replace(self._file)
+    def save(self) -> None:
+        """Write the file, unless it holds everything. If that fails now, a later call does it."""
+        if self._unsaved:
+            temporary = self._file.with_suffix(".new")
+            with contextlib.suppress(OSError):
+                temporary.write_text(json.dumps(list(self._entries.values())))
+                temporary.replace(self._file)
+                self._unsaved = False
+
+    def _log_for_writing(self, name: str) -> BinaryIO:
+        log = self.log(name)
+        try:
+            self._folder.mkdir(exist_ok=True)
+            if log.exists() and log.stat().st_size > LOG_LIMIT:
+                log.replace(log.with_suffix(".log.1"))
+            return log.open("ab")
+        except OSError:
+            return Path(os.devnull).open("ab")
 
 
 def is_alive(process: psutil.Process) -> bool:

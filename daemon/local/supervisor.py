@@ -1,7 +1,8 @@
 """Run the services of `ponderd up` in the foreground until Ctrl-C.
 
-A worker or daemon that dies is restarted, at most three times a minute. If a server dies,
-everything stops with one clear line.
+Once all have been ready, a service that dies and may be restarted is, for ever, each time after a
+longer pause: what made it die (a full disk, say) may pass. If any other one dies, everything stops
+with one clear line.
 """
 
 from __future__ import annotations
@@ -25,8 +26,13 @@ POLL = 0.05
 """Seconds between two looks at a process."""
 PATIENCE = 180.0
 """Seconds that a service may take to become ready."""
-RESTARTS_PER_MINUTE = 3
-"""For each service. One more death within a minute stops everything."""
+FIRST_PAUSE = 0.5
+"""Seconds before a service is started again. After each further death within `LONG_LIFE`, twice as
+many."""
+LONGEST_PAUSE = 30.0
+"""Most seconds of such a pause."""
+LONG_LIFE = 60.0
+"""Seconds after which a service that dies is healthy again: its next pause is the first one."""
 HURRIED_GRACE = 5.0
 """Seconds from a second SIGTERM to SIGKILL."""
 LEFTOVER_GRACE = 20.0
@@ -120,13 +126,21 @@ class Supervisor:
 
     async def _keep(self, service: Service) -> None:
         """Start the service, and again if it dies and may be restarted. Never returns."""
-        deaths: list[float] = []
+        pause = FIRST_PAUSE
         for name in service.after:
             await self._ready[name].wait()
         while True:
-            process = self._start(service)
-            while (code := process.poll()) is None:  # noqa: ASYNC110 - a process has no event
-                await asyncio.sleep(POLL)
+            began = time.monotonic()
+            code, how = 1, ""
+            try:
+                process = self._start(service)
+            except OSError as error:  # no memory, no process, no file more
+                how = f"cannot be started: {error}"
+            else:
+                while process.poll() is None:  # noqa: ASYNC110 - a process has no event
+                    await asyncio.sleep(POLL)
+                code = process.returncode
+                how = f"died ({how_it_ended(code)})"
             log = self._children.log(service.name)
             if not self._all_ready:
                 why = f": {self._children.last_line(service.name)}" if code > 0 else ""
@@ -134,17 +148,22 @@ class Supervisor:
                     f"the {service.name} does not start ({how_it_ended(code)}){why} (log: {log})",
                     exit_code=2 if code == 2 else 1,
                 )
-            line = f"the {service.name} died ({how_it_ended(code)}); its log: {log}"
-            now = time.monotonic()
-            deaths = [*(moment for moment in deaths if now - moment < 60), now]
-            if not service.restarts or len(deaths) > RESTARTS_PER_MINUTE:
+            line = f"the {service.name} {how}; its log: {log}"
+            if not service.restarts:
                 raise StartupError(f"{line}; {service.advice}")
-            self._say(f"{line}; restarting it")
+            if time.monotonic() - began > LONG_LIFE:
+                pause = FIRST_PAUSE
+            self._say(f"{line}; restarting it in {pause:g} s")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     def _start(self, service: Service) -> subprocess.Popen[bytes]:
+        """Raises OSError if that fails once all have been ready, and `StartupError` before."""
         try:
             process = self._children.start(service.name, service.command, service.environment)
-        except FileNotFoundError as error:
+        except OSError as error:
+            if self._all_ready:
+                raise
             raise StartupError(f"the {service.name} cannot be started: {error}") from error
         self._processes[service.name] = process
         return process
@@ -181,6 +200,7 @@ class Supervisor:
         before = None
         while True:
             await asyncio.sleep(WRITE_CHECK)
+            self._children.save()
             problem = await self._write_problem()
             if problem != before:
                 self._say(
@@ -240,4 +260,5 @@ class Supervisor:
         return name in self._processes and self._processes[name].poll() is None
 
     def _say(self, line: str) -> None:
-        self._console.print(line, soft_wrap=True, markup=False, highlight=False)
+        with contextlib.suppress(OSError):  # the disk of standard error is full, or nobody reads it
+            self._console.print(line, soft_wrap=True, markup=False, highlight=False)

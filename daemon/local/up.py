@@ -160,7 +160,7 @@ def services(site: Site) -> tuple[Service, ...]:
             problem=lambda: state_server.problem(site.redis_url),
             grace=STATE_GRACE,
             patient=True,
-            advice="nothing accepted is lost: start again, or set PONDERD_REDIS_URL",
+            restarts=True,
         )
         embedded.append(state)
     if site.workers.model_url is None:

@@ -105,3 +105,56 @@ async def test_garbage_in_the_queue_ends_no_worker(world: World) -> None:
     # Pokes still come through: a worker takes every one of them.
     await asyncio.gather(*(world.answers() for _ in range(10)))
     await eventually(lambda: world.admin.llen(QUEUE) == 0)
+
+
+# -- refused for a while ---------------------------------------------------------------------------
+
+
+async def test_read_only_full_and_busy_for_a_while(world: World) -> None:
+    """What is sent meanwhile is refused with the reason, and no process ends."""
+
+    async def refused(reason: str) -> None:
+        async def is_refused() -> bool:
+            status, view = await world.client.post_once(
+                "/runs", {"agent": "assistant", "text": "refused"}
+            )
+            assert status in (201, 503), view
+            return status == 503 and reason in view["error"]
+
+        await eventually(is_refused)
+
+    world.admin.replicaof("127.0.0.1", "1")
+    await refused("read only")
+    world.admin.replicaof("NO", "ONE")
+    await world.answers()
+
+    world.admin.config_set("maxmemory", 1)
+    await refused("maxmemory")
+    world.admin.config_set("maxmemory", 0)
+    await world.answers()
+
+    world.admin.execute_command("ACL", "SETUSER", "default", "-evalsha")
+    await refused("permissions")
+    world.admin.execute_command("ACL", "SETUSER", "default", "+@all")
+    await world.answers()
+
+    world.admin.config_set("busy-reply-threshold", 100)
+    endless = asyncio.create_task(asyncio.to_thread(_run_endless_script, world.state.url))
+    await refused("busy")
+    world.admin.script_kill()
+    await endless
+    await world.answers()
+
+    world.admin.config_set("min-replicas-to-write", 1)
+    await refused("NOREPLICAS")
+    world.admin.config_set("min-replicas-to-write", 0)
+    await world.answers()
+
+    for kind in ("normal", "pubsub"):
+        world.admin.client_kill_filter(_type=kind, skipme=True)
+    await world.answers()
+
+
+def _run_endless_script(url: str) -> None:
+    with redis.Redis.from_url(url) as client, pytest.raises(redis.RedisError):
+        client.eval("while true do end", 0)

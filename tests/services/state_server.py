@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ class StateServer:
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     more_config: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -35,7 +37,10 @@ class StateServer:
         with config.open("a") as file:
             file.write(FAST + self.more_config)
         self.process = subprocess.Popen(
-            state_server.command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            state_server.command(config),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, **self.environment},
         )
         wait_until(self._is_up)
 

@@ -219,6 +219,7 @@ class Executor:
         async with self.model.code.place_for(agent.tool(call.tool)) as place:
             if key is None:
                 await held.confirm()  # with replicas away, nothing is begun that one must ask about
+                held.check()  # once it is written down, an effect that never began looks unknown
                 key = str(EventRef(run.id, run.version))
                 run, begun = await held.commit(run, [e.ToolStarted(at=held.now(), key=key)])
                 if not begun:

@@ -26,12 +26,11 @@ from ponderd.workers.store.contract import (
 
 log = structlog.get_logger(__name__)
 
-RECORD_SECONDS = 60.0
-"""How long a worker tries to record what has happened while the store is away."""
-
 RECORD_RETRY = 0.2
-"""Seconds between two such tries."""
+"""Seconds between the first two tries to record what has happened while the store is away."""
 
+RECORD_PAUSE = 1.0
+"""Most seconds between two of them."""
 
 CONFIRM_RETRY = 2.0
 """Seconds until a run is tried again whose next effect replicas did not confirm."""
@@ -270,17 +269,17 @@ def projection(run: Run) -> Projection:
 async def record(held: LeasedRun, run: Run, fact: e.Event) -> Run:
     """Record what has happened, on top of whatever else happened meanwhile.
 
-    Waits for a store that is away: only this worker knows what a tool did, or that a reply went
-    out. If another worker took over in that time, the token shows it (`LeaseLost`).
+    Waits for a store that is away, as long as this worker lives: only it knows what a tool did, or
+    that a reply went out. If another worker took over in that time, the token shows it
+    (`LeaseLost`).
     """
-    until = time.monotonic() + RECORD_SECONDS
-    recorded = False
+    pause, recorded = RECORD_RETRY, False
     while not recorded:
         try:
             run, recorded = await held.commit(run, [fact])
         except Unavailable as error:
-            if time.monotonic() > until:
-                raise
-            log.warning("cannot write down what happened, trying again", error=str(error))
-            await asyncio.sleep(RECORD_RETRY)
+            if pause == RECORD_RETRY:
+                log.warning("cannot write down what happened, trying on", error=str(error))
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, RECORD_PAUSE)
     return run

@@ -52,6 +52,7 @@ log = structlog.get_logger(__name__)
 
 # How often each background duty runs.
 SWEEP_SECONDS = 0.5
+AGAIN_SECONDS = 0.5  # if the store was away
 REPORT_SECONDS = 2.0
 NEWS_SECONDS = 1.0
 NOTE_SECONDS = 0.5
@@ -200,8 +201,9 @@ class Runtime:
             free += 1
         found: list[str] = []
         try:
+            # Also without a free slot: the time in which leases count goes on only while we sweep.
+            found = await store.sweep(max(1, free // SHARDS) if free else 0, POKE_GRACE)
             if free:
-                found = await store.sweep(max(1, free // SHARDS), POKE_GRACE)
                 # Otherwise, with few slots, the last shards would always wait.
                 random.shuffle(found)
                 found = found[:free]
@@ -296,12 +298,15 @@ class Runtime:
 
 
 async def _every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
-    """Do a duty for ever. No error may end it."""
+    """Do a duty for ever, and soon again where the store was away: leases are renewed before what
+    is done under them needs it. No error may end it."""
     while True:
+        pause = seconds
         try:
             await duty()
         except Unavailable as error:
             log.warning("state server away", error=str(error))
+            pause = min(seconds, AGAIN_SECONDS)
         except Exception:
             log.exception("background duty failed")
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(pause)

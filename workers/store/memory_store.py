@@ -13,6 +13,7 @@ from typing import Literal
 from ponderd.channels.errors import NotFound, Unavailable
 from ponderd.workers.store import contract as s
 from ponderd.workers.store import cursors
+from ponderd.workers.store.memory_clock import ShardClock
 
 
 @dataclass
@@ -21,17 +22,22 @@ class _Run:
     conversation_key: str
     log: list[bytes]
     token: int
-    lease_until: float = 0
+    lease_until: float = 0  # in the lease time of its shard
     leased_at: float | None = None
 
 
 class MemoryStore:
     """Implements `RunStore`. Set `available` to False to make every call raise `Unavailable`, or
-    `replicated` to False to let no replica confirm."""
+    `replicated` to False to let no replica confirm.
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    Its clock is believed, so that a test may jump to the end of a lease. With `doubted` the store
+    keeps the clocks of `lua/clock.lua`, as a real one does.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time, *, doubted: bool = False) -> None:
         self.available = True
         self.replicated = True
+        self._shards = [ShardClock() for _ in range(s.SHARDS)] if doubted else []
         self._clock = clock
         self._runs: dict[str, _Run] = {}
         self._due: dict[str, float] = {}
@@ -47,13 +53,13 @@ class MemoryStore:
         self._boxes: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
-        now = self._now()
+        now, lease_time = self._clocks(message.run_id)
         step = message.checkpoint
         if step and self._checkpoints.get(step.name) != step.expected:
             return s.Admission(message.run_id, "stale", False)
         for key in message.keys:
-            if seen := self._recall(f"trigger:{key}", now):
-                kept = self._recall(f"digest:{key}", now)
+            if seen := self._recall(f"trigger:{key}", self._now()):
+                kept = self._recall(f"digest:{key}", self._now())
                 if message.digest and kept and kept != message.digest:
                     return s.Admission(seen, "conflict", False)
                 self._proceed(step, seen)
@@ -85,28 +91,29 @@ class MemoryStore:
         paused = run.head.status == "PAUSED"
         self._project(run, s.Projection("PAUSED", run.head.waiting_for) if paused else _READY, now)
         for key in message.keys:
-            self._kept[f"trigger:{key}"] = (run_id, now + s.TRIGGER_TTL)
+            self._kept[f"trigger:{key}"] = (run_id, self._now() + s.TRIGGER_TTL)
             if message.digest:
-                self._kept[f"digest:{key}"] = (message.digest, now + s.TRIGGER_TTL)
-        return s.Admission(run_id, outcome, self._mark_due(run, now))
+                self._kept[f"digest:{key}"] = (message.digest, self._now() + s.TRIGGER_TTL)
+        return s.Admission(run_id, outcome, self._mark_due(run, now, lease_time))
 
     async def claim(self, run_id: str, owner: str, lease: float) -> s.Claim | None:
-        now = self._now()
+        now, lease_time = self._clocks(run_id)
         run = self._runs.get(run_id)
-        if run is None or run_id not in self._due or run.lease_until > now:
+        if run is None or run_id not in self._due or run.lease_until > lease_time:
             return None
         run.token += 1
-        run.lease_until = self._due[run_id] = now + lease
+        run.lease_until, self._due[run_id] = lease_time + lease, now + lease
         run.leased_at = now
         return s.Claim(run_id, run.token, now, tuple(run.log))
 
     async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
-        now = self._now()
+        self._now()
         versions = {}
         for run_id, token in claims:
             run = self._runs.get(run_id)
             if run is not None and run.token == token:
-                run.lease_until = self._due[run_id] = now + lease
+                now, lease_time = self._clocks(run_id)
+                run.lease_until, self._due[run_id] = lease_time + lease, now + lease
                 versions[run_id] = len(run.log)
         return versions
 
@@ -120,7 +127,7 @@ class MemoryStore:
         release: s.Release | None = None,
         last: bytes = b"",
     ) -> s.Committed | s.VersionConflict | s.Lost:
-        now = self._now()
+        self._now()
         run = self._runs.get(run_id)
         if run is None or run.token != token or len(run.log) < version:
             return s.Lost()
@@ -128,6 +135,7 @@ class MemoryStore:
             return s.Lost()
         if len(run.log) > version:
             return s.VersionConflict(tuple(run.log[version:]))
+        now, _ = self._clocks(run_id)
         run.log += events
         self._project(run, projection, now)
         if release:
@@ -156,20 +164,28 @@ class MemoryStore:
     async def signal(
         self, run_id: str, version: int, event: bytes, projection: s.Projection
     ) -> s.Admission | s.VersionConflict:
-        now = self._now()
+        self._now()
         run = self._runs.get(run_id)
         if run is None or len(run.log) < version:
             raise NotFound(f"there is no run {run_id}")
         if len(run.log) > version:
             return s.VersionConflict(tuple(run.log[version:]))
+        now, lease_time = self._clocks(run_id)
         run.log.append(event)
         self._project(run, projection, now)
-        return s.Admission(run_id, "appended", self._mark_due(run, now))
+        return s.Admission(run_id, "appended", self._mark_due(run, now, lease_time))
 
     async def sweep(self, limit: int, grace: float) -> list[str]:
-        now = self._now()
-        found = [run_id for run_id, due in self._due.items() if due <= now][:limit]
-        self._due.update(dict.fromkeys(found, now + grace))
+        found: list[str] = []
+        clocks = [self._clocks(f"{shard:02x}-", True) for shard in range(s.SHARDS)]
+        for run_id, due in sorted(self._due.items(), key=lambda entry: entry[1]):
+            now, lease_time = clocks[s.shard_of(run_id)]
+            if due > now or len(found) >= limit:
+                continue
+            left = self._runs[run_id].lease_until - lease_time
+            self._due[run_id] = now + (left if left > 0 else grace)
+            if left <= 0:
+                found.append(run_id)
         return found
 
     async def load(self, run_id: str) -> tuple[bytes, ...]:
@@ -189,12 +205,12 @@ class MemoryStore:
         return [run_id for _, run_id in sorted(old)[:limit]]
 
     async def expire(self, run_id: str, version: int) -> bool:
-        now = self._now()
+        _, lease_time = self._clocks(run_id)
         run = self._runs.get(run_id)
         if (
             run is None
             or run.head.status not in s.FINISHED
-            or run.lease_until > now
+            or run.lease_until > lease_time
             or run_id in self._due
             or len(run.log) != version
         ):
@@ -316,14 +332,18 @@ class MemoryStore:
         self._counters.update(counts)
 
     async def gauges(self) -> s.Gauges:
-        now = self._now()
-        leases = [run.leased_at for run in self._runs.values() if run.leased_at is not None]
+        clock = self._now()
+        leased = {
+            run_id: run.leased_at for run_id, run in self._runs.items() if run.leased_at is not None
+        }
         return s.Gauges(
-            in_flight=len(leases),
-            overdue=sum(due <= now for due in self._due.values()),
-            oldest_lease=now - min(leases, default=now),
+            in_flight=len(leased),
+            overdue=sum(due <= self._kept_clock(run_id) for run_id, due in self._due.items()),
+            oldest_lease=max(
+                (self._kept_clock(run_id) - at for run_id, at in leased.items()), default=0
+            ),
             runs=dict(Counter(run.head.status for run in self._runs.values())),
-            workers=sum(seen > now - s.WORKER_TTL for seen in self._workers.values()),
+            workers=sum(abs(clock - seen) <= s.WORKER_TTL for seen in self._workers.values()),
             counters=dict(self._counters),
         )
 
@@ -335,6 +355,22 @@ class MemoryStore:
         if not self.available:
             raise Unavailable("the state server cannot be used: switched off by a test")
         return round(self._clock(), 3)
+
+    def _clocks(self, run_id: str, idle: bool = False) -> tuple[float, float]:
+        """The time of events, and the lease time, in the shard of this run."""
+        server = self._now()
+        if not self._shards:
+            return server, server
+        shard = s.shard_of(run_id)
+        if idle:
+            held = (run_id for run_id, run in self._runs.items() if run.leased_at is not None)
+            idle = shard not in map(s.shard_of, held)
+        now, lease_time = self._shards[shard].read(round(server * 1000), idle)
+        return now / 1000, lease_time / 1000
+
+    def _kept_clock(self, run_id: str) -> float:
+        kept = self._shards[s.shard_of(run_id)].kept if self._shards else 0
+        return max(self._now(), kept / 1000)
 
     def _recall(self, key: str, now: float) -> str | None:
         value, expires = self._kept.get(key, ("", 0.0))
@@ -353,8 +389,8 @@ class MemoryStore:
             updated_at=now,
         )
 
-    def _mark_due(self, run: _Run, now: float) -> bool:
-        if run.lease_until > now:
+    def _mark_due(self, run: _Run, now: float, lease_time: float) -> bool:
+        if run.lease_until > lease_time:
             for queue in self._listeners:
                 queue.put_nowait(run.head.id)
             return False

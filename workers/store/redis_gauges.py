@@ -14,6 +14,7 @@ HEAD = "agent agent_version channel conversation status waiting_for version crea
 """The fields of a run's hash that `head_of` takes."""
 
 _STATUSES = ("READY", "WAITING", "PAUSED", "COMPLETED", "FAILED", "CANCELLED")
+_TTL = round(s.WORKER_TTL * 1000)
 
 
 async def now_ms(redis: Redis | RedisCluster) -> int:
@@ -32,7 +33,9 @@ async def report(
     now = await now_ms(redis)
     pipe = redis.pipeline(transaction=False)
     pipe.zadd(f"{namespace}:workers", {worker: now if alive else 0})
-    pipe.zremrangebyscore(f"{namespace}:workers", 0, now - round(s.WORKER_TTL * 1000))
+    pipe.zremrangebyscore(f"{namespace}:workers", 0, now - _TTL)
+    # Reports from before the server's clock was set back.
+    pipe.zremrangebyscore(f"{namespace}:workers", now + _TTL, "+inf")
     for name, value in counts.items():
         pipe.hincrbyfloat(f"{namespace}:counters", name, value)
     await pipe.execute()
@@ -43,20 +46,25 @@ async def gauges(redis: Redis | RedisCluster, namespace: str, prefixes: Sequence
     now = await now_ms(redis)
     pipe = redis.pipeline(transaction=False)
     for prefix in prefixes:
+        pipe.get(f"{prefix}:clock")
+    kept = await pipe.execute()
+    clocks = [max(now, int(clock.split()[1])) if clock else now for clock in kept]
+    pipe = redis.pipeline(transaction=False)
+    for prefix, clock in zip(prefixes, clocks, strict=True):
         pipe.zcard(f"{prefix}:leased")
-        pipe.zcount(f"{prefix}:due", "-inf", now)
+        pipe.zcount(f"{prefix}:due", "-inf", clock)
         pipe.zrange(f"{prefix}:leased", 0, 0, withscores=True)
         for status in _STATUSES:
             pipe.zcard(f"{prefix}:runs:{status}")
-    pipe.zcount(f"{namespace}:workers", now - round(s.WORKER_TTL * 1000), "+inf")
+    pipe.zcount(f"{namespace}:workers", now - _TTL, now + _TTL)
     pipe.hgetall(f"{namespace}:counters")
     *flat, workers, counters = await pipe.execute()
     rows = _rows(flat, 3 + len(_STATUSES))
-    oldest = min((row[2][0][1] for row in rows if row[2]), default=now)
+    ages = [clock - row[2][0][1] for clock, row in zip(clocks, rows, strict=False) if row[2]]
     return s.Gauges(
         in_flight=sum(row[0] for row in rows),
         overdue=sum(row[1] for row in rows),
-        oldest_lease=max(0.0, (now - oldest) / 1000),
+        oldest_lease=max(0.0, *ages, 0.0) / 1000,
         runs={status: sum(row[3 + i] for row in rows) for i, status in enumerate(_STATUSES)},
         workers=workers,
         counters={name.decode(): float(value) for name, value in counters.items()},

@@ -34,7 +34,7 @@ class RedisStore:
         self._redis = redis
         self._replicas = Replicas(redis, replicas)
         self._namespace = namespace
-        common = (_LUA / "common.lua").read_text()
+        common = (_LUA / "clock.lua").read_text() + (_LUA / "common.lua").read_text()
         self._scripts = {
             name: redis.register_script(common + (_LUA / f"{name}.lua").read_text())
             for name in ("admit", "claim", "commit", "expire", "renew", "signal", "sweep")

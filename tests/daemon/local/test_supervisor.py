@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import io
 import json
 import os
@@ -225,17 +226,60 @@ async def test_a_worker_that_dies_is_restarted(case: Case) -> None:
     await case.run(case.service("worker", SLEEP, restarts=True))
 
 
-async def test_a_worker_that_keeps_dying_is_given_up(case: Case) -> None:
+async def test_a_worker_that_keeps_dying_is_restarted_after_longer_and_longer_pauses(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.03)
     fallen_ill = case.data_dir / "ill"
 
-    async def fall_ill() -> None:
+    async def fall_ill_and_recover() -> None:
         fallen_ill.touch()
-        await asyncio.Event().wait()
+        await eventually(lambda: case.said.count("restarting it") >= 5)
+        fallen_ill.unlink()
+        await case.until("restarting it in 0.03 s")
+        said = case.said.count("restarting it")
+        # One that was started while it was ill may still die.
+        await eventually(lambda: case.children.last_line("worker") == "up")
+        await asyncio.sleep(0.5)
+        assert case.said.count("restarting it") <= said + 1
+        case.pids = [case.pid("worker"), case.pid("daemon")]
 
-    case.do = fall_ill  # type: ignore[method-assign]
-    with pytest.raises(StartupError, match=r"the worker died \(exit code 3\)"):
-        await case.run(case.service("worker", SICK, fallen_ill, restarts=True))
-    assert case.said.count("restarting it") == 3
+    case.do = fall_ill_and_recover  # type: ignore[method-assign]
+    worker = case.service("worker", SICK, fallen_ill, restarts=True)
+    await case.run(worker, case.service("daemon", SLEEP))
+    pauses = [line.rpartition(" in ")[2] for line in case.said.splitlines() if "restarting" in line]
+    assert pauses[:4] == ["0.01 s", "0.02 s", "0.03 s", "0.03 s"]
+
+
+async def test_a_full_disk_ends_nothing(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that dies meanwhile is started without a log, and remembered when there is room."""
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(module, "WRITE_CHECK", 0.1)
+    open_file, full = Path.open, False
+
+    def open_if_room(path: Path, mode: str = "r", *args: object, **options: object) -> object:
+        if full and mode[0] in "aw" and path != Path(os.devnull):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return open_file(path, mode, *args, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", open_if_room)
+
+    async def fill() -> None:
+        nonlocal full
+        before = case.pid("worker")
+        full = True
+        os.kill(before, signal.SIGKILL)
+        await case.until("restarting it")
+        await asyncio.sleep(0.3)
+        assert case.pid("worker") == before  # what the file still says
+        full = False
+        await eventually(lambda: case.pid("worker") != before)
+        case.pids = [case.pid("worker")]
+        assert psutil.pid_exists(case.pid("worker"))
+
+    case.do = fill  # type: ignore[method-assign]
+    await case.run(case.service("worker", SLEEP, restarts=True))
 
 
 async def test_one_that_does_not_start_says_why_in_its_own_words(case: Case) -> None:

@@ -602,17 +602,39 @@ class TestAWorker:
         await task
         assert (await world.types(run_id)).count("model_answered") == 1
 
-    async def test_whose_store_goes_away_leaves_the_run_to_the_sweeper(
+    async def test_whose_store_goes_away_writes_down_what_happened_when_it_is_back(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("ponderd.workers.execution.leases.RECORD_SECONDS", 0)
+        monkeypatch.setattr("ponderd.workers.execution.leases.RECORD_RETRY", 0.01)
         run_id = await world.write()
 
         def away(call: int) -> None:
             world.store.available = False
 
         world.model.before_answer = away
-        await world.executor.advance(run_id)
+        task = asyncio.create_task(world.executor.advance(run_id))
+        await eventually(lambda: not world.store.available)
+        await asyncio.sleep(0.1)  # for some tries
+        assert not task.done()
+        world.store.available = True
+        await task
+        assert (await world.types(run_id)).count("model_answered") == 1
+        assert len(world.model.prompts) == 1
+
+    async def test_whose_store_stays_away_leaves_the_run_to_the_sweeper_when_it_is_stopped(
+        self, world: World
+    ) -> None:
+        run_id = await world.write()
+
+        def away(call: int) -> None:
+            world.store.available = False
+
+        world.model.before_answer = away
+        task = asyncio.create_task(world.executor.advance(run_id))
+        await eventually(lambda: not world.store.available)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
         world.store.available = True
         world.model.before_answer = None
         world.clock.now += 60

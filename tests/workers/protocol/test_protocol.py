@@ -100,8 +100,8 @@ class ClaimIsNotDue(MemoryStore):
 
 
 class MessageIsNotDue(MemoryStore):
-    def _mark_due(self, run: Any, now: float) -> bool:
-        return run.lease_until <= now
+    def _mark_due(self, run: Any, now: float, lease_time: float) -> bool:
+        return run.lease_until <= lease_time
 
 
 class SweepForgets(MemoryStore):

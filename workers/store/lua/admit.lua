@@ -33,7 +33,7 @@ for i = 17, last_key do
   end
 end
 
-local now = now_ms()
+local now, lease_time = clocks()
 local id, outcome = redis.call('GET', conversation_key), 'appended'
 local exists = id and redis.call('EXISTS', run_key(id)) == 1
 if exists and only_new then return {id, 'taken', 0} end
@@ -62,4 +62,4 @@ for i = 17, last_key do
   redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl)
   if digest ~= '' then redis.call('SET', prefix .. ':digest:' .. ARGV[i], digest, 'PX', ttl) end
 end
-return {id, outcome, mark_due(id, now, grace)}
+return {id, outcome, mark_due(id, now, lease_time, grace)}

@@ -17,7 +17,7 @@ if #missed > 0 then
   return missed
 end
 
-local now = now_ms()
+local now = clocks()
 version = append(id, 8)
 redis.call('HSET', run_key(id), 'version', version)
 project(id, status, waiting_for, now)

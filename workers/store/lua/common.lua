@@ -4,8 +4,8 @@
 -- every key that a script touches, so all of them are on one node of a Redis Cluster:
 --   <prefix>:run:<id>                 hash  agent, agent_version, channel, conversation,
 --                                           conversation_key, status, waiting_for, version, token,
---                                           owner, lease_until, created_at, updated_at (times in
---                                           ms of this server's clock)
+--                                           owner, lease_until (ms of the lease time), created_at,
+--                                           updated_at (ms); clock.lua tells what time it is
 --   <prefix>:log:<id>                 list  the events, oldest first; its length is the version
 --   <prefix>:conversation:<key>       string  the id of the run
 --   <prefix>:trigger:<key>            string  the id of the run to which a trigger went; expires
@@ -22,11 +22,6 @@ local due_key, leased_key = prefix .. ':due', prefix .. ':leased'
 local finished_key = prefix .. ':finished'
 local FINISHED = {COMPLETED = true, FAILED = true, CANCELLED = true}
 local news_channel = prefix:match('^{(.*):%x+}$') .. ':news'
-
-local function now_ms()
-  local t = redis.call('TIME')
-  return t[1] * 1000 + math.floor(t[2] / 1000)
-end
 
 local function run_key(id) return prefix .. ':run:' .. id end
 local function log_key(id) return prefix .. ':log:' .. id end
@@ -56,15 +51,16 @@ local function project(id, status, waiting_for, now)
   else redis.call('ZREM', finished_key, id) end
 end
 
-local function is_leased(id, now)
-  return tonumber(redis.call('HGET', run_key(id), 'lease_until') or '0') > now
+-- How many ms of its lease are left; 0 or less if nobody holds the run.
+local function lease_left(id, lease_time)
+  return tonumber(redis.call('HGET', run_key(id), 'lease_until') or '0') - lease_time
 end
 
 -- Make a worker look at a run. Returns 1 if somebody should be poked, 0 if a worker holds the run.
--- A run that nobody holds becomes due when the grace of its poke ends. A run that is held stays due
--- at the end of its lease: its holder meets the new event when it commits, or hears of it before.
-local function mark_due(id, now, grace)
-  if is_leased(id, now) then
+-- A run that nobody holds becomes due when the grace of its poke ends. One that is held stays due at
+-- the end of its lease: its holder meets the new event when it commits, or hears of it.
+local function mark_due(id, now, lease_time, grace)
+  if lease_left(id, lease_time) > 0 then
     redis.pcall('PUBLISH', news_channel, id)  -- only a hint: without the right to publish, go on
     return 0
   end

@@ -4,7 +4,8 @@
 local id, version = ARGV[1], tonumber(ARGV[2])
 local run = redis.call('HMGET', run_key(id), 'status', 'conversation_key')
 local status, conversation_key = run[1], prefix .. ':conversation:' .. (run[2] or '')
-if not FINISHED[status] or is_leased(id, now_ms()) or redis.call('ZSCORE', due_key, id)
+local _, lease_time = clocks()
+if not FINISHED[status] or lease_left(id, lease_time) > 0 or redis.call('ZSCORE', due_key, id)
   or redis.call('LLEN', log_key(id)) ~= version then return 0 end
 
 if redis.call('GET', conversation_key) == id then redis.call('DEL', conversation_key) end

@@ -10,7 +10,7 @@ if #missed > 0 then
   table.insert(missed, 1, 'conflict')
   return missed
 end
-local now = now_ms()
+local now, lease_time = clocks()
 redis.call('HSET', run_key(id), 'version', redis.call('RPUSH', log_key(id), ARGV[5]))
 project(id, ARGV[3], ARGV[4], now)
-return {'appended', mark_due(id, now, grace)}
+return {'appended', mark_due(id, now, lease_time, grace)}

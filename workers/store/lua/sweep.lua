@@ -2,7 +2,14 @@
 -- So only one of any number of sweepers takes it up.
 -- ARGV: limit, grace (ms)
 -- Returns the run ids.
-local now = now_ms()
-local ids = redis.call('ZRANGEBYSCORE', due_key, '-inf', int(now), 'LIMIT', 0, ARGV[1])
-for _, id in ipairs(ids) do redis.call('ZADD', due_key, int(now + ARGV[2]), id) end
-return ids
+local now, lease_time = clocks(true)
+local found = {}
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', due_key, '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
+  local left = lease_left(id, lease_time)
+  if left > 0 then redis.call('ZADD', due_key, int(now + left), id)
+  else
+    redis.call('ZADD', due_key, int(now + ARGV[2]), id)
+    table.insert(found, id)
+  end
+end
+return found
