@@ -29,10 +29,7 @@ class _Run:
 class MemoryStore:
     """Implements `RunStore`. Set `available` to False to make every call raise `Unavailable`, or
     `replicated` to False to let no replica confirm.
-
-    Its clock is believed, so that a test may jump to the end of a lease. With `doubted` the store
-    keeps the clocks of `lua/clock.lua`, as a real one does.
-    """
+    Its clock is believed, so that tests may jump, or else `doubted`, as in `lua/clock.lua`."""
 
     def __init__(self, clock: Callable[[], float] = time.time, *, doubted: bool = False) -> None:
         self.available = True
@@ -333,15 +330,11 @@ class MemoryStore:
 
     async def gauges(self) -> s.Gauges:
         clock = self._now()
-        leased = {
-            run_id: run.leased_at for run_id, run in self._runs.items() if run.leased_at is not None
-        }
+        leased = {each: run.leased_at for each, run in self._runs.items() if run.leased_at}
         return s.Gauges(
             in_flight=len(leased),
             overdue=sum(due <= self._kept_clock(run_id) for run_id, due in self._due.items()),
-            oldest_lease=max(
-                (self._kept_clock(run_id) - at for run_id, at in leased.items()), default=0
-            ),
+            oldest_lease=max((self._kept_clock(id) - at for id, at in leased.items()), default=0),
             runs=dict(Counter(run.head.status for run in self._runs.values())),
             workers=sum(abs(clock - seen) <= s.WORKER_TTL for seen in self._workers.values()),
             counters=dict(self._counters),
@@ -362,9 +355,8 @@ class MemoryStore:
         if not self._shards:
             return server, server
         shard = s.shard_of(run_id)
-        if idle:
-            held = (run_id for run_id, run in self._runs.items() if run.leased_at is not None)
-            idle = shard not in map(s.shard_of, held)
+        held = (s.shard_of(each) for each, run in self._runs.items() if run.leased_at is not None)
+        idle = idle and shard not in held
         now, lease_time = self._shards[shard].read(round(server * 1000), idle)
         return now / 1000, lease_time / 1000
 

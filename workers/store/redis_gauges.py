@@ -28,9 +28,9 @@ async def report(
     worker: str,
     counts: Mapping[str, float],
     alive: bool,
+    now: int,
 ) -> None:
-    """As the contract says it."""
-    now = await now_ms(redis)
+    """As the contract says it. `now` in ms."""
     pipe = redis.pipeline(transaction=False)
     pipe.zadd(f"{namespace}:workers", {worker: now if alive else 0})
     pipe.zremrangebyscore(f"{namespace}:workers", 0, now - _TTL)
@@ -41,9 +41,10 @@ async def report(
     await pipe.execute()
 
 
-async def gauges(redis: Redis | RedisCluster, namespace: str, prefixes: Sequence[str]) -> s.Gauges:
-    """As the contract says it. `prefixes` are those of the shards."""
-    now = await now_ms(redis)
+async def gauges(
+    redis: Redis | RedisCluster, namespace: str, prefixes: Sequence[str], now: int
+) -> s.Gauges:
+    """As the contract says it. `prefixes` are those of the shards, `now` is in ms."""
     pipe = redis.pipeline(transaction=False)
     for prefix in prefixes:
         pipe.get(f"{prefix}:clock")

@@ -294,11 +294,13 @@ class RedisStore:
         ]
 
     async def report(self, worker: str, counts: Mapping[str, float], *, alive: bool = True) -> None:
-        await _answer(redis_gauges.report(self._redis, self._namespace, worker, counts, alive))
+        now = await self._now_ms()
+        report = redis_gauges.report(self._redis, self._namespace, worker, counts, alive, now)
+        await _answer(report)
 
     async def gauges(self) -> s.Gauges:
         prefixes = [self._prefix(shard) for shard in range(s.SHARDS)]
-        found = redis_gauges.gauges(self._redis, self._namespace, prefixes)
+        found = redis_gauges.gauges(self._redis, self._namespace, prefixes, await self._now_ms())
         return cast(s.Gauges, await _answer(found))
 
     async def close(self) -> None:
