@@ -105,7 +105,8 @@ class DeliveryError(PonderdError):
 
     `permanent`: no later attempt can succeed. `mendable`: it can, once an operator has mended
     something (a token, a permission); tell them. `retry_after`: the seconds that the other side
-    asked to wait; None if it did not say.
+    asked to wait; None if it did not say. `unreachable`: it is not about this address, but about
+    the host, relay or provider behind it.
     """
 
     def __init__(
@@ -115,10 +116,12 @@ class DeliveryError(PonderdError):
         permanent: bool = False,
         mendable: bool = False,
         retry_after: float | None = None,
+        unreachable: bool = False,
     ) -> None:
         super().__init__(message)
         self.permanent = permanent
         self.mendable = mendable
+        self.unreachable = unreachable
         self.retry_after = retry_after
 
 

@@ -126,7 +126,7 @@ class Twilio:
                 wait = response.headers.get("retry-after", "")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise DeliveryError(f"Twilio cannot be reached: {reason}") from error
+            raise DeliveryError(f"Twilio cannot be reached: {reason}", unreachable=True) from error
         said = _object(text)
         if 200 <= status < 300:
             return said

@@ -96,12 +96,14 @@ class WebhookChannel:
         except aiohttp.ClientConnectorDNSError as error:
             refused = isinstance(error.os_error, RefusedAddress)
             reason = error.os_error.strerror or error.os_error
-            raise DeliveryError(f"callback: {error.host}: {reason}", permanent=refused) from error
+            raise DeliveryError(
+                f"callback: {error.host}: {reason}", permanent=refused, unreachable=not refused
+            ) from error
         except (aiohttp.InvalidURL, UnicodeError) as error:
             raise DeliveryError(f"callback refused: {error}", permanent=True) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise DeliveryError(f"callback failed: {reason}") from error
+            raise DeliveryError(f"callback failed: {reason}", unreachable=True) from error
         if 200 <= status < 300:
             return str(status)
         if 300 <= status < 400:  # it will lead there tomorrow, too

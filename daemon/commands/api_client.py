@@ -149,9 +149,18 @@ class Api:
         found: list[View] = self.get("/approvals")["approvals"]
         return found
 
-    def retry_deliveries(self, run_id: str | None, *, by: str) -> list[View]:
-        """Send again what did not arrive, of one run or (None) of all."""
-        path = "/deliveries/retry" if run_id is None else f"/deliveries/{quote(run_id)}/retry"
+    def deliveries(self, wanted: Mapping[str, str]) -> Iterator[View]:
+        """What did not arrive, a portion at a time."""
+        portion: View = {"next": None}
+        while True:
+            portion = self.get("/deliveries", **wanted, cursor=portion["next"])
+            yield portion
+            if portion["next"] is None:
+                return
+
+    def retry_deliveries(self, run_id: str, *, by: str) -> list[View]:
+        """Send again what of a run did not arrive."""
+        path = f"/deliveries/{quote(run_id)}/retry"
         found: list[View] = self._exchange("POST", path, {"by": by})["deliveries"]
         return found
 
@@ -162,6 +171,16 @@ class Api:
     def retry_many(self, wanted: Mapping[str, Any], cursor: str | None) -> View:
         """Bring on a portion of the failed runs that are `wanted`, or count them."""
         return self._view("POST", "/runs/retry", {**wanted, "cursor": cursor}, _new_key())
+
+    def retry_all_deliveries(self, wanted: Mapping[str, str], *, by: str) -> Iterator[View]:
+        """Send again what did not arrive, a portion at a time."""
+        portion: View = {"next": None}
+        while True:
+            body = {"by": by, **wanted, "cursor": portion["next"]}
+            portion = self._exchange("POST", "/deliveries/retry", body)
+            yield portion
+            if portion["next"] is None:
+                return
 
     def approval_of(self, run_id: str) -> View | None:
         """The open approval of a run. None if the run does not wait for one."""

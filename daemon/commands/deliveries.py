@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -23,11 +24,22 @@ def deliveries(context: typer.Context, as_json: Json = False) -> None:
         list_deliveries(as_json=as_json)
 
 
-@app.command("list", epilog="Example: ponderd deliveries list")
-def list_deliveries(as_json: Json = False) -> None:
+To = Annotated[
+    str | None, typer.Option(help="Only where the address begins like this, as slack:C0123.")
+]
+Of = Annotated[str | None, typer.Option("--agent", help="Only of this agent.")]
+Why = Annotated[str | None, typer.Option("--error", help="Only with this in their error.")]
+
+
+@app.command("list", epilog="Example: ponderd deliveries list --to slack:")
+def list_deliveries(
+    to: To = None, agent: Of = None, error: Why = None, as_json: Json = False
+) -> None:
     """List replies that did not arrive, oldest first. With --json: one JSON object per line."""
-    found = connect().get("/deliveries")["deliveries"]
-    _show(found, as_json)
+    found = 0
+    for portion in connect().deliveries(_wanted(to, agent, error)):
+        _show(portion["deliveries"], as_json)
+        found += len(portion["deliveries"])
     if as_json:
         return
     if found:
@@ -36,25 +48,45 @@ def list_deliveries(as_json: Json = False) -> None:
         hint("everything arrived")
 
 
-@app.command(epilog="Example: ponderd deliveries retry --all")
+@app.command(epilog="Example: ponderd deliveries retry --to https://hooks.example.com/")
 def retry(
     run_id: Annotated[
         str | None, typer.Argument(metavar="ID", help="Id of the run that they belong to.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Those of all runs.")] = False,
+    to: To = None,
+    agent: Of = None,
+    error: Why = None,
     as_json: Json = False,
 ) -> None:
     """Send again what did not arrive, now. It arrives at most once."""
-    if (run_id is None) != everything:
-        raise StartupError("name a run, or say --all", exit_code=2)
-    found = connect().retry_deliveries(run_id, by=me())
-    _show(found, as_json)
+    wanted = _wanted(to, agent, error)
+    if (run_id is not None) + (everything or bool(wanted)) != 1:
+        raise StartupError("name a run, or say --all, --to, --agent or --error", exit_code=2)
+    sent = 0
+    for portion in _retried(run_id, wanted):
+        _show(portion["deliveries"], as_json)
+        sent += len(portion["deliveries"])
+        if portion["left"]:
+            hint(f"{sent} on their way, those of {portion['left']} runs are left")
     if as_json:
         return
-    if not found:
+    if not sent:
         hint("nothing to send again: everything arrived")
     else:
-        hint(f"{len(found)} on their way; `ponderd deliveries` shows what does not arrive")
+        hint(f"{sent} on their way; `ponderd deliveries` shows what does not arrive")
+
+
+def _retried(run_id: str | None, wanted: dict[str, str]) -> Iterator[dict[str, Any]]:
+    if run_id is None:
+        yield from connect().retry_all_deliveries(wanted, by=me())
+    else:
+        yield {"deliveries": connect().retry_deliveries(run_id, by=me()), "left": 0}
+
+
+def _wanted(to: str | None, agent: str | None, error: str | None) -> dict[str, str]:
+    given = {"to": to, "agent": agent, "error": error}
+    return {name: value for name, value in given.items() if value}
 
 
 def _show(found: list[dict[str, Any]], as_json: bool) -> None:

@@ -265,23 +265,22 @@ class Runs:
 
         return await self._steer(run_id, choose)
 
-    async def retry_deliveries(self, run_id: str, by: str) -> RunView:
-        """Send all again that did not arrive, now. A run that is only in the archive comes back.
-        Raises `Conflict` if everything did arrive."""
+    async def retry_deliveries(self, run_id: str, by: str, keys: tuple[str, ...] = ()) -> Run:
+        """Send again, now, what did not arrive: all of it, or the replies with these keys. A run
+        that is only in the archive comes back. Raises `Conflict` if there is nothing."""
 
         def choose(run: Run, now: float) -> e.Event | None:
-            if not in_trouble(run):
+            if not any(not keys or out.key in keys for out in in_trouble(run)):
                 raise Conflict(f"run {run_id} has nothing undelivered")
-            return e.DeliveriesRetried(at=now, by=by)
+            return e.DeliveriesRetried(at=now, by=by, keys=keys)
 
         history = await self._log.read(run_id)
         try:
-            history = await self._log.signal(history, choose)
+            return (await self._log.signal(history, choose)).run
         except NotFound:  # only the archive has it
-            event = e.DeliveriesRetried(at=self._log.clock(), by=by)
+            event = e.DeliveriesRetried(at=self._log.clock(), by=by, keys=keys)
             await self._log.admit_to(run_id, (), event)
-            history = history.then(event)
-        return run_view(history.run)
+            return history.then(event).run
 
     async def show(self, run_id: str) -> RunView:
         return run_view((await self._log.read(run_id)).run)

@@ -46,6 +46,8 @@ from ponderd.workers.control.schedule_view import (
     schedule_view,
     tick_counts,
 )
+from ponderd.workers.run import events as e
+from ponderd.workers.run.reduce import fold
 from ponderd.workers.store.contract import FINISHED, Checkpoint, RunStore
 
 log = structlog.get_logger(__name__)
@@ -156,7 +158,15 @@ class Schedules:
         if progress.last is None or schedule.overlap == "allow":
             return False
         head = await self._store.head(progress.last.run)
-        return head is not None and head.status not in FINISHED
+        if head is None or head.status in FINISHED:
+            return False
+        if (head.status, head.waiting_for) != ("WAITING", "retry"):
+            return True
+        try:
+            run = fold(e.decode_all(await self._store.load(head.id)))
+        except ValueError:  # a newer ponderd wrote it, or it is gone
+            return True
+        return run.work.waiting_for != "delivery"  # the work is done: nobody waits for a receiver
 
     async def _leave_out(
         self, schedule: Schedule, decision: LeaveOut, raw: str | None, before: Progress

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Mapping
 from functools import partial
 
@@ -14,6 +16,7 @@ from ponderd.channels.own_secrets import hide
 from ponderd.channels.people import without_team, without_teams
 from ponderd.channels.text import storable
 from ponderd.workers.execution.leases import IN_FLIGHT, LeasedRun, LeaseLost
+from ponderd.workers.execution.receivers import Receivers
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Outgoing, Run
 
@@ -30,8 +33,13 @@ MENDABLE_SECONDS = 48 * 3600.0
 """How long an operator has for that. After it, sending is up to `ponderd deliveries retry`."""
 
 
+SEND_SECONDS = 120.0
+"""Most seconds that one attempt may take, whatever the channel's own limits are."""
+
+
 async def deliver(
     channels: Mapping[str, Channel],
+    receivers: Receivers,
     held: LeasedRun,
     run: Run,
     outgoing: Outgoing,
@@ -39,7 +47,8 @@ async def deliver(
     *,
     resend: bool,
 ) -> e.ReplySent | e.ReplyFailed:
-    """Send one reply. `resend`: an earlier attempt may have arrived. Raises `LeaseLost`."""
+    """Send one reply, as soon as its receiver has a slot for it. `resend`: an earlier attempt may
+    have arrived. Raises `LeaseLost`."""
     assert outgoing.to is not None
     reply = Reply(
         key=key,
@@ -56,15 +65,17 @@ async def deliver(
     )
     if reply.to.channel != "slack":
         reply = _outside_slack(reply)
-    held.check()
     still_ours.set(partial(held.check, IN_FLIGHT))
+    asked_at = outgoing.trouble.renewed if outgoing.trouble else -math.inf
     try:
         channel = channels.get(outgoing.to.channel)
         if channel is None:
             raise DeliveryError(
                 f"channel {outgoing.to.channel} is not set up on this worker", mendable=True
             )
-        receipt = await _carry(channel, reply, resend)
+        async with receivers.turn(outgoing.to, held.now, asked_at=asked_at):
+            held.check()
+            receipt = await _carry(channel, reply, resend)
     except DeliveryError as error:
         now = held.now()
         delay = until_retry(outgoing, error, now)
@@ -120,9 +131,13 @@ def until_retry(outgoing: Outgoing, error: DeliveryError, now: float) -> float |
 
 async def _carry(channel: Channel, reply: Reply, resend: bool) -> str:
     try:
-        return await channel.send(reply, resend=resend)
+        async with asyncio.timeout(SEND_SECONDS):
+            return await channel.send(reply, resend=resend)
     except (DeliveryError, LeaseLost):
         raise
+    except TimeoutError as error:
+        late = f"{channel.name}: no answer within {SEND_SECONDS:.0f} s"
+        raise DeliveryError(late, unreachable=True) from error
     except Exception as error:
         # An unexpected error counts as a failed delivery. The sweeper would send it again for ever.
         log.exception("reply failed unexpectedly")

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -37,6 +38,8 @@ from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls
 from ponderd.workers.execution.outbox import Outbox
 from ponderd.workers.execution.progress import THINKING, Progress
+from ponderd.workers.execution.sending import PostOffice
+from ponderd.workers.execution.slots import Slots
 from ponderd.workers.execution.stranded import advance_without_agent, pin, strand
 from ponderd.workers.execution.tool_call import objection, run_tool
 from ponderd.workers.run import events as e
@@ -90,14 +93,15 @@ class Executor:
         return LateResults(self.store)
 
     @cached_property
-    def _outbox(self) -> Outbox:
-        return Outbox(self.store, self.channels, self._progress, self.metrics)
+    def _post(self) -> PostOffice:
+        outbox = Outbox(self.store, self.channels, self._progress, self.metrics)
+        return PostOffice(outbox, self.channels)
 
-    async def advance(self, run_id: str) -> None:
+    async def advance(self, run_id: str, slots: Slots | None = None) -> None:
         """Do all that can be done for a run now.
 
         Never raises because of the outside world. What is left undone stays due, and the sweeper
-        finds it.
+        finds it. `slots`: where the caller took the slot that this holds.
         """
         structlog.contextvars.bind_contextvars(run=run_id)
         try:
@@ -106,7 +110,7 @@ class Executor:
             if claim is None:
                 return
             async with self.leases.hold(claim, asked_at) as held:
-                await self._advance(held, claim.log)
+                await self._advance(held, claim.log, slots or Slots(1))
         except LeaseLost:
             log.warning("lease lost, another worker goes on")
         except Unavailable as error:
@@ -114,7 +118,7 @@ class Executor:
                 self.metrics.unconfirmed()
             log.warning("run left to the sweeper", error=str(error))
 
-    async def _advance(self, held: LeasedRun, raw: tuple[bytes, ...]) -> None:
+    async def _advance(self, held: LeasedRun, raw: tuple[bytes, ...], slots: Slots) -> None:
         try:
             run = self._fold(e.decode_all(raw))
         except (ValidationError, ValueError) as error:
@@ -124,49 +128,55 @@ class Executor:
             return await held.give_back(held.now() + UNKNOWN_RETRY)
         agent = self.agents.get(run.agent)
         if agent is None:
-            return await advance_without_agent(
-                held, run, self.store, self.fleet, self._outbox, self.draining
-            )
+            async with aclosing(self._post.sending(held, slots)) as sends:
+                fleet, draining = self.fleet, self.draining
+                return await advance_without_agent(held, run, self.store, fleet, sends, draining)
         shown = False
-        while not self.draining.is_set():
-            structlog.contextvars.bind_contextvars(step=run.version)
-            step = next_step(run, agent, held.now())
-            if isinstance(step, CallModel) and (until := self.model.outage.rests(run, held.now())):
-                step = Wait(until)
-            works = isinstance(step, CallModel | CallTool | AskPolicy | UseDraft)
-            shown |= works
-            if works and agent.version != run.agent_version:
-                pinned = await pin(held, run, self.agents[run.agent], self.store, self.fleet)
-                if isinstance(pinned, float):
-                    return await held.give_back(held.now() + pinned)
-                if isinstance(pinned, Agent):
-                    agent = pinned
-                    continue
-                step = Record(pinned)
-            if isinstance(step, AskPolicy):
-                step = await decided(self.model.code, step, agent)
-            match step:
-                case Wait(until):
-                    run, idle = await held.commit(run, [], Release(until))
-                    if idle:
-                        if shown or run.paused:
-                            self._progress.done(run.message.reply_to)
-                        return None
-                case Record(event):
-                    run, _ = await held.commit(run, [event])
-                case AskApproval(request):
-                    run = await self._ask_approval(held, run, agent, request)
-                case CallModel():
-                    run = await self._call_model(held, run, agent)
-                case UseDraft(otherwise):
-                    fact = await self.model.draft(run, agent, held.now()) or otherwise
-                    run, _ = await held.commit(run, [fact])
-                case CallTool(call, key):
-                    run = await self._use_tool(held, run, agent, call, key)
-                case SendReply(outgoing):
-                    run = await self._outbox.send(held, run, outgoing)
-                case _:
-                    assert_never(step)
+        async with aclosing(self._post.sending(held, slots)) as sends:
+            while not self.draining.is_set():
+                structlog.contextvars.bind_contextvars(step=run.version)
+                run = await sends.landed(run)
+                step = next_step(sends.beside(run), agent, held.now())
+                rests = isinstance(step, CallModel) and self.model.outage.rests(run, held.now())
+                step = Wait(rests) if rests else step
+                works = isinstance(step, CallModel | CallTool | AskPolicy | UseDraft)
+                shown |= works
+                if works and agent.version != run.agent_version:
+                    pinned = await pin(held, run, self.agents[run.agent], self.store, self.fleet)
+                    if isinstance(pinned, float):
+                        await sends.finish(run)
+                        return await held.give_back(held.now() + pinned)
+                    if isinstance(pinned, Agent):
+                        agent = pinned
+                        continue
+                    step = Record(pinned)
+                if isinstance(step, AskPolicy):
+                    step = await decided(self.model.code, step, agent)
+                match step:
+                    case Wait(until) if sends:
+                        run = await sends.wait(run, until)
+                    case Wait(until):
+                        run, idle = await held.commit(run, [], Release(until))
+                        if idle:
+                            if shown or run.paused:
+                                self._progress.done(run.message.reply_to)
+                            return None
+                    case Record(event):
+                        run, _ = await held.commit(run, [event])
+                    case AskApproval(request):
+                        run = await self._ask_approval(held, run, agent, request)
+                    case CallModel():
+                        run = await self._call_model(held, run, agent)
+                    case UseDraft(otherwise):
+                        fact = await self.model.draft(run, agent, held.now()) or otherwise
+                        run, _ = await held.commit(run, [fact])
+                    case CallTool(call, key):
+                        run = await self._use_tool(held, run, agent, call, key)
+                    case SendReply(outgoing):
+                        run = await sends.send(run, outgoing)
+                    case _:
+                        assert_never(step)
+            await sends.finish(run)
         return await held.give_back(held.now())
 
     def _fold(self, events: tuple[e.Event, ...]) -> Run:

@@ -266,8 +266,8 @@ def projection(run: Run) -> Projection:
     return Projection(run.status, run.waits_for or "")
 
 
-async def record(held: LeasedRun, run: Run, fact: e.Event) -> Run:
-    """Record what has happened, on top of whatever else happened meanwhile.
+async def record(held: LeasedRun, run: Run, *facts: e.Event) -> Run:
+    """Record what has happened, all of it or nothing, on top of whatever else happened meanwhile.
 
     Waits for a store that is away, as long as this worker lives: only it knows what a tool did, or
     that a reply went out. If another worker took over in that time, the token shows it
@@ -276,7 +276,7 @@ async def record(held: LeasedRun, run: Run, fact: e.Event) -> Run:
     pause, recorded = RECORD_RETRY, False
     while not recorded:
         try:
-            run, recorded = await held.commit(run, [fact])
+            run, recorded = await held.commit(run, facts)
         except Unavailable as error:
             if pause == RECORD_RETRY:
                 log.warning("cannot write down what happened, trying on", error=str(error))

@@ -1,4 +1,4 @@
-"""Send a reply: deliver it, record what became of it, and keep what depends on that.
+"""Record what became of a reply, and keep what depends on that.
 
 Three things depend on it: the message in Slack that a reply became finds its run again, operators
 see what did not arrive, and people see that nothing is being done any more.
@@ -6,21 +6,20 @@ see what did not arrive, and people see that nothing is being done any more.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 import structlog
 
-from ponderd.channels.channel import Channel
 from ponderd.channels.errors import Unavailable
 from ponderd.channels.event_ref import EventRef
 from ponderd.workers.execution.deliveries import UNDELIVERED, Undelivered, deliveries_of
-from ponderd.workers.execution.delivery import deliver
 from ponderd.workers.execution.leases import LeasedRun, record
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.progress import Progress
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import reduce
 from ponderd.workers.run.state import Outgoing, Run
+from ponderd.workers.run.undelivered import find
 from ponderd.workers.store.asking import add_asking, note_asked
 from ponderd.workers.store.contract import RECEIPT_TTL, RunStore, receipt_key
 
@@ -28,12 +27,12 @@ log = structlog.get_logger(__name__)
 
 
 class Outbox:
-    """What a worker sends replies with."""
+    """What a worker records the outcomes of replies with. Raises `LeaseLost`, `Unavailable`."""
 
     def __init__(
         self,
         store: RunStore,
-        channels: Mapping[str, Channel],
+        channels: Collection[str],
         progress: Progress,
         metrics: Metrics,
     ) -> None:
@@ -42,33 +41,7 @@ class Outbox:
         self._progress = progress
         self._metrics = metrics
 
-    async def send(self, held: LeasedRun, run: Run, outgoing: Outgoing) -> Run:
-        """Send it, once: its intent is written first, unless it was before. Raises `LeaseLost`,
-        `Unavailable`, which may be `Unconfirmed`."""
-        key, resend = outgoing.key, outgoing.key is not None
-        if key is None:
-            key = str(EventRef(run.id, run.version))
-            begin = e.ReplyStarted(
-                at=held.now(),
-                key=key,
-                kind=outgoing.kind,
-                text=outgoing.text,
-                to=outgoing.to,
-                inquiry=outgoing.inquiry,
-            )
-            if outgoing.to is None:  # the reply waits in the run: there is nothing else to do
-                run, _ = await held.commit(run, [begin, e.ReplySent(at=begin.at, receipt="held")])
-                return run
-            run, begun = await held.commit(run, [begin])
-            if not begun:
-                return run
-        await held.confirm()
-        fact = await deliver(self._channels, held, run, outgoing, key, resend=resend)
-        if isinstance(fact, e.ReplySent):
-            return await self._arrived(held, run, outgoing, fact)
-        return await self._failed(held, run, outgoing, fact)
-
-    async def _arrived(self, held: LeasedRun, run: Run, out: Outgoing, fact: e.ReplySent) -> Run:
+    async def arrived(self, held: LeasedRun, run: Run, out: Outgoing, fact: e.ReplySent) -> Run:
         about = _named_by(run, out, fact.key)
         if out.kind == "question" and out.to and out.to.channel == "slack":
             try:  # first: as soon as the run waits, somebody may answer
@@ -76,9 +49,10 @@ class Outbox:
                 await note_asked(self._store, run.id, asked, fact.receipt)
             except Unavailable as error:
                 log.warning("when this was asked is not remembered", error=str(error))
+        resent = find(run, fact.key) is not None
         run = await record(held, run, fact)
         self._progress.done(out.to)
-        if out.trouble:
+        if out.trouble or resent:
             await self._list(run)
         if out.to and out.to.channel == "slack":
             place = fact.place or out.to.to
@@ -91,14 +65,21 @@ class Outbox:
                 log.warning("a reply to this message will find no run", error=str(error))
         return run
 
-    async def _failed(self, held: LeasedRun, run: Run, out: Outgoing, fact: e.ReplyFailed) -> Run:
+    async def failed(self, held: LeasedRun, run: Run, out: Outgoing, fact: e.ReplyFailed) -> Run:
         channel = out.to.channel if out.to and out.to.channel in self._channels else "other"
         passes = "passing" if fact.retry_at is not None else "permanent"
         self._metrics.delivery_failed(channel, "mendable" if fact.mendable else passes)
         if fact.retry_at is None:
             # A worker that dies after the last attempt must not leave it unseen.
             await self._list(reduce(run, fact))
-        run = await record(held, run, fact)
+        facts: list[e.Event] = [fact]
+        queue = run.outbox.queue
+        if fact.retry_at is not None and queue and queue[0].key == fact.key:  # nothing waits for it
+            aside = e.ReplyPutAside(
+                at=fact.at, key=fact.key, error=fact.error, retry_at=fact.retry_at
+            )
+            facts = [aside, fact]
+        run = await record(held, run, *facts)
         # Whoever tidied the list meanwhile saw the run as it was before.
         await self._list(run)
         return run

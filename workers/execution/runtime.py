@@ -35,6 +35,7 @@ from ponderd.workers.execution.leases import Leases
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls, Prices
 from ponderd.workers.execution.outage import Outage
+from ponderd.workers.execution.slots import Slots
 from ponderd.workers.execution.threads import new_event_loop
 from ponderd.workers.llm.canary import problems
 from ponderd.workers.llm.connect import connect as connect_model
@@ -69,7 +70,7 @@ class Runtime:
         self._settings = settings
         self._channel_settings = channels
         self._agents = discover(settings.agent_folders, settings.config_file)
-        self._slots = threading.BoundedSemaphore(settings.slots)
+        self._slots = Slots(settings.slots)
         self._owner = f"{platform.node()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._loop = new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="runs", daemon=True)
@@ -182,7 +183,7 @@ class Runtime:
 
     async def _advance(self, run_id: str) -> None:
         try:
-            await self._executor.advance(run_id)
+            await self._executor.advance(run_id, self._slots)
         except Exception:  # a bug of ours; the lease expires, and the run is tried again
             log.exception("run left to the sweeper", run=run_id)
         finally:

@@ -13,7 +13,7 @@ from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.versions import changed, pinned, recorded_version
 from ponderd.workers.execution.fleet import Fleet, versioned
 from ponderd.workers.execution.leases import LeasedRun
-from ponderd.workers.execution.outbox import Outbox
+from ponderd.workers.execution.sending import Sending
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run
 from ponderd.workers.steps.next_step import Record, SendReply, Wait
@@ -58,7 +58,7 @@ async def advance_without_agent(
     run: Run,
     store: RunStore,
     fleet: Fleet,
-    outbox: Outbox,
+    sends: Sending,
     draining: asyncio.Event,
 ) -> None:
     """Leave the run to a worker that has its agent. If there is none, finish what needs no agent,
@@ -67,7 +67,10 @@ async def advance_without_agent(
         log.warning("unknown agent, leaving the run alone", agent=run.agent)
         return await held.give_back(held.now() + min(LOOK_SECONDS, grace))
     while not draining.is_set():
-        match step_without_agent(run, held.now()):
+        run = await sends.landed(run)
+        match step_without_agent(sends.beside(run), held.now()):
+            case Wait(until) if sends:
+                run = await sends.wait(run, until)
             case Wait(until):
                 run, idle = await held.commit(run, [], Release(until))
                 if idle:
@@ -77,9 +80,10 @@ async def advance_without_agent(
                 if recorded and isinstance(event, e.AgentMissed):
                     log.warning("no worker has the agent", agent=run.agent)
             case SendReply(outgoing):
-                run = await outbox.send(held, run, outgoing)
+                run = await sends.send(run, outgoing)
         if run.missing and not run.outbox.queue:
             await strand(store, held, run.version, "agent", run.agent)
+    await sends.finish(run)
     return await held.give_back(held.now())
 
 

@@ -27,6 +27,7 @@ from ponderd.workers.run.reply_events import DeliveriesRetried as DeliveriesRetr
 from ponderd.workers.run.reply_events import Notice as Notice
 from ponderd.workers.run.reply_events import ReplyBounced as ReplyBounced
 from ponderd.workers.run.reply_events import ReplyFailed as ReplyFailed
+from ponderd.workers.run.reply_events import ReplyPutAside as ReplyPutAside
 from ponderd.workers.run.reply_events import ReplySent as ReplySent
 from ponderd.workers.run.reply_events import ReplyStarted as ReplyStarted
 from ponderd.workers.run.tool_events import LateResultReceived as LateResultReceived
@@ -321,6 +322,7 @@ Event = Annotated[
     | ReplyStarted
     | ReplySent
     | ReplyFailed
+    | ReplyPutAside
     | DeliveriesRetried
     | ReplyBounced
     | FeedbackReceived

@@ -114,6 +114,8 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             return delivered.sent(run, event)
         case e.ReplyFailed():
             return delivered.not_sent(run, event)
+        case e.ReplyPutAside():
+            return delivered.put_off(run, event)
         case e.DeliveriesRetried():
             return ask_again(run, event)
         case e.ReplyBounced():

@@ -1,8 +1,9 @@
 """What is true after something was said, or could not be: a part of `reduce`. Pure.
 
-What cannot be said now is said later. A question holds up nothing: it is open as soon as it was
+What cannot be said now is said later, and holds up nothing. A question is open as soon as it was
 sent once, also in vain, and can be answered elsewhere. An answer or a failure is the outcome of a
-message: the next one waits until it arrived, or until it is clear that it will not by itself.
+message: the run has ended when it arrived everywhere, or when it is clear that it will not by
+itself, but the next message need not wait for that.
 """
 
 from __future__ import annotations
@@ -16,7 +17,17 @@ from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce_messages import settle, take_up
 from ponderd.workers.run.reduce_replies import audience, notify, place, queue, resolve
 from ponderd.workers.run.state import Outgoing, Posted, Run, Status
-from ponderd.workers.run.undelivered import drop, failed, find, put_aside
+from ponderd.workers.run.undelivered import (
+    drop,
+    failed,
+    find,
+    kept_for_later,
+    missing,
+    put_aside,
+    still_tried,
+    tried_in_vain,
+    works_again,
+)
 from ponderd.workers.run.unknown_outcomes import question_sent
 
 UNDELIVERED = "could not deliver the reply: "
@@ -38,10 +49,11 @@ def sent(run: Run, event: e.ReplySent) -> Run:
         run = replace(queue(run, run.outbox.queue[1:]), retry_at=None)
         if first.trouble:
             run = replace(run, error=first.text if first.kind == "failure" else None)
-        return _said(run, first, event.receipt)
+        return works_again(_said(run, first, event.receipt), first.to, event.at)
     if out := find(run, event.key):
         run = drop(run, lambda other: other.key == event.key)
-        return _said_at_last(_remembered(run, out, event.receipt), out, event.receipt)
+        run = _said_at_last(_remembered(run, out, event.receipt), out, event.receipt)
+        return works_again(run, out.to, event.at)
     return run  # it was answered elsewhere while it was on its way
 
 
@@ -55,10 +67,8 @@ def _said(run: Run, first: Outgoing, receipt: str) -> Run:
             return _approval_asked(run, first, first.inquiry, receipt)
         case "question":
             return _question_asked(run, first, receipt)
-        case "answer":
-            return _answer_given(run)
-        case "failure":
-            return _failure_told(run)
+        case "answer" | "failure":
+            return _settle(run, first.kind, error=run.error)
         case _:
             assert_never(first.kind)
 
@@ -72,6 +82,9 @@ def _said_at_last(run: Run, out: Outgoing, receipt: str) -> Run:
         case "question":
             run = question_sent(_untroubled(_posted(run, out, receipt)), out.text)
             return run if _missed(run, "question") or out.beside else _hear_early(run)
+        case "answer" | "failure" if run.work.waiting_for == "delivery":
+            lacks = run.error if missing(run) else None
+            return _settle(run, out.kind, error=out.text if out.kind == "failure" else lacks)
         case "answer" | "failure" if run.ended is Status.FAILED and not _missed(run, out.kind):
             if out.kind == "failure":
                 return replace(run, error=out.text)
@@ -148,25 +161,23 @@ def _wait_for_people(run: Run) -> Run:
     return replace(run, work=work)
 
 
-def _answer_given(run: Run) -> Run:
-    if not _all_told(run, "answer"):
+def _settle(run: Run, kind: ReplyKind, *, error: str | None) -> Run:
+    """Everybody was told the outcome of the current message, or is told later: take up the next
+    one, or rest. `error`: why the run failed, if it did."""
+    if not _all_told(run, kind):
         return run
-    if _missed(run, "answer"):
-        return _end(_hear_early(run), Status.FAILED)
-    if not run.ended:
+    run = _hear_early(run)
+    arrived = kind == "answer" and not missing(run)
+    if arrived and not run.ended:
         run = replace(run, outbox=replace(run.outbox, answered_at=run.updated_at))
-    return _end(_hear_early(run), Status.COMPLETED)
-
-
-def _failure_told(run: Run) -> Run:
-    return _end(_hear_early(run), Status.FAILED) if _all_told(run, "failure") else run
-
-
-def _end(run: Run, how: Status) -> Run:
-    """The current message has its outcome: take up the next one, or rest."""
     if _has_next(run):
         return _take_next(run)
-    return run if run.ended else replace(run, ended=how, paused=False)
+    if run.ended:
+        return run
+    if still_tried(run):
+        return replace(run, work=replace(run.work, waiting_for="delivery"))
+    run = replace(run, work=replace(run.work, waiting_for=None), paused=False, error=error)
+    return replace(run, ended=Status.COMPLETED if arrived else Status.FAILED)
 
 
 def _all_told(run: Run, kind: ReplyKind) -> bool:
@@ -232,9 +243,21 @@ def not_sent(run: Run, event: e.ReplyFailed) -> Run:
         run = replace(queue(run, run.outbox.queue[1:]), retry_at=None)
         return _in_vain(run, out, f"{UNDELIVERED}{event.error}")
     if before := find(run, event.key):
-        run = put_aside(drop(run, lambda other: other.key == event.key), failed(before, event))
+        run = tried_in_vain(run, event)
+        if run.work.waiting_for == "delivery" and find(run, event.key) in missing(run):
+            error = f"{UNDELIVERED}{event.error}"
+            return _settle(replace(run, error=error), before.kind, error=error)
         return _hear_early(run) if event.retry_at is None and run.inbox.early else run
     return run  # it was answered elsewhere while it was on its way
+
+
+def put_off(run: Run, event: e.ReplyPutAside) -> Run:
+    """Go on without the first reply of the queue: what becomes of it is seen later."""
+    first = run.outbox.queue[0] if run.outbox.queue else None
+    if first is None or first.key != event.key:
+        return run
+    run = replace(queue(run, run.outbox.queue[1:]), retry_at=None)
+    return _in_vain(run, kept_for_later(first, event), f"{UNDELIVERED}{event.error}")
 
 
 def _in_vain(run: Run, out: Outgoing, error: str) -> Run:
@@ -253,7 +276,7 @@ def _in_vain(run: Run, out: Outgoing, error: str) -> Run:
         return run
     if out.kind == "question":
         return _wait_for_people(_hear_early(run) if final else run)
-    return _end(_hear_early(run), Status.FAILED)  # it can still be read in the run
+    return _settle(run, out.kind, error=error)  # it can still be read in the run
 
 
 def bounced(run: Run, event: e.ReplyBounced) -> Run:

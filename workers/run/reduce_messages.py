@@ -30,7 +30,7 @@ def receive(run: Run, message: e.MessageReceived) -> Run:
         return join(_waited(run, "not over, a message came first."), message)
     # A cancelled run first says so, and ends what was in flight for the messages before.
     settled = run.ended and all(out.beside for out in run.outbox.queue)
-    if work.waiting_for == "answer" or settled:
+    if work.waiting_for in ("answer", "delivery") or settled:
         return take_up(answered(run), message)
     return replace(run, inbox=replace(inbox, waiting=(*inbox.waiting, message)))
 

@@ -9,7 +9,7 @@ from ponderd.channels.message import Address, Inquiry, ReplyKind
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import approval_inquiry
 from ponderd.workers.run.state import Approval, Outgoing, Run
-from ponderd.workers.run.undelivered import drop
+from ponderd.workers.run.undelivered import drop, still_first
 
 
 def say(
@@ -20,6 +20,8 @@ def say(
         Outgoing(kind, text, _below(run, to), inquiry=inquiry, outcome=outcome)
         for to in audience(run)
     )
+    for to in audience(run):
+        run = still_first(run, to)
     return queue(run, run.outbox.queue + told)
 
 

@@ -56,11 +56,23 @@ class ReplyFailed(_Event):
     mendable: bool = False
 
 
+class ReplyPutAside(_Event):
+    """The run goes on without the reply `key`: sending it takes long, or failed once (`error`).
+    What becomes of it is recorded later. If nothing is, it is sent again at `retry_at`."""
+
+    type: Literal["reply_put_aside"] = "reply_put_aside"
+    key: str
+    error: str
+    retry_at: float
+
+
 class DeliveriesRetried(_Event):
-    """Somebody wants all that did not arrive to be sent again, now."""
+    """Somebody wants what did not arrive to be sent again, now: the replies with these `keys`, or
+    all (empty)."""
 
     type: Literal["deliveries_retried"] = "deliveries_retried"
     by: str
+    keys: tuple[str, ...] = ()
 
 
 class ReplyBounced(_Event):

@@ -201,8 +201,9 @@ class Work:
     """A message that answers the open approval and is not yet judged."""
     question: OpenQuestion | None = None
     """The open question of the model, if a button can answer it."""
-    waiting_for: Literal["answer", "approval"] | None = None
-    """What people owe the run. Set when their question was sent."""
+    waiting_for: Literal["answer", "approval", "delivery"] | None = None
+    """What people owe the run, set when their question was sent; or "delivery": nothing is left to
+    do but to deliver the outcome of the message, which is tried again."""
     wait: e.Waiting | None = None
     """The event or the time that a tool asked to wait for."""
     extended: Mapping[str, float] = field(default_factory=dict)
@@ -308,8 +309,8 @@ class Run:
             return "agent"
         if self.work.wait and not self.retry_at:
             return "event" if self.work.wait.event else "time"
-        retries = self.retry_at or self.effort.retry_at
-        return self.work.waiting_for or ("retry" if retries else None)
+        waits, retries = self.work.waiting_for, self.retry_at or self.effort.retry_at
+        return "retry" if waits == "delivery" or (waits is None and retries) else waits
 
     @property
     def is_asking(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 
 from ponderd.channels.message import Address
@@ -29,6 +30,61 @@ def failed(out: Outgoing, event: e.ReplyFailed) -> Outgoing:
     )
     other = before is not None and before.mendable != event.mendable
     return replace(out, attempts=1 if other else out.attempts + 1, trouble=trouble)
+
+
+def kept_for_later(out: Outgoing, event: e.ReplyPutAside) -> Outgoing:
+    """`out`, of whose attempt it is not known yet what became of it."""
+    trouble = out.trouble or Trouble(event.at, event.at, event.error, mendable=False, attempts=0)
+    return replace(out, trouble=replace(trouble, retry_at=event.retry_at))
+
+
+def tried_in_vain(run: Run, event: e.ReplyFailed) -> Run:
+    """After another attempt in vain of one that did not arrive before. Those that came before it in
+    the same thread are tried no later than it, so that they arrive in their order."""
+    out, at = find(run, event.key), event.retry_at
+    assert out is not None
+    kept: list[Outgoing] = []
+    before = True
+    for other in run.outbox.undelivered:
+        if other is out:
+            kept.append(failed(out, event))
+            before = False
+        elif before and at is not None and _ordered(out.to, other.to) and _retry_at(other) > at:
+            kept.append(_sooner(other, at))
+        else:
+            kept.append(other)
+    return _with(run, kept)
+
+
+def works_again(run: Run, to: Address | None, at: float) -> Run:
+    """Something arrived at `to`: try at once what is still to be tried there."""
+    return _with_each(
+        run, lambda out: _sooner(out, at) if _same(out.to, to) and at < _retry_at(out) else out
+    )
+
+
+def still_first(run: Run, to: Address | None) -> Run:
+    """Something is to be said at `to`: what is still to be tried in the same thread is tried before
+    it, so that the two arrive in their order. If that fails again, it is not waited for: silence
+    would be worse than disorder."""
+    at = run.updated_at
+    return _with_each(
+        run, lambda out: _sooner(out, at) if _ordered(out.to, to) and at < _retry_at(out) else out
+    )
+
+
+def missing(run: Run) -> list[Outgoing]:
+    """What somebody who waits for the outcome of the current message did not get."""
+    return [
+        out
+        for out in run.outbox.undelivered
+        if out.kind in ("answer", "failure") and not (out.beside or out.late)
+    ]
+
+
+def still_tried(run: Run) -> bool:
+    """Whether the outcome of the current message is still on its way to somebody."""
+    return any(out.trouble and out.trouble.retry_at is not None for out in missing(run))
 
 
 def put_aside(run: Run, out: Outgoing) -> Run:
@@ -64,25 +120,42 @@ def due(run: Run, now: float) -> Outgoing | None:
     return None
 
 
+def held_back(run: Run, keys: Container[str]) -> Run:
+    """The run without moments at which those with these keys are to be tried."""
+    return _with_each(run, lambda out: _at(out, None) if out.key in keys else out)
+
+
+def are_read_in_order(to: Address | None) -> bool:
+    """Whether people read there one reply after the other. Programs tell them apart by their id."""
+    return to is not None and to.channel != "webhook"
+
+
 def hurry(run: Run, message: e.MessageReceived) -> Run:
-    """Try at once what did not arrive where `message` comes from: somebody is there."""
+    """Try at once what did not arrive where `message` comes from: somebody is there. A program that
+    calls again is no sign that its callback is there, but it is asked at the one that it names."""
     place = message.reply_to
-    if place is None or not run.outbox.undelivered:
+    if place is None:
         return run
-    return _with(
-        run,
-        (
-            _at(_moved(out, place), message.at) if _is_there(out.to, place) else out
-            for out in run.outbox.undelivered
-        ),
-    )
+
+    def hurried(out: Outgoing) -> Outgoing:
+        if not _is_there(out.to, place):
+            return out
+        if place.channel != "webhook":
+            return _at(out, message.at)
+        return _at(replace(out, to=place), message.at) if out.kind == "question" else out
+
+    return _with_each(run, hurried)
 
 
 def ask_again(run: Run, event: e.DeliveriesRetried) -> Run:
-    """Try all of them now, with all attempts before them."""
-    run = _with(run, (renewed(out, event.at) for out in run.outbox.undelivered))
+    """Try all of them now, or those that are named, with all attempts before them."""
+
+    def is_meant(out: Outgoing) -> bool:
+        return not event.keys or out.key in event.keys
+
+    run = _with_each(run, lambda out: renewed(out, event.at) if is_meant(out) else out)
     queue = run.outbox.queue
-    if queue and queue[0].trouble:
+    if queue and queue[0].trouble and is_meant(queue[0]):
         queue = (renewed(queue[0], event.at), *queue[1:])
         run = replace(run, retry_at=None, outbox=replace(run.outbox, queue=queue))
     return run
@@ -126,11 +199,26 @@ def _is_there(to: Address | None, place: Address) -> bool:
     return to.channel == "webhook" or to.to == place.to
 
 
-def _moved(out: Outgoing, place: Address) -> Outgoing:
-    return replace(out, to=place) if place.channel == "webhook" else out
+def _same(to: Address | None, other: Address | None) -> bool:
+    return bool(to and other and (to.channel, to.to) == (other.channel, other.to))
 
 
-def _at(out: Outgoing, moment: float) -> Outgoing:
+def _ordered(to: Address | None, other: Address | None) -> bool:
+    return _same(to, other) and are_read_in_order(to)
+
+
+def _retry_at(out: Outgoing) -> float:
+    """-inf: it is not tried by itself."""
+    at = out.trouble.retry_at if out.trouble else None
+    return -math.inf if at is None else at
+
+
+def _sooner(out: Outgoing, moment: float) -> Outgoing:
+    """This attempt does not count, or impatience would use up those that were meant for hours."""
+    return _at(replace(out, attempts=max(0, out.attempts - 1)), moment)
+
+
+def _at(out: Outgoing, moment: float | None) -> Outgoing:
     return replace(out, trouble=out.trouble and replace(out.trouble, retry_at=moment))
 
 
@@ -138,6 +226,12 @@ def renewed(out: Outgoing, at: float) -> Outgoing:
     """`out` with all its attempts before it, the first of them now."""
     trouble = out.trouble and replace(out.trouble, renewed=at, retry_at=at)
     return replace(out, attempts=0, trouble=trouble)
+
+
+def _with_each(run: Run, change: Callable[[Outgoing], Outgoing]) -> Run:
+    before = run.outbox.undelivered
+    after = tuple(map(change, before))
+    return run if after == before else _with(run, after)
 
 
 def _with(run: Run, kept: Iterable[Outgoing]) -> Run:

@@ -149,7 +149,7 @@ def _what_was_begun(run: Run, agent: Agent, now: float) -> Step | None:
 
 def _what_is_awaited(run: Run, agent: Agent, now: float) -> Step | None:
     work = run.work
-    if run.ended or work.waiting_for == "answer":
+    if run.ended or work.waiting_for in ("answer", "delivery"):
         return Wait()
     if work.approval and work.waiting_for == "approval":
         return _while_nobody_answers(work.approval, agent.approvals, now)

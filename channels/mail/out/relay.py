@@ -60,7 +60,7 @@ class Relay:
         except aiosmtplib.SMTPResponseException as error:
             raise self._refused(error) from error
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise DeliveryError(f"relay {self._name}: {error}") from error
+            raise DeliveryError(f"relay {self._name}: {error}", unreachable=True) from error
 
     async def hand_over(self, client: aiosmtplib.SMTP, message: EmailMessage) -> None:
         """Send one mail. Only if the first recipient is taken, it goes to the others as well."""
@@ -115,6 +115,7 @@ class Relay:
             f"relay answered {error.code} {one_line(error.message)}",
             permanent=permanent,
             mendable=error.code >= 500 and not permanent,
+            unreachable=not about_mail,
         )
 
 

@@ -73,7 +73,7 @@ class SlackChannel:
             raise delivery_error(error, reply.to.to) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise DeliveryError(f"Slack cannot be reached: {reason}") from error
+            raise DeliveryError(f"Slack cannot be reached: {reason}", unreachable=True) from error
         raise AssertionError("there is always a workspace")
 
     def progress(self, to: Address, doing: str) -> None:

@@ -36,7 +36,7 @@ async def three_in_trouble(world: World) -> list[str]:
 
 async def test_are_listed_with_why_and_when(world: World, deliveries: Deliveries) -> None:
     slack, callback, mail = await three_in_trouble(world)
-    listed = await deliveries.listed()
+    listed = (await deliveries.listed()).deliveries
     assert [(d.run_id, d.to, d.error, d.mendable, d.state) for d in listed] == [
         (slack, "slack:C1", "slack: token_revoked", True, "trying"),
         (callback, "https://example.com/answers", "callback answered 410", False, "undelivered"),
@@ -51,12 +51,12 @@ async def test_are_listed_with_why_and_when(world: World, deliveries: Deliveries
 
 async def test_are_gone_when_they_arrived(world: World, deliveries: Deliveries) -> None:
     runs = await three_in_trouble(world)
-    sent = await deliveries.retry_all(by="api:ann")
+    sent = (await deliveries.retry_all(by="api:ann")).deliveries
     assert sorted(d.run_id for d in sent) == sorted(runs)
     for run_id in runs:
         assert (await world.advance(run_id)).status is Status.COMPLETED
     assert await world.store.box(UNDELIVERED) == {}
-    assert await deliveries.listed() == []
+    assert (await deliveries.listed()).deliveries == []
     with pytest.raises(Conflict, match="nothing undelivered"):
         await deliveries.retry(runs[0], by="api:ann")
     with pytest.raises(NotFound):
@@ -70,7 +70,7 @@ async def test_are_gone_when_they_were_decided_elsewhere(
     world.slack.failures = [REVOKED]
     run_id = await world.write("launch", reply_to=THREAD)
     await world.advance(run_id)
-    assert [d.kind for d in await deliveries.listed()] == ["question"]
+    assert [d.kind for d in (await deliveries.listed()).deliveries] == ["question"]
     await world.decide(run_id, True, "api:ann")
     assert await deliveries.counted() == {"trying": 0, "mendable": 0, "undelivered": 0}
     assert await world.store.box(UNDELIVERED) == {}
@@ -96,7 +96,7 @@ async def test_are_not_lost_with_a_worker_that_dies(
     with pytest.raises(KeyboardInterrupt):
         await world.executor.advance(run_id)
     monkeypatch.undo()
-    assert [d.run_id for d in await deliveries.listed()] == [run_id]
+    assert [d.run_id for d in (await deliveries.listed()).deliveries] == [run_id]
 
 
 async def test_a_stale_entry_is_tidied_away(world: World, deliveries: Deliveries) -> None:
@@ -107,7 +107,7 @@ async def test_a_stale_entry_is_tidied_away(world: World, deliveries: Deliveries
     await world.store.put(UNDELIVERED, run_id, entry)
     await world.store.put(UNDELIVERED, "00-gone", entry)
     await world.store.put(UNDELIVERED, "00-newer", b'{"from": "the future"}')
-    assert run_id not in {d.run_id for d in await deliveries.listed()}
+    assert run_id not in {d.run_id for d in (await deliveries.listed()).deliveries}
     assert not {run_id, "00-gone"} & set(await world.store.box(UNDELIVERED))
 
 
@@ -120,7 +120,7 @@ async def test_come_back_from_the_archive(world: World, tmp_path: Path) -> None:
     run = await world.advance(run_id)
     await archive.put(run_id, await world.store.load(run_id))
     assert await world.store.expire(run_id, run.version)
-    assert [d.run_id for d in await deliveries.listed()] == [run_id]
+    assert [d.run_id for d in (await deliveries.listed()).deliveries] == [run_id]
     await deliveries.retry(run_id, by="api:ann")
     assert (await world.advance(run_id)).status is Status.COMPLETED
     assert world.channel.texts == ["ok"]

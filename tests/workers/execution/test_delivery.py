@@ -19,10 +19,11 @@ from ponderd.workers.execution.delivery import (
     until_retry,
 )
 from ponderd.workers.execution.leases import LeaseLost, Leases
+from ponderd.workers.execution.receivers import Receivers
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Outgoing, Run, Status, Trouble
-from tests.workers.world import CALLBACK, LAUNCH, MAILBOX, REPLY, THREAD, World
+from tests.workers.world import CALLBACK, LAUNCH, MAILBOX, REPLY, THREAD, Crash, World
 
 REVOKED = DeliveryError("slack: token_revoked", mendable=True)
 GONE = DeliveryError("slack: is_archived", permanent=True)
@@ -97,9 +98,8 @@ class TestWhatIsNotRecognised:
         leases = Leases(world.store, "w", 9_000)
         async with leases.hold(claim, time.monotonic() - passed) as held:
             held.check()
-            sending = deliver(
-                {"slack": channel}, held, await world.run(run_id), out, "k", resend=False
-            )
+            run = await world.run(run_id)
+            sending = deliver({"slack": channel}, Receivers(), held, run, out, "k", resend=False)
             if goes_out:
                 assert (await sending).type == "reply_sent"
             else:
@@ -192,7 +192,9 @@ class TestAnAnswerThatDoesNotArrive:
         assert run.status is Status.COMPLETED
         assert [out.text for out in run.outbox.undelivered] == ["ok"]
 
-    async def test_goes_to_the_callback_that_the_next_message_names(self, world: World) -> None:
+    async def test_stays_for_its_own_callback_if_the_next_message_names_another(
+        self, world: World
+    ) -> None:
         world.channel.failures = [GONE]
         fields = {"channel": "webhook", "reply_to": CALLBACK}
         run_id = await world.write("one", **fields)
@@ -201,9 +203,11 @@ class TestAnAnswerThatDoesNotArrive:
         world.model.lines = [{"action": "reply", "text": "second"}]
         await world.write("two", **fields)
         await world.advance(run_id)
+        await world.runs.retry_deliveries(run_id, by="api:ann")
+        await world.advance(run_id)
         assert [(r.text, r.to.to) for r, _ in world.channel.sent] == [
-            ("ok", "https://example.com/new"),
             ("second", "https://example.com/new"),
+            ("ok", CALLBACK.to),
         ]
 
     async def test_is_sent_once_even_if_everybody_asks_for_it(self, world: World, run: Run) -> None:
@@ -221,10 +225,10 @@ class TestAnAnswerThatDoesNotArrive:
 
         async def crash(*args: Any, **fields: Any) -> str:
             await send(*args, **fields)
-            raise KeyboardInterrupt
+            raise Crash
 
         world.slack.send = crash  # type: ignore[method-assign]
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(Crash):
             await world.executor.advance(run.id)
         world.slack.send = send  # type: ignore[method-assign]
         world.clock.now += 60

@@ -48,6 +48,7 @@ from ponderd.workers.execution.executor import Executor
 from ponderd.workers.execution.leases import Leases
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls
+from ponderd.workers.execution.sending import Sending
 from ponderd.workers.llm.client import Completion
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.store.contract import Claim, Committed, VersionConflict
@@ -181,6 +182,8 @@ class Player:
 
     def __init__(self, world: World, verb: str) -> None:
         self.gate: tuple[Gate, asyncio.Future[Any]] | None = None
+        self.sends: dict[Gate, asyncio.Future[Any]] = {}
+        """Replies on their way: gates beside the other one."""
         self.closed = False
         self.renewal: Any = None
         self._loop = world.loop
@@ -217,6 +220,11 @@ class Player:
     async def wait(self, name: str, *args: Any) -> Any:
         if self.closed:
             raise UNAVAILABLE
+        if name == "send":
+            gate = Gate(name, frozen(args))
+            assert gate not in self.sends, "a reply is sent twice at once"
+            self.sends[gate] = self._loop.create_future()
+            return await self.sends[gate]
         assert self.gate is None, "an actor waits for one thing at a time"
         self.gate = Gate(name, frozen(args)), self._loop.create_future()
         return await self.gate[1]
@@ -230,10 +238,10 @@ class Player:
             case "open":
                 assert self.gate
                 (_, answer), self.gate = self.gate, None
-                if isinstance(value, Exception):
-                    answer.set_exception(value)
-                else:
-                    answer.set_result(value)
+                _answer(answer, value)
+            case "land":
+                gate, outcome = value
+                _answer(self.sends.pop(gate), outcome)
             case "renew":
                 self.renewal = value
                 self._loop.run_until_complete(self._leases.renew())
@@ -245,17 +253,26 @@ class Player:
 
     def _play(self) -> None:
         for _ in range(1000):
-            if self.gate or self.task.done():
-                return
             self._loop.call_soon(self._loop.stop)
             self._loop.run_forever()
-        raise AssertionError("an actor waits for something that is no gate")
+            if not self._loop._ready:  # type: ignore[attr-defined]
+                break
+        self.sends = {gate: answer for gate, answer in self.sends.items() if not answer.done()}
+        if not (self.gate or self.sends or self.task.done()):
+            raise AssertionError("an actor waits for something that is no gate")
 
     def close(self) -> None:
-        self.closed, self.gate = True, None
+        self.closed, self.gate, self.sends = True, None, {}
         self.task.cancel()
         self._loop.run_until_complete(asyncio.wait([self.task]))
         self.task.cancelled() or self.task.exception()
+
+
+def _answer(waiting: asyncio.Future[Any], value: Any) -> None:
+    if isinstance(value, Exception):
+        waiting.set_exception(value)
+    else:
+        waiting.set_result(value)
 
 
 _player: contextvars.ContextVar[Player] = contextvars.ContextVar("player")
@@ -271,6 +288,10 @@ class Node:
     result: Any
     past: tuple[tuple[str, Any, float], ...]
     began: float
+    sends: tuple[Gate, ...] = ()
+    """Replies on their way."""
+    landed: frozenset[tuple[Gate, str]] = frozenset()
+    """What became of others. It may not be written down yet."""
     token: int = 0
     known: int = 0
     valid_until: float = 0.0
@@ -283,7 +304,10 @@ class Node:
 class World:
     """Plays any actor from any point of its past, and the store from any content."""
 
-    def __init__(self, store: type[MemoryStore], approvals: Approvals) -> None:
+    def __init__(
+        self, store: type[MemoryStore], approvals: Approvals, patience: float = LONG
+    ) -> None:
+        self.patience = patience
         self.agent = tester(approvals)
         self.now = START
         self.loop = asyncio.new_event_loop()
@@ -295,9 +319,14 @@ class World:
     @contextlib.contextmanager
     def running(self) -> Iterator[World]:
         clock = lambda: self.now  # noqa: E731
+        wait = Sending.wait  # its timers would go off in the middle of what others do
         with (
             mock.patch("time.monotonic", clock),
             mock.patch("ponderd.workers.execution.leases.RECORD_RETRY", 0),
+            mock.patch("ponderd.workers.execution.sending.PATIENCE", self.patience),
+            mock.patch.object(Sending, "wait", lambda sends, run, _: wait(sends, run, None)),
+            mock.patch("ponderd.workers.execution.delivery.SEND_SECONDS", LONG),
+            mock.patch("ponderd.workers.execution.sending.SEND_SECONDS", LEASE),
         ):
             try:
                 yield self
@@ -360,6 +389,9 @@ _STATE = ("_runs", "_due", "_conversations", "_kept")
 
 def _learn(node: Node, action: str, value: Any, now: float) -> Node:
     after = replace(node, past=(*node.past, (action, value, now)), children={}, player=None)
+    if action == "land":
+        send, outcome = value
+        return replace(after, landed=node.landed | {(send, repr(outcome))})
     match value:
         case Claim(token=token, log=log):
             return replace(after, token=token, known=len(log), valid_until=now + LEASE)
@@ -379,10 +411,10 @@ def _learn(node: Node, action: str, value: Any, now: float) -> Node:
 
 def _node(node: Node, player: Player) -> Node:
     node.news = player.news
-    if player.gate:
-        node.gate, node.player = player.gate[0], player
+    node.gate, node.sends = player.gate and player.gate[0], tuple(sorted(player.sends))
+    if node.gate or node.sends:
+        node.player = player
         return node
-    node.gate = None
     error = None if player.task.cancelled() else player.task.exception()
     if error is not None and not isinstance(error, PonderdError):
         raise error

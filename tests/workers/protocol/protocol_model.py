@@ -64,7 +64,7 @@ class Search:
 
     def __init__(self, scenario: Scenario, store: type[MemoryStore] = MemoryStore) -> None:
         self.scenario = scenario
-        self.world = World(store, scenario.approvals)
+        self.world = World(store, scenario.approvals, scenario.patience)
         self.agent = self.world.agent
         self.states = 0
         self.moves = 0
@@ -170,8 +170,10 @@ class Search:
 
     def _goes_on(self, state: State, i: int, node: Node) -> Iterator[Move]:
         now, gate = state.now, node.gate
-        assert gate
-        yield Move(f"{i}: {_show(gate)}", self._opened(state, i, node, gate))
+        if gate:
+            yield Move(f"{i}: {_show(gate)}", self._opened(state, i, node, gate))
+        for send in node.sends:
+            yield Move(f"{i}: {_show(send)}", self._landed(state, i, node, send))
         lease = Gate("renew", (((self.world.run_id, node.token),), LEASE))
         if now > node.valid_until:
             kept, after = self._call(state, lease)
@@ -185,10 +187,10 @@ class Search:
             yield Move(f"{i}: told to stop", self._worker(_faulty(state), i, stopping), False)
         if now <= node.valid_until:
             yield Move(f"{i}: a late renewal", _faulty(state)._replace(limbo=lease), False)
-        if gate.name == "send":
-            refused = self._worker(_faulty(state), i, self._go(state, node, "open", REFUSED))
-            yield Move(f"{i}: send refused", refused, False)
-        elif gate.name != "effect":
+        for send in node.sends:
+            after = self._go(state, node, "land", (send, REFUSED))
+            yield Move(f"{i}: send refused", self._worker(_faulty(state), i, after), False)
+        if gate and gate.name != "effect":
             lost = self._worker(_faulty(state), i, self._go(state, node, "open", UNAVAILABLE))
             limbo = gate if gate.name == "commit" else state.limbo
             yield Move(f"{i}: {_show(gate)}, no answer", lost._replace(limbo=limbo), False)
@@ -205,15 +207,17 @@ class Search:
                     raise Violation("an effect without its intent")
                 state = state._replace(effects=tuple(sorted({*state.effects, (name, key)})))
                 answer: Any = "done"
-            case Gate("send", (key, resend)):
-                if not resend:
-                    if key in state.sent:
-                        raise Violation("a reply is sent again as if it were new")
-                    state = state._replace(sent=tuple(sorted({*state.sent, key})))
-                answer = "receipt"
             case _:
                 answer, state = self._call(state, gate)
         return self._worker(state, i, self._go(state, node, "open", answer))
+
+    def _landed(self, state: State, i: int, node: Node, send: Gate) -> State:
+        key, resend = send.args
+        if not resend:
+            if key in state.sent:
+                raise Violation("a reply is sent again as if it were new")
+            state = state._replace(sent=tuple(sorted({*state.sent, key})))
+        return self._worker(state, i, self._go(state, node, "land", (send, "receipt")))
 
     def _person(self, state: State, i: int, person: Person) -> Iterator[Move]:
         verbs = self.scenario.people[i]
@@ -244,14 +248,18 @@ class Search:
 
     def _worker(self, state: State, i: int, node: Node | None) -> State:
         """`state` with this worker; one that has nothing more to do is idle."""
-        if node is not None and node.gate is None:
+        if node is not None and node.gate is None and not node.sends:
             node = None
-        if node is not None and node.gate and node.gate.name in ("effect", "send"):
-            holder = state.holder
-            if holder is None or holder.token != node.token or holder.until < state.now:
-                before = state.workers[i]
-                if before is None or before.gate != node.gate:
-                    raise Violation("an effect begins without a lease")
+        if node is not None:
+            holder, before = state.holder, state.workers[i]
+            begun = {
+                *node.sends,
+                *([node.gate] if node.gate and node.gate.name == "effect" else []),
+            }
+            begun -= {*before.sends, before.gate} if before else set()
+            holds = holder is not None and holder.token == node.token
+            if begun and not (holds and holder and holder.until >= state.now):
+                raise Violation("an effect begins without a lease")
         return state._replace(workers=(*state.workers[:i], node, *state.workers[i + 1 :]))
 
     def _go(self, state: State, node: Node, action: str, value: Any) -> Node:

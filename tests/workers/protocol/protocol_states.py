@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ponderd.workers.agents.policies import Approvals
-from tests.workers.protocol.protocol_actors import JUMP, Gate, Node, World
+from tests.workers.protocol.protocol_actors import JUMP, LONG, Gate, Node, World
 
 PATIENT = Approvals(remind_every=None)
 
@@ -21,6 +21,8 @@ class Scenario:
     workers: int = 2
     faults: int = 1
     approvals: Approvals = PATIENT
+    patience: float = LONG
+    """Seconds for which a run waits for a reply that it sends. 0: it goes on at once."""
 
 
 class Person(NamedTuple):
@@ -102,7 +104,9 @@ class Looks:
         if node.verb != "advance":
             return f"{node.verb} {len(node.past)} {self._text(node.gate, now)}"
         lease = "leased" if now <= node.valid_until else "late"
-        flags = f"{lease} {node.stopping} {node.news} {node.gate is None and node.result}"
+        over = node.gate is None and not node.sends
+        flags = f"{lease} {node.stopping} {node.news} {over and node.result} {node.sends}"
+        flags += f" {sorted(node.landed)}"
         return f"{self._text(node.gate, now)} {node.known} {flags}"
 
     def _text(self, gate: Gate | None, now: float) -> str:

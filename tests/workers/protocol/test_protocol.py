@@ -40,6 +40,10 @@ SCENARIOS = {
     "approved, and a fault": Scenario("launch", (("approve:ann",),)),
     "pause and resume in words": Scenario("ring", (("say:/pause", "say:/resume"),), faults=0),
     "yes in words, and cancel": Scenario("launch", (("say:yes",), ("cancel",)), faults=0),
+    "an answer that hangs, and a second message": Scenario(
+        "look", (("say:thanks",),), faults=0, patience=0
+    ),
+    "an answer that hangs, and a cancel": Scenario("look", (("cancel",),), faults=1, patience=0),
     "a decision in the last moment": Scenario(
         "launch", (("approve:ann",),), faults=0, approvals=IMPATIENT
     ),

@@ -236,7 +236,10 @@ def explore(
             outcomes = [outcomes[0], outcomes[3], outcomes[-3]]
         elif in_flight == "model" and people is not steering:
             outcomes = [outcomes[0], outcomes[1], outcomes[3], outcomes[-3], outcomes[-1]]
-        nexts += [([event], None) for event in outcomes]
+        nexts += [(after_first(run, event), None) for event in outcomes]
+        if in_flight and is_first(run, in_flight):  # sending it takes long
+            aside = e.ReplyPutAside(at=NOW, key=in_flight, error="", retry_at=RETRY)
+            nexts.append(([aside], in_flight))
         if people is looking and in_flight == "tool" and not run.work.interruptions:
             nexts.append(([e.ToolInterrupted(at=NOW, reason="slow", seconds=1)], None))
         if people is looking and in_flight == "tool":
@@ -259,6 +262,17 @@ def explore(
             if (known := key(node)) not in seen:
                 seen.add(known)
                 waiting.append(node)
+
+
+def is_first(run: Run, key: str) -> bool:
+    return bool(run.outbox.queue) and run.outbox.queue[0].key == key
+
+
+def after_first(run: Run, outcome: e.Event) -> list[e.Event]:
+    """What is recorded of the first reply of the queue: nothing waits for its next attempt."""
+    if isinstance(outcome, e.ReplyFailed) and outcome.retry_at and is_first(run, outcome.key):
+        return [e.ReplyPutAside(at=NOW, key=outcome.key, error="", retry_at=RETRY), outcome]
+    return [outcome]
 
 
 People = Callable[[Run], Iterator[e.Event]]
