@@ -125,8 +125,8 @@ def tool(
     outcome is unknown, see docs/agents.md. By default a tool is
     `destructive` if it may need approval and is not idempotent.
     """
-    if memory < 1 or not timeout > 0:
-        raise ValueError("timeout and memory must be greater than 0")
+    if memory < 1:
+        raise ValueError("memory is in megabytes, at least 1")
     if destructive is None:
         destructive = approval != "never" and not idempotent
 
