@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import assert_never
 
 import structlog
-from pydantic import ValidationError
 
 from ponderd.channels.blobs import Blobs
 from ponderd.channels.channel import Channel
@@ -30,6 +29,7 @@ from ponderd.channels.event_ref import EventRef
 from ponderd.workers.agents.agent import Agent, ToolContext
 from ponderd.workers.agents.files import Files
 from ponderd.workers.execution.approval_policy import decided
+from ponderd.workers.execution.escapes import Escapes
 from ponderd.workers.execution.fleet import Fleet
 from ponderd.workers.execution.late_results import LateResults
 from ponderd.workers.execution.leases import LeasedRun, LeaseLost, Leases, Unconfirmed, record
@@ -59,9 +59,6 @@ from ponderd.workers.store.contract import Release, RunStore
 from ponderd.workers.thinking.outcomes import FROM_OUTSIDE
 
 log = structlog.get_logger(__name__)
-
-UNKNOWN_RETRY = 5.0
-"""Seconds until a run is tried again if this worker does not know its events."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +90,12 @@ class Executor:
     def _outbox(self) -> Outbox:
         return Outbox(self.store, self.channels, self._progress, self.metrics)
 
-    async def advance(self, run_id: str) -> None:
-        """Do all that can be done for a run now.
+    @cached_property
+    def _escapes(self) -> Escapes:
+        return Escapes(self.store, self.metrics)
 
-        Never raises because of the outside world. What is left undone stays due, and the sweeper
-        finds it.
-        """
+    async def advance(self, run_id: str) -> None:
+        """Do all that can be done for a run now. What is left undone is due for a sweeper."""
         structlog.contextvars.bind_contextvars(run=run_id)
         try:
             asked_at = time.monotonic()
@@ -106,7 +103,10 @@ class Executor:
             if claim is None:
                 return
             async with self.leases.hold(claim, asked_at) as held:
-                await self._advance(held, claim.log)
+                try:
+                    await self._advance(held, claim.log)
+                except BaseException as error:  # else it would be tried again, uncounted, for ever
+                    await self._escapes.count(held, error)
         except LeaseLost:
             log.warning("lease lost, another worker goes on")
         except Unavailable as error:
@@ -117,11 +117,10 @@ class Executor:
     async def _advance(self, held: LeasedRun, raw: tuple[bytes, ...]) -> None:
         try:
             run = self._fold(e.decode_all(raw))
-        except (ValidationError, ValueError) as error:
-            # A newer ponderd wrote them. Leave the run to a worker that understands them.
-            log.warning("unknown events, leaving the run alone", error=str(error)[:200])
+        except Exception as error:
             await strand(self.store, held, len(raw), "events")
-            return await held.give_back(held.now() + UNKNOWN_RETRY)
+            return await self._escapes.leave_alone(held, error)
+        self._escapes.understood(run.id)
         agent = self.agents.get(run.agent)
         if agent is None:
             return await advance_without_agent(
@@ -130,7 +129,7 @@ class Executor:
         shown = False
         while not self.draining.is_set():
             structlog.contextvars.bind_contextvars(step=run.version)
-            step = next_step(run, agent, held.now())
+            step = next_step(run, agent, held.now(), held.deaths)
             if isinstance(step, CallModel) and (until := self.model.outage.rests(run, held.now())):
                 step = Wait(until)
             works = isinstance(step, CallModel | CallTool | AskPolicy | UseDraft)
@@ -153,7 +152,9 @@ class Executor:
                             self._progress.done(run.message.reply_to)
                         return None
                 case Record(event):
-                    run, _ = await held.commit(run, [event])
+                    run, written = await held.commit(run, [event])
+                    if written:
+                        self.metrics.recorded(event)
                 case AskApproval(request):
                     run = await self._ask_approval(held, run, agent, request)
                 case CallModel():
@@ -163,8 +164,8 @@ class Executor:
                     run, _ = await held.commit(run, [fact])
                 case CallTool(call, key):
                     run = await self._use_tool(held, run, agent, call, key)
-                case SendReply(outgoing):
-                    run = await self._outbox.send(held, run, outgoing)
+                case SendReply(outgoing, given_up):
+                    run = await self._outbox.send(held, run, outgoing, given_up)
                 case _:
                     assert_never(step)
         return await held.give_back(held.now())
@@ -221,9 +222,12 @@ class Executor:
                 await held.confirm()  # with replicas away, nothing is begun that one must ask about
                 held.check()  # once it is written down, an effect that never began looks unknown
                 key = str(EventRef(run.id, run.version))
-                run, begun = await held.commit(run, [e.ToolStarted(at=held.now(), key=key)])
-                if not begun:
-                    return run
+                intent: e.Event = e.ToolStarted(at=held.now(), key=key)
+            else:
+                intent = e.ToolRepeated(at=held.now(), key=key)
+            run, begun = await held.commit(run, [intent])
+            if not begun:
+                return run
             await held.confirmed()
             held.check()
             self._progress.doing(run.message.reply_to, f"calls {call.tool}…")

@@ -42,9 +42,10 @@ class Outbox:
         self._progress = progress
         self._metrics = metrics
 
-    async def send(self, held: LeasedRun, run: Run, outgoing: Outgoing) -> Run:
-        """Send it, once: its intent is written first, unless it was before. Raises `LeaseLost`,
-        `Unavailable`, which may be `Unconfirmed`."""
+    async def send(self, held: LeasedRun, run: Run, outgoing: Outgoing, given_up: str = "") -> Run:
+        """Send it, once: its intent is written first, unless it was before. With `given_up`, do not
+        try any more, and record that as the error. Raises `LeaseLost`, `Unavailable`, which may be
+        `Unconfirmed`."""
         key, resend = outgoing.key, outgoing.key is not None
         if key is None:
             key = str(EventRef(run.id, run.version))
@@ -62,6 +63,9 @@ class Outbox:
             run, begun = await held.commit(run, [begin])
             if not begun:
                 return run
+        if given_up:
+            lost = e.ReplyFailed(at=held.now(), error=given_up, retry_at=None, key=key)
+            return await self._failed(held, run, outgoing, lost)
         await held.confirm()
         fact = await deliver(self._channels, held, run, outgoing, key, resend=resend)
         if isinstance(fact, e.ReplySent):

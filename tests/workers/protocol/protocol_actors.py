@@ -298,6 +298,7 @@ class World:
         with (
             mock.patch("time.monotonic", clock),
             mock.patch("ponderd.workers.execution.leases.RECORD_RETRY", 0),
+            mock.patch("ponderd.workers.steps.attempts.SPREAD", 0),
         ):
             try:
                 yield self
