@@ -51,7 +51,7 @@ class StoredMemory:
         if head is None:
             return None
         # A paused run hears an answer, too, and goes on with it once it is resumed.
-        asks = head.waiting_for if head.status in ("WAITING", "PAUSED") else ""
+        asks = head.waiting_for if head.status in ("WAITING", "SET_ASIDE", "PAUSED") else ""
         agent = self._agents.get(head.agent)
         return KnownRun(
             id=head.id,

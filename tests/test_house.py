@@ -74,7 +74,7 @@ TESTED_IN = {
     "evaluation/live/walk",
     "workers/execution/test_delivery": "run/reduce_delivered run/reply_events run/undelivered",
     "workers/execution/test_executor": "execution/approval_policy execution/leases "
-    "execution/threads execution/tool_call",
+    "execution/spending execution/threads execution/tool_call",
     "workers/execution/test_stranded": "execution/fleet control/stranded run/reduce_missing "
     "steps/without_agent",
     "workers/execution/test_model_call": "run/model_call execution/answers",

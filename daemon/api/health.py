@@ -45,6 +45,14 @@ class Readiness(BaseModel):
     """What keeps single runs from going on."""
 
 
+_TROUBLE = {
+    "runs_set_aside": "Runs set aside because a step was begun too often without an outcome",
+    "steps_failed": "Steps that ended in an error that nobody expects",
+    "logs_not_understood": "Looks at runs whose events a worker could not read",
+}
+"""Counters of workers that say that something is wrong with a run."""
+
+
 def health_routes(
     store: RunStore,
     poker: Poker,
@@ -163,6 +171,10 @@ def families(
         "Tools and replies that were put off because replicas did not confirm their intent",
         value=gauges.counters.get("unconfirmed", 0),
     )
+    found += [
+        CounterMetricFamily(f"ponderd_{name}", said, value=gauges.counters.get(name, 0))
+        for name, said in _TROUBLE.items()
+    ]
     refused = CounterMetricFamily(
         "ponderd_mail_braked",
         "Mails refused because they seem to be part of a loop or a flood",

@@ -72,7 +72,8 @@ def report(api: Api, view: View, *, wait: bool, as_json: bool) -> int:
     elif not wait:
         say(f"{view['id']} {view['status']}")
     else:
-        if view["status"] in ("COMPLETED", "WAITING") and view["waiting_for"] != "agent":
+        shown = ("COMPLETED", "WAITING", "SET_ASIDE")
+        if view["status"] in shown and view["waiting_for"] != "agent":
             say(view["reply"] or "")
         explain(view)
     return exit_code(view) if wait else 0
@@ -86,6 +87,10 @@ def explain(view: View) -> None:
             complain(view["error"])
         case "WAITING":
             hint(f"the run waits for your answer: ponderd runs answer {run_id} …")
+        case "SET_ASIDE" if view["waiting_for"] == "approval":
+            hint(f"the run is set aside: ponderd runs answer {run_id} yes tries again")
+        case "SET_ASIDE":
+            hint("the run is set aside: no worker can read its events; see the workers' log")
         case "PAUSED":
             hint(f"the run is paused: ponderd runs resume {run_id}")
         case "FAILED" | "CANCELLED":
@@ -94,7 +99,7 @@ def explain(view: View) -> None:
 
 def exit_code(view: View) -> int:
     match view["status"]:
-        case "WAITING" | "PAUSED":
+        case "WAITING" | "SET_ASIDE" | "PAUSED":
             return WAITS_FOR_A_HUMAN
         case "FAILED" | "CANCELLED":
             return RUN_FAILED

@@ -19,12 +19,13 @@ from ponderd.daemon.commands.terminal import Json, coloured, complain, emit_json
 app = typer.Typer(help="Look at runs and steer them.", no_args_is_help=True)
 
 RunId = Annotated[str, typer.Argument(metavar="ID", help="Id of the run (see `runs list`).")]
-StatusName = Literal["READY", "WAITING", "PAUSED", "COMPLETED", "FAILED", "CANCELLED"]
+StatusName = Literal["READY", "WAITING", "PAUSED", "SET_ASIDE", "COMPLETED", "FAILED", "CANCELLED"]
 
 _COLOURS = {
     "READY": "cyan",
     "WAITING": "yellow",
     "PAUSED": "yellow",
+    "SET_ASIDE": "magenta",
     "COMPLETED": "green",
     "FAILED": "red",
     "CANCELLED": "red",

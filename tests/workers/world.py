@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,8 +23,9 @@ from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.control.views import ApprovalView
 from ponderd.workers.execution.author_code import InThreads, Place
+from ponderd.workers.execution.escapes import Escapes
 from ponderd.workers.execution.executor import Executor
-from ponderd.workers.execution.leases import Leases
+from ponderd.workers.execution.leases import LeasedRun, Leases
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls, Prices
 from ponderd.workers.run import events as e
@@ -101,6 +103,21 @@ class Mortal(InThreads):
             yield run
 
 
+class MortalEscapes(Escapes):
+    async def count(self, held: LeasedRun, error: BaseException) -> None:
+        if isinstance(error, Crash):
+            raise error
+        await super().count(held, error)
+
+
+class MortalWorker(Executor):
+    """A worker that a `Crash` kills."""
+
+    @functools.cached_property
+    def _escapes(self) -> Escapes:
+        return MortalEscapes(self.store, self.metrics)
+
+
 @dataclass
 class World:
     store: MemoryStore
@@ -146,7 +163,7 @@ class World:
             "leases": Leases(self.store, "other", 19),
             "data_dir": Path("unused"),
         }
-        return Executor(**{**fields, **changed})
+        return MortalWorker(**{**fields, **changed})
 
     async def write(self, text: str = "hello", **fields: Any) -> str:
         """Somebody writes; returns the run."""

@@ -195,7 +195,7 @@ class Inquiries:
 
     async def _asking(self) -> AsyncIterator[str]:
         """The runs that wait for an approval, paused ones among them."""
-        for status in (Status.WAITING, Status.PAUSED):
+        for status in (Status.WAITING, Status.SET_ASIDE, Status.PAUSED):
             cursor, more = None, True
             while more:
                 page = await self._log.store.list_runs(

@@ -65,7 +65,7 @@ class ApprovalView(BaseModel):
     id: str
     run_id: str
     agent: str
-    subject: Literal["tool", "limit", "version"]
+    subject: Literal["tool", "limit", "version", "again"]
     tool: str | None
     arguments: dict[str, Any] | None
     digest: str

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import assert_never
 
 import structlog
-from pydantic import ValidationError
 
 from ponderd.channels.blobs import Blobs
 from ponderd.channels.channel import Channel
@@ -31,22 +30,24 @@ from ponderd.channels.event_ref import EventRef
 from ponderd.workers.agents.agent import Agent, ToolContext
 from ponderd.workers.agents.files import Files
 from ponderd.workers.execution.approval_policy import decided
+from ponderd.workers.execution.escapes import Escapes
 from ponderd.workers.execution.fleet import Fleet
 from ponderd.workers.execution.late_results import LateResults
-from ponderd.workers.execution.leases import LeasedRun, LeaseLost, Leases, Unconfirmed, record
+from ponderd.workers.execution.leases import LeasedRun, LeaseLost, Leases, Unconfirmed
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls
 from ponderd.workers.execution.outbox import Outbox
 from ponderd.workers.execution.progress import THINKING, Progress
 from ponderd.workers.execution.sending import PostOffice
 from ponderd.workers.execution.slots import Slots
+from ponderd.workers.execution.spending import record_spending
 from ponderd.workers.execution.stranded import advance_without_agent, pin, strand
 from ponderd.workers.execution.tool_call import objection, run_tool
 from ponderd.workers.run import events as e
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.reduce import fold, reduce
 from ponderd.workers.run.state import Run
-from ponderd.workers.steps.limits import ACCOUNT_TTL, accounts, reached, spending
+from ponderd.workers.steps.limits import accounts, reached
 from ponderd.workers.steps.next_step import (
     AskApproval,
     AskPolicy,
@@ -62,9 +63,6 @@ from ponderd.workers.store.contract import Release, RunStore
 from ponderd.workers.thinking.outcomes import FROM_OUTSIDE
 
 log = structlog.get_logger(__name__)
-
-UNKNOWN_RETRY = 5.0
-"""Seconds until a run is tried again if this worker does not know its events."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +95,13 @@ class Executor:
         outbox = Outbox(self.store, self.channels, self._progress, self.metrics)
         return PostOffice(outbox, self.channels)
 
-    async def advance(self, run_id: str, slots: Slots | None = None) -> None:
-        """Do all that can be done for a run now.
+    @cached_property
+    def _escapes(self) -> Escapes:
+        return Escapes(self.store, self.metrics)
 
-        Never raises because of the outside world. What is left undone stays due, and the sweeper
-        finds it. `slots`: where the caller took the slot that this holds.
-        """
+    async def advance(self, run_id: str, slots: Slots | None = None) -> None:
+        """Do all that can be done for a run now. What is left undone is due for a sweeper.
+        `slots`: where the caller took the slot that this holds."""
         structlog.contextvars.bind_contextvars(run=run_id)
         try:
             asked_at = time.monotonic()
@@ -110,7 +109,10 @@ class Executor:
             if claim is None:
                 return
             async with self.leases.hold(claim, asked_at) as held:
-                await self._advance(held, claim.log, slots or Slots(1))
+                try:
+                    await self._advance(held, claim.log, slots or Slots(1))
+                except BaseException as error:  # else it would be tried again, uncounted, for ever
+                    await self._escapes.count(held, error)
         except LeaseLost:
             log.warning("lease lost, another worker goes on")
         except Unavailable as error:
@@ -121,11 +123,10 @@ class Executor:
     async def _advance(self, held: LeasedRun, raw: tuple[bytes, ...], slots: Slots) -> None:
         try:
             run = self._fold(e.decode_all(raw))
-        except (ValidationError, ValueError) as error:
-            # A newer ponderd wrote them. Leave the run to a worker that understands them.
-            log.warning("unknown events, leaving the run alone", error=str(error)[:200])
+        except Exception as error:
             await strand(self.store, held, len(raw), "events")
-            return await held.give_back(held.now() + UNKNOWN_RETRY)
+            return await self._escapes.leave_alone(held, error)
+        self._escapes.understood(run.id)
         agent = self.agents.get(run.agent)
         if agent is None:
             async with aclosing(self._post.sending(held, slots)) as sends:
@@ -136,7 +137,7 @@ class Executor:
             while not self.draining.is_set():
                 structlog.contextvars.bind_contextvars(step=run.version)
                 run = await sends.landed(run)
-                step = next_step(sends.beside(run), agent, held.now())
+                step = next_step(sends.beside(run), agent, held.now(), held.deaths)
                 rests = isinstance(step, CallModel) and self.model.outage.rests(run, held.now())
                 step = Wait(rests) if rests else step
                 works = isinstance(step, CallModel | CallTool | AskPolicy | UseDraft)
@@ -162,7 +163,9 @@ class Executor:
                                 self._progress.done(run.message.reply_to)
                             return None
                     case Record(event):
-                        run, _ = await held.commit(run, [event])
+                        run, written = await held.commit(run, [event])
+                        if written:
+                            self.metrics.recorded(event)
                     case AskApproval(request):
                         run = await self._ask_approval(held, run, agent, request)
                     case CallModel():
@@ -172,8 +175,8 @@ class Executor:
                         run, _ = await held.commit(run, [fact])
                     case CallTool(call, key):
                         run = await self._use_tool(held, run, agent, call, key)
-                    case SendReply(outgoing):
-                        run = await sends.send(run, outgoing)
+                    case SendReply(outgoing, given_up):
+                        run = await sends.send(run, outgoing, given_up)
                     case _:
                         assert_never(step)
             await sends.finish(run)
@@ -200,7 +203,7 @@ class Executor:
             return run
         self._progress.doing(run.message.reply_to, THINKING)
         fact = await self.model.call(held, run, agent)
-        return await self._record_spending(held, run, agent, fact)
+        return await record_spending(held, run, agent, fact, self.store)
 
     async def _ask_approval(
         self, held: LeasedRun, run: Run, agent: Agent, request: e.ApprovalRequested
@@ -231,9 +234,12 @@ class Executor:
                 await held.confirm()  # with replicas away, nothing is begun that one must ask about
                 held.check()  # once it is written down, an effect that never began looks unknown
                 key = str(EventRef(run.id, run.version))
-                run, begun = await held.commit(run, [e.ToolStarted(at=held.now(), key=key)])
-                if not begun:
-                    return run
+                intent: e.Event = e.ToolStarted(at=held.now(), key=key)
+            else:
+                intent = e.ToolRepeated(at=held.now(), key=key)
+            run, begun = await held.commit(run, [intent])
+            if not begun:
+                return run
             await held.confirmed()
             held.check()
             self._progress.doing(run.message.reply_to, f"calls {call.tool}…")
@@ -241,18 +247,7 @@ class Executor:
             begun_before = run.work.interruptions
             outcome = await run_tool(agent, call, context, held.now, place, follow, begun_before)
         log.info("tool called", tool=call.tool, outcome=outcome.type)
-        return await self._record_spending(held, run, agent, outcome)
-
-    async def _record_spending(self, held: LeasedRun, run: Run, agent: Agent, fact: e.Event) -> Run:
-        scopes = accounts(run, agent, held.now())
-        run = await record(held, run, fact)
-        amounts = spending(fact)
-        if scopes and amounts:
-            try:
-                await self.store.spend(dict.fromkeys(scopes.values(), amounts), ACCOUNT_TTL)
-            except Unavailable as error:  # the log has the spending; the sums only slow runs down
-                log.warning("spending not added up", error=str(error))
-        return run
+        return await record_spending(held, run, agent, outcome, self.store)
 
     def _context(self, run: Run, key: str) -> ToolContext:
         files = Files(run.files, self.blobs.get if self.blobs else None)

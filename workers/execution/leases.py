@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from ponderd.channels.errors import Unavailable
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import reduce
-from ponderd.workers.run.state import Run
+from ponderd.workers.run.state import Run, Status
 from ponderd.workers.store.contract import (
     Claim,
     Committed,
@@ -75,6 +75,8 @@ class LeasedRun:
         self.released = False
         self.version = len(claim.log)
         self._last = claim.log[-1] if claim.log else b""
+        self.deaths = claim.deaths
+        """How many holders in a row died, until this one writes something."""
         self.news = asyncio.Event()
         """Set when somebody else may have appended something."""
         self._store = store
@@ -128,7 +130,7 @@ class LeasedRun:
         match outcome:
             case Committed(version):
                 self.released = release is not None
-                self.version = version
+                self.version, self.deaths = version, 0
                 self._last = encoded[-1] if encoded else self._last
                 for before, event in seen:
                     self._observe(before, event)
@@ -181,21 +183,27 @@ class LeasedRun:
                 await asyncio.sleep(RECORD_RETRY)
                 self.check()
 
-    async def give_back(self, due: float) -> None:
-        """Release the lease without writing anything. The run is due again at `due`."""
+    async def give_back(self, due: float, status: Status | None = None) -> None:
+        """Release the lease without writing anything. The run is due again at `due`. Lists show it
+        with `status`, until somebody writes to it."""
+        head = await self._store.head(self.id)
+        if head is None or self.released:
+            return
+        version = head.version
         while not self.released:
-            head = await self._store.head(self.id)
-            if head is None:
-                return
             outcome = await self._store.commit(
                 self.id,
                 self.token,
-                head.version,
+                version,
                 [],
-                Projection(head.status, head.waiting_for),
+                Projection(status or head.status, "" if status else head.waiting_for),
                 Release(due),
             )
-            self.released = not isinstance(outcome, VersionConflict)
+            if isinstance(outcome, VersionConflict):
+                head = await self._store.head(self.id) or head
+                version += len(outcome.missed)
+            else:
+                self.released = True
 
 
 class Leases:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from ponderd.workers.run import events as e
 from ponderd.workers.run.model_call import ModelCall
 
 SECONDS_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
@@ -43,6 +44,17 @@ class Metrics:
 
     def unconfirmed(self) -> None:
         self._add("unconfirmed", 1)
+
+    def recorded(self, event: e.Event) -> None:
+        """Count an event that a worker decided on, if operators watch for it."""
+        if isinstance(event, e.RunSetAside):
+            self._add("runs_set_aside", 1)
+
+    def step_failed(self) -> None:
+        self._add("steps_failed", 1)
+
+    def log_not_understood(self) -> None:
+        self._add("logs_not_understood", 1)
 
     def take(self) -> dict[str, float]:
         counts = dict(self._counts)

@@ -56,8 +56,9 @@ class Sending:
         """The run as it is without what is on its way: nothing is to be done about that."""
         return held_back(run, self._flying) if self._flying else run
 
-    async def send(self, run: Run, out: Outgoing) -> Run:
-        """Send it, once: its intent is written first, unless it was before."""
+    async def send(self, run: Run, out: Outgoing, given_up: str = "") -> Run:
+        """Send it, once: its intent is written first, unless it was before. With `given_up`, do not
+        try any more, and record that as the error."""
         held, key, resend = self._held, out.key, out.key is not None
         if key is None:
             key = str(EventRef(run.id, run.version))
@@ -75,6 +76,9 @@ class Sending:
             run, begun = await held.commit(run, [begin])
             if not begun:
                 return run
+        if given_up:
+            lost = e.ReplyFailed(at=held.now(), error=given_up, retry_at=None, key=key)
+            return await self._outbox.failed(held, run, out, lost)
         if key not in self._flying:
             await held.confirm()
             coming = deliver(self._channels, self._receivers, held, run, out, key, resend=resend)

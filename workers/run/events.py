@@ -12,6 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, model_validator
 
 from ponderd.channels.message import Address
+from ponderd.workers.run.attempt_events import RunSetAside as RunSetAside
+from ponderd.workers.run.attempt_events import StepFailed as StepFailed
+from ponderd.workers.run.attempt_events import ToolRepeated as ToolRepeated
 from ponderd.workers.run.choices import Choice
 from ponderd.workers.run.inbound_events import EventBase as _Event
 from ponderd.workers.run.inbound_events import EventReceived as EventReceived
@@ -314,6 +317,9 @@ Event = Annotated[
     | ApprovalExpired
     | QuestionAsked
     | ToolStarted
+    | ToolRepeated
+    | StepFailed
+    | RunSetAside
     | ToolFinished
     | ToolFailed
     | ToolInterrupted

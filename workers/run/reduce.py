@@ -1,8 +1,9 @@
 """What is true after an event: `reduce(run, event) -> run`. Pure.
 
 docs/run-states.md draws the states and transitions; a test compares it with this code. What comes
-in, what is to be said, what became of that, what people decide and what tools do have a module
-each: reduce_messages, reduce_replies, reduce_delivered, reduce_approvals, reduce_tools.
+in, what is to be said, what became of that, what people decide, what tools do and what came to
+nothing have a module each: reduce_messages, reduce_replies, reduce_delivered, reduce_approvals,
+reduce_tools, reduce_attempts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ponderd.channels.message import Address, Inquiry
 from ponderd.channels.people import principal_of, without_teams
 from ponderd.workers.run import events as e
 from ponderd.workers.run import reduce_approvals as approvals
+from ponderd.workers.run import reduce_attempts as attempts
 from ponderd.workers.run import reduce_delivered as delivered
 from ponderd.workers.run import reduce_messages as messages
 from ponderd.workers.run import reduce_missing as missing
@@ -52,7 +54,7 @@ def reduce(run: Run | None, event: e.Event) -> Run:
         return _launch(event)
     if run is None:
         raise ValueError(f"a log begins with run_launched, not {event.type}")
-    run = replace(run, version=run.version + 1, updated_at=event.at)
+    run = replace(attempts.progressed(run, event), version=run.version + 1, updated_at=event.at)
     match event:
         case e.RunForked():
             return replies.detach(approvals.ask_anew(run))
@@ -97,7 +99,13 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             run = add(run, Turn("note", f"The person was asked: {event.text}"))
             return say(run, "question", event.text)
         case e.ToolStarted():
-            return tools.started(run, event)
+            return attempts.begin(tools.started(run, event), event)
+        case e.ToolRepeated():
+            return attempts.begin(run, event)
+        case e.StepFailed():
+            return attempts.fail_step(run, event)
+        case e.RunSetAside():
+            return approvals.request(run, event, "again", event.digest)
         case e.ToolFinished():
             return tools.finished(run, event)
         case e.ToolFailed():

@@ -12,6 +12,7 @@ from ponderd.channels.message import Address, principal
 from ponderd.channels.people import without_teams
 from ponderd.channels.text import one_line
 from ponderd.workers.run import events as e
+from ponderd.workers.run import reduce_attempts as attempts
 from ponderd.workers.run.approved_call import (
     ASKED_FOR,
     approval_inquiry,
@@ -27,8 +28,8 @@ from ponderd.workers.run.unknown_outcomes import allowed
 
 def request(
     run: Run,
-    event: e.ApprovalRequested | e.LimitReached | e.VersionChanged,
-    subject: Literal["tool", "limit", "version"],
+    event: e.ApprovalRequested | e.LimitReached | e.VersionChanged | e.RunSetAside,
+    subject: Literal["tool", "limit", "version", "again"],
     bound_to: str,
 ) -> Run:
     allows = event.allows if isinstance(event, e.LimitReached) else 0
@@ -44,9 +45,10 @@ def request(
         asked_for=one_line(run.message.text, ASKED_FOR),
     )
     inquiry = approval_inquiry(run, approval)
+    approved = run.work.approved if subject == "again" else ""
     run = replace(
         run,
-        work=replace(run.work, approval=approval, approved=""),
+        work=replace(run.work, approval=approval, approved=approved),
         effort=replace(run.effort, retry_at=None),
         retry_at=None,
     )
@@ -80,6 +82,11 @@ def answered(run: Run, event: e.ApprovalAnswered) -> Run:
             return replace(run, work=replace(run.work, extended=extended))
         case "version" if event.approved:
             return replace(run, agent_version=approval.bound_to)
+        case "again" if event.approved:
+            return attempts.try_again(run)
+        case "again" if run.work.call:
+            said = f" They wrote: {event.remark}" if event.remark else ""
+            return attempts.give_up(run, f"A person said not to try again.{said}")
         case _:
             return _stopped(run, f"{approval.text} ", outcome)
 
@@ -130,6 +137,8 @@ def expire(run: Run, event: e.ApprovalExpired) -> Run:
     run = resolve(run, approval, f"{after}.")
     if approval.subject == "tool":
         return settle(run, f"not done. {after}; nobody said no.")
+    if approval.subject == "again" and run.work.call:
+        return attempts.give_up(run, f"{after}.")
     return _stopped(run, f"{approval.text} ", f"{after}.")
 
 

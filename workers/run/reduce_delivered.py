@@ -153,7 +153,8 @@ def _question_asked(run: Run, asked: Outgoing, receipt: str) -> Run:
 
 
 def _wait_for_people(run: Run) -> Run:
-    if _has_next(run):
+    # What was set aside may have happened: only a word about it lets the run go on.
+    if _has_next(run) and not run.is_set_aside:
         return _take_next(run)
     if run.ended:
         return run

@@ -35,6 +35,7 @@ class Status(StrEnum):
     READY = "READY"
     WAITING = "WAITING"
     PAUSED = "PAUSED"
+    SET_ASIDE = "SET_ASIDE"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
     CANCELLED = "CANCELLED"
@@ -107,10 +108,11 @@ class OpenQuestion:
 @dataclass(frozen=True, slots=True)
 class Approval:
     """One open question to people, bound to one exact tool call (by `digest`), to one limit of
-    spending ("account.measure"), or to one version of the agent. Single-use."""
+    spending ("account.measure"), to one version of the agent, or, for `again`, to a step that came
+    to nothing too often. Single-use."""
 
     id: str
-    subject: Literal["tool", "limit", "version"]
+    subject: Literal["tool", "limit", "version", "again"]
     bound_to: str
     text: str
     asked_at: float
@@ -193,6 +195,10 @@ class Work:
     """The idempotency key of `call`, from its intent (`ToolStarted`) until its outcome."""
     interruptions: int = 0
     """How often `call` gave no result in time and was begun again, with the same key."""
+    begun: int = 0
+    """How often `call` was begun since a person last agreed to it."""
+    begun_at: float = 0
+    """When it was begun last, Unix seconds."""
     approval: Approval | None = None
     """The open approval."""
     approved: str = ""
@@ -277,9 +283,11 @@ class Run:
     whatever comes of the first is an outcome of the second."""
     usage: Usage = field(default_factory=Usage)
     retry_at: float | None = None
-    """When a receiver is tried again, Unix seconds."""
+    """When a receiver or a failed step is tried again, Unix seconds."""
     told_away: tuple[str, ...] = ()
     """Places ("channel:to") where people know that the model is away."""
+    failed_steps: int = 0
+    """How often in a row a step failed without an outcome."""
     bounces: tuple[e.ReplyBounced, ...] = ()
     """What mail servers reported of its replies."""
     missing: Missing | None = None
@@ -298,11 +306,13 @@ class Run:
             return Status.PAUSED
         if self.inbox.commands or self.ended:
             return Status.READY
+        if self.is_set_aside and self.waits_for == "approval":
+            return Status.SET_ASIDE
         return Status.WAITING if self.waits_for else Status.READY
 
     @property
     def waits_for(self) -> WaitingFor | None:
-        """What a WAITING or PAUSED run waits for."""
+        """What a WAITING, SET_ASIDE or PAUSED run waits for."""
         if self.ended:
             return None
         if self.missing and not self.missing.untold:
@@ -319,6 +329,11 @@ class Run:
         if first is None or first.key is None or first.beside or self.ended:
             return False
         return bool(first.inquiry and approval and first.inquiry.id == approval.id)
+
+    @property
+    def is_set_aside(self) -> bool:
+        """A step came to nothing too often, and people are asked whether to try again."""
+        return self.work.approval is not None and self.work.approval.subject == "again"
 
     @property
     def owes_an_outcome(self) -> bool:

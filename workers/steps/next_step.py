@@ -14,6 +14,13 @@ from ponderd.workers.run.state import Approval, Outgoing, Run
 from ponderd.workers.run.undelivered import due, next_try
 from ponderd.workers.run.unknown_outcomes import again_text, in_the_way
 from ponderd.workers.steps.approval import judge
+from ponderd.workers.steps.attempts import (
+    BEGINNINGS,
+    DEATHS,
+    begun_too_often,
+    given_up,
+    may_begin_at,
+)
 from ponderd.workers.steps.chat_commands import carry_out
 
 _CANNOT_DECIDE = (
@@ -63,7 +70,10 @@ class AskPolicy:
 
 @dataclass(frozen=True, slots=True)
 class SendReply:
+    """Send it; or, if each worker died that tried to, give it up with the error `given_up`."""
+
     outgoing: Outgoing
+    given_up: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +101,9 @@ class Wait:
 Step = CallModel | CallTool | AskApproval | AskPolicy | SendReply | Record | UseDraft | Wait
 
 
-def next_step(run: Run, agent: Agent, now: float) -> Step:
-    """The first rule that fits. `now` is the store's clock, Unix seconds.
+def next_step(run: Run, agent: Agent, now: float, deaths: int = 0) -> Step:
+    """The first rule that fits. `now` is the store's clock, Unix seconds. `deaths`: so many workers
+    in a row died while they held the run, and wrote nothing.
 
     People come first, then what was begun, then what the run waits for; only then new work.
     """
@@ -100,6 +111,7 @@ def next_step(run: Run, agent: Agent, now: float) -> Step:
         return Record(e.AgentFound(at=now))
     step = (
         _what_people_want(run, agent, now)
+        or _what_came_to_nothing(run, agent, now, deaths)
         or _what_was_begun(run, agent, now)
         or _what_is_awaited(run, agent, now)
         or _what_comes_next(run, agent, now)
@@ -136,15 +148,38 @@ def _what_was_begun(run: Run, agent: Agent, now: float) -> Step | None:
     if run.retry_at is not None and run.retry_at > now:
         return Wait(run.retry_at)
     # Before the replies: what they say may depend on the outcome of the tool.
-    if run.work.call and run.work.call_key:  # nobody saw how it ended
+    if run.work.call and run.work.call_key and not run.is_set_aside:  # nobody saw how it ended
         tool = agent.tool(run.work.call.tool)
         if tool and tool.idempotent and not run.ended:
-            return CallTool(run.work.call, run.work.call_key)
+            return _repeat(run.work.call, run, agent, now)
         return Record(e.ToolOutcomeUnknown(at=now, why="interrupted"))
     # Before all waiting: nobody can answer a question that was not sent.
     if run.outbox.queue:
         return SendReply(run.outbox.queue[0])
     return None
+
+
+def _what_came_to_nothing(run: Run, agent: Agent, now: float, deaths: int) -> Step | None:
+    """Begin nothing that was begun too often."""
+    failed = run.failed_steps >= BEGINNINGS
+    if not failed and not deaths:
+        return None
+    if failed or deaths >= DEATHS:
+        first = run.outbox.queue[0] if run.outbox.queue else None
+        sending = due(run, now) or first
+        if sending and sending.key:
+            why = str(run.error) if failed else f"its worker died {deaths} times while sending it"
+            return SendReply(sending, given_up=why)
+    set_aside = given_up(run, agent, now, deaths)
+    return Record(set_aside) if set_aside else None
+
+
+def _repeat(call: ToolCall, run: Run, agent: Agent, now: float) -> Step:
+    if set_aside := begun_too_often(run, agent, now):
+        return Record(set_aside)
+    if (moment := may_begin_at(run)) > now:
+        return Wait(moment)
+    return CallTool(call, run.work.call_key)
 
 
 def _what_is_awaited(run: Run, agent: Agent, now: float) -> Step | None:

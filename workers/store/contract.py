@@ -105,6 +105,8 @@ class Claim:
     now: float
     """The store's time at the claim."""
     log: tuple[bytes, ...]
+    deaths: int = 0
+    """How many holders in a row did not give it back, and committed nothing before they died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,8 @@ class RunStore(Protocol):
         """
 
     async def claim(self, run_id: str, owner: str, lease: float) -> Claim | None:
-        """Take the lease for `lease` seconds. None if somebody holds it, or the run is not due."""
+        """Take the lease for `lease` seconds. None if somebody holds it, or the run is not due, or
+        rests because its holders die."""
 
     async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
         """Prolong leases, given as (run_id, token), to `lease` seconds from now.

@@ -13,6 +13,7 @@ from typing import Literal
 from ponderd.channels.errors import NotFound, Unavailable
 from ponderd.workers.store import contract as s
 from ponderd.workers.store import cursors
+from ponderd.workers.store.deaths import MANY_DEATHS, rest_after
 from ponderd.workers.store.memory_clock import ShardClock
 
 
@@ -24,6 +25,7 @@ class _Run:
     token: int
     lease_until: float = 0  # in the lease time of its shard
     leased_at: float | None = None
+    deaths: int = 0
 
 
 class MemoryStore:
@@ -98,10 +100,18 @@ class MemoryStore:
         run = self._runs.get(run_id)
         if run is None or run_id not in self._due or run.lease_until > lease_time:
             return None
+        if run.lease_until:  # whoever held it did not give it back
+            run.deaths += 1
+            if rest := rest_after(run.deaths, run_id):
+                run.lease_until, run.leased_at = 0, None
+                self._due[run_id] = now + rest
+                if run.deaths > MANY_DEATHS:
+                    self._project(run, s.Projection("SET_ASIDE"), now)
+                return None
         run.token += 1
         run.lease_until, self._due[run_id] = lease_time + lease, now + lease
         run.leased_at = now
-        return s.Claim(run_id, run.token, now, tuple(run.log))
+        return s.Claim(run_id, run.token, now, tuple(run.log), run.deaths)
 
     async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
         self._now()
@@ -134,6 +144,7 @@ class MemoryStore:
             return s.VersionConflict(tuple(run.log[version:]))
         now, _ = self._clocks(run_id)
         run.log += events
+        run.deaths = 0
         self._project(run, projection, now)
         if release:
             run.token += 1

@@ -13,7 +13,7 @@ from ponderd.workers.store import contract as s
 HEAD = "agent agent_version channel conversation status waiting_for version created_at updated_at"
 """The fields of a run's hash that `head_of` takes."""
 
-_STATUSES = ("READY", "WAITING", "PAUSED", "COMPLETED", "FAILED", "CANCELLED")
+_STATUSES = ("READY", "WAITING", "PAUSED", "SET_ASIDE", "COMPLETED", "FAILED", "CANCELLED")
 _TTL = round(s.WORKER_TTL * 1000)
 
 

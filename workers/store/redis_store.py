@@ -77,8 +77,8 @@ class RedisStore:
         found = await self._run("claim", s.shard_of(run_id), run_id, _ms(lease), owner)
         if found is None:
             return None
-        token, now, *log = found
-        return s.Claim(run_id, int(token), int(now) / 1000, tuple(log))
+        token, now, deaths, *log = found
+        return s.Claim(run_id, int(token), int(now) / 1000, tuple(log), int(deaths))
 
     async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
         versions = await self._run_all(

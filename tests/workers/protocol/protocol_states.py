@@ -72,6 +72,7 @@ class Looks:
             due and (due > state.now),
             run.lease_until > state.now,
             (run.head.status, run.head.waiting_for),
+            run.deaths,
             tuple(sorted(self._worker_text(node, state, run.token) for node in state.workers)),
             tuple((p.done, p.doing and self.actor(p.doing, state)) for p in state.people),
             self._command(state.limbo, state.now, run.token),

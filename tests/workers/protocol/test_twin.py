@@ -38,7 +38,7 @@ START = 1_700_000_000.0
 LONG = 1e7
 """Seconds; nothing lives that long in a test."""
 
-STATUSES = ("READY", "WAITING", "PAUSED", "COMPLETED", "FAILED", "CANCELLED")
+STATUSES = ("READY", "WAITING", "PAUSED", "SET_ASIDE", "COMPLETED", "FAILED", "CANCELLED")
 AGENTS = st.sampled_from(("assistant", "triage"))
 MOMENTS = st.sampled_from((-1.0, 0.0, 0.001, 1.0, 2.0, 15.0, 3600.0))
 STEPS = st.sampled_from(

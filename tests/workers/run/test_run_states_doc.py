@@ -207,6 +207,7 @@ def walk() -> Walk:
         (AGENT, waking),
         (AGENT, stranding),
         (replace(AGENT, tools=[look]), looking),
+        (replace(AGENT, tools=[look]), repairing),
         *((replace(AGENT, approvals=approvals), deciding) for approvals in OTHERS.values()),
         *(
             (replace(AGENT, busy={"default": Busy(policy=policy, silence=50)}), writing)
@@ -236,6 +237,10 @@ def explore(
             outcomes = [outcomes[0], outcomes[3], outcomes[-3]]
         elif in_flight == "model" and people is not steering:
             outcomes = [outcomes[0], outcomes[1], outcomes[3], outcomes[-3], outcomes[-1]]
+        if people is repairing and in_flight:
+            if in_flight == "model":
+                outcomes = [outcomes[0], outcomes[2]]
+            outcomes = [*outcomes, e.StepFailed(at=NOW, error="bug", retry_at=RETRY)]
         nexts += [(after_first(run, event), None) for event in outcomes]
         if in_flight and is_first(run, in_flight):  # sending it takes long
             aside = e.ReplyPutAside(at=NOW, key=in_flight, error="", retry_at=RETRY)
@@ -258,6 +263,9 @@ def explore(
             for event in events:
                 before, after = after, reduce(after, event)
                 found.add((str(before.status), event.type, str(after.status)))
+            most = 3 if people is repairing else 1  # one beginning stands for several
+            work = replace(after.work, begun=min(after.work.begun, most))
+            after = replace(after, work=work, failed_steps=min(after.failed_steps, most))
             node = forget(after if people is looking else replace(after, unknown=()), then)
             if (known := key(node)) not in seen:
                 seen.add(known)
@@ -355,6 +363,21 @@ def looking(run: Run) -> Iterator[e.Event]:
         yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
 
 
+def repairing(run: Run) -> Iterator[e.Event]:
+    """What people do about steps that come to nothing."""
+    if not run.first_sender:
+        yield MESSAGES[0]
+    if run.is_set_aside and run.work.approval and not run.ended:
+        yield e.RunCancelled(at=NOW, by="p")
+        yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
+        if not (run.work.reply_to_approval or run.inbox.waiting or run.inbox.early):
+            yield MESSAGES[0].model_copy(update={"at": NOW + 5})
+        for approved in (True, False):
+            yield e.ApprovalAnswered(
+                at=NOW, approved=approved, by="p", via="slack", approval=run.work.approval.id
+            )
+
+
 def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
     """What a worker does about the run, now and after a while: what it writes down first, and
     what is then in flight."""
@@ -373,8 +396,13 @@ def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
                 for draft in (Answer(text="a"), Question(text="q")):
                     call = CALL.model_copy(update={"model": ""})
                     yield [e.ModelAnswered(at=NOW, choice=draft, content="c", call=call)], None
+            case CallTool(_, None):
+                yield [e.ToolStarted(at=NOW, key="k")], "tool"
             case CallTool(_, key):
-                yield [] if key else [e.ToolStarted(at=NOW, key="k")], "tool"
+                yield [e.ToolRepeated(at=NOW, key=key)], "tool"
+            case SendReply(outgoing, given_up) if given_up:
+                key = outgoing.key or ""
+                yield [e.ReplyFailed(at=NOW, error=given_up, retry_at=None, key=key)], None
             case SendReply(outgoing):
                 key = outgoing.key or free_key(run)
                 begin = e.ReplyStarted(

@@ -19,7 +19,7 @@ end
 
 local now = clocks()
 version = append(id, 8)
-redis.call('HSET', run_key(id), 'version', version)
+redis.call('HSET', run_key(id), 'version', version, 'deaths', '0')
 project(id, status, waiting_for, now)
 if release ~= 'keep' then
   -- A new token, so that a late commit of the former holder cannot pass.

@@ -4,8 +4,8 @@
 -- every key that a script touches, so all of them are on one node of a Redis Cluster:
 --   <prefix>:run:<id>                 hash  agent, agent_version, channel, conversation,
 --                                           conversation_key, status, waiting_for, version, token,
---                                           owner, lease_until (ms of the lease time), created_at,
---                                           updated_at (ms); clock.lua tells what time it is
+--                                           owner, lease_until (ms of the lease time), deaths,
+--                                           created_at, updated_at (ms); see clock.lua
 --   <prefix>:log:<id>                 list  the events, oldest first; its length is the version
 --   <prefix>:conversation:<key>       string  the id of the run
 --   <prefix>:trigger:<key>            string  the id of the run to which a trigger went; expires
