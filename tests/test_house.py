@@ -85,6 +85,8 @@ TESTED_IN = {
     "run/effort run/reduce_replies run/state steps/next_step",
     "workers/run/test_unknown_outcomes": "run/reduce_tools run/tool_events execution/late_results",
     "workers/steps/test_approval": "run/approved_call",
+    "workers/steps/test_attempts": "run/attempt_events run/reduce_attempts store/deaths "
+    "execution/escapes",
     "workers/steps/test_waits": "agents/tools/waiting",
     "workers/protocol/test_twin": "store/memory_clock",
     "workers/store/test_contract": "store/asking store/cursors store/memory_store store/redis_news "

@@ -244,8 +244,8 @@ class Executor:
             held.check()
             self._progress.doing(run.message.reply_to, f"calls {call.tool}…")
             context, follow = self._context(run, key), partial(self.late.follow, run.id, key, call)
-            begun_before = run.work.interruptions
-            outcome = await run_tool(agent, call, context, held.now, place, follow, begun_before)
+            times = run.work.begun
+            outcome = await run_tool(agent, call, context, held.now, place, follow, times)
         log.info("tool called", tool=call.tool, outcome=outcome.type)
         return await record_spending(held, run, agent, outcome, self.store)
 

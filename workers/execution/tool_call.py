@@ -25,6 +25,7 @@ from ponderd.workers.run.events import (
     Waiting,
 )
 from ponderd.workers.run.tool_events import Why
+from ponderd.workers.steps.attempts import BEGINNINGS
 
 STORED_CHARS = 20_000
 """Most characters of a tool result or a model answer that are stored."""
@@ -35,10 +36,6 @@ ERROR_CHARS = 500
 LONGEST_WAIT = 1e10
 """Most seconds that a run can wait (300 years). Infinity could not be stored."""
 
-
-BEGINNINGS = 3
-"""How often an idempotent tool is begun for one call, always with the same key, until a person is
-asked why it gives no result in time."""
 
 Follow = Callable[[asyncio.Task[ToolFinished | ToolFailed], float], None]
 """Is given a call that goes on though nobody waits for it any more, and when it began."""
@@ -63,10 +60,10 @@ async def run_tool(
     clock: Callable[[], float],
     place: Place,
     follow: Follow,
-    interruptions: int = 0,
+    begun: int = 1,
 ) -> ToolFinished | ToolFailed | ToolInterrupted | ToolOutcomeUnknown:
     """Run the tool. Never raises: an error of the tool is its outcome. `clock` is the store's,
-    in Unix seconds. `interruptions`: how often this call gave no result in time before.
+    in Unix seconds. `begun`: how often this call was begun by now.
 
     What gave no result in time may have happened, and may happen yet. It is never said to have
     failed; it goes on, and is handed to `follow`.
@@ -94,7 +91,7 @@ async def run_tool(
         follow(work, started)
         why, reason = "timeout", f"no result within {_limit(tool)} s"
         known = f"got {reason}; it may have happened, or still be running"
-    if tool and tool.idempotent and interruptions + 1 < BEGINNINGS:
+    if tool and tool.idempotent and begun < BEGINNINGS:
         return ToolInterrupted(at=clock(), reason=reason, seconds=seconds)
     return ToolOutcomeUnknown(at=clock(), why=why, seconds=seconds, known=known)
 

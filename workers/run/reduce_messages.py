@@ -115,7 +115,7 @@ def settle(run: Run, outcome: str) -> Run:
     """End the chosen tool call, one way or the other."""
     name = run.work.call.tool if run.work.call else "tool"
     work = run.work
-    work = replace(work, call=None, call_key=None, interruptions=0, begun=0)
+    work = replace(work, call=None, call_key=None, begun=0)
     work = replace(work, approved="", approval=None)
     return add(replace(run, work=work), Turn("tool", f"{name}: {outcome}"))
 

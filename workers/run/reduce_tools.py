@@ -41,7 +41,8 @@ def failed(run: Run, event: e.ToolFailed) -> Run:
 
 
 def interrupted(run: Run, event: e.ToolInterrupted) -> Run:
-    work = replace(run.work, interruptions=run.work.interruptions + 1)
+    # Its worker lives, so the next beginning need not wait for others that may die with it.
+    work = replace(run.work, begun_at=0.0)
     return replace(run, usage=run.usage.plus_tool(event.seconds), work=work)
 
 

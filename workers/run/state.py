@@ -193,8 +193,6 @@ class Work:
     """The tool call that the model chose, until it is settled."""
     call_key: str | None = None
     """The idempotency key of `call`, from its intent (`ToolStarted`) until its outcome."""
-    interruptions: int = 0
-    """How often `call` gave no result in time and was begun again, with the same key."""
     begun: int = 0
     """How often `call` was begun since a person last agreed to it."""
     begun_at: float = 0

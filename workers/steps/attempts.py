@@ -20,7 +20,8 @@ from ponderd.workers.run.state import Run
 from ponderd.workers.store.deaths import MANY_DEATHS
 
 BEGINNINGS = 3
-"""How often a step is begun that leaves no outcome, before people are asked."""
+"""How often a step is begun that leaves no outcome, or gives none in time, before people are
+asked."""
 
 DEATHS = MANY_DEATHS
 """How many workers in a row may die while they hold a run, if it is not known of what."""

@@ -70,18 +70,8 @@ class MemoryStore:
         run = self._runs.get(run_id)
         outcome: s.AdmissionOutcome = "appended" if run else "launched"
         if run is None:
-            head = s.Head(
-                run_id,
-                message.agent,
-                message.agent_version,
-                message.channel,
-                message.conversation,
-                "READY",
-                "",
-                0,
-                now,
-                now,
-            )
+            agent, where = (message.agent, message.agent_version), message.conversation
+            head = s.Head(run_id, *agent, message.channel, where, "READY", "", 0, now, now)
             run = self._runs[run_id] = _Run(
                 head, message.conversation_key, list(message.history), round(now * 1000)
             )

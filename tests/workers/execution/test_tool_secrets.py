@@ -10,6 +10,7 @@ from ponderd.channels import own_secrets
 from ponderd.channels.own_secrets import remember_secrets
 from ponderd.channels.redaction import Redactor
 from ponderd.workers.agents.agent import Agent, ToolContext, tool
+from ponderd.workers.execution.author_code import in_thread_place
 from ponderd.workers.execution.tool_call import run_tool
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.events import ToolFailed, ToolFinished
@@ -39,7 +40,12 @@ async def test_secrets_are_hidden(
     agent = Agent("a", "for tests", "You are a test.", tools=(leak, fail))
     context = ToolContext(run_id="r", idempotency_key="r:1", data_dir=tmp_path)
     outcome = await run_tool(
-        agent, ToolCall(tool=name, arguments={}), context, lambda: 1.0, lambda task, late: None
+        agent,
+        ToolCall(tool=name, arguments={}),
+        context,
+        lambda: 1.0,
+        in_thread_place,
+        lambda task, late: None,
     )
     assert isinstance(outcome, ToolFinished | ToolFailed)
     text = outcome.result if isinstance(outcome, ToolFinished) else outcome.error

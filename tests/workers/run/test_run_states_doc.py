@@ -245,7 +245,7 @@ def explore(
         if in_flight and is_first(run, in_flight):  # sending it takes long
             aside = e.ReplyPutAside(at=NOW, key=in_flight, error="", retry_at=RETRY)
             nexts.append(([aside], in_flight))
-        if people is looking and in_flight == "tool" and not run.work.interruptions:
+        if people is looking and in_flight == "tool" and run.work.begun == 1:
             nexts.append(([e.ToolInterrupted(at=NOW, reason="slow", seconds=1)], None))
         if people is looking and in_flight == "tool":
             nexts.append(([e.ToolOutcomeUnknown(at=NOW, why="timeout", seconds=1)], None))

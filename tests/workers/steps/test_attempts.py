@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,14 @@ from ponderd.workers.agents.policies import Approvals
 from ponderd.workers.control.deliveries import Deliveries
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run, Status
-from ponderd.workers.steps.attempts import DEATHS, LONGEST_PAUSE, PAUSES, pause_after
+from ponderd.workers.steps.attempts import (
+    DEATHS,
+    LONGEST_PAUSE,
+    PAUSES,
+    SPREAD,
+    may_begin_at,
+    pause_after,
+)
 from tests.workers.world import CALLBACK, LOOK, REPLY, THREAD, Crash, World, make_world
 
 LEASE = 30.0
@@ -135,10 +143,11 @@ async def test_a_call_that_died_once_begins_again_at_once_and_one_that_died_twic
     world.clock.now += 20
     with pytest.raises(Crash):
         await world.advance(run_id)
-    begun_at = world.clock.now
-    await world.later(20)
-    due = world.store._due[run_id]
-    assert begun_at <= due <= begun_at + 50
+    run = await world.run(run_id)
+    assert run.work.begun == 2
+    assert run.work.begun_at <= may_begin_at(run) <= run.work.begun_at + SPREAD
+    once = replace(run, work=replace(run.work, begun=1))
+    assert may_begin_at(once) == 0
 
 
 # -- what escapes ----------------------------------------------------------------------------------
@@ -262,7 +271,7 @@ async def test_a_reply_that_kills_its_worker_is_given_up_and_listed() -> None:
     assert len(sent) == DEATHS
     run = await world.run(run_id)
     assert run.status is Status.FAILED
-    [listed] = await Deliveries(world.log, world.runs).listed()
+    [listed] = (await Deliveries(world.log, world.runs).listed()).deliveries
     assert "its worker died 10 times" in listed.error and listed.state == "undelivered"
 
 
