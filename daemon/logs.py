@@ -2,11 +2,12 @@
 
 The executor binds the ids of run and step. They appear on every line while a run advances.
 Whatever a line holds, from us or from a library, is cut, without secrets, and harmless to a
-terminal.
+terminal. A flood of lines is bounded: see log_flood.py.
 """
 
 from __future__ import annotations
 
+import atexit
 import logging
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from typing import Any
 import structlog
 
 from ponderd.channels.own_secrets import hide_and_cut
+from ponderd.daemon.log_flood import FloodFilter
 
 VALUE_CHARS = 2_000
 """Most characters of one value in a log line."""
@@ -51,6 +53,8 @@ def configure_logs(level: str, log_format: str) -> None:
         cache_logger_on_first_use=True,
     )
     handler = _Handler(sys.stderr)
+    handler.addFilter(flood := FloodFilter())
+    atexit.register(flood.tell)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 SHORT_FORM = 2_000
 """Most bytes of the form with which Slack looks at our certificate."""
 
+NOT_TAKEN = "it could not be taken: an error of ours, of which the log says more"
+
 _WRONG_TOKEN = ("invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired")
 
 log = structlog.get_logger(__name__)
@@ -46,8 +48,9 @@ def build_app(settings: ChannelSettings, intake: Intake) -> AsyncApp:
     """The Bolt app that serves both HTTP and Socket Mode.
 
     It acknowledges an event only after `intake` keeps it, and a click only after it was answered.
-    If the store is unavailable, the response is 503 (HTTP) or missing (Socket Mode). Slack then
-    sends the event again, or shows an error to the person who pressed the button.
+    If the store is unavailable, or something unexpected happens, the response is 503 (HTTP) or
+    missing (Socket Mode). Slack then sends the event again, or shows an error to the person who
+    pressed the button.
     """
     from slack_bolt.async_app import AsyncApp
     from slack_bolt.authorization import AuthorizeResult
@@ -68,9 +71,11 @@ def build_app(settings: ChannelSettings, intake: Intake) -> AsyncApp:
 
     async def failed(error: Exception) -> BoltResponse:
         if isinstance(error, Unavailable):
-            return BoltResponse(status=503)
-        log.error("slack event failed", exc_info=error)
-        return BoltResponse(status=500)
+            why = f"not stored, try again: {error}"
+        else:
+            log.error("slack event failed", exc_info=error)
+            why = NOT_TAKEN
+        return BoltResponse(status=503, body={"error": why}, headers={"retry-after": "2"})
 
     signing_secret = settings.slack_signing_secret
     app = AsyncApp(
@@ -112,6 +117,9 @@ def http_handler(
         except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
             refused("malformed", repr(error))
             return JSONResponse({"error": "not what Slack sends"}, 400)
+        except Exception as error:  # of Bolt's own: Slack may send it again
+            log.error("slack event failed", exc_info=error)
+            return JSONResponse({"error": NOT_TAKEN}, 503, {"retry-after": "2"})
 
     return handle
 

@@ -172,6 +172,20 @@ class TestHttp:
         assert (await handle(request(body, headers))).status_code == 401
         assert inbox.triggers == []
 
+    async def test_an_error_of_bolts_is_logged_and_described(
+        self, handle: Handle, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def fail(*_: object) -> None:
+            raise OverflowError("of Bolt's")
+
+        monkeypatch.setattr("slack_bolt.app.async_app.AsyncApp.async_dispatch", fail)
+        body = json.dumps(mention()).encode()
+        with capture_logs() as lines:
+            answered = await handle(request(body, signed(body)))
+        assert answered.status_code == 503
+        assert list(json.loads(bytes(answered.body))) == ["error"]
+        assert [line["event"] for line in lines] == ["slack event failed"]
+
     async def test_a_store_that_is_away_means_later(self, handle: Handle, desk: Counter) -> None:
         body = json.dumps(mention()).encode()
         desk.store.available = False
@@ -267,6 +281,16 @@ class TestClick:
         assert (whisper["user"], whisper["text"]) == ("U2", "already denied by <@U3>")
         assert (whisper["response_type"], whisper["thread_ts"]) == ("ephemeral", "1.2")
         assert question["blocks"] != []
+
+    async def test_an_error_of_ours_is_logged_and_described(
+        self, handle: Handle, inbox: Inbox, api: SlackApi, question: dict[str, Any]
+    ) -> None:
+        inbox.error = ZeroDivisionError("of ours")
+        with capture_logs() as lines:
+            answered = await handle(request(*api.click(question, "deny")))
+        assert answered.status_code == 503 and answered.headers["retry-after"] == "2"
+        assert list(json.loads(bytes(answered.body))) == ["error"]
+        assert "slack event failed" in [line["event"] for line in lines]
 
     async def test_a_store_that_is_away_is_an_error_to_who_clicked(
         self, handle: Handle, inbox: Inbox, api: SlackApi, question: dict[str, Any]
