@@ -21,7 +21,7 @@ lint: $(DEV_STAMP)  ## style, types, layers and dependencies
 	$(BIN)/deptry .
 
 test: lint  ## lint, all tests, and one scenario on the embedded model
-	$(BIN)/pytest --numprocesses auto -m 'not vllm and not benchmark'
+	$(BIN)/pytest --numprocesses auto -m 'not vllm and not benchmark and not short'
 
 benchmark: $(DEV_STAMP)  ## measure speed (docs/benchmarks.md)
 	$(BIN)/pytest -m benchmark -s

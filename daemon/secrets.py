@@ -8,6 +8,8 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -26,12 +28,18 @@ class Secrets(Frozen):
     """The password of the embedded state server."""
     signing_secret: str = ""
     """Empty in files from before ponderd signed links. `load_or_create` then generates one."""
+    model_key: str = ""
+    """The key of the embedded model server. Empty in older files, likewise."""
 
 
-def load_or_create(data_dir: Path) -> Secrets:
-    """The secrets of this data folder. The first call generates them. Raises `StartupError`."""
+def load_or_create(data_dir: Path, tell: Callable[[str], object] = lambda line: None) -> Secrets:
+    """The secrets of this data folder. The first call generates them. `tell` hears what of the
+    folder others could reach, which is mended. Raises `StartupError`."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_ours(data_dir, stat.S_IWGRP | stat.S_IWOTH, tell)
+        for file in (secrets_file(data_dir), authorization_file(data_dir)):
+            _make_ours(file, stat.S_IRWXG | stat.S_IRWXO, tell)
         found = read(data_dir)
         if found is None:
             found = Secrets(
@@ -39,8 +47,10 @@ def load_or_create(data_dir: Path) -> Secrets:
                 webhook_secret="whsec_" + base64.b64encode(secrets.token_bytes(24)).decode(),
                 state_password=secrets.token_urlsafe(24),
             )
-        if not found.signing_secret:
-            found = found.model_copy(update={"signing_secret": secrets.token_urlsafe(24)})
+        new = ("signing_secret", "model_key")
+        missing = {name: secrets.token_urlsafe(24) for name in new if not getattr(found, name)}
+        if missing:
+            found = found.model_copy(update=missing)
             _write(secrets_file(data_dir), found.model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise StartupError(f"cannot keep secrets in {data_dir}: {error.strerror}") from error
@@ -84,6 +94,31 @@ def secrets_file(data_dir: Path) -> Path:
 
 def authorization_file(data_dir: Path) -> Path:
     return data_dir / "authorization.header"
+
+
+def _make_ours(path: Path, theirs: int, tell: Callable[[str], object]) -> None:
+    """Take the rights `theirs` from others, if they have any. Raises `StartupError` if that cannot
+    be done, or if another user owns what is there; `OSError`."""
+    try:
+        found = path.stat()
+        if found.st_uid == os.geteuid() and found.st_mode & theirs:
+            path.chmod(stat.S_IMODE(found.st_mode) & ~theirs)
+            found = path.stat()
+            if not found.st_mode & theirs:
+                tell(f"others could {_reach(path)}; now only its owner can")
+    except FileNotFoundError:
+        return
+    if found.st_mode & theirs:
+        raise StartupError(
+            f"others can {_reach(path)}, which cannot be mended from here: "
+            f"chmod {'go-w' if path.is_dir() else 'go-rwx'} {path}, or set PONDERD_DATA_DIR"
+        )
+    if os.geteuid() != 0 and found.st_uid not in (0, os.geteuid()):
+        raise StartupError(f"{path} belongs to another user; set PONDERD_DATA_DIR")
+
+
+def _reach(path: Path) -> str:
+    return f"write to {path}" if path.is_dir() else f"read {path}, which holds secrets"
 
 
 def _write(path: Path, text: str) -> None:

@@ -54,6 +54,7 @@ from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.control.schedules import Schedules
 from ponderd.workers.control.stranded import StrandedRuns
+from ponderd.workers.execution.author_code import MEGABYTE, InProcesses
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.execution.threads import new_event_loop
 from ponderd.workers.settings import WorkerSettings
@@ -64,6 +65,9 @@ log = structlog.get_logger(__name__)
 
 GOODBYE_SECONDS = 3
 """How long open requests may continue after the daemon was told to stop."""
+
+WAITING_CHECKS = 100
+"""Most decisions that may wait for code of agents to check their arguments."""
 
 
 def serve(channels: ChannelSettings, workers: WorkerSettings, daemon: DaemonSettings) -> int:
@@ -88,9 +92,16 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     archive = open_archive(workers)
     blobs = open_blobs(channels)
     hooks = Intake(blobs, channels.callback_allow)
+    code = InProcesses(
+        workers.agent_folders,
+        channels,
+        memory=workers.function_memory * MEGABYTE,
+        isolated=1,
+        waiting=WAITING_CHECKS,
+    )
     try:
         run_log = RunLog(store, poker.poke, archive)
-        runs, inquiries = Runs(run_log, agents), Inquiries(run_log, agents)
+        runs, inquiries = Runs(run_log, agents), Inquiries(run_log, agents, code)
         accept = route_to(runs, routes)
         if any(route.templates() for route in routes.webhooks.values()):
             await hooks.start()
@@ -138,6 +149,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
             log.info("listening", http=daemon.http_port, smtp=daemon.smtp_port)
             await server.serve(sockets=[listening])
     finally:
+        await code.close()
         await poker.close()
         await archive.close()
         await hooks.close()

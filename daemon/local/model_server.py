@@ -3,6 +3,7 @@
 `python -m ponderd.daemon.local.model_server --model FILE --port N [--parent PID]`. It speaks the
 OpenAI API under /v1. GET /health gives 503 while the file loads (2 to 8 s). SIGTERM ends it at
 once, since it keeps no state. With `--parent` it also ends when that process, its parent, is gone.
+With PONDERD_MODEL_API_KEY in its environment it answers only who has that key, but for /health.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, required=True, help="the GGUF file")
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     parser.add_argument("--parent", type=int, help="end when this parent process is gone")
+    parser.add_argument("--inspect", action="store_true", help="serve /slots and /metrics, too")
     options = parser.parse_args(arguments)
     # Python runs its own handlers only after C code returns, and llama.cpp does not return.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MissingExtra as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    return serve(options.model, options.port)
+    return serve(options.model, options.port, inspect=options.inspect)
 
 
 def require_installed() -> None:
@@ -57,7 +59,7 @@ def require_installed() -> None:
         raise MissingExtra("model server", "local", "set PONDERD_MODEL_URL")
 
 
-def serve(model: Path, port: int) -> int:
+def serve(model: Path, port: int, *, inspect: bool = False) -> int:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -68,8 +70,10 @@ def serve(model: Path, port: int) -> int:
     params.n_parallel = SLOTS
     params.n_ctx = CONTEXT_TOKENS
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = os.cpu_count() or 2
-    params.endpoint_metrics = True
-    params.endpoint_slots = True
+    # Not on the command line, which all users of the machine can read.
+    if key := os.environ.get("PONDERD_MODEL_API_KEY"):
+        params.api_keys = [key]
+    params.endpoint_metrics = params.endpoint_slots = inspect
     params.verbosity = 2  # warnings; 3 would log ten lines per request
     params.ui = False
     params.cors_origins = ""

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -55,6 +56,7 @@ class Site:
     webhook_secret: str
     signing_secret: str
     state_password: str
+    model_key: str
     state_port: int
     model_port: int
 
@@ -94,7 +96,7 @@ def run_up(
     try:
         _require_room(data_dir)
         with locked(data_dir):
-            site = _choose(channels, workers, daemon, data_dir)
+            site = _choose(channels, workers, daemon, data_dir, console)
             _run(site, console, as_json)
     except KeyboardInterrupt:
         console.print("stopped; the next start continues from here")
@@ -218,9 +220,13 @@ def describe(site: Site, seconds: float) -> Panel:
 
 
 def _choose(
-    channels: ChannelSettings, workers: WorkerSettings, daemon: DaemonSettings, data_dir: Path
+    channels: ChannelSettings,
+    workers: WorkerSettings,
+    daemon: DaemonSettings,
+    data_dir: Path,
+    console: Console,
 ) -> Site:
-    made = secrets.load_or_create(data_dir)
+    made = secrets.load_or_create(data_dir, partial(console.print, markup=False, soft_wrap=True))
     state_port, model_port = free_ports(2)
     return Site(
         channels=channels,
@@ -231,6 +237,7 @@ def _choose(
         webhook_secret=_configured(channels.webhook_secret) or made.webhook_secret,
         signing_secret=_configured(channels.signing_secret) or made.signing_secret,
         state_password=made.state_password,
+        model_key=made.model_key,
         state_port=state_port,
         model_port=model_port,
     )
@@ -281,7 +288,9 @@ async def _warm(site: Site) -> None:
 
     The embedded model takes about ten seconds for it. The first person need not wait for that.
     """
-    settings = site.workers.model_copy(update={"model_url": site.model_url})
+    settings = site.workers.model_copy(
+        update={"model_url": site.model_url, "model_api_key": SecretStr(site.model_key)}
+    )
     model = connect(settings)
     assistant = discover(())[DEFAULT_AGENT]
     try:
@@ -322,19 +331,24 @@ async def _http_problem(url: str, headers: dict[str, str] | None = None) -> str 
 
 def _environment(site: Site) -> dict[str, str]:
     """The environment of a child. It repeats our choices, so that no default can differ."""
-    return os.environ | {
-        "PYTHONUNBUFFERED": "1",
-        "PONDERD_DATA_DIR": str(site.data_dir),
-        "PONDERD_HTTP_PORT": str(site.daemon.http_port),
-        "PONDERD_SMTP_PORT": str(site.daemon.smtp_port),
-        "PONDERD_HOST": site.daemon.host,
-        "PONDERD_REDIS_URL": site.redis_url,
-        "PONDERD_MODEL_URL": site.model_url,
-        "PONDERD_API_TOKEN": site.api_token,
-        "PONDERD_WEBHOOK_SECRET": site.webhook_secret,
-        "PONDERD_SIGNING_SECRET": site.signing_secret,
-        "PONDERD_PUBLIC_URL": site.channels.public_url or site.http_url,
-    }
+    embedded = {"PONDERD_MODEL_API_KEY": site.model_key} if site.workers.model_url is None else {}
+    return (
+        os.environ
+        | embedded
+        | {
+            "PYTHONUNBUFFERED": "1",
+            "PONDERD_DATA_DIR": str(site.data_dir),
+            "PONDERD_HTTP_PORT": str(site.daemon.http_port),
+            "PONDERD_SMTP_PORT": str(site.daemon.smtp_port),
+            "PONDERD_HOST": site.daemon.host,
+            "PONDERD_REDIS_URL": site.redis_url,
+            "PONDERD_MODEL_URL": site.model_url,
+            "PONDERD_API_TOKEN": site.api_token,
+            "PONDERD_WEBHOOK_SECRET": site.webhook_secret,
+            "PONDERD_SIGNING_SECRET": site.signing_secret,
+            "PONDERD_PUBLIC_URL": site.channels.public_url or site.http_url,
+        }
+    )
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:

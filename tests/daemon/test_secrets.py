@@ -17,20 +17,21 @@ def test_the_first_start_makes_secrets_and_later_ones_find_them(tmp_path: Path) 
     folder = tmp_path / "data"
     made = secrets.load_or_create(folder)
     assert secrets.load_or_create(folder) == made == secrets.read(folder)
-    for secret in (made.api_token, made.state_password, made.signing_secret):
+    for secret in (made.api_token, made.state_password, made.signing_secret, made.model_key):
         assert len(secret) >= 32
     assert len(standard_key(made.webhook_secret)) == 24
 
 
-def test_a_file_from_before_signing_gets_its_secret_and_keeps_the_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("newer", ["signing_secret", "model_key"])
+def test_an_old_file_gets_newer_secrets_and_keeps_the_others(tmp_path: Path, newer: str) -> None:
     made = secrets.load_or_create(tmp_path)
-    old = made.model_dump_json(exclude={"signing_secret"})
+    old = made.model_dump_json(exclude={newer})
     secrets.secrets_file(tmp_path).write_text(old)
     found = secrets.read(tmp_path)
-    assert found is not None and found.signing_secret == ""
+    assert found is not None and getattr(found, newer) == ""
     completed = secrets.load_or_create(tmp_path)
-    assert completed == made.model_copy(update={"signing_secret": completed.signing_secret})
-    assert len(completed.signing_secret) >= 32
+    assert completed == made.model_copy(update={newer: getattr(completed, newer)})
+    assert len(getattr(completed, newer)) >= 32
     assert secrets.load_or_create(tmp_path) == completed
     assert mode(secrets.secrets_file(tmp_path)) == 0o600
 
@@ -77,3 +78,64 @@ def test_a_damaged_file_is_named_and_kept(tmp_path: Path, content: str) -> None:
     with pytest.raises(StartupError, match=r"secrets\.json is damaged; delete it"):
         secrets.load_or_create(tmp_path)
     assert secrets.secrets_file(tmp_path).read_text() == content
+
+
+def test_what_others_can_reach_is_mended_if_it_is_ours(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    made = secrets.load_or_create(folder)
+    secrets.write_authorization(folder, "token")
+    folder.chmod(0o777)
+    for file in (secrets.secrets_file(folder), secrets.authorization_file(folder)):
+        file.chmod(0o666)
+    said: list[str] = []
+    assert secrets.load_or_create(folder, said.append) == made
+    assert mode(folder) == 0o755
+    assert mode(secrets.secrets_file(folder)) == 0o600
+    assert mode(secrets.authorization_file(folder)) == 0o600
+    assert said == [
+        f"others could write to {folder}; now only its owner can",
+        f"others could read {secrets.secrets_file(folder)}, which holds secrets; "
+        "now only its owner can",
+        f"others could read {secrets.authorization_file(folder)}, which holds secrets; "
+        "now only its owner can",
+    ]
+    said.clear()
+    secrets.load_or_create(folder, said.append)
+    assert said == []
+
+
+def test_a_folder_that_only_others_can_read_stays_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o750)
+    secrets.load_or_create(tmp_path)
+    assert mode(tmp_path) == 0o750
+
+
+@pytest.mark.parametrize("what", ["folder", "file"])
+def test_what_another_user_opened_to_others_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    secrets.load_or_create(tmp_path)
+    opened = tmp_path if what == "folder" else secrets.secrets_file(tmp_path)
+    opened.chmod(0o777)
+    another = 0 if opened.stat().st_uid else 1
+    monkeypatch.setattr(os, "geteuid", lambda: another)
+    with pytest.raises(StartupError, match=rf"others can .* {opened}, .* set PONDERD_DATA_DIR"):
+        secrets.load_or_create(tmp_path)
+    assert mode(opened) == 0o777
+
+
+def test_a_place_without_rights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a file system that knows none: all is everybody's there, whatever is set."""
+    tmp_path.chmod(0o777)
+    monkeypatch.setattr(Path, "chmod", lambda *_: None)
+    with pytest.raises(StartupError, match="others can write to"):
+        secrets.load_or_create(tmp_path)
+
+
+def test_another_users_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path.stat()
+    theirs = os.stat_result((stat.S_IFDIR | 0o755, *here[1:4], 12_345, *here[5:]))
+    monkeypatch.setattr(Path, "stat", lambda *_, **__: theirs)
+    monkeypatch.setattr(os, "geteuid", lambda: 54_321)
+    with pytest.raises(StartupError, match="belongs to another user; set PONDERD_DATA_DIR"):
+        secrets.load_or_create(tmp_path)

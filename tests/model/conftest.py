@@ -31,9 +31,18 @@ def model_url() -> Iterator[str]:
         return
     file = fetch(QWEN, DaemonSettings().cache_dir, Console())
     port = free_port()
-    command = [sys.executable, "-m", "ponderd.daemon.local.model_server"]
+    command = [sys.executable, "-m", "ponderd.daemon.local.model_server", "--inspect"]
     server = subprocess.Popen(
-        [*command, "--model", str(file), "--port", str(port), "--parent", str(os.getpid())],
+        [
+            *command,
+            "--model",
+            str(file),
+            "--port",
+            str(port),
+            "--parent",
+            str(os.getpid()),
+            "--inspect",
+        ],
         env={**os.environ, **LETS_OTHERS_WORK},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,6 +65,11 @@ def test_all_four_printed_lines_are_answered_and_the_next_start_is_quick(data_di
         "PONDERD_SMTP_PORT": str(free_port()),
     }
     with up(environment) as panel:
+        model = panel["model"].rpartition(" ")[2].removesuffix("/v1")
+        key = json.loads((data_dir / "secrets.json").read_text())["model_key"]
+        for path, without, with_key in (("/v1/models", 401, 200), ("/slots", 401, 501)):
+            assert status_of(model + path) == without
+            assert status_of(model + path, f"Bearer {key}") == with_key
         chat, webhook, mail, launch = panel["try_lines"]
         assert "391" in shell(launch, environment)
         assert "391" in shell(f"echo 'What is 17 * 23?' | {chat}", environment)
@@ -79,6 +86,15 @@ def test_all_four_printed_lines_are_answered_and_the_next_start_is_quick(data_di
         run_id = json.loads(unfinished)["id"]
         text = shell(f"ponderd runs tail {run_id}", environment)
         assert "95018" in text or "95,018" in text
+
+
+def status_of(url: str, authorization: str = "") -> int:
+    request = urllib.request.Request(url, headers={"Authorization": authorization})
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def wait_for_mail(outbox: Path) -> list[str]:

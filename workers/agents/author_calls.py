@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from ponderd.workers.agents.actions import Rejected, actions, interpret, typed
 from ponderd.workers.agents.agent import Agent, Tool, ToolContext, ToolResult
@@ -69,6 +70,29 @@ class Interpret:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckArguments:
+    """Arguments of a person's for a tool, as its types make them, or why they are refused."""
+
+    tool: str
+    arguments: dict[str, Any]
+    what = "the tool's types"
+
+    def run(self, agent: Agent) -> dict[str, Any] | Rejected:
+        tool = _tool(agent, self.tool)
+        try:
+            plain = tool.arguments.model_validate(self.arguments).model_dump(mode="json")
+            # Or it cannot be stored.
+            json.dumps(plain, ensure_ascii=False, allow_nan=False).encode()
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "it"
+            return Rejected("invalid_arguments", f"{where}: {first['msg']}")
+        except (ValueError, RecursionError):
+            return Rejected("invalid_arguments", "the arguments hold something that is not JSON")
+        return plain
+
+
+@dataclass(frozen=True, slots=True)
 class NeedsApproval:
     """A tool's own function that says which calls people must approve."""
 
@@ -76,7 +100,7 @@ class NeedsApproval:
     what = "the approval function"
 
     def run(self, agent: Agent) -> bool:
-        tool = _tool(agent, self.call)
+        tool = _tool(agent, self.call.tool)
         if not callable(tool.approval):
             return tool.approval == "always"
         return bool(finished(tool.approval(dict(self.call.arguments))))
@@ -91,7 +115,7 @@ class CheckCall:
     what = "the tool's check"
 
     def run(self, agent: Agent) -> None:
-        tool = _tool(agent, self.call)
+        tool = _tool(agent, self.call.tool)
         if tool.check is not None:
             finished(tool.check(**arguments_of(tool, tool.check, self.call, self.context)))
 
@@ -105,7 +129,7 @@ class UseTool:
     what = "the tool"
 
     def run(self, agent: Agent) -> ToolResult:
-        tool = _tool(agent, self.call)
+        tool = _tool(agent, self.call.tool)
         arguments = arguments_of(tool, tool.function, self.call, self.context)
         result = finished(tool.function(**arguments))
         try:
@@ -158,10 +182,10 @@ def _looks_up(cls: object) -> bool:
     }
 
 
-def _tool(agent: Agent, call: ToolCall) -> Tool:
-    tool = agent.tool(call.tool)
+def _tool(agent: Agent, name: str) -> Tool:
+    tool = agent.tool(name)
     if tool is None:
-        raise LookupError(f"agent {agent.name} has no tool {call.tool}")
+        raise LookupError(f"agent {agent.name} has no tool {name}")
     return tool
 
 

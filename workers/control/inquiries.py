@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from pydantic import ValidationError
 
 from ponderd.channels.errors import Conflict, Forbidden, Malformed, NotFound, Unauthenticated
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Verdict, principal
 from ponderd.workers.agents.agent import Agent
+from ponderd.workers.control.edited_arguments import checked
 from ponderd.workers.control.run_log import History, RunLog
 from ponderd.workers.control.views import ApprovalView, approval_view
+from ponderd.workers.execution.author_code import AuthorCode, InThreads
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import decider, replace_arguments
 from ponderd.workers.run.approved_call import digest as digest_of
@@ -38,11 +37,16 @@ class _Decision:
 
 class Inquiries:
     """Shows what runs ask of people, and takes their answers. The first answer counts: it is
-    appended only while nobody else has answered. Giving the same answer again changes nothing."""
+    appended only while nobody else has answered. Giving the same answer again changes nothing.
 
-    def __init__(self, log: RunLog, agents: Mapping[str, Agent]) -> None:
+    `code` is where the types of tools run that have code of the author's in them."""
+
+    def __init__(
+        self, log: RunLog, agents: Mapping[str, Agent], code: AuthorCode | None = None
+    ) -> None:
         self._log = log
         self._agents = agents
+        self._code = code or InThreads()
 
     async def open(self) -> list[ApprovalView]:
         """List the approvals that nobody has decided yet, oldest first. Raises `Unavailable`."""
@@ -112,7 +116,7 @@ class Inquiries:
         approve, arguments = decision.approve, decision.arguments
         agent = self._agents.get(before.agent)
         if arguments is not None and approve and agent and before.tool:
-            arguments = _checked(agent, before.tool, arguments)
+            arguments = await checked(self._code, agent, before.tool, arguments)
 
         def choose(run: Run, now: float) -> e.Event | None:
             approval = run.work.approval
@@ -261,21 +265,3 @@ def _first_answer(events: Sequence[e.Event], version: int) -> tuple[str, str] | 
         first = run.inbox.waiting[0]
         return principal(first.via, first.sender), first.text
     return None
-
-
-def _checked(agent: Agent, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Check the arguments that an approver changed against the tool's schema. Raises `Conflict` if
-    the tool is gone, `Malformed`."""
-    tool = agent.tool(name)
-    if tool is None:
-        raise Conflict(f"agent {agent.name} no longer has a tool {name}")
-    try:
-        checked = tool.arguments.model_validate(arguments).model_dump(mode="json")
-        json.dumps(checked, ensure_ascii=False, allow_nan=False).encode()  # or it cannot be stored
-        return checked
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise Malformed(f"{name}: {where}: {first['msg']}") from None
-    except (ValueError, RecursionError):
-        raise Malformed(f"{name}: the arguments hold something that is not JSON") from None
