@@ -96,8 +96,8 @@ def health_routes(
                 )
                 found = await stranded.counted() if stranded else {}
                 length = await _queue(poker)  # in a thread: not while the store is frozen
-            registry.register(_Families(families(gauges, length, mail, undelivered, ticks)))
-            registry.register(_Families([_stranded(found)]))
+            every = families(gauges, length, mail, undelivered, ticks, found)
+            registry.register(_Families(every))
         except (Unavailable, TimeoutError):
             down = _gauge("ponderd_state_up", "State server answers", 0)
             registry.register(_Families([down, *REGISTRY.collect()]))
@@ -115,6 +115,7 @@ def families(
     mail: Mapping[str, float],
     undelivered: Mapping[str, int],
     ticks: Mapping[str, TickCounts] = MappingProxyType({}),
+    stranded: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Metric]:
     """The store's gauges and all counters as Prometheus metrics."""
     found: list[Metric] = [
@@ -207,7 +208,7 @@ def families(
         failed,
         waiting,
     ]
-    found.append(_ticks(ticks))
+    found += [_ticks(ticks), _stranded(stranded)]
     found += REGISTRY.collect()
     return [*found, _latency(gauges.counters)]
 
