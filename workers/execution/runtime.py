@@ -36,12 +36,13 @@ from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls, Prices
 from ponderd.workers.execution.outage import Outage
 from ponderd.workers.execution.slots import Slots
+from ponderd.workers.execution.sweeping import Sweeper
 from ponderd.workers.execution.threads import new_event_loop
 from ponderd.workers.llm.canary import problems
 from ponderd.workers.llm.connect import connect as connect_model
 from ponderd.workers.settings import WorkerSettings
 from ponderd.workers.store.archive import ROUND, archive_round, open_archive
-from ponderd.workers.store.contract import POKE_GRACE, SHARDS, RunStore
+from ponderd.workers.store.contract import SHARDS, RunStore
 from ponderd.workers.store.redis_client import end_tasks
 from ponderd.workers.store.redis_store import RedisStore
 from ponderd.workers.store.redis_store import connect as connect_redis
@@ -132,6 +133,7 @@ class Runtime:
         store = RedisStore(client, replicas=settings.state_replicas)
         learning = self._learning = Learning(store, self._agents, keep=settings.thinking_ledger)
         leases = Leases(store, self._owner, settings.lease_seconds, learning.observe)
+        sweeper = Sweeper(store, settings.lease_seconds)
         model = connect_model(settings, load_family(settings.config_file))
         thinker = Thinker(model, store, cap=settings.thinking_cap)
         self._code = InProcesses(
@@ -167,7 +169,7 @@ class Runtime:
             for seconds, duty in (
                 (settings.lease_seconds / 3, leases.renew),
                 (NEWS_SECONDS, leases.listen),
-                (SWEEP_SECONDS, lambda: self._sweep(store)),
+                (SWEEP_SECONDS, lambda: self._sweep(sweeper)),
                 (REPORT_SECONDS, lambda: self._report(store)),
                 (ROUND, lambda: self._archive_finished(store)),
                 (NOTE_SECONDS, learning.flush),
@@ -189,7 +191,7 @@ class Runtime:
         finally:
             self._slots.release()
 
-    async def _sweep(self, store: RunStore) -> None:
+    async def _sweep(self, sweeper: Sweeper) -> None:
         """Advance runs that are due and that nobody holds: lost pokes, expired leases, ended
         sleeps.
 
@@ -203,7 +205,7 @@ class Runtime:
         found: list[str] = []
         try:
             # Also without a free slot: the time in which leases count goes on only while we sweep.
-            found = await store.sweep(max(1, free // SHARDS) if free else 0, POKE_GRACE)
+            found = await sweeper.sweep(max(1, free // SHARDS) if free else 0)
             if free:
                 # Otherwise, with few slots, the last shards would always wait.
                 random.shuffle(found)

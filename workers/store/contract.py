@@ -242,9 +242,9 @@ class RunStore(Protocol):
         Raises `NotFound` if the run does not exist or has expired.
         """
 
-    async def sweep(self, limit: int, grace: float) -> list[str]:
-        """Ids of runs that a worker should look at now: their poke was lost, their lease expired or
-        their sleep ended. At most `limit` from each shard.
+    async def sweep(self, limit: int, grace: float, takes_over: bool = True) -> list[str]:
+        """Ids of runs that a worker should look at now: their poke was lost, their sleep ended or,
+        if it `takes_over`, their lease expired. At most `limit` from each shard.
 
         Each is due again only after `grace` seconds, so that other workers' sweeps pass it over.
         """

@@ -173,7 +173,7 @@ class MemoryStore:
         self._project(run, projection, now)
         return s.Admission(run_id, "appended", self._mark_due(run, now, lease_time))
 
-    async def sweep(self, limit: int, grace: float) -> list[str]:
+    async def sweep(self, limit: int, grace: float, takes_over: bool = True) -> list[str]:
         found: list[str] = []
         clocks = [self._clocks(f"{shard:02x}-", True) for shard in range(s.SHARDS)]
         for run_id, due in sorted(self._due.items(), key=lambda entry: entry[1]):
@@ -182,7 +182,7 @@ class MemoryStore:
                 continue
             left = self._runs[run_id].lease_until - lease_time
             self._due[run_id] = now + (left if left > 0 else grace)
-            if left <= 0:
+            if left <= 0 and (takes_over or not self._runs[run_id].lease_until):
                 found.append(run_id)
         return found
 
@@ -324,9 +324,9 @@ class MemoryStore:
         return [dict(sums) if expires > now else {} for sums, expires in found]
 
     async def report(self, worker: str, counts: Mapping[str, float], *, alive: bool = True) -> None:
-        self._workers[worker] = self._now()
-        if not alive:
-            del self._workers[worker]
+        now = self._now()
+        told = {**self._workers, worker: now if alive else 0.0}
+        self._workers = {w: at for w, at in told.items() if round(abs(now - at), 3) < s.WORKER_TTL}
         self._counters.update(counts)
 
     async def gauges(self) -> s.Gauges:

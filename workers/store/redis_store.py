@@ -161,10 +161,9 @@ class RedisStore:
             case _:
                 raise NotFound(f"there is no run {run_id}")
 
-    async def sweep(self, limit: int, grace: float) -> list[str]:
-        found = await self._run_all(
-            "sweep", [(shard, (limit, _ms(grace))) for shard in range(s.SHARDS)]
-        )
+    async def sweep(self, limit: int, grace: float, takes_over: bool = True) -> list[str]:
+        arguments = (limit, _ms(grace), int(takes_over))
+        found = await self._run_all("sweep", [(shard, arguments) for shard in range(s.SHARDS)])
         return [run_id.decode() for ids in found for run_id in ids]
 
     async def load(self, run_id: str) -> tuple[bytes, ...]:

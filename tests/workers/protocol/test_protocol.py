@@ -109,8 +109,8 @@ class MessageIsNotDue(MemoryStore):
 
 
 class SweepForgets(MemoryStore):
-    async def sweep(self, limit: int, grace: float) -> list[str]:
-        found = await super().sweep(limit, grace)
+    async def sweep(self, limit: int, grace: float, takes_over: bool = True) -> list[str]:
+        found = await super().sweep(limit, grace, takes_over)
         for run_id in found:
             del self._due[run_id]
         return found

@@ -225,9 +225,9 @@ class Twins(RuleBasedStateMachine):
     def renew(self, data: st.DataObject, lease: float) -> None:
         self.same("renew", [self.claimed(data), self.claimed(data)], lease)
 
-    @rule(grace=LEASES)
-    def sweep(self, grace: float) -> None:
-        self.same("sweep", 100, grace)
+    @rule(grace=LEASES, takes_over=st.sampled_from((True, True, True, False)))
+    def sweep(self, grace: float, takes_over: bool) -> None:
+        self.same("sweep", 100, grace, takes_over)
 
     @rule(data=st.data())
     def expire(self, data: st.DataObject) -> None:

@@ -1,6 +1,6 @@
 -- Find the runs that a worker must look at now, and make each due again only after a grace period.
 -- So only one of any number of sweepers takes it up.
--- ARGV: limit, grace (ms)
+-- ARGV: limit, grace (ms), '0' to leave those whose lease has expired to their owners
 -- Returns the run ids.
 local now, lease_time = clocks(true)
 local found = {}
@@ -9,7 +9,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', due_key, '-inf', int(now), 'LIMI
   if left > 0 then redis.call('ZADD', due_key, int(now + left), id)
   else
     redis.call('ZADD', due_key, int(now + ARGV[2]), id)
-    table.insert(found, id)
+    local expired = (redis.call('HGET', run_key(id), 'lease_until') or '0') ~= '0'
+    if ARGV[3] ~= '0' or not expired then table.insert(found, id) end
   end
 end
 return found

@@ -1,0 +1,90 @@
+"""Who saw nothing of the store for a while leaves what has expired to its owner at first."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import pytest
+
+from ponderd.channels.errors import Unavailable
+from ponderd.workers.execution import sweeping
+from ponderd.workers.execution.sweeping import Sweeper
+from ponderd.workers.store.memory_store import MemoryStore
+from tests.workers.store.test_contract import message
+
+LEASE = 10.0
+
+
+class Away(MemoryStore):
+    away = False
+
+    async def sweep(self, limit: int, grace: float, takes_over: bool = True) -> list[str]:
+        if self.away:
+            raise Unavailable("away")
+        return await super().sweep(limit, grace, takes_over)
+
+
+class Case:
+    """A run whose owner stands still, and the sweeper of another worker, on one clock."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.store = Away(lambda: self.now)
+        self.sweeper = Sweeper(self.store, LEASE)
+
+    async def held(self) -> str:
+        run_id = (await self.store.admit(message())).run_id
+        assert await self.store.claim(run_id, "owner", LEASE)
+        return run_id
+
+    async def looks(self, seconds: float) -> list[str]:
+        """What is found in so many seconds, with two looks in each."""
+        found: list[str] = []
+        for _ in range(int(seconds * 2)):
+            self.now += 0.5
+            with mock.patch.object(sweeping.time, "monotonic", lambda: self.now):
+                try:
+                    found += await self.sweeper.sweep(10)
+                except Unavailable:
+                    continue
+        return found
+
+
+async def test_what_expires_before_its_eyes_is_taken_over() -> None:
+    case = Case()
+    run_id = await case.held()
+    assert await case.looks(9) == []
+    assert run_id in await case.looks(2)
+
+
+async def test_a_worker_that_begins_takes_over_at_once() -> None:
+    case = Case()
+    run_id = await case.held()
+    case.now += 20
+    assert await case.looks(0.5) == [run_id]
+
+
+@pytest.mark.parametrize("away", [True, False], ids=["cut off", "stopped"])
+async def test_after_an_outage_of_its_own_the_owner_comes_first(away: bool) -> None:
+    case = Case()
+    run_id = await case.held()
+    await case.looks(1)
+    case.store.away = away
+    if away:
+        assert await case.looks(19) == []
+    else:
+        case.now += 19
+    case.store.away = False
+    new = (await case.store.admit(message("c2"))).run_id
+    assert set(await case.looks(9)) == {new}
+    assert run_id in await case.looks(5)
+
+
+async def test_a_short_break_ends_no_lease_so_nobody_waits() -> None:
+    case = Case()
+    run_id = await case.held()
+    await case.looks(6)
+    case.store.away = True
+    await case.looks(4)
+    case.store.away = False
+    assert await case.looks(2) == [run_id]
