@@ -36,8 +36,8 @@ class SlackApi:
     (channel, ts, name), `statuses` what each thread shows, by (channel, thread_ts).
     `workspaces` says what auth.test tells of a token, beside the usual.
     `peers` are the connections on which calls came.
-    `errors` is what a method answers, always: an error of Slack's, or "429". `delays` is how long
-    it takes, in seconds.
+    `errors` is what a method answers, always: an error of Slack's, or "429", which asks to wait for
+    `retry_after` seconds. `delays` is how long it takes, in seconds.
 
     `trouble` is done once per post or change, first in first out: "429", "lose_response" (it is
     done, its response is not seen), "drop" (it is not done), or an error of Slack's, such as
@@ -45,6 +45,7 @@ class SlackApi:
     """
 
     def __init__(self) -> None:
+        self.retry_after = 7
         self.messages: list[dict[str, Any]] = []
         self.whispers: list[dict[str, Any]] = []
         self.calls: list[tuple[str, dict[str, Any]]] = []
@@ -136,7 +137,7 @@ class SlackApi:
         self.peers.add(request.transport.get_extra_info("peername"))
         await asyncio.sleep(self.delays.get(method, 0))
         if error := self.errors.get(method):
-            return _limited() if error == "429" else _error(error)
+            return self._limited() if error == "429" else _error(error)
         match method:
             case "chat.postMessage":
                 return self._with_trouble(request, fields, self._post)
@@ -187,7 +188,7 @@ class SlackApi:
     ) -> web.StreamResponse:
         trouble = self.trouble.pop(0) if self.trouble else ""
         if trouble == "429":
-            return _limited()
+            return self._limited()
         if trouble not in ("", "lose_response", "drop"):
             return _error(trouble)
         wrong = _limits_exceeded(fields)
@@ -206,6 +207,11 @@ class SlackApi:
         if "thread_ts" in fields:
             self.statuses.pop((channel, fields["thread_ts"]), None)
         return _ok(ts=message["ts"], channel=channel)
+
+    def _limited(self) -> web.Response:
+        refused = {"ok": False, "error": "ratelimited"}
+        headers = {"Retry-After": str(self.retry_after)}
+        return web.json_response(refused, status=429, headers=headers)
 
     def _whisper(self, fields: dict[str, Any]) -> web.Response:
         """Show something to one person. Unlike a post, it takes no person's id as a channel."""
@@ -336,11 +342,6 @@ def _ok(headers: dict[str, str] | None = None, **fields: Any) -> web.Response:
 
 def _error(reason: str) -> web.Response:
     return web.json_response({"ok": False, "error": reason})
-
-
-def _limited() -> web.Response:
-    refused = {"ok": False, "error": "ratelimited"}
-    return web.json_response(refused, status=429, headers={"Retry-After": "7"})
 
 
 def _known(kind: str, entries: dict[str, dict[str, Any]], known_as: str) -> web.Response:
