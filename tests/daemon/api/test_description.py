@@ -101,13 +101,13 @@ async def attacked(client: Client, tmp_path: Path, examples: int) -> int:
 
 @pytest.mark.short
 async def test_the_api_does_what_it_says(client: Client, tmp_path: Path) -> None:
-    assert await attacked(client, tmp_path, 5) > 700
+    assert await attacked(client, tmp_path, 5) > 1_500
 
 
 @pytest.mark.fuzz
 @pytest.mark.timeout(3_000)
 async def test_the_api_does_what_it_says_ten_thousand_times(client: Client, tmp_path: Path) -> None:
-    assert await attacked(client, tmp_path, 320) >= 10_000
+    assert await attacked(client, tmp_path, 210) >= 10_000
 
 
 async def test_nothing_answers_without_the_token(client: Client) -> None:
