@@ -11,6 +11,9 @@ from pathlib import Path
 import redis.asyncio as redis
 
 from ponderd.channels.errors import MissingExtra, StartupError
+from ponderd.channels.own_secrets import hide
+from ponderd.channels.text import one_line
+from ponderd.workers.redis_url import parse_redis_url
 from ponderd.workers.store.redis_client import connect_one
 
 
@@ -84,16 +87,22 @@ async def problem(address: str) -> str | None:
     return None
 
 
-async def write_problem(address: str) -> str | None:
-    """Why the server cannot write its append-only file (a full disk, say). None if it can."""
+async def write_problem(address: str, folder: Path | None = None) -> str | None:
+    """Why the server takes nothing (a full disk, say, or it is a replica now). None if it does, or
+    is one of a cluster, which no single server can tell. `folder`: where an embedded one writes."""
+    if parse_redis_url(address).kind == "cluster":
+        return None
     try:
         async with _connect(address) as connection:
-            status = await connection.info("persistence")
-    except (redis.RedisError, OSError):
-        return None  # the supervisor notices a dead server by itself
-    if status.get("aof_last_write_status", "ok") == "ok":
-        return None
-    return "the state server cannot write its append-only file: is the disk full?"
+            # Refused as every write is. There is no such key, so it writes nothing.
+            await connection.set("ponderd:writable", 1, xx=True)
+    except (redis.RedisError, OSError) as error:
+        if folder and isinstance(error, (redis.ConnectionError, OSError)):
+            return None  # the supervisor notices a dead server by itself
+        why = one_line(hide(str(error) or type(error).__name__), 200)
+        advice = f" Free some space on the disk of {folder}." if folder and "MISCONF" in why else ""
+        return f"the state server takes nothing: {why.rstrip('.')}.{advice}"
+    return None
 
 
 def _connect(address: str) -> redis.Redis:

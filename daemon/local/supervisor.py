@@ -85,7 +85,6 @@ class Supervisor:
         write_problem: Callable[[], Awaitable[str | None]] = always_ready,
     ) -> None:
         self._services = services
-        self._data_dir = data_dir
         self._console = console
         self._when_ready = when_ready
         self._write_problem = write_problem
@@ -204,10 +203,9 @@ class Supervisor:
             problem = await self._write_problem()
             if problem != before:
                 self._say(
-                    f"{problem} Free some space on the disk of {self._data_dir}; "
-                    "no message is accepted until then"
+                    f"{problem} No message is accepted until then"
                     if problem
-                    else "the state server writes again"
+                    else "the state server takes messages again"
                 )
             before = problem
 

@@ -132,7 +132,9 @@ def _run(site: Site, console: Console, as_json: bool) -> None:
         site.data_dir,
         console,
         when_ready=when_ready,
-        write_problem=lambda: state_server.write_problem(site.redis_url),
+        write_problem=lambda: state_server.write_problem(
+            site.redis_url, None if site.workers.redis_url else site.data_dir
+        ),
     )
     if site.workers.model_url is None:
         model_server.require_installed()

@@ -22,8 +22,7 @@ from tests.services.state_server import StateServer
 from tests.services.wrong_clock import WrongClock
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or not shutil.which("cc") or not shutil.which("redis-server"),
-    reason="needs a C compiler and redis-server",
+    sys.platform != "linux" or not shutil.which("cc"), reason="needs Linux and a C compiler"
 )
 
 LEASE = 3

@@ -8,15 +8,18 @@ from pydantic import ValidationError
 
 from ponderd.channels.errors import NotFound
 from ponderd.workers.control.run_log import RunLog
+from ponderd.workers.execution.fleet import live_agents
 from ponderd.workers.execution.stranded import STRANDED, Stranded
 from ponderd.workers.store.contract import FINISHED
 
 LOOKED_AT = 200
-"""Entries that are looked at anew whenever they are listed."""
+"""Entries that are looked at anew whenever they are listed, and newest runs that wait for people
+whose agents are looked for."""
 
 
 class StrandedRuns:
-    """Reads the list that workers keep. Entries of runs that went on are tidied away when they are
+    """Reads the list that workers keep, and adds runs that wait for people who could decide
+    nothing, because the agent is gone. Entries of runs that went on are tidied away when they are
     met. All methods raise `Unavailable`."""
 
     def __init__(self, log: RunLog) -> None:
@@ -34,12 +37,27 @@ class StrandedRuns:
                 listed[run_id] = found
             else:
                 await store.drop(STRANDED, run_id)
-        return listed
+        return await self._waiting() | listed
 
     async def counted(self) -> dict[str, int]:
         """By reason."""
         found = Counter(entry.reason for entry in (await self.listed()).values())
         return {"agent": found["agent"], "events": found["events"]}
+
+    async def _waiting(self) -> dict[str, Stranded]:
+        """Those that wait for an answer or an approval, before anybody writes to them."""
+        store = self._log.store
+        there = await live_agents(store)
+        if not there:  # no worker at all, or older ones, which tell nothing
+            return {}
+        page = await store.list_runs(status="WAITING", agent=None, limit=LOOKED_AT, cursor=None)
+        return {
+            head.id: Stranded(
+                version=head.version, reason="agent", agent=head.agent, since=head.updated_at
+            )
+            for head in page.heads
+            if head.agent not in there and head.waiting_for in ("answer", "approval")
+        }
 
     async def _holds(self, run_id: str, version: int) -> bool:
         try:

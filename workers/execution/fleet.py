@@ -70,6 +70,19 @@ class Fleet:
         return max(0.0, GRACE - self.absent(name, now))
 
 
+async def live_agents(store: RunStore) -> set[str]:
+    """The agents that live workers have. Empty if none told lately. Raises `Unavailable`."""
+    now, found = await store.now(), set[str]()
+    for told in (await store.box(FLEET)).values():
+        try:
+            known = Known.model_validate_json(told)
+        except ValidationError:  # a newer ponderd wrote it
+            continue
+        if abs(now - known.at) <= LIVE_SECONDS:
+            found.update(known.agents)
+    return found
+
+
 def versioned(name: str, version: str) -> str:
     """How one version of an agent is named here."""
     return f"{name}@{version}"

@@ -96,7 +96,27 @@ async def test_a_server_that_is_not_there_is_a_problem() -> None:
 
 async def test_a_healthy_disk_is_no_problem(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, url):
+        assert await state_server.write_problem(url, tmp_path) is None
+        async with redis.Redis.from_url(url) as client:
+            assert await client.dbsize() == 0  # looking wrote nothing
+
+
+async def test_whatever_a_server_refuses_is_told(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (_, url), redis.Redis.from_url(url) as client:
+        await client.config_set("maxmemory", 1)
+        assert "maxmemory" in str(await state_server.write_problem(url))
+        await client.config_set("maxmemory", 0)
+        await client.replicaof("127.0.0.1", "1")
+        assert "read only replica" in str(await state_server.write_problem(url))
+        await client.replicaof("NO", "ONE")
         assert await state_server.write_problem(url) is None
+
+
+async def test_who_is_gone_is_told_unless_the_supervisor_sees_it(tmp_path: Path) -> None:
+    url = state_server.url(free_port(), "secret")
+    said = str(await state_server.write_problem(url))
+    assert "connecting" in said and "secret" not in said
+    assert await state_server.write_problem(url, tmp_path) is None
 
 
 async def test_redis_server_on_path_goes_first(

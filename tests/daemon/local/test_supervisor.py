@@ -311,12 +311,12 @@ async def test_a_full_disk_is_told_once_and_so_is_its_end(
         return next(answers, None)
 
     async def wait() -> None:
-        await case.until("writes again")
+        await case.until("takes messages again")
 
     case.do = wait  # type: ignore[method-assign]
     await case.run(case.service("state server", SLEEP), write_problem=write_problem)
-    assert case.said.count("It cannot write. Free some space") == 1
-    assert case.said.count("writes again") == 1
+    assert case.said.count("It cannot write. No message is accepted") == 1
+    assert case.said.count("takes messages again") == 1
 
 
 async def test_what_a_killed_up_left_running_is_ended_first(case: Case) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ponderd.channels.errors import Conflict
@@ -141,6 +143,17 @@ async def test_operators_see_it_until_it_goes_on(world: World) -> None:
     await world.later(60)
     assert await stranded.counted() == {"agent": 0, "events": 0}
     assert degraded(await stranded.listed()) == []
+
+
+async def test_they_see_it_before_anybody_writes_to_it(world: World) -> None:
+    run_id, stranded = await asking(world), StrandedRuns(world.log)
+    assert await stranded.listed() == {}  # no worker told what it has
+    await Fleet("other", []).meet(world.store)
+    await world.store.put(FLEET, "newer", b'{"from": "the future"}')
+    await Fleet("me", [replace(world.agent, name="another")]).meet(world.store)
+    assert set(await stranded.listed()) == {run_id}
+    await Fleet("back", [world.agent]).meet(world.store)
+    assert await stranded.listed() == {}
 
 
 async def test_so_they_do_with_events_of_a_newer_ponderd(world: World) -> None:
