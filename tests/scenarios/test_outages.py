@@ -19,7 +19,7 @@ from tests.services.model_server import ScriptedModel
 from tests.services.stack import Client, Stack, running
 from tests.services.state_server import StateServer
 
-LEASE = 3
+LEASE = 5
 EACH = 4
 """Runs of a kind."""
 
@@ -98,7 +98,7 @@ async def test_a_state_server_that_is_full_for_some_leases(world: World) -> None
         admin.config_set("maxmemory", 1)
         await asyncio.sleep(1)
         world.end_them()
-        await asyncio.sleep(3 * LEASE)
+        await asyncio.sleep(1.6 * LEASE)
         admin.config_set("maxmemory", 0)
     await world.all_went_on(runs, calls)
 
@@ -109,6 +109,6 @@ async def test_workers_that_are_cut_off_while_the_daemon_is_not(world: World) ->
     calls = world.model.count
     world.link.refuse()
     world.end_them()
-    await asyncio.sleep(3 * LEASE)
+    await asyncio.sleep(1.6 * LEASE)
     await world.link.listen()
     await world.all_went_on(runs, calls)
