@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import io
-import pickle
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from ponderd.channels.message import Address
 from ponderd.workers.agents.agent import Agent, Limits, tool
 from ponderd.workers.agents.policies import Approvals, Busy
 from ponderd.workers.run import events as e
 from ponderd.workers.run.choices import Answer, Question, ToolCall
 from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
 from ponderd.workers.run.reduce import reduce
-from ponderd.workers.run.state import Approval, Effort, Outgoing, Run, Status, Trouble, Usage
+from ponderd.workers.run.state import Run, Status
 from ponderd.workers.run.undelivered import in_trouble
 from ponderd.workers.steps.next_step import (
     AskApproval,
@@ -32,12 +28,11 @@ from ponderd.workers.steps.next_step import (
     next_step,
 )
 from ponderd.workers.steps.without_agent import step_without_agent
+from tests.workers.run.equal_states import NOW, RETRY, SENDER, EqualStates, InFlight
 
 DOC = Path(__file__).parents[3] / "docs" / "run-states.md"
 
 Transition = tuple[str, str, str]
-InFlight = str | None
-"""model, tool, or the key of a reply."""
 
 
 @tool(idempotent=True)
@@ -68,22 +63,19 @@ OTHERS = {
     ),
 }
 
-# Three moments are enough: an event's, the one a retry is put off to, and a later one.
-NOW, RETRY, LATER, FAR = 100.0, 200.0, 300.0, 1e9
+# Beside NOW, an event's, and RETRY, to which a retry is put off.
+LATER, FAR = 300.0, 1e9
 
 CALL = ModelCall(model="m", decision=ThinkingDecision(), prompt_hash="", seconds=1)
 LAUNCHED = e.RunLaunched(
     at=NOW, run_id="00-r", agent="worker", agent_version="1", channel="webhook", conversation="c"
 )
-SENDER = Address(channel="webhook", to="http://sender.example")
 MESSAGES = [
     e.MessageReceived(at=NOW, text=text, sender="s", authentic=True, reply_to=reply_to)
     for text, reply_to in (("yes", SENDER), ("no", None), ("well", SENDER))
 ]
 
 LIMIT = e.LimitReached(at=NOW, scope="run", measure="steps", limit=1, used=1, text="more?")
-
-CALLED = ToolCall(tool="deploy", arguments={"version": "1"})
 
 OUTCOMES: dict[str | None, list[e.Event]] = {
     None: [],
@@ -225,7 +217,8 @@ def explore(
     launched = reduce(None, LAUNCHED)
     found.add(("", LAUNCHED.type, str(launched.status)))
     start: tuple[Run, InFlight] = launched, None
-    seen, waiting = {key(start)}, [start]
+    equal = EqualStates()
+    seen, waiting = {equal.key(*start)}, [start]
     while waiting:
         run, in_flight = waiting.pop()
         if run is not launched and not run.missing:
@@ -240,9 +233,12 @@ def explore(
         if people is repairing and in_flight:
             if in_flight == "model":
                 outcomes = [outcomes[0], outcomes[2]]
+            elif in_flight != "tool" and not run.is_set_aside:  # how others fail is looked at above
+                outcomes = outcomes[:1]
             outcomes = [*outcomes, e.StepFailed(at=NOW, error="bug", retry_at=RETRY)]
         nexts += [(after_first(run, event), None) for event in outcomes]
-        if in_flight and is_first(run, in_flight):  # sending it takes long
+        fails = people is not repairing or run.is_set_aside
+        if in_flight and is_first(run, in_flight) and fails:  # sending it takes long
             aside = e.ReplyPutAside(at=NOW, key=in_flight, error="", retry_at=RETRY)
             nexts.append(([aside], in_flight))
         if people is looking and in_flight == "tool" and run.work.begun == 1:
@@ -266,8 +262,8 @@ def explore(
             most = 3 if people is repairing else 1  # one beginning stands for several
             work = replace(after.work, begun=min(after.work.begun, most))
             after = replace(after, work=work, failed_steps=min(after.failed_steps, most))
-            node = forget(after if people is looking else replace(after, unknown=()), then)
-            if (known := key(node)) not in seen:
+            node = equal.forget(after if people is looking else replace(after, unknown=()), then)
+            if (known := equal.key(*node)) not in seen:
                 seen.add(known)
                 waiting.append(node)
 
@@ -423,15 +419,6 @@ def free_key(run: Run) -> str:
     return next(key for key in map(str, range(9)) if key not in used)
 
 
-def key(node: tuple[Run, InFlight]) -> bytes:
-    """Equal for equal states; much quicker than repr."""
-    data = io.BytesIO()
-    pickler = pickle.Pickler(data, protocol=5)
-    pickler.fast = True  # no memo: whether two parts are the same object does not matter
-    pickler.dump(node)
-    return hashlib.blake2b(data.getvalue(), digest_size=16).digest()
-
-
 def without_agent(run: Run) -> Iterator[e.Event]:
     """What a worker writes down that does not have the agent, where no other has it."""
     match step_without_agent(run, LATER):
@@ -445,99 +432,6 @@ def limits(run: Run) -> Iterator[e.Event]:
         yield LIMIT
     if run.agent_version == "1":
         yield e.VersionChanged(at=NOW, agent_version="2", text="new?")
-
-
-def forget(run: Run, in_flight: InFlight) -> tuple[Run, InFlight]:
-    """`run` without what no rule looks at, so that the walk comes to an end."""
-    run, in_flight = rename(run, in_flight)
-    message, inbox, work, outbox = run.message, run.inbox, run.work, run.outbox
-    run = replace(
-        run,
-        version=1,
-        updated_at=NOW,
-        turns=(),
-        missing=run.missing and replace(run.missing, untold=run.missing.untold[:1]),
-        message=replace(message, text="", under_way=False, joined=0, asked_again=False),
-        inbox=replace(inbox, heard_at=NOW),
-        work=replace(
-            work,
-            approval=work.approval and forget_times(work.approval),
-            extended=dict.fromkeys(work.extended, 1),
-        ),
-        outbox=replace(
-            outbox,
-            queue=tuple(
-                out
-                for index, out in enumerate(outbox.queue)
-                if index == 0 or out.kind != "notice"  # one notice stands for several
-            ),
-            posts={},
-            reply=None,
-            output=None,
-            answered_by=0,
-            answered_at=None,
-        ),
-        error=None,
-        bounces=(),
-        unknown=tuple(
-            replace(one, question="", to=(), call=CALLED)
-            for one in run.unknown[-1:]
-            if not one.came
-        ),
-        effort=Effort(
-            model_calls=run.effort.model_calls,
-            rejections=run.effort.rejections,
-            model_gone=run.effort.model_gone,
-            retry_at=run.effort.retry_at,
-            draft=run.effort.draft,
-        ),
-        effort_before=Effort(),
-        chosen_by=0,
-        drafts={},
-        usage=Usage(),
-    )
-    return run, in_flight
-
-
-def rename(run: Run, in_flight: InFlight) -> tuple[Run, InFlight]:
-    """Give replies the keys that alike ones have. One of a kind stands for several, but the one in
-    flight stays."""
-    queue = tuple(
-        replace(forget_attempts(out), key=out.key and f"q{index}")
-        for index, out in enumerate(run.outbox.queue)
-    )
-    undelivered, then = {}, in_flight
-    for out in run.outbox.undelivered:
-        if out.beside and out.key != in_flight and not run.ended:
-            continue  # nothing waits for it: the run does the same without it
-        key = f"{'beside' if out.beside else out.kind}{' in flight' * (out.key == in_flight)}"
-        undelivered[key] = replace(forget_attempts(out), key=key)
-        then = key if out.key == in_flight else then
-    for out, named in zip(run.outbox.queue, queue, strict=True):
-        then = named.key if out.key and out.key == in_flight else then
-    kept = tuple(undelivered[key] for key in sorted(undelivered))
-    outbox = replace(run.outbox, queue=queue, undelivered=kept)
-    return replace(run, outbox=outbox), then
-
-
-def forget_attempts(out: Outgoing) -> Outgoing:
-    retry_at = None if out.trouble is None or out.trouble.retry_at is None else RETRY
-    trouble = out.trouble and Trouble(NOW, NOW, "", False, 1, retry_at)
-    to = out.to and SENDER
-    kind = "notice" if out.late else out.kind  # nothing follows from either
-    return replace(
-        out, kind=kind, text="", attempts=0, resolves="", to=to, trouble=trouble, late=False
-    )
-
-
-def forget_times(approval: Approval) -> Approval:
-    return replace(
-        approval,
-        text="",
-        asked_at=NOW,
-        reminded_at=None,
-        posted=tuple({posted.to.channel: posted for posted in approval.posted}.values()),
-    )
 
 
 def table() -> list[Transition]:
