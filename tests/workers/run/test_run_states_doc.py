@@ -139,6 +139,8 @@ def test_no_message_is_left_without_an_outcome() -> None:
     for agent, run in walk().runs:
         if isinstance(next_step(run, agent, FAR), Wait) and not run.paused:
             assert run.ended or run.waits_for, run
+            if run.is_set_aside:  # what it was doing, and who wrote before, wait for that word
+                continue
             assert (
                 not (run.inbox.waiting or run.inbox.early)
                 and not run.outbox.queue
@@ -161,7 +163,7 @@ def test_nothing_is_left_over_when_a_run_ends() -> None:
             )
             assert all(out.beside for out in run.outbox.queue)
         if run.ended is Status.CANCELLED and run.outbox.queue and run.outbox.queue[0].key is None:
-            assert run.retry_at is None  # the notice goes out at once
+            assert run.retry_at is None or run.failed_steps  # the notice goes out at once
 
 
 def test_an_answer_that_waits_to_be_judged_answers_something() -> None:
