@@ -22,7 +22,7 @@ from tests.chaos.receivers import Received
 from tests.chaos.schedules import Planned
 from tests.chaos.senders import Conversation
 
-REPEATABLE = ("keep",)
+REPEATABLE = ("keep", "fatal")
 """The agent's idempotent tools."""
 
 _OWN_ID = re.compile(r"<(?P<run>[^@]+)\.(?P<version>\d+)\.[0-9a-f]+@.*>")
@@ -333,7 +333,8 @@ def _state(run: SeenRun) -> Iterable[Violation]:
             what = f"the listing shows {name}={run.listed[name]!r}, its log says {value!r}"
             yield Violation("wrong", what, run.id)
     status, waits_for = Status(folded["status"]), folded["waiting_for"]
-    at_rest = status in FINISHED or (status is Status.WAITING and waits_for != "retry")
+    asks = status is Status.WAITING and waits_for != "retry"
+    at_rest = status in FINISHED or asks or status is Status.SET_ASIDE
     if not at_rest:
         yield Violation("stuck", f"{status} {waits_for or ''}".strip(), run.id)
     started = [event.key for event in run.log if isinstance(event, e.ReplyStarted)]

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 TROUBLE: Mapping[str, Sequence[str]] = {
     "slack": ("429", "lose_response", "drop", "internal_error"),
-    "callback": ("503", "lose_response", "drop"),
+    "callback": ("503", "lose_response", "drop", "hang"),
     "mail": ("451", "lose_response", "drop"),
 }
 """What can happen to a delivery: refused for now, taken but its answer lost, or lost itself."""

@@ -35,6 +35,8 @@ DISASTERS = {
     "worker.clock": 3,
     "worker.partition": 4,
     "worker.refused": 1,
+    "worker.ignorant": 1,
+    "broker.garbage": 1,
     "daemon.kill": 2,
     "daemon.stop": 1,
     "daemon.term": 1,
@@ -53,6 +55,9 @@ DISASTERS = {
     "model.refused": 1,
 }
 """What happens at any time, and its weight."""
+
+QUEUE = "ponderd:celery:ponderd"
+GARBAGE = ("garbage", "", "[]", '{"body": 1}', '{"body": "e30=", "headers": {}, "properties": {}}')
 
 Place = tuple[str, Phase, str]
 """Boundary, phase, what happens there."""
@@ -247,6 +252,16 @@ class Injector:
             case "stop":
                 self._faults.struck(kind)
                 await world.stop_state_for(self._random.uniform(0.5, 1.5) * LEASE)
+            case "ignorant":
+                self._faults.struck(kind)
+                await world.kill(name)
+                await world.start(name, ignorant=True)
+                await self._sleep()
+                await world.kill(name)
+                await world.start(name)
+            case "garbage":
+                self._faults.struck(kind)
+                await self._write_garbage()
             case "read_only" | "full" | "busy":
                 self._faults.struck(kind)
                 await world.make_state_ill(how, self._random.uniform(0.3, 2.5) * LEASE)
@@ -262,6 +277,13 @@ class Injector:
             case _:
                 raise AssertionError(kind)
         self._suffering.discard(name)
+
+    async def _write_garbage(self) -> None:
+        """Into the queue of pokes, as other programs do that use the same server."""
+        entry = self._random.choice(GARBAGE)
+        with contextlib.suppress(redis.RedisError, OSError):
+            async with self._world.redis() as client:
+                await client.lpush(QUEUE, entry)
 
     async def _endure(self, kind: str, proxy: Proxy, hit: int) -> None:
         if hit:

@@ -12,7 +12,7 @@ from functools import partial
 import aiohttp
 import redis.asyncio as redis
 
-from ponderd.workers.store.contract import conversation_key, new_run_id, shard_of
+from ponderd.workers.store.contract import FINISHED, conversation_key, new_run_id, shard_of
 from tests.chaos.faults import Faults
 from tests.chaos.receivers import Visible
 from tests.chaos.senders import AGENT, Again, Conversation, Message, Refusal, Senders
@@ -20,6 +20,8 @@ from tests.chaos.world import World
 
 OPEN = 40
 """Conversations at once."""
+FLOOD = 25
+"""Messages at once."""
 PATIENCE = 30.0
 """Seconds for which somebody waits for an outcome before they do something else; the final check
 waits for it longer."""
@@ -44,6 +46,9 @@ class Load:
             self._ask_back: 2,
             self._pause: 2,
             self._cancel: 1,
+            self._late: 2,
+            self._fatal: 1,
+            self._flood: 1,
         }
         self._kinds = list(kinds)
         self._weights = list(kinds.values())
@@ -154,6 +159,43 @@ class Load:
         await asyncio.sleep(self._random.uniform(0, 0.5))
         await self._steer(talk, "cancel")
         await self._outcomes(talk, 1)
+
+    async def _late(self, talk: Conversation) -> None:
+        """Nobody knows what became of it, so somebody looks, and says so."""
+        await self._say(talk, _order("late", talk))
+        if await self._outcomes(talk, 1):
+            await self._say(talk, f"I looked {talk.id}")
+            await self._outcomes(talk, 2)
+
+    async def _fatal(self, talk: Conversation) -> None:
+        """It kills its worker, perhaps until it is set aside. Then somebody says no."""
+        self._faults.struck("worker.poison")
+        await self._say(talk, _order("fatal", talk))
+        await self._find_run(talk)
+        if await self._is_set_aside(talk):
+            await self._say(talk, "no")
+            await self._outcomes(talk, 2)
+
+    async def _is_set_aside(self, talk: Conversation) -> bool:
+        """Whether its run is set aside in the end, as soon as its first message has an outcome."""
+        while True:
+            with contextlib.suppress(Again, aiohttp.ClientError, OSError, TimeoutError):
+                status = await self._senders.status(talk.run_id)
+                if status == "SET_ASIDE":
+                    return True
+                if status in FINISHED:
+                    return False
+            await asyncio.sleep(0.5)
+
+    async def _flood(self, talk: Conversation) -> None:
+        """Many at once in one conversation."""
+        if talk.channel == "email":  # one person who sends so many mails is braked
+            return await self._all_at_once(talk)
+        self._faults.struck("sender.flood")
+        messages = [self._message(talk) for _ in range(FLOOD)]
+        await asyncio.gather(*(self._send(talk, f"hello {m.id}", m) for m in messages))
+        await self._outcomes(talk, FLOOD)
+        return None
 
     # -- steps of them --------------------------------------------------------------------------
 

@@ -20,6 +20,9 @@ from tests.services.sinks import MailSink
 from tests.services.slack_api import SlackApi
 from tests.services.stack import WEBHOOK_SECRET
 
+HANG = 20.0
+"""Seconds for which a receiver does not answer, before it goes away."""
+
 Trouble = Callable[[str, str], str]
 """(channel, key of a reply) -> what to do to this delivery; empty: nothing."""
 
@@ -127,7 +130,9 @@ class Callbacks:
         trouble = self._trouble_of("callback", key)
         if trouble == "503":
             return web.Response(status=503)
-        if trouble != "drop":
+        if trouble == "hang":
+            await asyncio.sleep(HANG)
+        if trouble not in ("drop", "hang"):
             address = f"callback:{request.match_info['message']}"
             self._received.add(Visible("callback", address, key, json.dumps(body)))
         if trouble:

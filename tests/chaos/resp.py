@@ -15,7 +15,7 @@ _EVENT = re.compile(rb'"type":"(\w+)"')
 
 def _scripts() -> dict[bytes, str]:
     """SHA-1 -> name of each script, as the store registers them."""
-    common = (_LUA / "common.lua").read_text()
+    common = (_LUA / "clock.lua").read_text() + (_LUA / "common.lua").read_text()
     return {
         hashlib.sha1((common + file.read_text()).encode()).hexdigest().encode(): file.stem
         for file in _LUA.glob("*.lua")

@@ -118,6 +118,7 @@ async def chaos(
                 tasks.create_task(_watch(faults, load, seconds, enough, show))
             quiet = time.monotonic()
             await _pause_schedules(here, show)
+            await _retry_deliveries(here)
             await _come_to_rest(here, show)
             report = Report(seed, faults=faults, quiet_seconds=time.monotonic() - quiet)
             evidence = await _look(here, load, show)
@@ -147,6 +148,12 @@ async def _come_to_rest(here: World, show: Show) -> None:
         most = max(most, left)
         show("coming to rest", most - left, most)
         await asyncio.sleep(0.2)
+
+
+async def _retry_deliveries(here: World) -> None:
+    """What did not arrive is sent again now, as an operator would have it."""
+    deadline = time.monotonic() + QUIET_SECONDS
+    await _request(here, "POST", "/deliveries/retry", deadline)
 
 
 async def _pause_schedules(here: World, show: Show) -> None:

@@ -182,6 +182,9 @@ class Senders:
         data = json.dumps(body)
         await self._request("POST", "/slack/events", data.encode(), signed(data.encode()))
 
+    async def status(self, run_id: str) -> str:
+        return str(json.loads(await self._request("GET", f"/runs/{run_id}", b"", BEARER))["status"])
+
     async def api(self, path: str, body: dict[str, Any], key: str | None) -> Any:
         headers = BEARER | ({"idempotency-key": key} if key else {})
         return json.loads(await self._request("POST", path, json.dumps(body).encode(), headers))

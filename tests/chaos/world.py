@@ -6,9 +6,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import struct
 import subprocess
+import sys
 import time
 import zoneinfo
 from collections.abc import AsyncIterator, Collection
@@ -30,6 +32,7 @@ from tests.services.model_server import Line, ScriptedModel
 from tests.services.ports import free_port
 from tests.services.stack import Stack
 from tests.services.state_server import PASSWORD, StateServer
+from tests.services.wrong_clock import WrongClock
 
 LEASE = 1.5
 MODEL_TIMEOUT = 2.0
@@ -65,6 +68,7 @@ class World:
     """By name. They share all but their ports."""
     traps: Traps
     model: Proxy
+    clock: WrongClock | None
     proxies: dict[str, Proxy] = field(default_factory=dict)
     """By the name of the process that connects through it."""
     retired: dict[subprocess.Popen[bytes], str] = field(default_factory=dict)
@@ -94,8 +98,8 @@ class World:
             self.set_clock(name, 0)
         await asyncio.gather(*(self.start(name) for name in self.proxies))
 
-    async def start(self, name: str) -> None:
-        """Start a process and wait until it does its work."""
+    async def start(self, name: str, *, ignorant: bool = False) -> None:
+        """Start a process and wait until it does its work. An `ignorant` one has not the agent."""
         proxy = self.proxies[name]
         daemon = self.daemons.get(name)
         stack = replace(
@@ -103,6 +107,7 @@ class World:
             redis_url=f"redis://:{PASSWORD}@127.0.0.1:{proxy.port}/0",
             environment={
                 **self.stack.environment,
+                **({"PONDERD_AGENTS_DIR": ""} if ignorant else {}),
                 "CHAOS_CLOCK": str(self._clock(name)),
                 "PYTHONFAULTHANDLER": "1",
                 "PYTHONPATH": f"{HERE / 'clock'}:{HERE.parents[1]}",
@@ -129,6 +134,8 @@ class World:
         names = [name for name in ended if name not in killed]
         for name in names:
             code = self.stack.processes[name].returncode
+            if code == -signal.SIGKILL:  # one of the agent's tools
+                continue
             self.misbehaved.append(f"{name} ended by itself with {code}:\n{self._tail(name)}")
         return names
 
@@ -210,7 +217,11 @@ class World:
             file.write(struct.pack("d", offset))
 
     def set_time(self, offset: float) -> None:
-        """How wrong the state server's clock is for those who ask it, in seconds."""
+        """How wrong the state server's clock is, in seconds. Without a C compiler only for those
+        who ask it, not for its scripts."""
+        if self.clock:
+            self.clock.set(round(offset))
+            return
         for proxy in self.proxies.values():
             proxy.time_offset = offset
 
@@ -260,7 +271,13 @@ async def world(
     traps = Traps()
     # With everysec Redis answers before it writes while an fsync takes long (aof.c,
     # flushAppendOnlyFile): then even the death of its process loses what it promised.
-    state = StateServer(folder / "state-server", more_config="appendfsync always\n")
+    able = sys.platform == "linux" and shutil.which("cc") and shutil.which("redis-server")
+    clock = WrongClock(folder) if able else None
+    state = StateServer(
+        folder / "state-server",
+        more_config="appendfsync always\n",
+        environment=clock.environment if clock else {},
+    )
 
     def say(body: dict[str, object]) -> Line:
         return faults.of_model() or script(body)
@@ -297,7 +314,9 @@ async def world(
         all = {"serve-0": stack}
         for i in range(1, daemons):
             all[f"serve-{i}"] = replace(stack, http_port=free_port(), smtp_port=free_port())
-        here = World(folder, session, state, callbacks, received, slack, all, traps, model_proxy)
+        here = World(
+            folder, session, state, callbacks, received, slack, all, traps, model_proxy, clock
+        )
         parts.push_async_callback(_close, here)
         await here.start_state()
         await here.begin(workers)

@@ -2,7 +2,11 @@
 
 import asyncio
 import json
+import os
+import signal
+import time
 import uuid
+import zlib
 from pathlib import Path
 
 from ponderd import Agent, ToolContext, tool
@@ -45,4 +49,34 @@ async def risky(order: str, context: ToolContext) -> str:
     return await take_effect("risky", order, context)
 
 
-agent = Agent("chaos", "for the chaos harness", "You are a test.", tools=(keep, once, risky))
+@tool(timeout=0.3)
+async def late(order: str, context: ToolContext) -> str:
+    """do what must not be repeated, after nobody waits for it any more"""
+    if _number(order) % 2:
+        time.sleep(0.8)  # noqa: ASYNC251 - a mistake that authors make
+    await asyncio.sleep(0.8)
+    return await take_effect("late", order, context)
+
+
+@tool(idempotent=True)
+async def fatal(order: str, context: ToolContext) -> str:
+    """kill the worker: for some orders once or twice, for others each time"""
+    deaths = context.data_dir / "deaths" / order
+    deaths.mkdir(parents=True, exist_ok=True)
+    kind = _number(order) % 3
+    if kind == 0 or len(list(deaths.iterdir())) < kind:
+        (deaths / uuid.uuid4().hex).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return await take_effect("fatal", order, context)
+
+
+def _number(order: str) -> int:
+    return zlib.crc32(order.encode())
+
+
+agent = Agent(
+    "chaos",
+    "for the chaos harness",
+    "You are a test.",
+    tools=(keep, once, risky, late, fatal),
+)
