@@ -35,6 +35,12 @@ class PonderdSettings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("*")
+    @classmethod
+    def _absolute(cls, value: object) -> object:
+        """A path means the same file also after a tool changed the folder of its worker."""
+        return value.absolute() if isinstance(value, Path) else value
+
 
 class ChannelSettings(PonderdSettings):
     webhook_secret: SecretStr | None = Field(

@@ -8,6 +8,7 @@ terminal. A flood of lines is bounded: see log_flood.py.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import sys
 from collections.abc import Mapping
@@ -133,6 +134,12 @@ def _printable(text: str) -> str:
 
 
 class _Handler(logging.StreamHandler[Any]):
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.stream.closed:  # by a tool, or a library
+            with contextlib.suppress(OSError):
+                self.stream = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
+        super().emit(record)
+
     def handleError(self, record: logging.LogRecord) -> None:
         """A record that cannot be written is named, without the arguments that the standard
         library would print as they are."""

@@ -160,12 +160,12 @@ class WorkerSettings(PonderdSettings):
 
     @property
     def agent_folders(self) -> tuple[Path, ...]:
-        return tuple(Path(folder).expanduser() for folder in self.agents_dir)
+        return tuple(Path(folder).expanduser().absolute() for folder in self.agents_dir)
 
     @property
     def config_file(self) -> Path | None:
         """PONDERD_CONFIG, or else ./ponderd.toml if it exists, or else None."""
-        by_default = Path("ponderd.toml")
+        by_default = Path("ponderd.toml").absolute()
         return self.config or (by_default if by_default.exists() else None)
 
     @field_validator("broker_url", "redis_url")

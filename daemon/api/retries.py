@@ -1,4 +1,4 @@
-"""Failed runs, brought on again over HTTP."""
+"""Runs that failed or were set aside, brought on again over HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Retry(Steer):
 
 
 class RetryMany(Steer):
-    status: Literal["FAILED"] = Field("FAILED", description="only failed runs can be retried")
+    status: Literal["FAILED", "SET_ASIDE"] = Field("FAILED", description="runs with this status")
     agent: str | None = Field(None, max_length=200)
     since: datetime | None = Field(None, description="only runs that changed last then or later")
     until: datetime | None = Field(None, description="only runs that changed last before then")
@@ -38,12 +38,12 @@ def retry_routes(retries: Retries) -> APIRouter:
 
     @router.post("/retry")
     async def retry_many(body: RetryMany | None = None, key: Key = None) -> Retried:
-        """Bring on failed runs that match, a portion of them. Pass the `cursor` of a portion to go
+        """Bring on runs that match, a portion of them. Pass the `cursor` of a portion to go
         on with the next one."""
         body = body or RetryMany.model_validate({})
         keys, digest = keys_of(key, "retry", body)
         return await retries.retry_all(
-            Failed(body.agent, body.since, body.until, body.error),
+            Failed(body.agent, body.since, body.until, body.error, body.status),
             body.by,
             cursor=body.cursor,
             limit=body.limit,
@@ -54,7 +54,8 @@ def retry_routes(retries: Retries) -> APIRouter:
 
     @router.post("/{run_id}/retry")
     async def retry(run_id: str, body: Retry | None = None, key: Key = None) -> RunView:
-        """Bring a failed run on, from the step that failed. 409 if it has not failed."""
+        """Bring a run on from the step that failed. For one that was set aside it is the yes to
+        its question. 409 if it is neither."""
         body = body or Retry.model_validate({})
         return await retries.retry(run_id, body.by, *keys_of(key, run_id, body))
 

@@ -1,4 +1,4 @@
-"""`ponderd runs retry`: bring failed runs on again, one or all that match."""
+"""`ponderd runs retry`: bring on again what failed or was set aside, one run or all that match."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 def retry(
     run_id: Annotated[
-        str | None, typer.Argument(metavar="ID", help="Id of a failed run (see `runs list`).")
+        str | None, typer.Argument(metavar="ID", help="Id of a run (see `runs list`).")
     ] = None,
     status: Annotated[
-        str | None, typer.Option(metavar="FAILED", help="All runs that failed, and match the rest.")
+        str | None,
+        typer.Option(metavar="FAILED|SET_ASIDE", help="All such runs that match the rest."),
     ] = None,
     agent: Annotated[str | None, typer.Option(help="Only runs of this agent.")] = None,
     since: Annotated[
@@ -35,16 +36,24 @@ def retry(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring failed runs on, from the step that failed.
+    """Bring runs on that failed or were set aside, from that step.
 
     Nobody has to ask again: the answer goes to where it would have gone.
     """
-    if status not in (None, "FAILED"):
-        raise StartupError(f"--status {status}: only FAILED runs can be retried", exit_code=2)
-    filters = {"agent": agent, "error": error, "since": _moment(since), "until": _moment(until)}
+    if status not in (None, "FAILED", "SET_ASIDE"):
+        raise StartupError(
+            f"--status {status}: only FAILED and SET_ASIDE runs can be retried", exit_code=2
+        )
+    filters = {
+        "status": status,
+        "agent": agent,
+        "error": error,
+        "since": _moment(since),
+        "until": _moment(until),
+    }
     wanted = {name: value for name, value in filters.items() if value is not None}
     if (run_id is None) == (status is None and not wanted) or (run_id and dry_run):
-        raise StartupError("name a run, or say --status FAILED", exit_code=2)
+        raise StartupError("name a run, or say --status FAILED or SET_ASIDE", exit_code=2)
     api = connect()
     if run_id is not None:
         signalled(api.retry(run_id, by=me()), as_json)
@@ -62,7 +71,7 @@ def retry(
     if as_json:
         emit_json({"matched": matched, "retried": retried})
     elif dry_run:
-        say(f"{matched} failed run{'s' * (matched != 1)} would be retried")
+        say(f"{matched} run{'s' * (matched != 1)} would be retried")
     else:
         hint(f"{len(retried)} of {matched} go on; `ponderd runs list` shows what becomes of them")
 

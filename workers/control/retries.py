@@ -1,9 +1,10 @@
-"""Failed runs, brought on again: one, or all that match, in portions."""
+"""Runs that failed or were set aside, brought on again: one, or all that match, in portions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -21,7 +22,7 @@ PORTION = 100
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Which failed runs are meant. What is None does not matter."""
+    """Which runs are meant. What is None does not matter."""
 
     agent: str | None = None
     since: datetime | None = None
@@ -29,7 +30,8 @@ class Failed:
     until: datetime | None = None
     """They changed last before this time."""
     error: str | None = None
-    """A part of their error, in any case."""
+    """A part of their error, in any case. One that was set aside says it in its question."""
+    status: Literal["FAILED", "SET_ASIDE"] = "FAILED"
 
     def may_fit(self, head: Head) -> bool:
         """Whether all fits but the error, which the list does not know."""
@@ -38,14 +40,15 @@ class Failed:
 
     def fits(self, run: Run) -> bool:
         wanted = (self.error or "").casefold()
-        return run.status is Status.FAILED and wanted in (run.error or "").casefold()
+        said = run.work.approval.text if run.work.approval else run.error or ""
+        return run.status == self.status and wanted in said.casefold()
 
 
 class Retried(BaseModel):
     """What became of one portion."""
 
     matched: int
-    """Failed runs of this portion that are meant."""
+    """Runs of this portion that are meant."""
     retried: list[str]
     """Those that go on now. Empty if they were only to be counted."""
     cursor: str | None
@@ -53,7 +56,8 @@ class Retried(BaseModel):
 
 
 class Retries:
-    """Brings failed runs on, from the step that failed. All methods raise `Unavailable`."""
+    """Brings runs on from the step that failed, or came to nothing so often that the run was set
+    aside. All methods raise `Unavailable`."""
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
@@ -64,12 +68,12 @@ class Retries:
         """Bring one run on. One that is only in the archive comes back. `keys` and `digest` as in
         `Trigger`.
 
-        Raises `NotFound`; `Conflict` if it has not failed, or if it is archived and another run
-        has its conversation by now.
+        Raises `NotFound`; `Conflict` if it neither failed nor was set aside, or if it is archived
+        and another run has its conversation by now.
         """
         again = bool(keys) and await self._knows(keys[0], run_id)
         if not again:
-            _must_have_failed((await self._log.read(run_id)).run)
+            _must_be_stuck((await self._log.read(run_id)).run)
         event = e.RunRetried(at=self._log.clock(), by=by)
 
         def is_it(run: Run) -> bool:
@@ -90,7 +94,7 @@ class Retries:
         key: str = "",
         digest: str = "",
     ) -> Retried:
-        """Bring on those that are meant among the next `limit` failed runs, newest first; with
+        """Bring on those that are meant among the next `limit` runs, newest first; with
         `dry_run` only count them. With `key`, each goes on once, however often it is asked for.
 
         Raises `Conflict` if the key came with another `digest`, `Malformed` for a cursor that is
@@ -100,7 +104,7 @@ class Retries:
         if key and (await self._log.store.recall(bound) or digest) != digest:
             raise Conflict("this Idempotency-Key came before with another request")
         page = await self._log.store.list_runs(
-            status=Status.FAILED, agent=failed.agent, limit=limit, cursor=cursor
+            status=Status(failed.status), agent=failed.agent, limit=limit, cursor=cursor
         )
         matched, retried = 0, list[str]()
         for head in filter(failed.may_fit, page.heads):
@@ -125,7 +129,9 @@ class Retries:
             raise NotFound(f"there is no run {one_line(run_id, 80)}") from None
 
 
-def _must_have_failed(run: Run) -> None:
+def _must_be_stuck(run: Run) -> None:
+    if run.is_set_aside and not run.ended:
+        return
     match run.status:
         case Status.FAILED:
             return

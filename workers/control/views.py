@@ -185,6 +185,8 @@ def _ending(event: e.Event, call: ToolCall | None) -> dict[str, Any]:
             if event.arguments is not None and call:
                 changed = call.model_copy(update={"arguments": event.arguments})
                 decided |= {"arguments": event.arguments, "digest": digest_of(changed)}
+        case e.RunRetried():
+            decided |= {"status": "approved", "decided_by": principal_of(event.by)}
         case e.ApprovalExpired():
             decided["status"] = "expired"
         case e.RunCancelled():

@@ -9,6 +9,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
@@ -54,6 +56,7 @@ async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle, result, error)
 
+    _as_it_was()  # before the first tool
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(run,), name="tool", daemon=True).start()
     return await outcome
@@ -62,14 +65,37 @@ async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
 _RECURSION_LIMIT = sys.getrecursionlimit()
 
 
+@lru_cache(maxsize=1)
+def _as_it_was() -> tuple[str, tuple[int, ...]]:
+    """The folder of the worker, and copies of its standard streams."""
+    copies = []
+    for number in range(3):
+        try:
+            copies.append(os.dup(number))
+        except OSError:
+            copies.append(os.open(os.devnull, os.O_RDWR))
+    return str(Path.cwd()), tuple(copies)
+
+
 def _mend() -> None:
-    """Undo what an agent's code may have done to the whole worker: a limit of its own, a closed
-    standard stream, whose number the next connection would get."""
+    """Undo what an agent's code may have done to the whole worker: a limit or a folder of its own,
+    a closed standard stream, whose number the next connection would get."""
     if sys.getrecursionlimit() != _RECURSION_LIMIT:
         sys.setrecursionlimit(_RECURSION_LIMIT)
-    for number in range(3):
+    folder, copies = _as_it_was()
+    with contextlib.suppress(OSError):  # the folder is gone
+        if _folder() != folder:
+            os.chdir(folder)
+    for number, copy in enumerate(copies):
         try:
             os.fstat(number)
         except OSError:
             with contextlib.suppress(OSError):
-                os.open(os.devnull, os.O_RDWR)
+                os.dup2(copy, number)
+
+
+def _folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""

@@ -249,8 +249,8 @@ class RunFailed(_Event):
 
 
 class RunRetried(_Event):
-    """Somebody wants a failed run to go on from the step that failed. Nothing happens to one that
-    has not failed, or not any more."""
+    """Somebody wants a run that failed, or was set aside, to go on from that step. Nothing happens
+    to any other."""
 
     type: Literal["run_retried"] = "run_retried"
     by: str

@@ -1,10 +1,12 @@
-"""What is true after a failed run was brought on again: a part of `reduce`. Pure."""
+"""What is true after a run that failed, or was set aside, was brought on again: a part of `reduce`.
+Pure."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from ponderd.workers.run import events as e
+from ponderd.workers.run import reduce_approvals as approvals
 from ponderd.workers.run.state import Outgoing, Run, Status
 from ponderd.workers.run.undelivered import drop, renewed
 
@@ -12,6 +14,9 @@ from ponderd.workers.run.undelivered import drop, renewed
 def retried(run: Run, event: e.RunRetried) -> Run:
     """Go on at the step that failed: send the answer that did not arrive, or else ask the model
     again, with all that tools have returned. The outcome goes to where it would have gone."""
+    if run.is_set_aside and not run.ended:  # it is the yes to the question whether to try again
+        yes = e.ApprovalAnswered(at=event.at, approved=True, by=event.by)
+        return approvals.answered(run, yes)
     if run.status is not Status.FAILED:
         return run
     lost = tuple(out for out in run.outbox.undelivered if _answers(out))

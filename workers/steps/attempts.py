@@ -26,9 +26,13 @@ asked."""
 DEATHS = MANY_DEATHS
 """How many workers in a row may die while they hold a run, if it is not known of what."""
 
-SPREAD = 30.0
-"""Seconds after its last beginning within which a call begins for the last time. Calls that a
-worker took with it when it died of another one begin at different moments, so they outlive that."""
+REST = 15.0
+"""Seconds from its last beginning until a call may begin for the last time. No shorter than a usual
+lease: else all that a dead worker had in hand begin at the moment when their leases end."""
+
+SPREAD = 12.0
+"""Seconds after that within which it does. Calls that a worker took with it when it died of another
+one begin at different moments, so they outlive that."""
 
 PAUSES = (5.0, 30.0, 1.0)
 """Seconds until a step that failed unexpectedly is tried again; after the third time, until it is
@@ -52,7 +56,7 @@ def may_begin_at(run: Run) -> float:
     """When the call that was begun may begin again, Unix seconds."""
     last = run.work.begun == BEGINNINGS - 1
     share = zlib.crc32(run.id.encode()) % 1000 / 1000
-    return run.work.begun_at + SPREAD * share if last else 0.0
+    return run.work.begun_at + REST + SPREAD * share if last else 0.0
 
 
 def given_up(run: Run, agent: Agent, now: float, deaths: int) -> e.RunSetAside | None:

@@ -327,6 +327,7 @@ class World:
             mock.patch.object(Sending, "wait", lambda sends, run, _: wait(sends, run, None)),
             mock.patch("ponderd.workers.execution.delivery.SEND_SECONDS", LONG),
             mock.patch("ponderd.workers.execution.sending.SEND_SECONDS", LEASE),
+            mock.patch("ponderd.workers.steps.attempts.REST", 0),
             mock.patch("ponderd.workers.steps.attempts.SPREAD", 0),
         ):
             try:

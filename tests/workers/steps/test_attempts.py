@@ -11,12 +11,14 @@ import pytest
 from ponderd.channels.message import Reply
 from ponderd.workers.agents.policies import Approvals
 from ponderd.workers.control.deliveries import Deliveries
+from ponderd.workers.control.retries import Failed, Retries
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run, Status
 from ponderd.workers.steps.attempts import (
     DEATHS,
     LONGEST_PAUSE,
     PAUSES,
+    REST,
     SPREAD,
     may_begin_at,
     pause_after,
@@ -117,6 +119,28 @@ async def test_a_message_that_waits_does_not_settle_what_may_have_happened() -> 
     assert run.status is Status.COMPLETED and not run.inbox.waiting
 
 
+async def test_retry_is_a_yes() -> None:
+    world, run_id = await bomb()
+    approval = await world.approval(run_id)
+    retries = Retries(world.log)
+    meant = Failed(status="SET_ASIDE", error="LOOK(")
+    assert (await retries.retry_all(Failed(), "ann")).matched == 0
+    assert (await retries.retry_all(meant, "ann", dry_run=True)).matched == 1
+    assert (await retries.retry_all(meant, "ann")).retried == [run_id]
+    view = await world.inquiries.show(approval.id)
+    assert (view.status, view.decided_by) == ("approved", "ann")
+    for _ in range(6):
+        await crash(world)
+    assert len(world.effects.counted) == 6
+    assert (await world.run(run_id)).status is Status.SET_ASIDE
+    await world.runs.pause(run_id, by="bob")
+    await retries.retry(run_id, by="ann")
+    world.effects.crash = False
+    await world.runs.resume(run_id, by="bob")
+    assert (await world.advance(run_id)).status is Status.COMPLETED
+    assert len(world.effects.counted) == 7
+
+
 async def test_cancel_ends_it() -> None:
     world, run_id = await bomb()
     await world.runs.cancel(run_id, by="bob")
@@ -145,7 +169,8 @@ async def test_a_call_that_died_once_begins_again_at_once_and_one_that_died_twic
         await world.advance(run_id)
     run = await world.run(run_id)
     assert run.work.begun == 2
-    assert run.work.begun_at <= may_begin_at(run) <= run.work.begun_at + SPREAD
+    first = run.work.begun_at + REST
+    assert first <= may_begin_at(run) <= first + SPREAD
     once = replace(run, work=replace(run.work, begun=1))
     assert may_begin_at(once) == 0
 
