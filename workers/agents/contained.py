@@ -99,14 +99,14 @@ def contained(function: Callable[..., object], *arguments: Any) -> Done | Raised
 
 
 def finished(result: object) -> object:
-    """`result`, or what it brings if it must be awaited, on an event loop of its own."""
+    """`result`, or what it brings if it must be awaited, on an event loop that nobody else uses."""
     if not inspect.isawaitable(result):
         return result
 
     async def wait() -> object:
         return await result
 
-    loop = asyncio.new_event_loop()
+    loop = _loop()
     cancellable = handle.get()
     try:
         task = loop.create_task(wait())
@@ -116,20 +116,49 @@ def finished(result: object) -> object:
     finally:
         if cancellable:
             cancellable.attach(None)
-        _close(loop)
+        _tidy(loop)
 
 
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what was left, and give each of it one turn to notice. Waits for no thread."""
+_mine = threading.local()
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """The loop of this thread. It serves one call after the other: making one takes longer than
+    most tools."""
+    loop: asyncio.AbstractEventLoop | None = getattr(_mine, "loop", None)
+    if loop is None or loop.is_closed():
+        loop = _mine.loop = asyncio.new_event_loop()
+    return loop
+
+
+def _tidy(loop: asyncio.AbstractEventLoop) -> None:
+    """Cancel what was left, and give each of it one turn to notice. Waits for no thread. Only a
+    loop on which nothing was left is used again."""
+    clean = False
     with contextlib.suppress(Exception):
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()
         if left:
             loop.run_until_complete(asyncio.sleep(0))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-    with contextlib.suppress(Exception):
-        loop.close()
+        clean = not left and _is_as_new(loop)
+        if not clean:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+    if not clean:
+        _mine.loop = None
+        with contextlib.suppress(Exception):
+            loop.close()
+
+
+def _is_as_new(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the call left no timer, no callback, no connection and no generator behind. Another
+    kind of loop than asyncio's own never is."""
+    if not isinstance(loop, asyncio.SelectorEventLoop):
+        return False
+    own: Any = loop
+    timers = [timer for timer in own._scheduled if not timer.cancelled()]
+    watched = len(own._selector.get_map()) > 1  # its own wake-up pipe is one
+    return not (own._ready or timers or watched or own._asyncgens or own._default_executor)
 
 
 def text_of(value: object, limit: int = LONGEST_TEXT) -> str:

@@ -9,8 +9,9 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
-    """Run `function` in a thread of its own, and wait for it.
+    """Run `function` in a thread that nothing else uses meanwhile, and wait for it.
 
     The thread cannot be stopped: past its time it runs on, and its result is ignored. In the
     loop's own pool, a few such calls would leave no thread for name lookups and mail, and would
@@ -57,9 +58,35 @@ async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
             loop.call_soon_threadsafe(settle, result, error)
 
     _as_it_was()  # before the first tool
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), name="tool", daemon=True).start()
+    _hand(partial(contextvars.copy_context().run, run))
     return await outcome
+
+
+_Work = Callable[[], object]
+
+SPARE = 32
+"""Most threads that wait for work. Starting one takes longer than most tools."""
+
+_waiting: list[SimpleQueue[_Work]] = []
+"""The desks of threads that have nothing to do; the one that worked last comes last."""
+
+
+def _hand(work: _Work) -> None:
+    """Have a thread do it that does nothing else: one that waits, or a new one."""
+    try:
+        desk = _waiting.pop()
+    except IndexError:
+        desk = SimpleQueue()
+        threading.Thread(target=_work, args=(desk,), name="tool", daemon=True).start()
+    desk.put(work)
+
+
+def _work(desk: SimpleQueue[_Work]) -> None:
+    while True:
+        desk.get()()
+        if len(_waiting) >= SPARE:
+            return
+        _waiting.append(desk)
 
 
 _RECURSION_LIMIT = sys.getrecursionlimit()
