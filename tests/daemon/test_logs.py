@@ -34,6 +34,8 @@ def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setattr(own_secrets, "_redactor", own_secrets.Redactor())
     remember_secrets([SECRET])
+    # What pytest would keep of these lines cannot be sent to another process, as xdist does.
+    monkeypatch.setattr("_pytest.logging.LogCaptureHandler.emit", lambda self, record: None)
     root, hook = logging.getLogger(), sys.excepthook
     handlers, level, config = root.handlers[:], root.level, structlog.get_config()
     configure_logs("INFO", request.param)
