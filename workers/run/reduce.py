@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from typing import Any, assert_never
 
 from ponderd.channels.event_ref import EventRef
@@ -28,7 +29,8 @@ from ponderd.workers.run.participants import heard, told
 from ponderd.workers.run.reduce_replies import notify, place, say
 from ponderd.workers.run.reduce_retried import retried
 from ponderd.workers.run.state import OpenQuestion, Outgoing, Run, Status, Turn, add, to_tell
-from ponderd.workers.run.undelivered import ask_again, drop
+from ponderd.workers.run.undelivered import ask_again, drop, tell_instead
+from ponderd.workers.run.unknown_outcomes import asks_of_one
 
 _ANSWERED: dict[str, Any] = {
     "model_failures": 0,
@@ -301,6 +303,9 @@ def _cancel(run: Run, event: e.RunCancelled) -> Run:
     # What is on its way may have arrived: it is finished. Notices are owed to others.
     begun = tuple(out for out in run.outbox.queue if out.key or out.kind == "notice")
     owed = _owed(run, answering=any(out.key and not out.beside for out in begun))
+    asks = partial(asks_of_one, run)
+    unsent = [out for out in run.outbox.queue if asks(out) and not out.key]
+    run = tell_instead(run, asks)
     run = drop(run, lambda out: out.kind == "question" and not out.late)
     work, approval = run.work, run.work.approval
     call = work.call if work.call_key else None  # begun: its outcome is still to be recorded
@@ -318,6 +323,7 @@ def _cancel(run: Run, event: e.RunCancelled) -> Run:
     )
     if approval:
         run = replies.resolve(run, approval, notice)
+    run = tools.tell_in_the_end(run, unsent)
     return _tell_who_cancelled(run, notice, owed) if event.command else run
 
 

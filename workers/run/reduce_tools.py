@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ponderd.channels.message import Address
@@ -14,7 +15,7 @@ from ponderd.workers.run.approved_call import (
 )
 from ponderd.workers.run.reduce_messages import begin_wait, settle
 from ponderd.workers.run.reduce_replies import audience, notify, post, queue, say
-from ponderd.workers.run.state import Run, Turn, UnknownOutcome, add
+from ponderd.workers.run.state import Outgoing, Run, Turn, UnknownOutcome, add
 from ponderd.workers.run.unknown_outcomes import find, remember
 
 
@@ -65,6 +66,18 @@ def lost(run: Run, event: e.ToolOutcomeUnknown) -> Run:
     return _tell(run, question, audience(run)) if event.why else run
 
 
+def tell_in_the_end(run: Run, unsent: Iterable[Outgoing]) -> Run:
+    """The run was cancelled before these questions about lost calls were sent. Nobody answers any
+    more, but they must know."""
+    for out in unsent:
+        if out.to is None:
+            run = _tell_readers(run, out.text)
+        else:
+            notice = replace(out, kind="notice", beside=True)
+            run = queue(run, (*run.outbox.queue, notice))
+    return run
+
+
 def came_late(run: Run, event: e.LateResultReceived) -> Run:
     """Tell everybody who was asked, and the model in its turn. Known once, it changes nothing."""
     unknown = find(run, event.key)
@@ -85,9 +98,15 @@ def came_late(run: Run, event: e.LateResultReceived) -> Run:
 
 def _tell(run: Run, text: str, places: tuple[Address | None, ...]) -> Run:
     for place in places:
-        if place is None:  # they read it in the run
-            reply = f"{run.outbox.reply}\n{text}" if run.outbox.reply else text
-            run = replace(run, outbox=replace(run.outbox, reply=reply))
-        else:
-            run = notify(run, text, place)
+        run = _tell_readers(run, text) if place is None else notify(run, text, place)
     return run
+
+
+def _tell_readers(run: Run, text: str) -> Run:
+    """Tell those who read it in the run, below what is still to be said there."""
+    for i, out in enumerate(waiting := run.outbox.queue):
+        if out.to is None and out.kind == "failure" and not out.key:
+            below = replace(out, text=f"{out.text}\n{text}")
+            return queue(run, (*waiting[:i], below, *waiting[i + 1 :]))
+    reply = f"{run.outbox.reply}\n{text}" if run.outbox.reply else text
+    return replace(run, outbox=replace(run.outbox, reply=reply))

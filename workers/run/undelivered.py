@@ -101,6 +101,13 @@ def drop(run: Run, unwanted: Callable[[Outgoing], bool]) -> Run:
     return run if len(kept) == len(run.outbox.undelivered) else _with(run, kept)
 
 
+def tell_instead(run: Run, asks: Callable[[Outgoing], bool]) -> Run:
+    """Nobody need answer any more what `asks`, but they must know it."""
+    return _with_each(
+        run, lambda out: replace(out, kind="notice", beside=True) if asks(out) else out
+    )
+
+
 def find(run: Run, key: str) -> Outgoing | None:
     """The undelivered reply with this key."""
     return next((out for out in run.outbox.undelivered if out.key == key), None)

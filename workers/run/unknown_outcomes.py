@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from ponderd.workers.run.approved_call import shown
 from ponderd.workers.run.choices import ToolCall
-from ponderd.workers.run.state import Run, UnknownOutcome
+from ponderd.workers.run.state import Outgoing, Run, UnknownOutcome
 
 KEPT = 50
 """How many calls a run remembers for a result that comes late."""
@@ -31,6 +31,10 @@ def question_sent(run: Run, text: str) -> Run:
         return run
     changed = (replace(one, asked=one.asked or one.question == text) for one in run.unknown)
     return replace(run, unknown=tuple(changed))
+
+
+def asks_of_one(run: Run, out: Outgoing) -> bool:
+    return out.kind == "question" and any(one.question == out.text for one in run.unknown)
 
 
 def answered(run: Run) -> Run:

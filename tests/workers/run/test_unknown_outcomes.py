@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ponderd.channels.errors import Unavailable
+from ponderd.channels.errors import DeliveryError, Unavailable
 from ponderd.workers.agents.agent import ToolContext, tool
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run, Status
@@ -71,13 +71,15 @@ async def late(world: World, run_id: str) -> None:
     await world.later(5)
 
 
-def once_begun(world: World, act: Callable[[], Awaitable[object]]) -> None:
-    """Somebody acts right after the next tool was begun."""
+def once_begun(
+    world: World, act: Callable[[], Awaitable[object]], written: bytes = b"tool_started"
+) -> None:
+    """Somebody acts right after the next tool was begun, or something else was `written`."""
     commit = world.store.commit
 
     async def committing(*args: Any, **kwargs: Any) -> Any:
         outcome = await commit(*args, **kwargs)
-        if any(b"tool_started" in event for event in args[3]):
+        if any(written in event for event in args[3]):
             world.store.commit = commit  # type: ignore[method-assign]
             await act()
         return outcome
@@ -122,6 +124,39 @@ class TestATimeOut:
         run = await world.advance(run_id)
         assert run.status is Status.CANCELLED
         assert any("may have happened" in text for text in world.channel.texts)
+
+    async def test_is_told_if_the_run_is_cancelled_before_people_were_asked(
+        self, world: World
+    ) -> None:
+        run_id = await world.write("pay", reply_to=CALLBACK)
+        once_begun(world, lambda: world.runs.cancel(run_id, by="ann"), b"tool_outcome_unknown")
+        run = await world.advance(run_id)
+        assert run.status is Status.CANCELLED
+        assert sum("may have happened" in text for text in world.channel.texts) == 1
+        assert not run.outbox.queue
+
+    async def test_is_told_if_the_run_is_cancelled_before_the_question_arrived(
+        self, world: World
+    ) -> None:
+        world.channel.failures = [DeliveryError("down")]
+        run_id = await world.write("pay", reply_to=CALLBACK)
+        await world.advance(run_id)
+        assert world.channel.texts == []
+        await world.runs.cancel(run_id, by="ann")
+        await world.advance(run_id)
+        await world.later(60)
+        assert sum("may have happened" in text for text in world.channel.texts) == 1
+        assert (await world.run(run_id)).status is Status.CANCELLED
+
+    @pytest.mark.parametrize("when", [b"tool_started", b"tool_outcome_unknown"])
+    async def test_in_a_cancelled_run_that_keeps_its_replies_is_read_there(
+        self, world: World, when: bytes
+    ) -> None:
+        run_id = await world.write("pay")
+        once_begun(world, lambda: world.runs.cancel(run_id, by="ann"), when)
+        run = await world.advance(run_id)
+        assert "Cancelled by" in (run.outbox.reply or "")
+        assert "may have happened" in (run.outbox.reply or "")
 
 
 class TestALateResult:
