@@ -12,7 +12,7 @@ from ponderd.workers.control.deliveries import Deliveries
 from ponderd.workers.execution.deliveries import UNDELIVERED
 from ponderd.workers.run.state import Status
 from ponderd.workers.store.archive import FolderArchive
-from tests.workers.world import CALLBACK, LAUNCH, MAILBOX, THREAD, World
+from tests.workers.world import CALLBACK, LAUNCH, MAILBOX, THREAD, Crash, World
 
 REVOKED = DeliveryError("slack: token_revoked", mendable=True)
 GONE = DeliveryError("callback answered 410", permanent=True)
@@ -79,9 +79,6 @@ async def test_are_gone_when_they_were_decided_elsewhere(
 async def test_are_not_lost_with_a_worker_that_dies(
     world: World, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def dies(*_: Any) -> Any:
-        raise KeyboardInterrupt
-
     world.channel.failures = [GONE]
     run_id = await world.write(reply_to=CALLBACK)
     commit = world.store.commit
@@ -89,11 +86,11 @@ async def test_are_not_lost_with_a_worker_that_dies(
     async def commits(*args: Any) -> Any:
         outcome = await commit(*args)
         if b"reply_failed" in b"".join(args[3]):
-            raise KeyboardInterrupt
+            raise Crash
         return outcome
 
     monkeypatch.setattr(world.store, "commit", commits)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Crash):
         await world.executor.advance(run_id)
     monkeypatch.undo()
     assert [d.run_id for d in (await deliveries.listed()).deliveries] == [run_id]
