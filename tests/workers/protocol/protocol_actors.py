@@ -14,6 +14,8 @@ What makes that small enough:
   must do the same next.
 - Time jumps. One jump is longer than a lease, a grace or a first backoff.
 - Calls of the model are no gates: nobody else can see when they happen.
+- One tool takes longer than its time-out, always. What it does, and when its result comes, are
+  gates that outlive the time of its worker with the run.
 
 Faults, at most `faults` on one path: a worker is killed, or told to stop; it stands still for
 longer than its lease; an answer of the store is lost, and the command itself is executed at any
@@ -64,7 +66,8 @@ REFUSED = DeliveryError("not now")
 
 
 class Gate(NamedTuple):
-    """What an actor waits for: a method of the store, a tool ("effect") or a channel ("send")."""
+    """What an actor waits for: a method of the store, a tool ("effect") or a channel ("send").
+    The latter two go on beside the run, and a tool for longer than its worker has the run."""
 
     name: str
     args: tuple[Any, ...]
@@ -91,7 +94,13 @@ async def launch(context: ToolContext) -> str:
     return str(await _player.get().wait("effect", "launch", context.idempotency_key))
 
 
-TOOLS = (look, ring, launch)
+@tool(timeout=0)
+async def drill(context: ToolContext) -> str:
+    """not idempotent, and takes longer than its time-out"""
+    return str(await _player.get().wait("effect", "drill", context.idempotency_key))
+
+
+TOOLS = (look, ring, launch, drill)
 
 
 def tester(approvals: Approvals) -> Agent:
@@ -182,12 +191,12 @@ class Player:
 
     def __init__(self, world: World, verb: str) -> None:
         self.gate: tuple[Gate, asyncio.Future[Any]] | None = None
-        self.sends: dict[Gate, asyncio.Future[Any]] = {}
-        """Replies on their way: gates beside the other one."""
+        self.beside: dict[Gate, asyncio.Future[Any]] = {}
+        """Gates beside the other one: replies and tools on their way, results that come late."""
         self.closed = False
         self.renewal: Any = None
         self._loop = world.loop
-        store: Any = GatedStore(self, MemoryStore())
+        store: Any = GatedStore(self, MemoryStore(lambda: world.now))
         agents = {world.agent.name: world.agent}
         self._leases = Leases(store, "worker", LEASE)
         model = RuleModel()
@@ -220,13 +229,13 @@ class Player:
     async def wait(self, name: str, *args: Any) -> Any:
         if self.closed:
             raise UNAVAILABLE
-        if name == "send":
-            gate = Gate(name, frozen(args))
-            assert gate not in self.sends, "a reply is sent twice at once"
-            self.sends[gate] = self._loop.create_future()
-            return await self.sends[gate]
+        gate = Gate(name, frozen(args))
+        if asyncio.current_task() is not self.task:
+            assert gate not in self.beside, "the same is done twice at once"
+            self.beside[gate] = self._loop.create_future()
+            return await self.beside[gate]
         assert self.gate is None, "an actor waits for one thing at a time"
-        self.gate = Gate(name, frozen(args)), self._loop.create_future()
+        self.gate = gate, self._loop.create_future()
         return await self.gate[1]
 
     @property
@@ -241,7 +250,7 @@ class Player:
                 _answer(answer, value)
             case "land":
                 gate, outcome = value
-                _answer(self.sends.pop(gate), outcome)
+                _answer(self.beside.pop(gate), outcome)
             case "renew":
                 self.renewal = value
                 self._loop.run_until_complete(self._leases.renew())
@@ -255,17 +264,26 @@ class Player:
         for _ in range(1000):
             self._loop.call_soon(self._loop.stop)
             self._loop.run_forever()
-            if not self._loop._ready:  # type: ignore[attr-defined]
+            if not self._loop._ready and not self._timer_is_due():  # type: ignore[attr-defined]
                 break
-        self.sends = {gate: answer for gate, answer in self.sends.items() if not answer.done()}
-        if not (self.gate or self.sends or self.task.done()):
+        self.beside = {gate: answer for gate, answer in self.beside.items() if not answer.done()}
+        if not (self.gate or self.beside or self.task.done()):
             raise AssertionError("an actor waits for something that is no gate")
 
+    def _timer_is_due(self) -> bool:
+        timers = self._loop._scheduled  # type: ignore[attr-defined]
+        return bool(timers) and timers[0].when() <= self._loop.time()
+
     def close(self) -> None:
-        self.closed, self.gate, self.sends = True, None, {}
+        self.closed = True
+        if self.task.done() and not self.beside:
+            return
         self.task.cancel()
         self._loop.run_until_complete(asyncio.wait([self.task]))
         self.task.cancelled() or self.task.exception()
+        self._loop.run_until_complete(self._executor.late.close())
+        self.gate, self.beside = None, {}
+        self._play()
 
 
 def _answer(waiting: asyncio.Future[Any], value: Any) -> None:
@@ -288,10 +306,12 @@ class Node:
     result: Any
     past: tuple[tuple[str, Any, float], ...]
     began: float
-    sends: tuple[Gate, ...] = ()
-    """Replies on their way."""
+    beside: tuple[Gate, ...] = ()
+    """What goes on beside the run."""
+    over: bool = False
+    """The run is left to others. Something may go on beside it."""
     landed: frozenset[tuple[Gate, str]] = frozenset()
-    """What became of others. It may not be written down yet."""
+    """What became of replies. It may not be written down yet."""
     token: int = 0
     known: int = 0
     valid_until: float = 0.0
@@ -327,6 +347,8 @@ class World:
             mock.patch.object(Sending, "wait", lambda sends, run, _: wait(sends, run, None)),
             mock.patch("ponderd.workers.execution.delivery.SEND_SECONDS", LONG),
             mock.patch("ponderd.workers.execution.sending.SEND_SECONDS", LEASE),
+            mock.patch("ponderd.workers.execution.late_results.AGAIN", 0),
+            mock.patch("ponderd.workers.execution.late_results.LAST_WORD", 0),
             mock.patch("ponderd.workers.steps.attempts.REST", 0),
             mock.patch("ponderd.workers.steps.attempts.SPREAD", 0),
         ):
@@ -392,8 +414,9 @@ _STATE = ("_runs", "_due", "_conversations", "_kept")
 def _learn(node: Node, action: str, value: Any, now: float) -> Node:
     after = replace(node, past=(*node.past, (action, value, now)), children={}, player=None)
     if action == "land":
-        send, outcome = value
-        return replace(after, landed=node.landed | {(send, repr(outcome))})
+        gate, outcome = value
+        sent = {(gate, repr(outcome))} if gate.name == "send" else set()
+        return replace(after, landed=node.landed | sent)
     match value:
         case Claim(token=token, log=log):
             return replace(after, token=token, known=len(log), valid_until=now + LEASE)
@@ -412,15 +435,15 @@ def _learn(node: Node, action: str, value: Any, now: float) -> Node:
 
 
 def _node(node: Node, player: Player) -> Node:
-    node.news = player.news
-    node.gate, node.sends = player.gate and player.gate[0], tuple(sorted(player.sends))
-    if node.gate or node.sends:
+    node.news, node.over = player.news, player.task.done()
+    node.gate, node.beside = player.gate and player.gate[0], tuple(sorted(player.beside))
+    if node.over:
+        error = None if player.task.cancelled() else player.task.exception()
+        if error is not None and not isinstance(error, PonderdError):
+            raise error
+        node.result = error or (None if player.task.cancelled() else player.task.result())
+    if node.gate or node.beside:
         node.player = player
-        return node
-    error = None if player.task.cancelled() else player.task.exception()
-    if error is not None and not isinstance(error, PonderdError):
-        raise error
-    node.result = error or (None if player.task.cancelled() else player.task.result())
     return node
 
 

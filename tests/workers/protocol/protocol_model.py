@@ -7,11 +7,14 @@ In every state:
 - no tool is begun without its intent in the log, under a lease that is over, after a pause or
   cancel, or without the approval it needs; one that is not idempotent happens at most once per
   intent; an outcome follows an intent, once; a reply goes out as new at most once;
+- no call is begun a fourth time without a person's yes; no message is answered twice; nobody says
+  of a call that may have happened that it failed, and a result that comes late is recorded once;
 - an approval is decided once; an acknowledged message is in the log exactly once; lists show what
   the log says.
 
 And from every state, if nothing fails any more, nobody does anything new and all pokes are lost,
-one is reached in which everybody rests and nothing is owed: nothing is stuck.
+one is reached in which everybody rests and nothing is owed: nothing is stuck, nobody is left in
+the dark about a call that may have happened, and what was set aside ends when people decide.
 
 Not checked here: a worker that stands still for longer than its lease between its last look at it
 and the call of the channel sends a reply that another worker may have sent by then. Both carry the
@@ -30,6 +33,7 @@ from ponderd.workers.execution.leases import projection
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import reduce
 from ponderd.workers.run.state import Run
+from ponderd.workers.steps.attempts import BEGINNINGS
 from ponderd.workers.steps.next_step import Wait, next_step
 from ponderd.workers.store.contract import Claim, Committed
 from ponderd.workers.store.memory_store import MemoryStore
@@ -71,6 +75,7 @@ class Search:
         self._folds: dict[tuple[bytes, ...], Run] = {}
         self._looks = Looks(self.world)
         self._did: dict[Any, str] = {}
+        self._compared: set[Node] = set()
 
     def run(self) -> Search:
         with self.world.running():
@@ -130,6 +135,11 @@ class Search:
                 yield from self._goes_on(state, i, worker)
         for i, person in enumerate(state.people):
             yield from self._person(state, i, person)
+        for i, node in enumerate(state.late):
+            for label, changed, after, reliable in self._beside(state, node):
+                yield Move(f"late: {label}", _late(changed, i, after), reliable)
+            if state.faults:
+                yield Move("late: killed", _late(_faulty(state), i, None), False)
         if state.limbo:
             _, after = self._call(state, state.limbo)
             yield Move(f"late: {state.limbo.name}", after._replace(limbo=None), False)
@@ -142,7 +152,7 @@ class Search:
             return
         holding = state.holder and any(w and w.token == state.holder.token for w in state.workers)
         stall = bool(holding and state.holder and state.holder.until > state.now)
-        if state.faults or not stall:
+        if self._fails(state) or not stall:
             faults = state.faults - stall
             later = state._replace(now=state.now + JUMP, faults=faults)
             yield Move("a standstill" if stall else "time passes", later, not stall)
@@ -158,47 +168,60 @@ class Search:
             found, swept = self._call(state, Gate("sweep", (10, GRACE)))
             if run_id not in found:
                 raise Violation("a sweep does not find what is due")
-            if state.faults:
+            if self._fails(state):
                 yield Move(f"{i}: sweeps and dies", _faulty(swept), False)
         node = self.world.begin("advance", state.now)
         assert node.gate
         claim, claimed = self._call(swept, node.gate)
         after = self._worker(claimed, i, self._go(state, node, "open", claim))
         yield Move(f"{i}: claims", after, due <= state.now)
-        if state.faults:
+        if self._fails(state):
             yield Move(f"{i}: claims, no answer", _faulty(swept)._replace(limbo=node.gate), False)
 
     def _goes_on(self, state: State, i: int, node: Node) -> Iterator[Move]:
         now, gate = state.now, node.gate
         if gate:
             yield Move(f"{i}: {_show(gate)}", self._opened(state, i, node, gate))
-        for send in node.sends:
-            yield Move(f"{i}: {_show(send)}", self._landed(state, i, node, send))
+        for label, changed, after, reliable in self._beside(state, node):
+            yield Move(f"{i}: {label}", self._worker(changed, i, after), reliable)
         lease = Gate("renew", (((self.world.run_id, node.token),), LEASE))
         if now > node.valid_until:
-            kept, after = self._call(state, lease)
-            renewed = self._worker(after, i, self._go(state, node, "renew", kept))
+            kept, changed = self._call(state, lease)
+            renewed = self._worker(changed, i, self._go(state, node, "renew", kept))
             yield Move(f"{i}: renews", renewed, False)
         if not state.faults:
             return
         yield Move(f"{i}: killed", self._worker(_faulty(state), i, None), False)
+        if not self._fails(state):
+            return
         if not node.stopping:
             stopping = self._go(state, node, "stop", None)
             yield Move(f"{i}: told to stop", self._worker(_faulty(state), i, stopping), False)
         if now <= node.valid_until:
             yield Move(f"{i}: a late renewal", _faulty(state)._replace(limbo=lease), False)
-        for send in node.sends:
-            after = self._go(state, node, "land", (send, REFUSED))
-            yield Move(f"{i}: send refused", self._worker(_faulty(state), i, after), False)
-        if gate and gate.name != "effect":
+        if gate:
             lost = self._worker(_faulty(state), i, self._go(state, node, "open", UNAVAILABLE))
             limbo = gate if gate.name == "commit" else state.limbo
             yield Move(f"{i}: {_show(gate)}, no answer", lost._replace(limbo=limbo), False)
 
     def _opened(self, state: State, i: int, node: Node, gate: Gate) -> State:
+        answer, state = self._call(state, gate)
+        return self._worker(state, i, self._go(state, node, "open", answer))
+
+    def _beside(self, state: State, node: Node) -> Iterator[tuple[str, State, Node, bool]]:
+        """What can become of each thing that goes on beside the run, and whether it is reliable."""
+        for gate in node.beside:
+            yield (_show(gate), *self._landed(state, node, gate), True)
+            if self._fails(state) and gate.name in ("send", "signal"):
+                limbo = gate if gate.name == "signal" else state.limbo
+                error = REFUSED if gate.name == "send" else UNAVAILABLE
+                lost = self._go(state, node, "land", (gate, error))
+                yield f"{_show(gate)} fails", _faulty(state)._replace(limbo=limbo), lost, False
+
+    def _landed(self, state: State, node: Node, gate: Gate) -> tuple[State, Node]:
         match gate:
             case Gate("effect", (name, key)):
-                if (name, key) in state.effects and name != "look":
+                if name != "look" and any(name == done for done, _ in state.effects):
                     raise Violation("an effect happens twice")
                 if not any(
                     isinstance(event, e.ToolStarted) and event.key == key
@@ -207,17 +230,18 @@ class Search:
                     raise Violation("an effect without its intent")
                 state = state._replace(effects=tuple(sorted({*state.effects, (name, key)})))
                 answer: Any = "done"
+            case Gate("send", (key, resend)):
+                if not resend:
+                    if key in state.sent:
+                        raise Violation("a reply is sent again as if it were new")
+                    state = state._replace(sent=tuple(sorted({*state.sent, key})))
+                answer = "receipt"
             case _:
                 answer, state = self._call(state, gate)
-        return self._worker(state, i, self._go(state, node, "open", answer))
+        return state, self._go(state, node, "land", (gate, answer))
 
-    def _landed(self, state: State, i: int, node: Node, send: Gate) -> State:
-        key, resend = send.args
-        if not resend:
-            if key in state.sent:
-                raise Violation("a reply is sent again as if it were new")
-            state = state._replace(sent=tuple(sorted({*state.sent, key})))
-        return self._worker(state, i, self._go(state, node, "land", (send, "receipt")))
+    def _fails(self, state: State) -> bool:
+        return state.faults > 0 and not self.scenario.only_kills
 
     def _person(self, state: State, i: int, person: Person) -> Iterator[Move]:
         verbs = self.scenario.people[i]
@@ -226,7 +250,9 @@ class Search:
                 verb = verbs[person.done]
                 doing = self.world.begin(verb, state.now)
                 yield Move(
-                    f"person: {verb}", _person(state, i, person._replace(doing=doing)), False
+                    f"person: {verb}",
+                    _person(state, i, person._replace(doing=doing)),
+                    self._fold(state.log).is_set_aside,  # whoever is asked decides some day
                 )
             return
         node, gate, after = person.doing, person.doing.gate, state
@@ -241,30 +267,44 @@ class Search:
         if isinstance(node.result, Accepted) and self._said(after, verbs[person.done]) != 1:
             raise Violation("an acknowledged message is not stored exactly once")
         yield Move(f"person: {gate.name}", _person(after, i, Person(person.done + 1)))
-        if state.faults:
+        if self._fails(state):
             again = _person(_faulty(state), i, person._replace(doing=None))
             limbo = gate if gate.name in ("admit", "signal") else state.limbo
             yield Move(f"person: {gate.name}, no answer", again._replace(limbo=limbo), False)
 
     def _worker(self, state: State, i: int, node: Node | None) -> State:
         """`state` with this worker; one that has nothing more to do is idle."""
-        if node is not None and node.gate is None and not node.sends:
-            node = None
         if node is not None:
-            holder, before = state.holder, state.workers[i]
-            begun = {
-                *node.sends,
-                *([node.gate] if node.gate and node.gate.name == "effect" else []),
-            }
-            begun -= {*before.sends, before.gate} if before else set()
-            holds = holder is not None and holder.token == node.token
-            if begun and not (holds and holder and holder.until >= state.now):
+            before = state.workers[i]
+            begun = [gate for gate in node.beside if gate.name in ("effect", "send")]
+            if before:
+                begun = [gate for gate in begun if gate not in before.beside]
+            holds = state.holder is not None and state.holder.token == node.token
+            if begun and not (holds and state.holder and state.holder.until >= state.now):
                 raise Violation("an effect begins without a lease")
+            if any(gate.args[0] == "look" for gate in begun):
+                state = state._replace(begun=self._begun(state))
+        if node is not None and node.over:
+            state = state._replace(late=(*state.late, node) if node.beside else state.late)
+            node = None
         return state._replace(workers=(*state.workers[:i], node, *state.workers[i + 1 :]))
+
+    def _begun(self, state: State) -> tuple[int, int]:
+        yes = sum(
+            isinstance(event, e.ApprovalAnswered) and event.approved
+            for event in e.decode_all(state.log)
+        )
+        times = state.begun[1] + 1 if state.begun[0] == yes else 1
+        if times > BEGINNINGS:
+            raise Violation("a call begins too often without a yes")
+        return yes, times
 
     def _go(self, state: State, node: Node, action: str, value: Any) -> Node:
         now = state.now
         after = self.world.go(node, action, value, now)
+        if after in self._compared:
+            return after
+        self._compared.add(after)
         seen = self._looks.actor(node, state), action, plain(repr(frozen(value)), now)
         does = self._looks.look(after, now)
         if self._did.setdefault(seen, does) != does:
@@ -336,12 +376,19 @@ class Search:
                     raise Violation("an effect begins after a pause or cancel")
                 if tool and tool.approval == "always" and not run.work.approved:
                     raise Violation("an effect begins that nobody approved")
+            case e.ToolFailed() if run.work.call_key:
+                raise Violation("what may have happened is said to have failed")
+            case e.LateResultReceived(key=key):
+                if key in _late_results(log):
+                    raise Violation("a late result is recorded twice")
             case e.ApprovalAnswered():
                 if run.work.approval is None:
                     raise Violation("what was decided is decided again")
             case e.ReplyStarted(kind=kind):
                 if run.paused and kind != "notice":
                     raise Violation("an effect begins after a pause or cancel")
+                if kind == "answer" and _answers(log) >= _messages(log):
+                    raise Violation("a message is answered twice")
             case e.ToolFinished() | e.ToolFailed() | e.ToolOutcomeUnknown():
                 if not run.work.call_key:
                     raise Violation("an outcome without an intent")
@@ -354,15 +401,23 @@ class Search:
         if any(state.workers) or any(person.doing for person in state.people):
             return False
         run = self._fold(state.log)
+        # Nobody looks how a call ended while the run is paused: its late result waits for that.
+        if not all(run.paused and late.beside[0].name == "load" for late in state.late):
+            return False
         if next_step(run, self.agent, state.now) != Wait():
             return False
         if run.id in self.world.restore(state.saved, state.now)._due:
             return False
+        begun = run.work.call_key and not run.is_set_aside
         if not run.paused and (
-            run.owes_an_outcome or run.outbox.queue or run.inbox.waiting or run.work.call_key
+            run.owes_an_outcome or run.outbox.queue or run.inbox.waiting or begun
         ):
             raise Violation("a run rests that owes an outcome")
-        return True
+        if not run.paused and _untold(state.log):
+            raise Violation("nobody was told of an unknown outcome")
+        # It must be in the hands of those who are asked to end it.
+        asked = zip(state.people, self.scenario.people, strict=True)
+        return not run.is_set_aside or all(person.done == len(verbs) for person, verbs in asked)
 
     def _said(self, state: State, verb: str) -> int:
         text = verb.removeprefix("say:")
@@ -375,8 +430,43 @@ class Search:
         return tuple(self.world.store._runs[self.world.run_id].log)
 
 
+def _answers(log: tuple[bytes, ...]) -> int:
+    """How many were begun."""
+    return sum(
+        isinstance(event, e.ReplyStarted) and event.kind == "answer" for event in e.decode_all(log)
+    )
+
+
+def _messages(log: tuple[bytes, ...]) -> int:
+    return sum(isinstance(event, e.MessageReceived) for event in e.decode_all(log))
+
+
+def _late_results(log: tuple[bytes, ...]) -> set[str]:
+    """The calls whose result came late."""
+    return {event.key for event in e.decode_all(log) if isinstance(event, e.LateResultReceived)}
+
+
+def _untold(log: tuple[bytes, ...]) -> list[str]:
+    """The calls of which nobody heard that their outcome is unknown, and of which it still is."""
+    lost, key, said = [], "", ""
+    for event in e.decode_all(log):
+        match event:
+            case e.ToolStarted():
+                key = event.key
+            case e.ToolOutcomeUnknown():
+                lost.append(key)
+            case e.ReplyStarted():
+                said += event.text
+    return [key for key in lost if key not in said and key not in _late_results(log)]
+
+
 def _faulty(state: State) -> State:
     return state._replace(faults=state.faults - 1)
+
+
+def _late(state: State, i: int, node: Node | None) -> State:
+    left = (node,) if node and node.beside else ()
+    return state._replace(late=(*state.late[:i], *left, *state.late[i + 1 :]))
 
 
 def _person(state: State, i: int, person: Person) -> State:
@@ -385,7 +475,7 @@ def _person(state: State, i: int, person: Person) -> State:
 
 def _show(gate: Gate) -> str:
     match gate:
-        case Gate("commit", (_, _, version, events, _, release)):
+        case Gate("commit", (_, _, version, events, _, release, _)):
             types = ",".join(event.type for event in e.decode_all(events))
             return f"commit [{types}] at {version}{' and release' if release else ''}"
         case Gate("effect" | "send", args):

@@ -23,6 +23,8 @@ class Scenario:
     approvals: Approvals = PATIENT
     patience: float = LONG
     """Seconds for which a run waits for a reply that it sends. 0: it goes on at once."""
+    only_kills: bool = False
+    """All faults are workers that are killed."""
 
 
 class Person(NamedTuple):
@@ -50,6 +52,10 @@ class State(NamedTuple):
     """The highest token given out."""
     limbo: Gate | None = None
     """A command whose sender has given up waiting for it."""
+    late: tuple[Node, ...] = ()
+    """Tools that go on, or their results, though their workers have left the run."""
+    begun: tuple[int, int] = (0, 0)
+    """How often people said yes, and how often a tool was begun after the last time."""
     effects: tuple[tuple[str, str], ...] = ()
     sent: tuple[str, ...] = ()
 
@@ -75,6 +81,8 @@ class Looks:
             run.deaths,
             tuple(sorted(self._worker_text(node, state, run.token) for node in state.workers)),
             tuple((p.done, p.doing and self.actor(p.doing, state)) for p in state.people),
+            tuple(sorted(self._late_text(node, state.now) for node in state.late)),
+            state.begun,
             self._command(state.limbo, state.now, run.token),
             state.holder and (state.holder.token == run.token, state.holder.until > state.now),
             state.faults,
@@ -84,6 +92,9 @@ class Looks:
 
     def _worker_text(self, node: Node | None, state: State, token: int) -> tuple[Any, ...]:
         return (*self.actor(node, state), node.token == token) if node else ()
+
+    def _late_text(self, node: Node, now: float) -> tuple[Any, ...]:
+        return tuple(self._text(gate, now) for gate in node.beside)
 
     def actor(self, node: Node, state: State) -> tuple[Any, ...]:
         return self.look(node, state.now), self.known(state.log[: node.known], state.now)
@@ -105,9 +116,8 @@ class Looks:
         if node.verb != "advance":
             return f"{node.verb} {len(node.past)} {self._text(node.gate, now)}"
         lease = "leased" if now <= node.valid_until else "late"
-        over = node.gate is None and not node.sends
-        flags = f"{lease} {node.stopping} {node.news} {over and node.result} {node.sends}"
-        flags += f" {sorted(node.landed)}"
+        flags = f"{lease} {node.stopping} {node.news} {node.over and node.result}"
+        flags += f" {[self._text(gate, now) for gate in node.beside]} {sorted(node.landed)}"
         return f"{self._text(node.gate, now)} {node.known} {flags}"
 
     def _text(self, gate: Gate | None, now: float) -> str:
@@ -129,6 +139,11 @@ def plain(text: str, now: float) -> str:
         later = "later" if at > now else "t"
         return f'"at":{at + JUMP > now},{found[2]}' if found[2] else later
 
-    text = re.sub(r'"(seconds|waited)":[\d.]+|token=\d+|run_id=.[0-9a-f]{2}-\w+-\w+.', "", text)
+    text = re.sub(
+        r'"(seconds|waited|prompt)":[\d.]+|token=\d+|run_id=.[0-9a-f]{2}-\w+-\w+.', "", text
+    )
+    text = re.sub(r"last: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC|after [\d.]+ s", "", text)
     text = re.sub(r"<Status\.\w+: ('\w+')>", r"\1", text)
-    return re.sub(r'(1000\d{3}(?:\.\d+)?)(,"type":"approval_requested")?', moment, text)
+    return re.sub(
+        r'(1000\d{3}(?:\.\d+)?)(,"type":"(?:approval_requested|run_set_aside)")?', moment, text
+    )

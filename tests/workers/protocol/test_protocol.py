@@ -1,8 +1,8 @@
 """The protocol of workers, senders and people holds in every order of events, and the search that
 says so finds what is broken.
 
-About 43,000 states and 111,000 moves, 20 s on one core; `python -m tests.workers.test_protocol`
-prints them.
+About 68,000 states and 159,000 moves, 30 s on one core;
+`python -m tests.workers.protocol.test_protocol` prints them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import structlog
 
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.execution import delivery as deliveries
-from ponderd.workers.execution import executor, leases, outbox
-from ponderd.workers.run.state import Run
+from ponderd.workers.execution import executor, late_results, leases, sending
+from ponderd.workers.run import events as e
+from ponderd.workers.run.state import Outgoing, Run
 from ponderd.workers.steps import next_step as steps
 from ponderd.workers.store import contract as s
 from ponderd.workers.store.memory_store import MemoryStore
@@ -28,6 +29,7 @@ from tests.workers.protocol.protocol_model import Search, Violation
 from tests.workers.protocol.protocol_states import PATIENT, Scenario
 
 IMPATIENT = PATIENT.model_copy(update={"timeout": 15.0, "on_timeout": "deny"})
+KILLED = Scenario("look", workers=1, faults=3, only_kills=True)
 
 SCENARIOS = {
     "two faults": Scenario("ring", faults=2),
@@ -35,7 +37,9 @@ SCENARIOS = {
     "pause and resume": Scenario("ring", (("pause", "resume"),)),
     "cancel while the agent is busy": Scenario("ring", (("cancel",), ("say:thanks",)), faults=0),
     "cancel and a fault": Scenario("ring", (("cancel",),)),
-    "a second message, delivered twice": Scenario("ring", (("say:thanks", "say:thanks"),)),
+    "a second message, delivered twice": Scenario(
+        "ring", (("say:thanks", "say:thanks"),), workers=1
+    ),
     "two people decide at once": Scenario("launch", (("approve:ann",), ("deny:bob",)), faults=0),
     "approved, and a fault": Scenario("launch", (("approve:ann",),)),
     "pause and resume in words": Scenario("ring", (("say:/pause", "say:/resume"),), faults=0),
@@ -43,7 +47,15 @@ SCENARIOS = {
     "an answer that hangs, and a second message": Scenario(
         "look", (("say:thanks",),), faults=0, patience=0
     ),
-    "an answer that hangs, and a cancel": Scenario("look", (("cancel",),), faults=1, patience=0),
+    "an answer that hangs, and a cancel": Scenario("look", (("cancel",),), workers=1, patience=0),
+    "a tool that is too slow, and a fault": Scenario("drill"),
+    "a tool that is too slow, and a cancel": Scenario("drill", (("cancel",),), faults=0),
+    "a tool that is too slow, and a message": Scenario(
+        "drill", (("say:thanks",),), workers=1, faults=0
+    ),
+    "a poisonous tool, and a yes": replace(KILLED, people=(("approve:ann",),), faults=4),
+    "a poisonous tool, and a no": replace(KILLED, people=(("deny:bob",),)),
+    "a poisonous tool, and nobody": replace(KILLED, approvals=IMPATIENT),
     "a decision in the last moment": Scenario(
         "launch", (("approve:ann",),), faults=0, approvals=IMPATIENT
     ),
@@ -196,24 +208,24 @@ def test_a_broken_store_is_found(store: type[MemoryStore], scenario: Scenario, f
 
 
 def retries_every_tool() -> Any:
-    def step(run: Run, agent: Agent, now: float) -> steps.Step:
+    def step(run: Run, agent: Agent, now: float, deaths: int = 0) -> steps.Step:
         if run.work.call and run.work.call_key and not run.paused and not run.ended:
             return steps.CallTool(run.work.call, run.work.call_key)
-        return steps.next_step(run, agent, now)
+        return steps.next_step(run, agent, now, deaths)
 
     return mock.patch.object(executor, "next_step", step)
 
 
 def ignores_a_pause() -> Any:
-    def step(run: Run, agent: Agent, now: float) -> steps.Step:
-        return steps.next_step(replace(run, paused=False), agent, now)
+    def step(run: Run, agent: Agent, now: float, deaths: int = 0) -> steps.Step:
+        return steps.next_step(replace(run, paused=False), agent, now, deaths)
 
     return mock.patch.object(executor, "next_step", step)
 
 
 def acts_without_approval() -> Any:
-    def step(run: Run, agent: Agent, now: float) -> steps.Step:
-        found = steps.next_step(run, agent, now)
+    def step(run: Run, agent: Agent, now: float, deaths: int = 0) -> steps.Step:
+        found = steps.next_step(run, agent, now, deaths)
         return (
             steps.CallTool(run.work.call)
             if run.work.call and isinstance(found, steps.AskApproval)
@@ -227,7 +239,7 @@ def sends_again_as_if_new() -> Any:
     async def deliver(*args: Any, resend: bool) -> Any:
         return await deliveries.deliver(*args, resend=False)
 
-    return mock.patch.object(outbox, "deliver", deliver)
+    return mock.patch.object(sending, "deliver", deliver)
 
 
 def acts_before_the_intent_is_written() -> Any:
@@ -265,8 +277,10 @@ def forgets_when_to_wake() -> Any:
 
 
 def leaves_what_was_begun_alone() -> Any:
-    def step(run: Run, agent: Agent, now: float) -> steps.Step:
-        return steps.Wait(now + 1) if run.work.call_key else steps.next_step(run, agent, now)
+    def step(run: Run, agent: Agent, now: float, deaths: int = 0) -> steps.Step:
+        return (
+            steps.Wait(now + 1) if run.work.call_key else steps.next_step(run, agent, now, deaths)
+        )
 
     return mock.patch.object(executor, "next_step", step)
 
@@ -279,7 +293,53 @@ def gives_back_for_good() -> Any:
     return mock.patch.object(leases.LeasedRun, "give_back", give_back)
 
 
+def calls_a_timeout_failed() -> Any:
+    async def run_tool(*args: Any) -> Any:
+        outcome = await run(*args)
+        if isinstance(outcome, e.ToolOutcomeUnknown):
+            return e.ToolFailed(at=outcome.at, error="timed out", seconds=outcome.seconds)
+        return outcome
+
+    run = executor.run_tool
+    return mock.patch.object(executor, "run_tool", run_tool)
+
+
+def records_what_is_known_by_now() -> Any:
+    def find(run: Run, key: str) -> bool:
+        return True
+
+    return mock.patch.object(late_results, "find", find)
+
+
+def does_not_count_its_beginnings() -> Any:
+    async def commit(self: Any, run: Run, events: Any, release: Any = None) -> Any:
+        if any(isinstance(event, e.ToolRepeated) for event in events):
+            return run, True
+        return await write(self, run, events, release)
+
+    write = leases.LeasedRun.commit
+    return mock.patch.object(leases.LeasedRun, "commit", commit)
+
+
+def asks_nobody_about_what_was_set_aside() -> Any:
+    def step(run: Run, agent: Agent, now: float, deaths: int = 0) -> steps.Step:
+        found = steps.next_step(run, agent, now, deaths)
+        asks = isinstance(found, steps.SendReply) and run.is_set_aside
+        return steps.Wait() if asks else found
+
+    return mock.patch.object(executor, "next_step", step)
+
+
+def forgets_that_it_began_to_send() -> Any:
+    async def send(self: Any, run: Run, out: Outgoing, given_up: str = "") -> Run:
+        return await original(self, run, replace(out, key=None), given_up)
+
+    original = sending.Sending.send
+    return mock.patch.object(sending.Sending, "send", send)
+
+
 DECIDED = SCENARIOS["approved, and a fault"]
+SLOW = SCENARIOS["a tool that is too slow, and a fault"]
 
 BROKEN_WORKERS: list[tuple[Callable[[], Any], Scenario, str]] = [
     (retries_every_tool, RUNNING, "an effect happens twice"),
@@ -292,6 +352,11 @@ BROKEN_WORKERS: list[tuple[Callable[[], Any], Scenario, str]] = [
     (gives_back_for_good, RUNNING, "a wake-up is lost"),
     (forgets_when_to_wake, RUNNING, "a wake-up is lost"),
     (leaves_what_was_begun_alone, RUNNING, "stuck"),
+    (calls_a_timeout_failed, SLOW, "said to have failed"),
+    (records_what_is_known_by_now, SLOW, "recorded twice"),
+    (does_not_count_its_beginnings, KILLED, "too often without a yes"),
+    (asks_nobody_about_what_was_set_aside, KILLED, "a wake-up is lost"),
+    (forgets_that_it_began_to_send, RUNNING, "answered twice"),
 ]
 
 
