@@ -246,14 +246,12 @@ class Search:
     def _person(self, state: State, i: int, person: Person) -> Iterator[Move]:
         verbs = self.scenario.people[i]
         if person.doing is None:
-            if person.done < len(verbs):
+            asked = self._fold(state.log).is_set_aside  # whoever is asked decides some day
+            if person.done < len(verbs) and (asked or not self.scenario.only_kills):
                 verb = verbs[person.done]
                 doing = self.world.begin(verb, state.now)
-                yield Move(
-                    f"person: {verb}",
-                    _person(state, i, person._replace(doing=doing)),
-                    self._fold(state.log).is_set_aside,  # whoever is asked decides some day
-                )
+                begun = _person(state, i, person._replace(doing=doing))
+                yield Move(f"person: {verb}", begun, asked)
             return
         node, gate, after = person.doing, person.doing.gate, state
         assert gate

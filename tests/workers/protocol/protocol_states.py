@@ -24,7 +24,7 @@ class Scenario:
     patience: float = LONG
     """Seconds for which a run waits for a reply that it sends. 0: it goes on at once."""
     only_kills: bool = False
-    """All faults are workers that are killed."""
+    """All faults are workers that are killed, and people act when they are asked."""
 
 
 class Person(NamedTuple):
