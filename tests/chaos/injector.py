@@ -87,6 +87,8 @@ class Injector:
         while not self._faults.over.is_set():
             await asyncio.sleep(0.5)
             for name in self._world.fallen(self._suffering):
+                if name in self._suffering or not self._world.has_ended(name):
+                    continue  # others have seen to it meanwhile
                 self._suffering.add(name)
                 await self._world.start(name)
                 self._suffering.discard(name)

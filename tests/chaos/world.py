@@ -139,6 +139,10 @@ class World:
             self.misbehaved.append(f"{name} ended by itself with {code}:\n{self._tail(name)}")
         return names
 
+    def has_ended(self, name: str) -> bool:
+        process = self.stack.processes.get(name)
+        return process is not None and process.poll() is not None
+
     def _tail(self, name: str) -> str:
         """The end of its log, of errors and what is not ours."""
         lines = self.stack.log(name).splitlines()

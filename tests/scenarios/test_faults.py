@@ -204,9 +204,10 @@ async def test_a_second_sigterm_makes_a_worker_hand_over_at_once(world: World) -
     await world.stack.stop("work-0")
     world.stack.environment = {**world.stack.environment, "PONDERD_DRAIN_SECONDS": "3600"}
     world.stack.start("work", "patient")
+    await eventually(lambda: "worker ready" in world.stack.log("patient"))
     with world.model.silent():
         run_id = await world.client.launch("assistant", "hello")
-        await eventually(lambda: world.model.in_flight)
+        await eventually(lambda: any("hello" in str(body) for body in world.model.requests))
         world.stack.processes["patient"].send_signal(signal.SIGTERM)
         await eventually(lambda: "finishing what has begun" in world.stack.log("patient"))
         await asyncio.sleep(1)  # more than makes two signals one wish

@@ -22,7 +22,7 @@ import aiohttp
 from tests.services.eventually import PATIENCE
 from tests.services.ports import free_port
 
-API_TOKEN = "test-token"
+API_TOKEN = "token-of-the-tests"
 WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SIGNING_SECRET = "a secret that signs links and marks"
 

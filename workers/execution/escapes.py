@@ -30,7 +30,8 @@ UNKNOWN_RETRY = 5.0
 """Seconds until a run is tried again if this worker does not know its agent or its events. They
 double each time that its events are not understood."""
 
-LONGEST_RETRY = 300.0
+LONGEST_RETRY = 15.0
+"""A worker that understands them may come at any moment, as in a deployment."""
 
 SHOWN_AFTER = 3
 """How often a log is not understood before lists show it: while a newer ponderd is being rolled

@@ -238,7 +238,7 @@ def test_only_what_failed_is_retried(ponderd: Ponderd) -> None:
     assert (retried.code, "nothing to retry" in retried.err) == (1, True)
     since = ("--status", "FAILED", "--since", "2h", "--agent", "nobody")
     counted = ponderd("runs", "retry", *since, "--dry-run")
-    assert (counted.code, counted.out) == (0, "0 failed runs would be retried\n")
+    assert (counted.code, counted.out) == (0, "0 runs would be retried\n")
     assert ponderd("runs", "retry", *since, "--json").json == {"matched": 0, "retried": []}
     for wrong in ((), (run_id, "--status", "FAILED"), ("--since", "soon"), ("--status", "READY")):
         assert ponderd("runs", "retry", *wrong).code == 2, wrong

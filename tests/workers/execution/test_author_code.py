@@ -98,10 +98,11 @@ async def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 async def code(folder: Path, tmp_path: Path) -> AsyncIterator[InProcesses]:
     settings = ChannelSettings(data_dir=tmp_path, blobs=str(tmp_path / "blobs"))
+    before = set(psutil.Process().children())  # those of other tests
     processes = InProcesses([folder], settings, memory=200 * MEGABYTE, isolated=2)
     yield processes
     await processes.close()
-    assert not psutil.Process().children()
+    assert not set(psutil.Process().children()) - before
 
 
 @pytest.fixture
