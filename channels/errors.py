@@ -19,7 +19,6 @@ Exception
 │   └── StartupError            exit code 1 (2 for a wrong setting): one line that says what to do
 │       └── MissingExtra        exit code 2: pip install "ponderd[…]"
 ├── LeaseLost                   another worker may have the run now (workers/execution/leases.py)
-├── ToolRaisedError             a tool of an agent raised it (workers/execution/tool_call.py)
 ├── ToolStoppedError            it got no result (workers/execution/tool_call.py)
 ├── NotForUsError                a message in Slack asks for nothing (channels/slack/desk.py)
 ├── NotFetchedError              why a shared file has no content (channels/slack/files.py)

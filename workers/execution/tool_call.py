@@ -49,10 +49,6 @@ class ToolStoppedError(Exception):
         self.why, self.reason = why, reason
 
 
-class ToolRaisedError(Exception):
-    """The tool raised an exception; these are its words."""
-
-
 async def run_tool(
     agent: Agent,
     call: ToolCall,
@@ -167,8 +163,8 @@ def _forbidden(message: Notify, context: ToolContext) -> str | None:
 async def call_tool(
     agent: Agent, call: ToolCall, context: ToolContext, place: Place = in_thread_place
 ) -> ToolResult:
-    """Return what the model will see, or what to wait for. Raises `ToolRaisedError`,
-    `ToolStoppedError` and `TimeoutError`."""
+    """Return what the model will see, or what to wait for. Raises RuntimeError with the words of
+    what the tool raised, `ToolStoppedError` and `TimeoutError`."""
     tool = agent.tool(call.tool)
     async with asyncio.timeout(tool.timeout if tool else None):
         outcome = await place(agent, UseTool(call, context))
@@ -176,7 +172,7 @@ async def call_tool(
         case Done(result):
             return cast(ToolResult, result)
         case Raised() as raised:
-            raise ToolRaisedError(raised.error)
+            raise RuntimeError(raised.error)
         case Stopped() as stopped:
             raise ToolStoppedError("interrupted", stopped.why)
 
