@@ -33,8 +33,8 @@ def newer_reduce(run: Run | None, event: Any) -> Run:
     return reduce(run, event)
 
 
-def newer_next_step(run: Run, agent: Agent, now: float) -> Step:
-    step = next_step(run, agent, now)
+def newer_next_step(run: Run, agent: Agent, now: float, deaths: int = 0) -> Step:
+    step = next_step(run, agent, now, deaths)
     if isinstance(step, CallModel) and run.error != "celebrated":
         return Record(RunCelebrated(at=now))  # type: ignore[arg-type]
     return step
