@@ -4,8 +4,6 @@ killed is then free by the time the next one starts, however long that takes."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 
 import structlog
 
@@ -28,15 +26,3 @@ async def keep(store: RunStore) -> None:
         except Exception:
             log.exception("the lease time was not kept")
         await asyncio.sleep(SECONDS)
-
-
-@contextlib.asynccontextmanager
-async def running(store: RunStore) -> AsyncIterator[None]:
-    """Keep it going in the background."""
-    task = asyncio.create_task(keep(store))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 
 import structlog
 
@@ -34,15 +33,3 @@ async def keep(schedules: Schedules) -> None:
                 return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(schedules.changed.wait(), pause)
-
-
-@contextlib.asynccontextmanager
-async def running(schedules: Schedules) -> AsyncIterator[None]:
-    """Keep the schedules running in the background."""
-    task = asyncio.create_task(keep(schedules))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task

@@ -110,6 +110,7 @@ TESTED_IN = {
     "scenarios/test_main_path": "api/health api/runs "
     "channels/channel channels/outbound workers/execution/metrics workers/execution/runtime "
     "workers/execution/tasks",
+    "daemon/test_lease_time": "background",
     "scenarios/test_schedules": "api/schedules commands/schedules schedule_duty",
     "test_docs": "routing",
 }

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from ponderd.channels.people import without_team
 from ponderd.channels.text import clean
@@ -51,13 +51,21 @@ HEADERS = {
     ),
 }
 
-_page = Environment(
+_pages = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "pages"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
-).get_template("approval.html")
+)
+
+
+def page_template(name: str) -> Template:
+    """A page of the folder pages/. All that it shows is escaped, and what it misses is an error."""
+    return _pages.get_template(name)
+
+
+_page = page_template("approval.html")
 
 
 def approval_page(

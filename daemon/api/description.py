@@ -4,15 +4,13 @@ anything from elsewhere."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from ponderd.daemon.api.approval_page import CSS, HEADERS
+from ponderd.daemon.api.approval_page import CSS, HEADERS, page_template
 
 _ERROR = {"$ref": "#/components/schemas/Error"}
 _METHODS = ("get", "post", "put", "delete")
@@ -35,13 +33,7 @@ _BODY = {
 }
 _FIELDS = {422: "A field is wrong."}
 
-_page = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "pages"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-).get_template("docs.html")
+_page = page_template("docs.html")
 
 
 def describe_api(app: FastAPI) -> None:

@@ -20,7 +20,7 @@ from ponderd.channels.mail.server import MailServer
 from ponderd.channels.own_secrets import remember_secrets
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.webhook.intake import Intake
-from ponderd.daemon import lease_time
+from ponderd.daemon import lease_time, schedule_duty
 from ponderd.daemon.api.approvals import approval_page_routes, approval_routes, mark_first
 from ponderd.daemon.api.connections import Connections, limited
 from ponderd.daemon.api.deliveries import delivery_routes
@@ -38,11 +38,11 @@ from ponderd.daemon.api.retries import retry_routes
 from ponderd.daemon.api.runs import run_routes
 from ponderd.daemon.api.schedules import schedule_routes
 from ponderd.daemon.api.thinking import thinking_routes
+from ponderd.daemon.background import running
 from ponderd.daemon.mail_brake import MailBrake
 from ponderd.daemon.mail_report import recording
 from ponderd.daemon.refusals import ignored_by, refused_by
 from ponderd.daemon.routing import Routes, load_routes, route_to
-from ponderd.daemon.schedule_duty import running as running_schedules
 from ponderd.daemon.schedule_table import load_schedules
 from ponderd.daemon.settings import DaemonSettings
 from ponderd.daemon.slack import slack_intake
@@ -131,8 +131,8 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         async with (
             _mail(mail, daemon),
             slack as intake,
-            running_schedules(schedules),
-            lease_time.running(store),
+            running(schedule_duty.keep(schedules)),
+            running(lease_time.keep(store)),
         ):
             app.include_router(slack_routes(channels, intake))
             limits = Connections(daemon.http_connections, daemon.http_peer_connections)

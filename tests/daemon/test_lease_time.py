@@ -7,6 +7,7 @@ from unittest import mock
 
 from ponderd.channels.errors import Unavailable
 from ponderd.daemon import lease_time
+from ponderd.daemon.background import running
 from ponderd.workers.store.contract import SHARDS, NewMessage, new_run_id
 from ponderd.workers.store.redis_store import RedisStore, connect
 from tests.services.eventually import eventually
@@ -34,7 +35,7 @@ async def test_a_lease_ends_while_the_daemon_runs_alone(redis_url: str) -> None:
     store = RedisStore(connect(redis_url))
     try:
         run_id = await held(store, 2.5)  # longer than any gap between two looks counts
-        async with lease_time.running(store):
+        async with running(lease_time.keep(store)):
             await eventually(lambda: store.claim(run_id, "another", 60))
     finally:
         await store.close()
@@ -61,5 +62,5 @@ async def test_no_error_ends_it() -> None:
             raise (Unavailable("away") if looks == 1 else RuntimeError("a bug"))
 
     with mock.patch.object(lease_time, "SECONDS", 0.01):
-        async with lease_time.running(Ill()):  # type: ignore[arg-type]
+        async with running(lease_time.keep(Ill())):  # type: ignore[arg-type]
             await eventually(lambda: looks > SHARDS)
