@@ -38,6 +38,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
     monkeypatch.setattr(logs, "FloodFilter", lambda: log.flood)
     root, hook = logging.getLogger(), sys.excepthook
     handlers, level, config = root.handlers[:], root.level, structlog.get_config()
+    structlog.reset_defaults()  # whatever other tests left there
     logs.configure_logs("INFO", "json")
     structlog.configure(cache_logger_on_first_use=False)
     yield log

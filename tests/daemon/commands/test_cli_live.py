@@ -497,7 +497,7 @@ def test_doctor_finds_all_well(ponderd: Ponderd) -> None:
     assert set(levels.values()) == {"ok"}, result.out
     assert set(levels) == {
         *("Python", "settings", "data folder", "state server", "model server"),
-        *("HTTP API", "workers", "SMTP", "Slack", "SMS", "thinking", "deliveries"),
+        *("HTTP API", "workers", "SMTP", "Slack", "SMS", "thinking", "deliveries", "safety"),
     }
     assert (result.code, result.json["ok"]) == (0, True)
 

@@ -12,6 +12,7 @@ from ponderd.channels.message import Reply
 from ponderd.workers.agents.policies import Approvals
 from ponderd.workers.control.deliveries import Deliveries
 from ponderd.workers.control.retries import Failed, Retries
+from ponderd.workers.execution.escapes import LONGEST_RETRY
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run, Status
 from ponderd.workers.steps.attempts import (
@@ -259,7 +260,7 @@ async def test_a_log_that_cannot_be_read_is_left_alone_and_listed() -> None:
         world.clock.now = world.store._due[run_id] + 1
         await world.executor.advance(run_id)
         waits.append(world.store._due[run_id] - world.clock.now)
-    assert log == before and waits == sorted(waits) and waits[-1] > 4 * waits[0]
+    assert log == before and 2 * waits[0] < waits[-1] <= 1.001 * LONGEST_RETRY
     page = await world.runs.list_runs(status="SET_ASIDE", agent=None, limit=9, cursor=None)
     assert [run.id for run in page.runs] == [run_id] and page.runs[0].waiting_for is None
     assert world.executor.metrics.take()["logs_not_understood"] == 5
