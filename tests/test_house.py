@@ -89,7 +89,7 @@ TESTED_IN = {
     "execution/escapes",
     "workers/steps/test_waits": "agents/tools/waiting",
     "workers/protocol/test_twin": "store/memory_clock",
-    "workers/store/test_contract": "store/asking store/cursors store/memory_store store/redis_news "
+    "workers/store/test_contract": "store/asking store/cursors store/memory_store "
     "store/redis_gauges store/redis_store",
     "workers/thinking/test_beliefs": "thinking/margins thinking/posterior",
     "workers/thinking/test_ledger": "thinking/learning thinking/outcomes thinking/rewards",
@@ -107,7 +107,7 @@ TESTED_IN = {
     "daemon/test_configuration": "settings channels/settings workers/settings",
     "model/test_up": "local/model_server local/progress local/up",
     "daemon/api/test_ingress": "channels/webhook/challenges channels/webhook/intake",
-    "scenarios/test_main_path": "api/health api/runs "
+    "scenarios/test_main_path": "api/runs "
     "channels/channel channels/outbound workers/execution/metrics workers/execution/runtime "
     "workers/execution/tasks",
     "daemon/test_lease_time": "background",

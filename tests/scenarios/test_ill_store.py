@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +107,90 @@ async def test_garbage_in_the_queue_ends_no_worker(world: World) -> None:
     # Pokes still come through: a worker takes every one of them.
     await asyncio.gather(*(world.answers() for _ in range(10)))
     await eventually(lambda: world.admin.llen(QUEUE) == 0)
+
+
+# -- somebody else answers -------------------------------------------------------------------------
+
+IMPOSTORS = (
+    b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    b"\x16\x03\x01\x00\x05",
+    b"*3\r\n$1\r\na\r\n$1\r\nb\r\n:1\r\n",
+    b":1\r\n",
+    b"",
+)
+"""What comes back from an address that leads elsewhere for a while: a balancer, a TLS server,
+another program that speaks the same protocol, or nothing but a hang-up."""
+
+MET = re.compile('"logger": "celery|a poke that is none')
+"""What a worker logs when its broker says what no broker says."""
+
+
+class Detour:
+    """The way to the state server. While `answer` is set, that is all that anybody hears there."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._open: set[asyncio.StreamWriter] = set()
+        self.answer: bytes | None = None
+
+    async def __aenter__(self) -> Detour:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        for writer in self._open:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, up = await asyncio.open_connection("127.0.0.1", self._to)
+        self._open |= {writer, up}
+        try:
+            await asyncio.gather(self._pass(reader, up), self._pass(there, writer, back=True))
+        except ConnectionError:
+            pass
+        finally:
+            self._open -= {writer, up}
+            writer.close()
+            up.close()
+
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, back: bool = False
+    ) -> None:
+        while piece := await reader.read(65_536):
+            if back and self.answer == b"":
+                break
+            writer.write(self.answer or piece if back else piece)
+            await writer.drain()
+        writer.close()
+
+
+async def test_what_else_answers_at_its_address_ends_no_process(
+    tmp_path: Path, data_dir: Path
+) -> None:
+    async with contextlib.AsyncExitStack() as parts:
+        state = parts.enter_context(StateServer(tmp_path / "own-state"))
+        detour = await parts.enter_async_context(Detour(state.port))
+        model = await parts.enter_async_context(ScriptedModel(script))
+        url = state.url.replace(str(state.port), str(detour.port))
+        stack = Stack(url, model.url, data_dir)
+        client = await parts.enter_async_context(running(stack, workers=2))
+        admin = parts.enter_context(redis.Redis.from_url(state.url))
+        world = World(client, stack, model, state, admin)
+        for answer in IMPOSTORS:
+            met = {name: len(MET.findall(stack.log(name))) for name in ("work-0", "work-1")}
+            detour.answer = answer
+            for name, times in met.items():
+                await eventually(
+                    lambda name=name, times=times: len(MET.findall(stack.log(name))) > times + 1
+                )
+            detour.answer = None
+            detour.hang_up()
+            await world.answers()
 
 
 # -- refused for a while ---------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import structlog
 from celery import Celery
 from kombu.transport import redis as redis_transport
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError
 
 from ponderd.channels.text import one_line
 from ponderd.workers.redis_url import RedisUrl, parse_redis_url
@@ -26,9 +26,11 @@ QUEUE = "ponderd"
 # Do not keep pokes to acknowledge or restore them: losing one is harmless, but kombu 5.7 ends
 # the worker (AttributeError) when it restores messages after a connection died.
 redis_transport.Channel.do_restore = False
-# Nor does an answer end it that says "not now": the server became a replica, reads its data, or is
-# full. The worker connects anew, as after a connection that died.
-redis_transport.Transport.connection_errors += (ResponseError,)
+# Nor does an answer end it, whatever it is: the server became a replica, reads its data or is full,
+# or something else answers at its address for a while. The worker connects anew, as after a
+# connection that died.
+_LOST = (*redis_transport.Transport.connection_errors, RedisError)
+redis_transport.Transport.connection_errors = (Exception,)
 
 _channels: Any = redis_transport.Channel
 _read_poke = _channels._brpop_read
@@ -39,7 +41,7 @@ def _read_poke_or_drop(channel: Any, **options: Any) -> bool:
     before = set(channel.qos._delivered)
     try:
         return bool(_read_poke(channel, **options))
-    except (Empty, *channel.connection_errors):
+    except (Empty, *_LOST):
         raise
     except Exception as error:
         log.warning("a poke that is none was dropped", error=one_line(str(error), 200))

@@ -52,6 +52,9 @@ _NOT_NOW = re.compile(
     r"|CLUSTERDOWN|TRYAGAIN|UNBLOCKED|UNKILLABLE)\b"
 )
 
+# How redis-py quotes what the server said to a command of a pipeline.
+_ARGUMENTS = re.compile(r"""\((['"])(.*)\1,\)""", re.DOTALL)
+
 
 def connect(url: str, *, connections: int = 64) -> Redis | RedisCluster:
     """A client that fails fast and never repeats a command. At most `connections` commands run at a
@@ -177,17 +180,22 @@ async def awaited(call: Awaitable[Any]) -> Any:
     """Await `call`. An error that keeps the server from answering becomes `Unavailable`."""
     try:
         return await call
-    except ResponseError as error:
-        if is_mistake(error):
+    except Exception as error:
+        if not is_away(error):
             raise
         raise Unavailable(f"the state server cannot be used: {_reason(error)}") from error
-    except (RedisError, RedisClusterException, OSError, asyncio.IncompleteReadError) as error:
-        raise Unavailable(f"the state server cannot be used: {_reason(error)}") from error
-    except RuntimeError as error:
-        # This is how uvloop reports a write to a connection that was just closed.
-        if "handler is closed" not in str(error):
-            raise
-        raise Unavailable(f"the state server cannot be used: {error}") from error
+
+
+def is_away(error: Exception) -> bool:
+    """Whether an error says that the server cannot be reached, or does not serve us now."""
+    match error:
+        case ResponseError():
+            return not is_mistake(error)
+        case RedisError() | RedisClusterException() | OSError() | asyncio.IncompleteReadError():
+            return True
+        case _:
+            # This is how uvloop reports a write to a connection that was just closed.
+            return isinstance(error, RuntimeError) and "handler is closed" in str(error)
 
 
 def is_mistake(error: ResponseError) -> bool:
@@ -201,4 +209,6 @@ def is_mistake(error: ResponseError) -> bool:
 def _reason(error: Exception) -> str:
     """What the server said, without the command of a pipeline to which it said it: that may carry
     what people wrote."""
-    return str(error).rpartition("caused error: ")[2]
+    said = str(error).rpartition("caused error: ")[2]
+    in_pipeline = _ARGUMENTS.fullmatch(said)
+    return in_pipeline[2] if in_pipeline else said

@@ -11,9 +11,9 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.client import PubSub
-from redis.exceptions import ConnectionError, RedisClusterException, RedisError
+from redis.exceptions import ConnectionError
 
-from ponderd.workers.store.redis_client import end_tasks
+from ponderd.workers.store.redis_client import end_tasks, is_away
 
 log = structlog.get_logger(__name__)
 
@@ -64,9 +64,11 @@ class News:
                         async for message in _messages(pubsub):
                             wait = FIRST_WAIT
                             if message["type"] == "message":
-                                heard.put_nowait(message["data"].decode())
-                except (RedisError, RedisClusterException, OSError) as error:
-                    log.debug("listening interrupted", error=str(error))
+                                heard.put_nowait(message["data"].decode(errors="replace"))
+                except Exception as error:  # nothing that is heard there ends it
+                    log.debug(
+                        "listening interrupted", error=str(error), exc_info=not is_away(error)
+                    )
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
         finally:

@@ -85,8 +85,10 @@ async def test_what_is_refused_for_now_is_unavailable(answer: str) -> None:
         pipe = client.pipeline(transaction=False)
         # What people wrote stands in the message of a pipeline, and decides nothing.
         pipe.set("WRONGTYPE", "syntax error")
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable) as found:
             await awaited(pipe.execute())
+        said = str(found.value).removeprefix("the state server cannot be used: ")
+        assert said and answer.endswith(said)
         script = client.register_script("return redis.call('GET', KEYS[1])")
         with pytest.raises(Unavailable):
             await awaited(script(keys=["x"]))
