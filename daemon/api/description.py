@@ -21,6 +21,7 @@ _ALWAYS = {
     403: "Not allowed to do this.",
     404: "There is no such run, approval, agent, schedule or source.",
     431: "The header is larger than 32 KiB.",
+    501: "A Transfer-Encoding that is not chunked.",
     503: "The state server is away, or too much is being sent: send it again.",
 }
 _TOKEN = {401: "No or a wrong token or signature."}

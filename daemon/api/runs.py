@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -47,10 +48,13 @@ class Body(BaseModel):
 
 
 def _storable(value: Any, deepest: int) -> Any:
-    """`value` without the characters that nothing can encode. ValueError: it is nested too deep."""
+    """`value` without the characters that nothing can encode. ValueError: it is nested too deep, or
+    no JSON."""
     match value:
         case str():
             return storable(value)
+        case float() if not math.isfinite(value):
+            raise ValueError("NaN and Infinity are not JSON")
         case list() | dict() if not deepest:
             raise ValueError(f"it is nested deeper than {DEEPEST}")
         case list():

@@ -176,6 +176,7 @@ def create_app(
         summary="One message in, exactly one answer back.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would lead clients of a proxy to http, with their tokens
     )
     describe_api(app)
     checks = (

@@ -246,3 +246,26 @@ async def test_a_frozen_store_is_told_soon(redis_url: str, data_dir: Path) -> No
         assert set(checks.values()) == {"no answer within 2 s"} and len(checks) == 3
         async with session.get("/metrics") as response:
             assert "ponderd_state_up 0.0" in await response.text()
+
+
+async def test_nobody_is_led_elsewhere(client: Client) -> None:
+    """A redirect would name the scheme and host of whoever asks, and lead a token there."""
+    for path in (
+        "/runs/",
+        "/healthz/",
+        "/approvals/",
+        "/schedules/x/",
+    ):
+        async with client.session.get(path, allow_redirects=False) as response:
+            assert response.status == 404, path
+            assert set(await response.json()) == {"error"}
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+async def test_what_is_no_number_is_refused(client: Client, number: str) -> None:
+    run_id = await client.launch("assistant", "hello")
+    body = f'{{"name": "x", "payload": [{{"a": {number}}}]}}'
+    async with client.session.post(
+        f"/runs/{run_id}/events", data=body, headers={"content-type": "application/json"}
+    ) as response:
+        assert response.status == 422, await response.text()
