@@ -28,6 +28,10 @@ VALUES = 50
 """Most values of a log line, and of a list or mapping in it."""
 
 
+_OWN = ("level", "logger", "timestamp")
+"""Values that the processors write themselves, whatever an event brought under these names."""
+
+
 def configure_logs(level: str, log_format: str) -> None:
     """`log_format` is json, console, or auto: console if standard error is a terminal."""
     if log_format == "auto":
@@ -83,7 +87,9 @@ def harmless(logger: object, method: str, event: Mapping[str, Any]) -> dict[str,
     """A processor of structlog: every value is cut, without secrets and control characters."""
     found: dict[str, Any] = {}
     for key, value in list(event.items())[:VALUES]:
-        if key in ("exception", "stack") and isinstance(value, str):
+        if key in _OWN:
+            found[key] = value
+        elif key in ("exception", "stack") and isinstance(value, str):
             found[key] = _traceback(value)
         else:
             found[_printable(str(key))[:100]] = _harmless(value)

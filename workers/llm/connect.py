@@ -96,18 +96,20 @@ class _Server:
         self._http = Http(url.rstrip("/").removesuffix("/v1"), key)
         self._model = model
         self._detecting = asyncio.Lock()
-        self._detected: Dialect | None = None
+        self.detected: Dialect | None = None
         self.examined: Capabilities | None = None
 
     async def dialect(self) -> Dialect:
+        if self.detected is not None:
+            return self.detected
         async with self._detecting:  # hundreds of first calls send one request
-            if self._detected is None:
-                self._detected = await detect(self._http, self._model)
-            return self._detected
+            if self.detected is None:
+                self.detected = await detect(self._http, self._model)
+            return self.detected
 
     def forget(self) -> None:
         """Find out again what the server is."""
-        self._detected = None
+        self.detected = None
 
     async def examine(self, thoroughly: bool) -> Capabilities:
         self.examined = await (await self.dialect()).examine(thoroughly=thoroughly)
@@ -174,7 +176,7 @@ class _Client:
     async def arms(self) -> Arms:
         short, long = self._settings.thinking_short, self._settings.thinking_long
         if not (short and long):
-            dialect, _ = await self._retried(self._own.dialect)
+            dialect = self._own.detected or (await self._retried(self._own.dialect))[0]
             default_short, default_long = dialect.default_budgets
             short, long = short or default_short, long or default_long
         own = own_arms(short, max(short, long))

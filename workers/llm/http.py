@@ -26,6 +26,8 @@ _TOO_LONG = re.compile(
     r"exceed_context_size|context (length|size|window)|prompt.{0,40}too long|max_model_len", re.I
 )
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 T = TypeVar("T")
 
 
@@ -149,7 +151,7 @@ async def retried(
 
 
 def encoded(body: dict[str, Any]) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(body).encode()
 
 
 def joined(pieces: list[str]) -> str:

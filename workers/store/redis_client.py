@@ -152,16 +152,22 @@ class _Cluster(RedisCluster):
         return _Pipeline(self, transaction)  # type: ignore[abstract]  # mypy alone finds it so
 
 
+_NODE_GONE = (ConnectionError, TimeoutError, ClusterDownError)
+
+
 class _Pipeline(ClusterPipeline):
     """After an error, asks the cluster again which node has which slots, as single commands do.
     Otherwise it would keep asking a node that was replaced."""
 
     async def execute(self, *args: Any, **options: Any) -> list[Any]:
         try:
-            return await super().execute(*args, **options)
-        except (ConnectionError, TimeoutError, ClusterDownError):
+            found = await super().execute(*args, **options)
+        except _NODE_GONE:
             self.cluster_client._initialize = True
             raise
+        if any(isinstance(answer, _NODE_GONE) for answer in found):
+            self.cluster_client._initialize = True
+        return found
 
 
 async def end_tasks(tasks: Collection[asyncio.Task[Any]]) -> None:

@@ -13,6 +13,7 @@ from redis.exceptions import NoScriptError
 from ponderd.channels.errors import NotFound
 from ponderd.workers.store import contract as s
 from ponderd.workers.store import cursors, redis_gauges
+from ponderd.workers.store.redis_batches import Batches
 from ponderd.workers.store.redis_client import awaited as _answer
 from ponderd.workers.store.redis_client import connect
 from ponderd.workers.store.redis_gauges import HEAD, head_of
@@ -40,6 +41,7 @@ class RedisStore:
             for name in ("admit", "claim", "commit", "expire", "renew", "signal", "sweep")
         }
         self._swap = redis.register_script((_LUA / "swap.lua").read_text())
+        self._batches = Batches(redis)
         self._news = News(redis, f"{namespace}:news")
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
@@ -304,6 +306,7 @@ class RedisStore:
 
     async def close(self) -> None:
         await self._news.close()
+        await self._batches.close()
         await self._redis.aclose()
 
     def _ledger(self, name: str) -> str:
@@ -328,7 +331,8 @@ class RedisStore:
         return f"{self._namespace}:spent:{account}"
 
     async def _run(self, name: str, shard: int, *arguments: Any) -> Any:
-        return await _answer(self._scripts[name](keys=[self._prefix(shard)], args=arguments))
+        call = self._batches.call(self._scripts[name], self._prefix(shard), arguments)
+        return await _answer(call)
 
     async def _run_all(self, name: str, calls: list[tuple[int, tuple[Any, ...]]]) -> list[Any]:
         """Call one script many times in one round trip. `calls` are (shard, arguments)."""
