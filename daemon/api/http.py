@@ -131,11 +131,14 @@ def token_first(token: SecretStr) -> Check:
 
 
 class BodyLimit:
-    """Reads each body whole before the app sees it. Answers 413 if it is larger than `limit`, 408
-    if it does not come in time, and 503 while too many others are read.
+    """Reads each body whole before the app sees it. Answers 413 if it is larger than `limit`, and
+    408 if it does not come in time.
 
     Content-Length alone would not do: a chunked request has none. Each of `checks` looks at a
     request before its body is read, and raises `Refused`.
+
+    Where all bodies together are larger than `total`, the one that has been coming for longest gets
+    a 503 and makes room: whoever sends slowly, or no end, locks nobody out.
     """
 
     def __init__(
@@ -150,6 +153,7 @@ class BodyLimit:
         self._total = total
         self._checks = checks
         self._held = 0
+        self._coming: dict[asyncio.Timeout, bytearray] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -157,6 +161,7 @@ class BodyLimit:
         body = bytearray()
         try:
             if refusal := await self._refusal(scope, receive, body):
+                self._let_go(body)
                 return await refusal(scope, receive, send)
             whole: list[Message] = [
                 {"type": "http.request", "body": bytes(body), "more_body": False}
@@ -169,7 +174,7 @@ class BodyLimit:
         except ClientDisconnect:
             return None
         finally:
-            self._held -= len(body)
+            self._let_go(body)
 
     async def _refusal(self, scope: Scope, receive: Receive, body: bytearray) -> ASGIApp | None:
         """Read the whole `body`, or say why not. Raises `ClientDisconnect`."""
@@ -177,29 +182,58 @@ class BodyLimit:
             for check in self._checks:
                 if answer := check(Request(scope)):
                     return answer
-            async with asyncio.timeout(BODY_SECONDS):
-                await self._read(receive, body)
+            came = await self._read(receive, body)
         except Refused as error:
             return refused(scope, error.http_status, str(error), kind_of(error))
         except TimeoutError:
             return refused(scope, 408, "the body did not come in time")
         if len(body) > self._limit:
             return refused(scope, 413, f"the body is larger than {self._limit} bytes")
-        if self._held > self._total:
+        if not came:
             return refused(scope, 503, "too much at once; try again")
         return None
 
-    async def _read(self, receive: Receive, body: bytearray) -> None:
-        """Read into `body`, at most as much as shows that it is too large."""
-        more = True
-        while more and len(body) <= self._limit and self._held <= self._total:
-            message = await receive()
-            if message["type"] != "http.request":
-                raise ClientDisconnect
-            piece = message.get("body", b"")
-            body += piece
-            self._held += len(piece)
-            more = message.get("more_body", False)
+    async def _read(self, receive: Receive, body: bytearray) -> bool:
+        """Read into `body`, at most as much as shows that it is too large. Whether there was room
+        for it. Raises TimeoutError."""
+        more = fits = True
+        patience = asyncio.timeout(BODY_SECONDS)
+        self._coming[patience] = body
+        try:
+            async with patience:
+                while more and fits and len(body) <= self._limit:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        raise ClientDisconnect
+                    piece = message.get("body", b"")
+                    body += piece
+                    self._held += len(piece)
+                    more = message.get("more_body", False)
+                    fits = patience in self._coming and self._has_room(body)
+        except TimeoutError:
+            if patience in self._coming:
+                raise
+            fits = False  # it made room for another one
+        finally:
+            self._coming.pop(patience, None)
+        return fits
+
+    def _has_room(self, body: bytearray) -> bool:
+        """Whether all is held that may be, once those that have been coming for longest are gone,
+        except for this one."""
+        while self._held > self._total:
+            others = (one for one, of in self._coming.items() if of is not body)
+            oldest = next(others, None)
+            if oldest is None:
+                return False
+            self._let_go(self._coming.pop(oldest))
+            if not oldest.expired():
+                oldest.reschedule(0)  # long ago
+        return True
+
+    def _let_go(self, body: bytearray) -> None:
+        self._held -= len(body)
+        body.clear()
 
 
 def refused(scope: Scope, status: int, message: str, reason: str = "") -> JSONResponse:

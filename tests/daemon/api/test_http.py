@@ -88,20 +88,23 @@ async def test_no_body_is_read_for_whoever_lacks_the_token(port: int) -> None:
 
 
 async def test_all_bodies_together_have_a_limit(port: int) -> None:
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(HEAD + b"90\r\n\r\n" + b"x" * 80)
-    await writer.drain()
-
-    async def answer() -> bytes:
-        return await say(port, HEAD + b"95\r\n\r\n" + b"x" * 90)
-
-    while not (refused := await answer()).startswith(b"HTTP/1.1 503"):  # the first is not yet read
-        pass
-    assert b"too much at once" in refused
-    writer.close()
+    """Who sends slowly locks nobody out: the body that has been coming for longest makes room."""
     close = HEAD.replace(b"Host", b"Connection: close\r\nHost")
-    while not (taken := await say(port, close + b"90\r\n\r\n" + b"x" * 90)).endswith(b"90"):
-        assert taken.startswith(b"HTTP/1.1 503")  # the first is not yet known to be gone
+    slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+    for _, writer in slow:
+        writer.write(HEAD + b"90\r\n\r\n" + b"x" * 80)
+        await writer.drain()
+
+    # There is room for one of them.
+    answers = [asyncio.create_task(reader.read()) for reader, _ in slow]
+    await eventually(lambda: sum(answer.done() for answer in answers) == 2)
+    for _ in range(3):
+        assert (await say(port, close + b"95\r\n\r\n" + b"x" * 95)).endswith(b"95")
+    for answer in answers:  # the last one made room for the first of these
+        said = await patiently(answer)
+        assert said.startswith(b"HTTP/1.1 503") and b"too much at once" in said
+    for _, writer in slow:
+        writer.close()
 
 
 @pytest.mark.parametrize("begun", [b"", b"POST / HTTP/1.1\r\nHo"])
