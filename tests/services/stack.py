@@ -102,7 +102,10 @@ async def running(stack: Stack, *, workers: int = 1) -> AsyncIterator[Client]:
     try:
         await stack.ready()
         async with aiohttp.ClientSession(
-            stack.url, headers={"authorization": f"Bearer {API_TOKEN}"}
+            stack.url,
+            headers={"authorization": f"Bearer {API_TOKEN}"},
+            # The daemon closes those that were idle for 5 s, perhaps just when one is used again.
+            connector=aiohttp.TCPConnector(keepalive_timeout=1),
         ) as session:
             yield Client(session)
     finally:
