@@ -49,7 +49,10 @@ DISASTERS = {
     "state.read_only": 2,
     "state.full": 2,
     "state.busy": 2,
+    "state.disk": 2,
     "state.half_open": 3,
+    "replica.stop": 2,
+    "replica.kill": 1,
     "broker.half_open": 2,
     "model.half_open": 1,
     "model.refused": 1,
@@ -77,14 +80,15 @@ class Injector:
 
     async def run(self) -> None:
         """Until it is over; then everything is healed."""
-        await asyncio.gather(self._annoy(), self._tend(), *(self._destroy() for _ in range(LANES)))
+        await asyncio.gather(self._annoy(), *(self._destroy() for _ in range(LANES)))
         await asyncio.gather(*self._armed)
         await asyncio.gather(*self._recoveries)
         self._world.heal()
 
-    async def _tend(self) -> None:
-        """What ends by itself is an error, but is started again, as a supervisor would."""
-        while not self._faults.over.is_set():
+    async def tend(self) -> None:
+        """What ends by itself is an error, but is started again, as a supervisor would: also when
+        the harm is over, for a poisonous call may still have deaths to cause."""
+        while True:
             await asyncio.sleep(0.5)
             for name in self._world.fallen(self._suffering):
                 if name in self._suffering or not self._world.has_ended(name):
@@ -233,6 +237,12 @@ class Injector:
             await asyncio.sleep(0.1)
             return
         proxy = world.proxies.get(name) or self._random.choice(list(world.proxies.values()))
+        if who == "replica":
+            self._suffering.add(name)
+            self._faults.struck(kind)
+            await world.lose_replica(how, self._random.uniform(0.7, 2.5) * LEASE)
+            self._suffering.discard(name)
+            return
         if how in ("kill", "term") or (how == "stop" and who != "state"):
             self._suffering.add(name)
             self._faults.struck(kind)
@@ -267,6 +277,10 @@ class Injector:
             case "read_only" | "full" | "busy":
                 self._faults.struck(kind)
                 await world.make_state_ill(how, self._random.uniform(0.3, 2.5) * LEASE)
+            case "disk":
+                if world.disk:
+                    self._faults.struck(kind)
+                    await world.fill_disk(self._random.uniform(0.3, 2.5) * LEASE)
             case "partition":
                 proxy.partitioned = True
                 await self._endure(kind, proxy, proxy.freeze())

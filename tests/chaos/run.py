@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ponderd.daemon.background import running
 from ponderd.workers.run import events as e
 from tests.chaos.check import Effect, Evidence, SeenRun, Violation, check, copies
 from tests.chaos.faults import Faults
@@ -112,14 +113,16 @@ async def chaos(
         async with world(Path(folder), faults, daemons=daemons, workers=workers) as here:
             senders = Senders(here, faults)
             load = Load(here, faults, senders)
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(load.run())
-                tasks.create_task(Injector(here, faults).run())
-                tasks.create_task(_watch(faults, load, seconds, enough, show))
-            quiet = time.monotonic()
-            await _pause_schedules(here, show)
-            await _retry_deliveries(here)
-            await _come_to_rest(here, show)
+            injector = Injector(here, faults)
+            async with running(injector.tend()):
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(load.run())
+                    tasks.create_task(injector.run())
+                    tasks.create_task(_watch(faults, load, seconds, enough, show))
+                quiet = time.monotonic()
+                await _pause_schedules(here, show)
+                await _retry_deliveries(here)
+                await _come_to_rest(here, show)
             report = Report(seed, faults=faults, quiet_seconds=time.monotonic() - quiet)
             evidence = await _look(here, load, show)
         # The processes are gone now, so their logs are complete.

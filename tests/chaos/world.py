@@ -30,6 +30,7 @@ from tests.services import slack_api
 from tests.services.eventually import PATIENCE
 from tests.services.model_server import Line, ScriptedModel
 from tests.services.ports import free_port
+from tests.services.small_disk import SmallDisk
 from tests.services.stack import Stack
 from tests.services.state_server import PASSWORD, StateServer
 from tests.services.wrong_clock import WrongClock
@@ -61,6 +62,8 @@ class World:
     folder: Path
     session: aiohttp.ClientSession
     state: StateServer
+    replica: StateServer
+    """It must confirm what is accepted, and what is about to be done."""
     callbacks: Callbacks
     received: Received
     slack: Slack
@@ -69,6 +72,8 @@ class World:
     traps: Traps
     model: Proxy
     clock: WrongClock | None
+    disk: SmallDisk | None
+    """What the state server writes on, where it may be mounted."""
     proxies: dict[str, Proxy] = field(default_factory=dict)
     """By the name of the process that connects through it."""
     retired: dict[subprocess.Popen[bytes], str] = field(default_factory=dict)
@@ -208,6 +213,29 @@ class World:
                 case _:
                     raise AssertionError(how)
 
+    async def fill_disk(self, seconds: float) -> None:
+        """The disk of the state server is full for a while. With appendfsync always it ends rather
+        than promise what it cannot write, and is started again when there is room."""
+        assert self.disk and self.state.process
+        await asyncio.to_thread(self.disk.fill)
+        await asyncio.sleep(seconds)
+        self.disk.free()
+        if self.state.process.poll() is not None:
+            self.state.stop()
+            await self.start_state()
+
+    async def lose_replica(self, how: str, seconds: float) -> None:
+        """The replica confirms nothing for a while: it stands still, or is gone."""
+        assert self.replica.process
+        if how == "stop":
+            self.replica.process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(seconds)
+            self.replica.process.send_signal(signal.SIGCONT)
+        else:
+            self.replica.stop(signal.SIGKILL)
+            await asyncio.sleep(seconds)
+            await asyncio.to_thread(self.replica.start)
+
     def kill_state(self) -> None:
         self.state.stop(signal.SIGKILL)
 
@@ -279,14 +307,21 @@ async def world(
     clock = WrongClock(folder) if able else None
     state = StateServer(
         folder / "state-server",
-        more_config="appendfsync always\n",
+        more_config="appendfsync always\nrepl-diskless-sync-delay 0\n",
         environment=clock.environment if clock else {},
+    )
+
+    replica = StateServer(
+        folder / "replica",
+        more_config=f"replicaof 127.0.0.1 {state.port}\nmasterauth {PASSWORD}\n",
     )
 
     def say(body: dict[str, object]) -> Line:
         return faults.of_model() or script(body)
 
     async with contextlib.AsyncExitStack() as parts:
+        if disk := SmallDisk.mounted(state.folder):
+            parts.callback(disk.unmount)
         model = ScriptedModel(say, delay=0.05, keep_requests=False)
         await parts.enter_async_context(model)
         model_proxy = await parts.enter_async_context(Proxy(None, model.port, None))
@@ -312,6 +347,7 @@ async def world(
                 "PONDERD_SLACK_BOT_TOKEN": "xoxb-1",
                 "PONDERD_SLACK_SIGNING_SECRET": slack_api.SIGNING_SECRET,
                 "PONDERD_SMTP_RELAY": f"127.0.0.1:{relay.port}",
+                "PONDERD_STATE_REPLICAS": "1",
                 "PYTHONTZPATH": os.pathsep.join((str(folder / "zones"), *zoneinfo.TZPATH)),
             },
         )
@@ -319,10 +355,22 @@ async def world(
         for i in range(1, daemons):
             all[f"serve-{i}"] = replace(stack, http_port=free_port(), smtp_port=free_port())
         here = World(
-            folder, session, state, callbacks, received, slack, all, traps, model_proxy, clock
+            folder,
+            session,
+            state,
+            replica,
+            callbacks,
+            received,
+            slack,
+            all,
+            traps,
+            model_proxy,
+            clock,
+            disk,
         )
         parts.push_async_callback(_close, here)
         await here.start_state()
+        await asyncio.to_thread(replica.start)
         await here.begin(workers)
         yield here
 
@@ -338,3 +386,4 @@ async def _close(here: World) -> None:
     for proxy in here.proxies.values():
         await proxy.__aexit__()
     here.state.stop(signal.SIGKILL)
+    here.replica.stop(signal.SIGKILL)

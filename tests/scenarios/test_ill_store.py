@@ -16,6 +16,7 @@ import redis
 from tests.scenarios.script import script
 from tests.services.eventually import eventually
 from tests.services.model_server import ScriptedModel
+from tests.services.small_disk import SmallDisk
 from tests.services.stack import Client, Stack, running
 from tests.services.state_server import StateServer
 
@@ -239,6 +240,45 @@ async def test_read_only_full_and_busy_for_a_while(world: World) -> None:
     for kind in ("normal", "pubsub"):
         world.admin.client_kill_filter(_type=kind, skipme=True)
     await world.answers()
+
+
+async def test_a_full_disk(tmp_path: Path, data_dir: Path) -> None:
+    """A real one: what cannot be written is accepted from nobody, and when there is room again, all
+    that was accepted goes on, without a restart."""
+    disk = SmallDisk.mounted(tmp_path / "disk")
+    if disk is None:
+        pytest.skip("needs the right to mount a disk")
+    async with contextlib.AsyncExitStack() as parts:
+        parts.callback(disk.unmount)
+        state = parts.enter_context(StateServer(disk.folder, more_config="appendfsync everysec\n"))
+        model = await parts.enter_async_context(ScriptedModel(script))
+        stack = Stack(state.url, model.url, data_dir, {"PONDERD_LEASE_SECONDS": "3"})
+        client = await parts.enter_async_context(running(stack))
+        admin = parts.enter_context(redis.Redis.from_url(state.url))
+        world = World(client, stack, model, state, admin)
+        await world.answers()
+
+        model.gate.clear()
+        held = await client.launch("assistant", "held")
+        await eventually(lambda: model.in_flight > 0)
+        disk.fill()
+
+        async def is_refused() -> bool:
+            status, view = await client.post_once(
+                "/runs", {"agent": "assistant", "text": "refused"}
+            )
+            assert status in (201, 503), view
+            return status == 503 and "No space left" in view["error"]
+
+        await eventually(is_refused)
+        calls = len(model.requests)
+        model.gate.set()  # the answer comes, and cannot be written down
+        await eventually(lambda: "cannot write down what happened" in stack.log("work-0"))
+        disk.free()
+        assert (await client.until(held))["reply"] == "heard: held"
+        assert sum("held" in str(request) for request in model.requests[:calls]) == 1
+        assert sum("held" in str(request) for request in model.requests) == 1
+        await world.answers()
 
 
 def _run_endless_script(url: str) -> None:
