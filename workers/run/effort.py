@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
+from ponderd.workers.run.copies import replace
 from ponderd.workers.run.model_call import ModelCall, RejectionReason
 
 Trouble = Literal["schema", "doubt", "tool error"]
@@ -13,7 +14,7 @@ Trouble = Literal["schema", "doubt", "tool error"]
 tool."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Usage:
     """What the whole run has spent."""
 
@@ -46,7 +47,7 @@ class Usage:
         return replace(self, tool_calls=self.tool_calls + 1, seconds=self.seconds + seconds)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Effort:
     """What the current message took so far. Every message starts with a new one."""
 

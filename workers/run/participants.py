@@ -6,9 +6,8 @@ a copy of one mail could do so, hence only people who belong to it are let in.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ponderd.channels.message import Address
+from ponderd.workers.run.copies import replace
 from ponderd.workers.run.inbound_events import MessageReceived
 from ponderd.workers.run.state import Run
 

@@ -9,7 +9,6 @@ reduce_tools, reduce_attempts.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
 from typing import Any, assert_never
 
@@ -25,6 +24,7 @@ from ponderd.workers.run import reduce_missing as missing
 from ponderd.workers.run import reduce_replies as replies
 from ponderd.workers.run import reduce_tools as tools
 from ponderd.workers.run.choices import Answer, Question, ToolCall
+from ponderd.workers.run.copies import replace
 from ponderd.workers.run.participants import heard, told
 from ponderd.workers.run.reduce_replies import notify, place, say
 from ponderd.workers.run.reduce_retried import retried

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Literal
 
 from ponderd.channels.event_ref import EventRef
@@ -20,6 +19,7 @@ from ponderd.workers.run.approved_call import (
     digest,
     replace_arguments,
 )
+from ponderd.workers.run.copies import replace
 from ponderd.workers.run.reduce_messages import settle
 from ponderd.workers.run.reduce_replies import ask_too, audience, notify, resolve, say
 from ponderd.workers.run.state import Approval, Outgoing, Run, Turn, add, others

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ponderd.workers.run import events as e
+from ponderd.workers.run.copies import replace
 from ponderd.workers.run.reduce_messages import settle
 from ponderd.workers.run.state import Run
 

@@ -9,11 +9,11 @@ itself, but the next message need not wait for that.
 from __future__ import annotations
 
 import textwrap
-from dataclasses import replace
 from typing import assert_never
 
 from ponderd.channels.message import Inquiry, ReplyKind
 from ponderd.workers.run import events as e
+from ponderd.workers.run.copies import replace
 from ponderd.workers.run.reduce_messages import settle, take_up
 from ponderd.workers.run.reduce_replies import audience, notify, place, queue, resolve
 from ponderd.workers.run.state import Outgoing, Posted, Run, Status

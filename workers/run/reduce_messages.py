@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ponderd.channels.message import Inquiry, principal
 from ponderd.channels.text import one_line
 from ponderd.workers.run import events as e
 from ponderd.workers.run.attached import earlier, told, without_brackets, without_marks
 from ponderd.workers.run.chat_commands import command_of
+from ponderd.workers.run.copies import replace
 from ponderd.workers.run.effort import Effort
 from ponderd.workers.run.repeats import repeats
 from ponderd.workers.run.state import CurrentMessage, Outgoing, Run, Turn, add, others

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ponderd.channels.message import Address, Inquiry, ReplyKind
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import approval_inquiry
+from ponderd.workers.run.copies import replace
 from ponderd.workers.run.state import Approval, Outgoing, Run
 from ponderd.workers.run.undelivered import drop, still_first
 

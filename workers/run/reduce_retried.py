@@ -3,10 +3,9 @@ Pure."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ponderd.workers.run import events as e
 from ponderd.workers.run import reduce_approvals as approvals
+from ponderd.workers.run.copies import replace
 from ponderd.workers.run.state import Outgoing, Run, Status
 from ponderd.workers.run.undelivered import drop, renewed
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from ponderd.channels.message import Address
 from ponderd.workers.run import events as e
@@ -13,6 +12,7 @@ from ponderd.workers.run.approved_call import (
     late_result_text,
     unknown_outcome_text,
 )
+from ponderd.workers.run.copies import replace
 from ponderd.workers.run.reduce_messages import begin_wait, settle
 from ponderd.workers.run.reduce_replies import audience, notify, post, queue, say
 from ponderd.workers.run.state import Outgoing, Run, Turn, UnknownOutcome, add

@@ -8,13 +8,14 @@ stands the effort that the current message took.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple
 
 from ponderd.channels.message import Address, Attachment, Inquiry, ReplyKind
 from ponderd.workers.run import events as e
 from ponderd.workers.run.choices import ToolCall
+from ponderd.workers.run.copies import replace
 from ponderd.workers.run.effort import Effort, Usage
 
 WaitingFor = Literal["answer", "approval", "event", "time", "retry", "agent"]
@@ -44,7 +45,7 @@ class Status(StrEnum):
 FINISHED = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trouble:
     """Why a reply did not arrive so far."""
 
@@ -61,7 +62,7 @@ class Trouble:
     """When it is tried again, Unix seconds. None: when somebody asks for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outgoing:
     """Something that must be said."""
 
@@ -88,7 +89,7 @@ class Outgoing:
     """The conversation went on without it. Nothing follows from its arrival."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Posted:
     """Where a question was asked; `receipt` is the other side's id of the message."""
 
@@ -96,7 +97,7 @@ class Posted:
     receipt: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OpenQuestion:
     """A question of the model with choices; the first answer counts."""
 
@@ -105,7 +106,7 @@ class OpenQuestion:
     posted: tuple[Posted, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Approval:
     """One open question to people, bound to one exact tool call (by `digest`), to one limit of
     spending ("account.measure"), to one version of the agent, or, for `again`, to a step that came
@@ -129,7 +130,7 @@ class Approval:
     """The beginning of that message."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class UnknownOutcome:
     """A tool call of which nobody saw how it ended."""
 
@@ -148,7 +149,7 @@ class UnknownOutcome:
     """Somebody has spoken since they were asked, or told."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CurrentMessage:
     """The message that the run answers now, together with those that were joined to it."""
 
@@ -169,7 +170,7 @@ class CurrentMessage:
     """It asks once more for what was just answered."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Inbox:
     """What came in and is not yet taken up, oldest first."""
 
@@ -185,7 +186,7 @@ class Inbox:
     """When the newest message came, Unix seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Work:
     """What the agent is doing, and what it needs from people before it may go on."""
 
@@ -214,7 +215,7 @@ class Work:
     """How much of an account ("account.measure") people allow this run to see used."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Missing:
     """No worker has the run's agent."""
 
@@ -222,7 +223,7 @@ class Missing:
     """Where people wrote since everybody was told."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outbox:
     """What is still to be said, and the newest answer."""
 
@@ -244,7 +245,7 @@ class Outbox:
     """When everybody who waits for the newest answer had it, Unix seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
     """One conversation with one agent, folded from its events."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterable
-from dataclasses import replace
 
 from ponderd.channels.message import Address
 from ponderd.workers.run import events as e
+from ponderd.workers.run.copies import replace
 from ponderd.workers.run.state import Outgoing, Run, Trouble
 
 NOTICES = 20

@@ -6,10 +6,9 @@ message that was written before the question answers something else.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ponderd.workers.run.approved_call import shown
 from ponderd.workers.run.choices import ToolCall
+from ponderd.workers.run.copies import replace
 from ponderd.workers.run.state import Outgoing, Run, UnknownOutcome
 
 KEPT = 50
