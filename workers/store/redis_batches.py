@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis, RedisCluster
 from redis.commands.core import AsyncScript
-from redis.exceptions import ConnectionError, NoScriptError
+from redis.exceptions import ConnectionError, DataError, NoScriptError
 
 from ponderd.workers.store.redis_client import end_tasks
 
@@ -81,19 +81,29 @@ class Batches:
 
     async def _send(self, calls: list[_Call], lane: _Lane) -> None:
         try:
+            await self._carry_out(calls)
+        except asyncio.CancelledError:
+            _fail(calls, ConnectionError("the client was closed"))
+            raise
+        finally:
+            lane.under_way -= 1
+            self._next(lane)
+
+    async def _carry_out(self, calls: list[_Call]) -> None:
+        try:
             if unknown := await self._exchange(calls):
                 # The server has restarted and lost its script cache.
                 for text in {call.script.script for call in unknown}:
                     await self._redis.script_load(text)
                 _fail(await self._exchange(unknown), NoScriptError("a script is gone again"))
-        except asyncio.CancelledError:
-            _fail(calls, ConnectionError("the client was closed"))
-            raise
+        except (DataError, UnicodeError) as error:
+            if len(calls) == 1:
+                return _fail(calls, error)
+            for call in calls:  # one of them cannot be sent, so none was
+                await self._carry_out([call])
         except Exception as error:
             _fail(calls, error)
-        finally:
-            lane.under_way -= 1
-            self._next(lane)
+        return None
 
     async def _exchange(self, calls: list[_Call]) -> list[_Call]:
         """Send all and hand out the answers. Returns those whose script the server does not know:

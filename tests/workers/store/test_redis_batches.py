@@ -82,6 +82,16 @@ async def test_an_error_is_that_of_its_call_alone(here: Here) -> None:
             assert found == [b"k", b"%d" % n]
 
 
+@pytest.mark.parametrize("wrong", ["\ud800", None])
+async def test_what_cannot_be_sent_fails_alone(here: Here, wrong: Any) -> None:
+    count = here.script(COUNT)
+    calls = [here.batches.call(count, "k", (wrong,) if n == 4 else ()) for n in range(9)]
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(found.pop(4), UnicodeError | RedisError)
+    assert sorted(found) == [*range(1, 9)]  # each was carried out, and once
+    assert await here.batches.call(count, "k", ()) == 9
+
+
 async def test_a_server_without_the_scripts_is_given_them(here: Here) -> None:
     echo, count = here.script(ECHO), here.script(COUNT)
     for _ in range(2):
