@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -74,6 +75,17 @@ def changes(context: ToolContext) -> str:
     sys.setrecursionlimit(80)
     return "changed"
 
+@tool(timeout=1)
+def keeps(context: ToolContext) -> str:
+    """keep the interpreter"""
+    note(context, "keeps")
+    ctypes.PyDLL(None).sleep(3600)
+
+@tool(timeout=5)
+def copies() -> str:
+    """copy the worker"""
+    return str(os.fork())
+
 @tool(isolated=True, memory=200, timeout=5)
 def apart(what: str, context: ToolContext) -> str:
     """do it in a process"""
@@ -111,7 +123,8 @@ def hangs_in_its_check() -> str:
     return "done"
 
 agent = Agent("ops", "", "You do things.", thinking="none", tools=[
-    bomb, asleep, endless, raises, changes, apart, dies_in_its_check, hangs_in_its_check])
+    bomb, asleep, endless, raises, changes, keeps, copies, apart, dies_in_its_check,
+    hangs_in_its_check])
 '''
 
 ORDINARY = 20
@@ -197,12 +210,12 @@ async def test_whatever_escapes_ends_in_an_event(case: Case) -> None:
         "hangs_in_its_check": ("",),
         "changes": ("",),
     }
-    runs = {}
+    runs, beside = {}, []
     for tool, kinds in orders.items():
         for what in kinds:
             arguments = {"what": what} if what else {}
             runs[await case.use(tool, **arguments)] = f"{tool} {what}".strip()
-            await case.client.launch("ops", "hi", conversation=f"beside {tool} {what}")
+            beside.append(await case.client.launch("ops", "hi", conversation=f"by {tool} {what}"))
     worker = case.stack.processes["work-0"]
     for run_id, tool in runs.items():
         view = await case.client.until(run_id)
@@ -214,6 +227,9 @@ async def test_whatever_escapes_ends_in_an_event(case: Case) -> None:
         assert view["status"] == wanted and ended, (tool, view, types)
         if tool.startswith("apart") and not tool.endswith("close"):
             assert ended == {"tool_outcome_unknown"}, (tool, types)
+    for run_id in beside:
+        view = await case.client.until(run_id)
+        assert (view["status"], view["reply"]) == ("COMPLETED", "heard: hi")
     assert worker.poll() is None
     log = case.stack.log("work-0")
     assert "a step failed unexpectedly" not in log and "Traceback" not in log
@@ -243,6 +259,26 @@ async def test_a_bomb_beside_ordinary_runs(case: Case) -> None:
         assert "it did not go off" in view["reply"] and case.done.count("bomb") == 4
 
 
+async def test_a_tool_that_keeps_the_interpreter_for_itself(case: Case) -> None:
+    """Nothing of the worker runs then, not even what would stop it: it is ended from outside."""
+    with case.restarting("work-0"):
+        run_id = await case.use("keeps")
+        await eventually(lambda: "keeps" in case.done)
+        beside = await case.client.launch("ops", "hi", conversation="beside keeps")
+        view = await case.client.until(run_id, "WAITING")
+        assert "tool_outcome_unknown" in await case.types(run_id) and "keeps()" in view["reply"]
+        assert (await case.client.until(beside))["reply"] == "heard: hi"
+        assert case.done.count("keeps") == 1
+    assert "the worker stood still" in case.stack.log("work-0")
+    assert "in keeps" in case.stack.log("work-0")
+
+
+async def test_a_copy_of_the_worker_ends_with_the_tool_that_made_it(case: Case) -> None:
+    view = await case.client.until(await case.use("copies"))
+    pid = int(view["reply"].rpartition(" ")[2])
+    await eventually(lambda: _is_over(pid))
+
+
 async def test_an_isolated_tool_ends_with_its_worker(case: Case) -> None:
     run_id = await case.use("apart", what="linger")
     pid = await eventually(lambda: [line for line in case.done if line.isdecimal()])
@@ -252,3 +288,10 @@ async def test_an_isolated_tool_ends_with_its_worker(case: Case) -> None:
         view = await case.client.until(run_id)
         assert "tool_outcome_unknown" in await case.types(run_id) and view["reply"]
     assert "late" not in case.done
+
+
+def _is_over(pid: int) -> bool:
+    """Whether only its parent has not yet looked how it ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    return True

@@ -38,6 +38,7 @@ from ponderd.workers.execution.outage import Outage
 from ponderd.workers.execution.slots import Slots
 from ponderd.workers.execution.sweeping import Sweeper
 from ponderd.workers.execution.threads import new_event_loop
+from ponderd.workers.execution.watchdog import Watchdog
 from ponderd.workers.llm.canary import problems
 from ponderd.workers.llm.connect import connect as connect_model
 from ponderd.workers.settings import WorkerSettings
@@ -61,6 +62,9 @@ NOTE_SECONDS = 0.5
 LEARN_SECONDS = 2.0
 EXAMINE_SECONDS = 10.0
 
+SILENT_LEASES = 2
+"""Leases after which a worker whose loop stands still is ended: all its runs are lost by then."""
+
 
 class Runtime:
     """Owns the loop, its thread and the slots. Any thread may call `start`, `submit` and `stop`;
@@ -79,6 +83,8 @@ class Runtime:
         self._hurry = asyncio.Event()
         self._advancing: set[asyncio.Task[None]] = set()
         self._background: list[asyncio.Task[None]] = []
+        self._watchdog = Watchdog(SILENT_LEASES * settings.lease_seconds)
+        self._watched: asyncio.Task[None]
         self._executor: Executor
         self._code: InProcesses
         self._learning: Learning
@@ -127,6 +133,7 @@ class Runtime:
     # -- on the loop ----------------------------------------------------------------------------
 
     async def _open(self) -> None:
+        self._watched = asyncio.create_task(self._watchdog.watch())
         settings = self._settings
         assert settings.redis_url is not None
         client = connect_redis(settings.redis_url)
@@ -295,6 +302,7 @@ class Runtime:
         await self._executor.store.close()
         await self._archive.close()
         await self._blobs.close()
+        await end_tasks([self._watched])
 
     def _call(self, coroutine: Coroutine[Any, Any, None]) -> Future[None]:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)

@@ -47,12 +47,16 @@ async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
         else:
             outcome.set_exception(error)
 
+    process = os.getpid()
+
     def run() -> None:
         result, error = None, None
         try:
             result = function(*arguments)
         except BaseException as raised:
             error = raised
+        if os.getpid() != process:  # it made a copy of the worker, which has nothing more to do
+            os._exit(0)
         _mend()
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle, result, error)
