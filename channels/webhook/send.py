@@ -119,7 +119,8 @@ class WebhookChannel:
         if self._session is None:
             resolver = CallbackResolver(self._allow, self._resolver or aiohttp.ThreadedResolver())
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(resolver=resolver),
+                # No limit: who may be sent to is decided by whoever calls `send`.
+                connector=aiohttp.TCPConnector(resolver=resolver, limit=0),
                 timeout=aiohttp.ClientTimeout(total=TIMEOUT),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )

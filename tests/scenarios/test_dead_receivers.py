@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import pytest_asyncio
 
+from ponderd.workers.execution.receivers import SLOTS as SENDING
+from ponderd.workers.execution.tasks import OPEN_FILES
 from tests.scenarios.script import script
 from tests.services import slack_api
 from tests.services.eventually import eventually
@@ -30,6 +33,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SLOTS = 3
 MANY = 40
+HOSTS = 200
 
 AGENT = """
 from ponderd import Agent
@@ -53,6 +57,8 @@ class Hung:
 
     port: int = field(default_factory=free_port)
     met: int = 0
+    open: int = 0
+    most_open: int = 0
 
     @property
     def url(self) -> str:
@@ -60,9 +66,12 @@ class Hung:
 
     async def _hang(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.met += 1
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
         with contextlib.suppress(OSError, asyncio.CancelledError):
             while await reader.read(65536):
                 pass
+        self.open -= 1
         writer.close()
 
     @contextlib.asynccontextmanager
@@ -72,6 +81,17 @@ class Hung:
             yield
         finally:
             server.close()
+
+    @contextlib.asynccontextmanager
+    async def serve_at_many(self, ports: int) -> AsyncIterator[list[str]]:
+        """So many other hosts that do the same; their URLs."""
+        servers = [await asyncio.start_server(self._hang, "127.0.0.1", 0) for _ in range(ports)]
+        numbers = [server.sockets[0].getsockname()[1] for server in servers]
+        try:
+            yield [f"http://127.0.0.1:{number}/answers" for number in numbers]
+        finally:
+            for server in servers:
+                server.close()
 
 
 @dataclass
@@ -184,6 +204,25 @@ async def test_runs_for_a_hung_callback_cost_the_others_nothing(case: Case) -> N
     assert case.hung.met - met <= 12
     for run_id in runs:
         assert (await case.client.until(run_id))["status"] == "COMPLETED"
+
+
+async def test_two_hundred_hung_hosts_beside_two_hundred_deliveries(case: Case) -> None:
+    """Nobody waits for those that hang to be given up: they hang all at the same time."""
+    async with contextlib.AsyncExitStack() as stack:
+        dead = await stack.enter_async_context(case.hung.serve_at_many(HOSTS))
+        alive = CallbackSink(WEBHOOK_SECRET)
+        await stack.enter_async_context(alive)
+        for number, place in enumerate(dead):
+            await case.write(f"host {number}", f"host-{number}", place)
+        texts = [f"live {number}" for number in range(HOSTS)]
+        for text in texts:
+            await case.write(text, text, alive.url)
+        await eventually(lambda: len(alive.posts) >= HOSTS)
+        await eventually(lambda: case.hung.most_open > SENDING)
+        assert sorted(alive.texts) == sorted(f"heard: {text}" for text in texts)
+        assert len(alive.posts) == HOSTS
+    files = psutil.Process(case.stack.processes["work-0"].pid).rlimit(psutil.RLIMIT_NOFILE)
+    assert files[0] >= min(files[1], OPEN_FILES)
 
 
 async def test_a_slack_channel_without_the_bot(case: Case) -> None:

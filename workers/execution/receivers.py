@@ -18,7 +18,15 @@ from ponderd.channels.errors import DeliveryError
 from ponderd.channels.message import Address
 
 SLOTS = 128
-"""Most replies that one worker sends at the same time."""
+"""Most replies that one worker begins to send at the same time."""
+
+QUICK = 0.5
+"""Seconds. An attempt that takes longer gives its slot to another and goes on without it: hundreds
+of receivers that hang must not hold up those that live."""
+
+SLOW = 1000
+"""Most attempts that go on so. While there are as many, only receivers that took the last reply are
+sent to."""
 
 PROVEN = 32
 """Most of them to one receiver that took the last one."""
@@ -70,6 +78,7 @@ class _Turn:
     asked_at: float
     now: Callable[[], float]
     admitted: asyncio.Future[None]
+    slow: bool = False
 
 
 class Receivers:
@@ -78,6 +87,7 @@ class Receivers:
     def __init__(self) -> None:
         self._known: dict[str, _Receiver] = {}
         self._busy = 0
+        self._slow = 0
         self._waiting: list[_Turn] = []
 
     @contextlib.asynccontextmanager
@@ -103,6 +113,7 @@ class Receivers:
                 self._leave(turn)
             raise
         began = now()
+        later = asyncio.get_running_loop().call_later(QUICK, self._take_slot, turn)
         try:
             yield
         except DeliveryError as error:
@@ -112,6 +123,7 @@ class Receivers:
             for receiver in receivers:
                 receiver.failures, receiver.proven, receiver.arrived_at = 0, True, now()
         finally:
+            later.cancel()
             self._leave(turn)
 
     def _receiver(self, name: str) -> _Receiver:
@@ -134,7 +146,7 @@ class Receivers:
                 continue
             if spared := _in_vain(turn):
                 turn.admitted.set_exception(spared)
-            elif self._busy < SLOTS and all(receiver.room for receiver in turn.receivers):
+            elif self._has_slot(turn) and all(receiver.room for receiver in turn.receivers):
                 self._busy += 1
                 for receiver in turn.receivers:
                     receiver.busy += 1
@@ -143,8 +155,21 @@ class Receivers:
                 still.append(turn)
         self._waiting = still
 
-    def _leave(self, turn: _Turn) -> None:
+    def _has_slot(self, turn: _Turn) -> bool:
+        return self._busy < SLOTS and (self._slow < SLOW or turn.receivers[0].proven)
+
+    def _take_slot(self, turn: _Turn) -> None:
+        """Let another be sent to meanwhile: this attempt takes long."""
+        turn.slow = True
         self._busy -= 1
+        self._slow += 1
+        self._admit()
+
+    def _leave(self, turn: _Turn) -> None:
+        if turn.slow:
+            self._slow -= 1
+        else:
+            self._busy -= 1
         for receiver in turn.receivers:
             receiver.busy -= 1
         self._admit()

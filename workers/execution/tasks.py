@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import time
 from typing import Any
 
@@ -23,9 +25,15 @@ FEEDERS = 4
 """Celery threads. They only hand runs over, so a few are enough."""
 
 
+OPEN_FILES = 65536
+"""How many files and connections a worker may have, where its system lets it: each receiver that
+hangs holds one for a while."""
+
+
 def work(settings: WorkerSettings, channels: ChannelSettings) -> int:
     """Run a worker in the foreground until SIGTERM or SIGINT, and finish what it has begun. Another
     such signal cuts that short. Returns the exit code."""
+    allow_open_files()
     app = create_app(settings.broker)
     runtime = Runtime(settings, channels)
     register(app, runtime)
@@ -70,3 +78,11 @@ def register(app: Celery, runtime: Runtime) -> None:
         runtime.submit(run_id)
 
     app.task(name=ADVANCE)(advance)
+
+
+def allow_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(ValueError, OSError):  # the system has a limit of its own
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))

@@ -21,6 +21,7 @@ from ponderd.workers.execution.receivers import (
     Receivers,
     names,
 )
+from tests.services.eventually import eventually
 
 HUNG = DeliveryError("no answer", unreachable=True)
 BROKEN = DeliveryError("callback answered 500")
@@ -182,6 +183,30 @@ class TestSlots:
         await asyncio.sleep(0)
         assert len(trial.made) == SLOTS + 5
         await self.end(tasks[5:])
+
+    async def test_one_that_takes_long_leaves_its_slot_to_another(self, trial: Trial) -> None:
+        hung = [callback("x", f"{number}.example") for number in range(3 * SLOTS)]
+        with mock.patch.object(module, "QUICK", 0.01):
+            tasks = await self.hang(trial, *hung)
+            await eventually(lambda: len(trial.made) == len(hung))
+            await self.end(tasks)
+        tasks = await self.hang(trial, *hung)
+        assert len(trial.made) == len(hung) + SLOTS
+        await self.end(tasks)
+
+    async def test_while_very_many_take_long_those_that_live_go_on(self, trial: Trial) -> None:
+        await trial.attempt(callback("alive", "alive.example"))
+        hung = [callback("x", f"{number}.example") for number in range(50)]
+        with mock.patch.multiple(module, QUICK=0.01, SLOW=10, SLOTS=5):
+            tasks = await self.hang(trial, *hung)
+            await eventually(lambda: trial.receivers._slow >= 10)
+            known = len(trial.made)
+            assert await trial.attempt(callback("alive", "alive.example")) == "arrived"
+            assert known <= 10 + 5
+            await self.end(tasks[:known])
+            await eventually(lambda: len(trial.made) > known + 1)
+            await self.end(tasks[known:])
+        assert (trial.receivers._busy, trial.receivers._slow) == (0, 0)
 
     async def test_whoever_stops_waiting_takes_none(self, trial: Trial) -> None:
         tasks = await self.hang(trial, *[callback("x")] * (UNPROVEN + 3))
