@@ -18,10 +18,12 @@ from ponderd.channels.settings import ChannelSettings
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.author_calls import AuthorCall, with_files
 from ponderd.workers.agents.contained import Outcome, Raised, Stopped, contained
-from ponderd.workers.agents.discovery import discover
+from ponderd.workers.agents.discovery import loadable
 
 _agents: dict[str, Agent] = {}
 _settings: list[ChannelSettings] = []
+_problems: list[str] = []
+"""Why an agent's file could not be loaded."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -34,15 +36,20 @@ class CarriedOut(NamedTuple):
 
 
 def prepare(path: Sequence[str], folders: Sequence[Path], settings: ChannelSettings) -> None:
-    """Load the agents, as the worker did. Raises StartupError."""
+    """Load the agents, as the worker did. One that cannot be loaded any more stops no other."""
     _die_with_the_worker()
     sys.path[:] = path
     _settings[:] = [settings]
-    _agents.update(discover(folders))
+    agents, problem = loadable(folders)
+    _agents.update(agents)
+    _problems[:] = [problem]
 
 
 def carry_out(agent: str, call: AuthorCall, memory: int) -> CarriedOut:
     """Call it with at most `memory` bytes besides what the agents take by themselves."""
+    if agent not in _agents:
+        why = f"the agent {agent} cannot be loaded any more: {_problems[0] or 'its file is gone'}"
+        return CarriedOut(Raised(why, "StartupError", False, ""), True)
     before = _traces()
     took = _memory()
     _limit_memory(took and took + memory)

@@ -39,6 +39,22 @@ def discover(folders: Sequence[Path], config: Path | None = None) -> dict[str, A
     return found
 
 
+def loadable(folders: Sequence[Path]) -> tuple[dict[str, Agent], str]:
+    """All agents whose files can be loaded, and why the last of the others cannot. For a process
+    that starts later than its worker: a file may have been changed meanwhile."""
+    agents: dict[str, Agent] = {}
+    problem = ""
+    for folder in (SHIPPED, *folders):
+        for file in sorted(folder.glob("[!_]*.py")):
+            try:
+                agent = load(file)
+            except StartupError as error:
+                problem = str(error)
+            else:
+                agents[agent.name] = agent
+    return agents, problem
+
+
 def load(file: Path) -> Agent:
     """The `agent` that a file defines. Raises `StartupError`."""
     name = f"agent file {file}"
@@ -48,7 +64,7 @@ def load(file: Path) -> Agent:
     module = sys.modules[name] = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         reason = f"{type(error).__name__}: {error}"
         if isinstance(error, ImportError):
             reason = old_imports.advice(file.read_bytes(), error) or reason

@@ -39,8 +39,8 @@ PER_AGENT = 2
 """How many of them the functions of one agent may hold: those that hang hold up no other agent."""
 START_RETRY = 2.0
 """Seconds until a process that could not be started is tried again."""
-START_PATIENCE = 600.0
-"""Seconds after which a run is left to the sweeper if none can be started."""
+START_PATIENCE = 30.0
+"""Seconds after which a step counts as failed if none can be started."""
 MEGABYTE = 2**20
 GRACE_SECONDS = 5
 """After its time, and this, a process whose worker is gone ends by itself."""
@@ -54,8 +54,13 @@ Place = Callable[[Agent, UseTool], Awaitable[Outcome]]
 waits looks at the time."""
 
 
+class NoProcess(Unavailable):
+    """No process can be started, for too long: the machine is full, or an agent's file ends each
+    process that loads it."""
+
+
 class AuthorCode(Protocol):
-    """All methods raise Unavailable if no process can be had: nothing was begun."""
+    """All methods raise NoProcess if no process can be had: nothing was begun."""
 
     async def call(self, agent: Agent, call: AuthorCall, seconds: float) -> Outcome:
         """Call a function beside the tools. It may be called twice."""
@@ -203,14 +208,14 @@ COMMAND = (sys.executable, "-P", "-c", _PROGRAM, "ponderd.workers.agents.apart")
 
 
 async def _taken(pool: Pool) -> Process:
-    """A process, also if one can be started only after a while. Raises Unavailable."""
+    """A process, also if one can be started only after a while. Raises NoProcess."""
     until = time.monotonic() + START_PATIENCE
     while True:
         try:
             return await pool.take()
-        except Unavailable:
+        except Unavailable as error:
             if time.monotonic() > until:
-                raise
+                raise NoProcess(f"no process can be started: {error}") from error
         await asyncio.sleep(START_RETRY)
 
 

@@ -13,6 +13,7 @@ import structlog
 
 from ponderd.channels.errors import Unavailable
 from ponderd.channels.text import storable
+from ponderd.workers.execution.author_code import NoProcess
 from ponderd.workers.execution.leases import LeasedRun, LeaseLost
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.run import events as e
@@ -48,8 +49,9 @@ class Escapes:
 
     async def count(self, held: LeasedRun, error: BaseException) -> None:
         """Record that `error` escaped, and give the run back for a while. Raises `LeaseLost`,
-        `Unavailable`, and `error` itself if it ends the work from outside."""
-        if isinstance(error, LeaseLost | Unavailable) or _from_outside(error):
+        `Unavailable` of the store, and `error` itself if it ends the work from outside."""
+        passes = isinstance(error, LeaseLost | Unavailable) and not isinstance(error, NoProcess)
+        if passes or _from_outside(error):
             raise error
         log.error("a step failed unexpectedly", exc_info=error)
         self._metrics.step_failed()

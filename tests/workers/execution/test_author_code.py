@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
 import pytest
@@ -26,7 +27,8 @@ from ponderd.workers.agents.author_calls import (
 from ponderd.workers.agents.contained import Done, Outcome, Raised, Stopped
 from ponderd.workers.agents.discovery import discover
 from ponderd.workers.agents.files import Files
-from ponderd.workers.execution.author_code import MEGABYTE, InProcesses
+from ponderd.workers.execution import author_code
+from ponderd.workers.execution.author_code import MEGABYTE, InProcesses, NoProcess
 from ponderd.workers.run.choices import Answer, ToolCall
 from tests.services.eventually import patiently
 
@@ -253,3 +255,28 @@ async def test_an_isolated_tool_reads_the_files_of_its_run(
     context = ToolContext("run", "run:3", tmp_path, Files((file,), None))
     call = UseTool(ToolCall(tool="read", arguments={}), context)
     assert await isolated(code, agent, call) == Done("what it says")
+
+
+async def test_a_file_that_broke_meanwhile_stops_its_own_agent_only(
+    code: InProcesses, agent: Agent, folder: Path
+) -> None:
+    other = discover([])["triage"]
+    (folder / "broken.py").write_text("raise KeyboardInterrupt")
+    said = '{"category": "bug", "urgency": "high", "summary": "It crashes."}'
+    assert await code.call(agent, CheckChoice(Answer(text="fine")), 30) == Done(None)
+    (folder / "hostile.py").write_text("def (")
+    assert isinstance(await code.call(other, Describe(said), 30), Done)
+    outcome = await isolated(code, agent, used("well"))
+    assert isinstance(outcome, Raised)
+    assert "the agent hostile cannot be loaded any more: agent file" in outcome.error
+
+
+async def test_where_no_process_can_be_started_the_step_fails(
+    code: InProcesses, agent: Agent, folder: Path
+) -> None:
+    (folder / "ends.py").write_text("import os; os._exit(3)")
+    with (
+        mock.patch.object(author_code, "START_PATIENCE", 0.0),
+        pytest.raises(NoProcess, match="no process can be started"),
+    ):
+        await isolated(code, agent, used("well"))

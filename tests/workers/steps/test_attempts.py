@@ -12,6 +12,7 @@ from ponderd.channels.message import Reply
 from ponderd.workers.agents.policies import Approvals
 from ponderd.workers.control.deliveries import Deliveries
 from ponderd.workers.control.retries import Failed, Retries
+from ponderd.workers.execution.author_code import NoProcess
 from ponderd.workers.execution.escapes import LONGEST_RETRY
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run, Status
@@ -194,7 +195,9 @@ def failing_model(world: World, error: BaseException) -> list[float]:
     return tried
 
 
-@pytest.mark.parametrize("error", [RuntimeError("no idea"), Odd("no idea"), SystemExit(3)])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("no idea"), Odd("no idea"), SystemExit(3), NoProcess("no process")]
+)
 async def test_what_escapes_is_counted_and_the_run_set_aside(error: BaseException) -> None:
     world = make_world()
     tried = failing_model(world, error)
