@@ -134,7 +134,7 @@ class UseTool:
         result = finished(tool.function(**arguments))
         try:
             return plain_result(result)
-        except Exception as error:  # it ran: what it returned makes no failure of that
+        except BaseException as error:  # it ran: what it returned makes no failure of that
             return f"done, but it returned what cannot be used: {shown(error)}"
 
 

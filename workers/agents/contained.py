@@ -13,8 +13,8 @@ import itertools
 import threading
 import traceback
 import types
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 from pydantic import TypeAdapter
 
@@ -28,6 +28,8 @@ LONGEST_ERROR = 5_000
 """Most characters of an error of such a function."""
 LONGEST_TRACE = 2_000
 LONGEST_NAME = 1_000
+TIDY_SECONDS = 0.2
+"""For what a coroutine left behind on its loop, until its result goes on its way."""
 LONGEST_WAIT = 1e10
 """Most seconds that a run can wait (300 years). Infinity could not be stored."""
 
@@ -100,23 +102,34 @@ def contained(function: Callable[..., object], *arguments: Any) -> Done | Raised
 
 def finished(result: object) -> object:
     """`result`, or what it brings if it must be awaited, on an event loop that nobody else uses."""
-    if not inspect.isawaitable(result):
+    if not _is_awaitable(result):
         return result
 
     async def wait() -> object:
         return await result
 
     loop = _loop()
-    cancellable = handle.get()
+    cancellable, task = handle.get(), None
     try:
         task = loop.create_task(wait())
         if cancellable:
             cancellable.attach(lambda: loop.call_soon_threadsafe(task.cancel))
         return loop.run_until_complete(task)
+    except BaseException:
+        if task and not task.done():  # it was not the call that raised this: it was only left alone
+            raise asyncio.CancelledError from None
+        raise
     finally:
         if cancellable:
             cancellable.attach(None)
         _tidy(loop)
+
+
+def _is_awaitable(result: object) -> TypeGuard[Awaitable[object]]:
+    try:
+        return inspect.isawaitable(result)
+    except BaseException:  # it has a class that raises
+        return False
 
 
 _mine = threading.local()
@@ -132,22 +145,30 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def _tidy(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel what was left, and give each of it one turn to notice. Waits for no thread. Only a
-    loop on which nothing was left is used again."""
-    clean = False
+    """Only a loop on which nothing was left is used again. Whatever is left on another is cancelled
+    elsewhere: it may take its time, and the call has its result."""
+    left: set[asyncio.Task[Any]] = set()
     with contextlib.suppress(Exception):
         left = asyncio.all_tasks(loop)
+        if not left and _is_as_new(loop):
+            return
+    _mine.loop = None
+    with contextlib.suppress(RuntimeError):  # there are too many threads
+        closing = threading.Thread(target=_close, args=(loop, left), daemon=True)
+        closing.start()
+        closing.join(TIDY_SECONDS)
+
+
+def _close(loop: asyncio.AbstractEventLoop, left: set[asyncio.Task[Any]]) -> None:
+    """Cancel what was left, and give each of it one turn to notice. Waits for no thread."""
+    with contextlib.suppress(BaseException):
         for task in left:
             task.cancel()
         if left:
             loop.run_until_complete(asyncio.sleep(0))
-        clean = not left and _is_as_new(loop)
-        if not clean:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-    if not clean:
-        _mine.loop = None
-        with contextlib.suppress(Exception):
-            loop.close()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    with contextlib.suppress(BaseException):
+        loop.close()
 
 
 def _is_as_new(loop: asyncio.AbstractEventLoop) -> bool:

@@ -7,15 +7,16 @@ import enum
 import json
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 from pydantic import AfterValidator, BaseModel, Field, create_model
 
 from ponderd.channels.message import Address
-from ponderd.workers.agents.agent import Notify, WaitFor
-from ponderd.workers.agents.author_calls import runs_code
+from ponderd.workers.agents.agent import Agent, Notify, ToolContext, WaitFor, tool
+from ponderd.workers.agents.author_calls import UseTool, runs_code
 from ponderd.workers.agents.contained import (
     LONGEST_ERROR,
     LONGEST_TEXT,
@@ -27,6 +28,7 @@ from ponderd.workers.agents.contained import (
     plain_result,
     text_of,
 )
+from ponderd.workers.run.choices import ToolCall
 from tests.services.cpu import in_linear_time
 
 
@@ -196,6 +198,73 @@ def test_a_coroutine_does_not_wait_for_threads_that_it_left() -> None:
         assert contained(lambda: finished(act())) == Done("gave up")
     finally:
         release.set()
+
+
+def test_what_a_coroutine_left_may_take_its_time_but_the_result_does_not_wait_for_it() -> None:
+    release = threading.Event()
+
+    async def lingers() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            release.wait()
+
+    async def act() -> str:
+        act.left = asyncio.create_task(lingers())  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+        return "done"
+
+    try:
+        assert contained(lambda: finished(act())) == Done("done")
+    finally:
+        release.set()
+    assert contained(lambda: finished(asyncio.sleep(0, "again"))) == Done("again")
+
+
+async def stops_its_loop() -> None:
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(3600)
+
+
+async def is_ended_by_another() -> None:
+    async def end() -> None:
+        raise SystemExit
+
+    other = asyncio.create_task(end())
+    await asyncio.sleep(3600)
+    await other
+
+
+@pytest.mark.parametrize("act", [stops_its_loop, is_ended_by_another])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_coroutine_that_was_left_alone_has_no_outcome(
+    act: Callable[[], Coroutine[None, None, None]],
+) -> None:
+    raised = contained(lambda: finished(act()))
+    assert isinstance(raised, Raised)
+    assert raised.kind == "CancelledError"
+
+
+class Unclassed:
+    @property
+    def __class__(self) -> Any:
+        raise KeyboardInterrupt
+
+
+def test_what_was_returned_makes_no_failure_of_a_call() -> None:
+    value = Unclassed()
+    assert finished(value) is value
+    with pytest.raises(KeyboardInterrupt):
+        plain_result(value)
+    agent = Agent("a", "", "", tools=[returns])
+    call = UseTool(ToolCall(tool="returns", arguments={}), ToolContext("r", "r:1", Path()))
+    assert "done, but it returned what cannot be used" in str(call.run(agent))
+
+
+@tool()
+def returns() -> Any:
+    """return what has no class"""
+    return Unclassed()
 
 
 class Colour(enum.Enum):
