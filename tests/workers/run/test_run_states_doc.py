@@ -374,6 +374,8 @@ def repairing(run: Run) -> Iterator[e.Event]:
             yield e.ApprovalAnswered(
                 at=NOW, approved=approved, by="p", via="slack", approval=run.work.approval.id
             )
+    if run.is_set_aside and not run.ended:
+        yield e.RunRetried(at=NOW, by="p")
 
 
 def steps(run: Run, agent: Agent) -> Iterator[tuple[list[e.Event], InFlight]]:
