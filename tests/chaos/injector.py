@@ -90,6 +90,8 @@ class Injector:
         the harm is over, for a poisonous call may still have deaths to cause."""
         while True:
             await asyncio.sleep(0.5)
+            for recovery in [task for task in self._recoveries if task.done()]:
+                recovery.result()  # or nobody would hear that it failed
             for name in self._world.fallen(self._suffering):
                 if name in self._suffering or not self._world.has_ended(name):
                     continue  # others have seen to it meanwhile

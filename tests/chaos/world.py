@@ -119,9 +119,12 @@ class World:
             },
         )
         sweeps = proxy.sweeps
-        process = stack.start("serve" if daemon else "work", name)
+        command = "serve" if daemon else "work"
+        process = stack.start(command, name)
         deadline = time.monotonic() + PATIENCE
         while not (await self._listens(daemon) if daemon else proxy.sweeps > sweeps):
+            if process.poll() == -signal.SIGKILL:  # one of the agent's tools, at once
+                process = stack.start(command, name)
             assert process.poll() is None, f"{name} ended:\n{self._tail(name)}"
             assert time.monotonic() < deadline, f"{name} did not come up"
             await asyncio.sleep(0.05)
