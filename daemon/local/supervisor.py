@@ -1,8 +1,8 @@
 """Run the services of `ponderd up` in the foreground until Ctrl-C.
 
 Once all have been ready, a service that dies and may be restarted is, for ever, each time after a
-longer pause: what made it die (a full disk, say) may pass. If any other one dies, everything stops
-with one clear line.
+longer pause: what made it die (a full disk, say) may pass. So is one that a signal kills before. If
+any other one dies, everything stops with one clear line.
 """
 
 from __future__ import annotations
@@ -141,7 +141,8 @@ class Supervisor:
                 code = process.returncode
                 how = f"died ({how_it_ended(code)})"
             log = self._children.log(service.name)
-            if not self._all_ready:
+            # A signal is no wrong setting: what an earlier start left to do may kill a worker.
+            if not self._all_ready and not (service.restarts and code < 0):
                 why = f": {self._children.last_line(service.name)}" if code > 0 else ""
                 raise StartupError(
                     f"the {service.name} does not start ({how_it_ended(code)}){why} (log: {log})",

@@ -226,6 +226,23 @@ async def test_a_worker_that_dies_is_restarted(case: Case) -> None:
     await case.run(case.service("worker", SLEEP, restarts=True))
 
 
+async def test_a_worker_that_a_run_kills_before_all_are_ready_is_restarted(case: Case) -> None:
+    """An earlier start may have left a run that kills whoever takes it up."""
+    mark = case.data_dir / "was here"
+    code = (
+        "import os, pathlib, sys, time\n"
+        "mark = pathlib.Path(sys.argv[1])\n"
+        "if not mark.exists():\n"
+        "    mark.touch()\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "print('up', flush=True)\n"
+        "time.sleep(3600)"
+    )
+    await case.run(case.service("worker", code, str(mark), restarts=True))
+    assert "the worker died (killed by SIGKILL" in case.said and "restarting it" in case.said
+    assert case.ready.is_set()
+
+
 async def test_a_worker_that_keeps_dying_is_restarted_after_longer_and_longer_pauses(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
