@@ -176,7 +176,8 @@ class Runtime:
             for seconds, duty in (
                 (settings.lease_seconds / 3, leases.renew),
                 (NEWS_SECONDS, leases.listen),
-                (SWEEP_SECONDS, lambda: self._sweep(sweeper)),
+                # Rarer, with short leases, each pause would look like a store that was away.
+                (min(SWEEP_SECONDS, settings.lease_seconds / 6), lambda: self._sweep(sweeper)),
                 (REPORT_SECONDS, lambda: self._report(store)),
                 (ROUND, lambda: self._archive_finished(store)),
                 (NOTE_SECONDS, learning.flush),
