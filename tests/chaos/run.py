@@ -165,8 +165,10 @@ async def _pause_schedules(here: World, show: Show) -> None:
     for planned in PLANNED:
         path = f"/schedules/{planned.name}"
         while time.monotonic() < deadline:
-            started = (await _request(here, "GET", path, deadline))["ticks"]["started"]
-            if started >= planned.least:
+            view = await _request(here, "GET", path, deadline)
+            started = view["ticks"]["started"]
+            asks = view["overlap"] == "queue" and view["last"]["status"] == "SET_ASIDE"
+            if started >= planned.least or asks:  # nobody here answers for a schedule
                 break
             show(f"ticks of {planned.name}", started, planned.least)
             await asyncio.sleep(0.5)

@@ -144,6 +144,13 @@ def _loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+def close_loop() -> None:
+    """Call this at the end of a thread that called functions of agents."""
+    loop, _mine.loop = getattr(_mine, "loop", None), None
+    if loop is not None:
+        loop.close()
+
+
 def _tidy(loop: asyncio.AbstractEventLoop) -> None:
     """Only a loop on which nothing was left is used again. Whatever is left on another is cancelled
     elsewhere: it may take its time, and the call has its result."""

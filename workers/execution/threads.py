@@ -14,6 +14,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
+from ponderd.workers.agents.contained import close_loop
+
 T = TypeVar("T")
 
 
@@ -89,7 +91,7 @@ def _work(desk: SimpleQueue[_Work]) -> None:
     while True:
         desk.get()()
         if len(_waiting) >= SPARE:
-            return
+            return close_loop()
         _waiting.append(desk)
 
 

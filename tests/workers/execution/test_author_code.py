@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import textwrap
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,14 @@ from ponderd.workers.agents.author_calls import (
     NeedsApproval,
     UseTool,
 )
-from ponderd.workers.agents.contained import Done, Outcome, Raised, Stopped
+from ponderd.workers.agents.contained import Done, Outcome, Raised, Stopped, finished
 from ponderd.workers.agents.discovery import discover
 from ponderd.workers.agents.files import Files
 from ponderd.workers.execution import author_code
 from ponderd.workers.execution.author_code import MEGABYTE, InProcesses, NoProcess
+from ponderd.workers.execution.threads import SPARE, in_thread
 from ponderd.workers.run.choices import Answer, ToolCall
-from tests.services.eventually import patiently
+from tests.services.eventually import PATIENCE, eventually, patiently
 
 HOSTILE = '''
 import ctypes, os, signal, sys, threading, time
@@ -280,3 +282,16 @@ async def test_where_no_process_can_be_started_the_step_fails(
         pytest.raises(NoProcess, match="no process can be started"),
     ):
         await isolated(code, agent, used("well"))
+
+
+async def test_threads_that_end_leave_no_loop_behind() -> None:
+    """One that was not closed is a warning of whatever test comes then, and a leak in a worker."""
+    together = threading.Barrier(SPARE + 8)
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def tool() -> None:
+        loops.append(asyncio.get_running_loop())
+        together.wait(PATIENCE)
+
+    await asyncio.gather(*(in_thread(lambda: finished(tool())) for _ in range(SPARE + 8)))
+    await eventually(lambda: sum(loop.is_closed() for loop in loops) >= 8)
