@@ -54,7 +54,6 @@ from ponderd.workers.thinking.thinker import Thinker
 log = structlog.get_logger(__name__)
 
 # How often each background duty runs.
-SWEEP_SECONDS = 0.5
 AGAIN_SECONDS = 0.5  # if the store was away
 REPORT_SECONDS = 2.0
 NEWS_SECONDS = 1.0
@@ -176,8 +175,7 @@ class Runtime:
             for seconds, duty in (
                 (settings.lease_seconds / 3, leases.renew),
                 (NEWS_SECONDS, leases.listen),
-                # Rarer, with short leases, each pause would look like a store that was away.
-                (min(SWEEP_SECONDS, settings.lease_seconds / 6), lambda: self._sweep(sweeper)),
+                (sweeper.pause, lambda: self._sweep(sweeper)),
                 (REPORT_SECONDS, lambda: self._report(store)),
                 (ROUND, lambda: self._archive_finished(store)),
                 (NOTE_SECONDS, learning.flush),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ponderd.workers.store.contract import POKE_GRACE, RunStore
 
+SWEEP_SECONDS = 0.5
 BLIND = 0.5
 """Share of a lease for which a worker must have seen nothing of the store. A shorter break ends no
 lease: they are renewed three times in one."""
@@ -26,6 +27,11 @@ class Sweeper:
     _looked_at: float | None = None
     """When it last asked with success. None: never, so it has been blind to nobody."""
     _patient_until: float = 0.0
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two looks. With short leases, longer ones would look like blindness."""
+        return min(SWEEP_SECONDS, BLIND * self.lease / 3)
 
     async def sweep(self, limit: int) -> list[str]:
         """Runs to advance, at most `limit` from each shard. Raises `Unavailable`."""

@@ -27,21 +27,22 @@ class Away(MemoryStore):
 class Case:
     """A run whose owner stands still, and the sweeper of another worker, on one clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, lease: float = LEASE) -> None:
         self.now = 1000.0
         self.store = Away(lambda: self.now)
-        self.sweeper = Sweeper(self.store, LEASE)
+        self.sweeper = Sweeper(self.store, lease)
 
     async def held(self) -> str:
         run_id = (await self.store.admit(message())).run_id
-        assert await self.store.claim(run_id, "owner", LEASE)
+        assert await self.store.claim(run_id, "owner", self.sweeper.lease)
         return run_id
 
     async def looks(self, seconds: float) -> list[str]:
-        """What is found in so many seconds, with two looks in each."""
+        """What is found in so many seconds, as often as a worker looks."""
         found: list[str] = []
-        for _ in range(int(seconds * 2)):
-            self.now += 0.5
+        ends = self.now + seconds
+        while self.now + self.sweeper.pause <= ends:
+            self.now += self.sweeper.pause
             with mock.patch.object(sweeping.time, "monotonic", lambda: self.now):
                 try:
                     found += await self.sweeper.sweep(10)
@@ -88,3 +89,13 @@ async def test_a_short_break_ends_no_lease_so_nobody_waits() -> None:
     await case.looks(4)
     case.store.away = False
     assert await case.looks(2) == [run_id]
+
+
+@pytest.mark.parametrize("lease", [0.2, 0.5, 1.0, 2.0, 15.0])
+async def test_the_pause_between_two_looks_is_no_blindness(lease: float) -> None:
+    case = Case(lease)
+    run_id = await case.held()
+    assert await case.looks(0.9 * lease) == []
+    assert run_id in await case.looks(0.2 * lease + 2 * case.sweeper.pause)
+    late = 2 * case.sweeper.pause  # a busy machine
+    assert late < sweeping.BLIND * lease
