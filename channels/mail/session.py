@@ -1,7 +1,7 @@
 """SMTP sessions with the limits that Postfix has: connections, errors, recipients, size, time.
 
 The relay in front of us brings all mail from one address, so private addresses have no limit of
-their own.
+their own. Where one connection is too many, one that is not in use gives way to it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ IDLE_SECONDS = 300
 """How long a client may say nothing."""
 DATA_SECONDS = 1_800
 """How long the sending of one mail may take."""
+UNHURRIED = 60
+"""Seconds. A client that has been sending one mail for longer gives way if all are sending."""
+CLOSE_SECONDS = 10
+"""How long a client may take to read what was said last until its connection is cut."""
 BUFFERED = 200 * 1024 * 1024
 """Bytes of all mails that are received or read at the same time."""
 LINE_LIMIT = 1_000
@@ -60,20 +64,34 @@ class Gate:
         self.size_limit = size_limit
         """Bytes of one mail."""
         self.buffered = 0
+        self._sessions: dict[MailSession, None] = {}
         self._peers: Counter[str] = Counter()
 
-    def enter(self, peer: str) -> bool:
-        """Whether one more connection from this address is taken; then it counts."""
-        if self._peers.total() >= CONNECTIONS:
-            return False
-        if self._peers[peer] >= PEER_CONNECTIONS and not _is_private(peer):
-            return False
+    def enter(self, session: MailSession) -> bool:
+        """Whether one more connection is taken; then it counts, until it leaves. Where it is one
+        too many, the one that has kept us waiting longest leaves, if there is such a one."""
+        peer = session.peer
+        many = self._peers[peer] >= PEER_CONNECTIONS and not _is_private(peer)
+        if many or len(self._sessions) >= CONNECTIONS:
+            waiting = [
+                (idle, -number, one)
+                for number, one in enumerate(self._sessions)
+                if (one.peer == peer or not many) and (idle := one.idle)
+            ]
+            if not waiting:
+                return False
+            oldest = max(waiting)[2]
+            self.leave(oldest)
+            oldest.give_way()
+        self._sessions[session] = None
         self._peers[peer] += 1
         return True
 
-    def leave(self, peer: str) -> None:
-        self._peers[peer] -= 1
-        self._peers += Counter()  # forgets who has none any more
+    def leave(self, session: MailSession) -> None:
+        """It counts no more. May be said twice."""
+        if self._sessions.pop(session, session) is None:
+            self._peers[session.peer] -= 1
+            self._peers += Counter()  # forgets who has none any more
 
     @property
     def too_large(self) -> str:
@@ -105,38 +123,61 @@ class MailSession(SMTP):
         self._smtp_methods = _Commands(self._smtp_methods, self._unknown)
         self._gate = gate
         self._refused = refused
-        self._peer: str | None = None
+        self.peer = ""
+        self._is_in = False
         self._errors = 0
+        self._heard = 0.0
         self._data_ends: float | None = None
+        self._is_storing = False
 
     # -- connections and time -----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast(asyncio.WriteTransport, transport)  # uvloop's have no common base class
         name = transport.get_extra_info("peername")
-        peer = str(name[0]) if name else ""
-        if not self._gate.enter(peer):
-            self._refused("smtp_421", f"from {peer}: too many connections")
+        self.peer = str(name[0]) if name else ""
+        self._heard = self.loop.time()
+        self._is_in = self._gate.enter(self)
+        if self._is_in:
+            super().connection_made(transport)
+        else:
+            self._refused("smtp_421", f"from {self.peer}: too many connections")
             transport.write(b"421 4.7.0 too many connections, try again later\r\n")
             transport.close()
-            return
-        self._peer = peer
-        super().connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self._peer is not None:
-            self._gate.leave(self._peer)
+        self._gate.leave(self)
+        if self._is_in:
             super().connection_lost(error)
 
+    @property
+    def idle(self) -> tuple[int, float] | None:
+        """For how many seconds it has kept us waiting: (1, …) for a command, (0, …) for the end
+        of a mail. None: it is in use."""
+        now = self.loop.time()
+        if self._is_storing:
+            return None
+        if self._data_ends is None:
+            return 1, now - self._heard
+        sending = now - (self._data_ends - DATA_SECONDS)
+        return (0, sending) if sending > UNHURRIED else None
+
+    def give_way(self) -> None:
+        """Hang up, for another client."""
+        last = "421 4.3.2 others need this connection, try again later"
+        self._note(last)
+        self._goodbye(last)
+
     def data_received(self, data: bytes) -> None:
-        if self._peer is None:
+        if not self._is_in:
             return
+        self._heard = self.loop.time()
         if self._data_ends is not None and self.loop.time() < self._data_ends:
             self._reset_timeout()
         super().data_received(data)
 
     def eof_received(self) -> bool | None:
-        return super().eof_received() if self._peer is not None else None
+        return super().eof_received() if self._is_in else None
 
     def _timeout_cb(self) -> None:
         last = "421 4.4.2 nothing came for too long"
@@ -149,6 +190,8 @@ class MailSession(SMTP):
             transport = cast(asyncio.WriteTransport, self.transport)
             transport.write(f"{last}, goodbye\r\n".encode())
             transport.close()
+            # Whoever does not read would keep it open for ever.
+            self.loop.call_later(CLOSE_SECONDS, transport.abort)
             assert self._handler_coroutine is not None
             self._handler_coroutine.cancel()
 
@@ -158,7 +201,7 @@ class MailSession(SMTP):
         reason, detail = f"smtp_{reply[:3]}", reply
         if isinstance(reply, Refusal):
             reason, detail = reply.reason, reply.detail
-        self._refused(reason, f"from {sender or self._peer}: {detail}")
+        self._refused(reason, f"from {sender or self.peer}: {detail}")
 
     # -- commands -----------------------------------------------------------------------------
 
@@ -229,7 +272,12 @@ class MailSession(SMTP):
         del data
         self.envelope.content = self.envelope.original_content = content
         self._reset_timeout(IDLE_SECONDS)
-        status: str = await self._call_handler_hook("DATA")
+        self._is_storing = True
+        try:
+            status: str = await self._call_handler_hook("DATA")
+        finally:
+            self._is_storing = False
+            self._heard = self.loop.time()
         return status
 
     async def _until_the_end(self, hold: Callable[[int], None]) -> tuple[str, bytearray]:

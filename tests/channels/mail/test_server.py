@@ -540,35 +540,127 @@ class TestLimits:
             "",
         ]
 
-    async def test_too_many_connections_are_told_to_come_back(
+    async def test_the_idlest_gives_way_to_a_newcomer(
         self, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(session, "CONNECTIONS", 3)
 
-        def connect() -> str:
+        def connect() -> None:
             with contextlib.ExitStack() as lines:
-                for _ in range(3):
-                    line = lines.enter_context(contextlib.closing(Line(inbox.port)))
-                    assert line.greeting.startswith("220")
-                more = lines.enter_context(contextlib.closing(Line(inbox.port)))
-                return f"{more.greeting}|{more.hears()}"
+                first, second, third = (
+                    lines.enter_context(contextlib.closing(Line(inbox.port))) for _ in range(3)
+                )
+                assert first.says("HELO client.test").startswith("250")
+                new = lines.enter_context(contextlib.closing(Line(inbox.port)))
+                assert new.greeting.startswith("220")
+                assert second.hears() == (
+                    "421 4.3.2 others need this connection, try again later, goodbye"
+                )
+                assert second.hears() == ""
+                for line in (first, third, new):
+                    assert line.says("NOOP").startswith("250")
 
-        assert await asyncio.to_thread(connect) == (
-            "421 4.7.0 too many connections, try again later|"
-        )
+        await asyncio.to_thread(connect)
+        assert [reason for reason, _ in inbox.refused] == ["smtp_421"]
 
-        async def taken_again() -> bool:
-            return (await talk(inbox.port))[0].startswith("220")
+    async def test_hundreds_of_idle_ones_hold_up_no_mail(
+        self, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with contextlib.ExitStack() as lines:
+            for begun in [(), BEGIN[:1], BEGIN] * 70:
+                line = lines.enter_context(contextlib.closing(await asyncio.to_thread(
+                    Line, inbox.port
+                )))  # fmt: skip
+                for said in begun:
+                    await asyncio.to_thread(line.says, said)
+            for n in range(5):
+                assert (await inbox.send(mail(f"mail {n}"))).startswith("250")
+        assert len(inbox.triggers) == 5
 
-        await eventually(taken_again)
+    @pytest.mark.parametrize("unhurried", [0.0, 3600.0])
+    async def test_who_sends_a_mail_gives_way_only_after_long(
+        self, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, unhurried: float
+    ) -> None:
+        monkeypatch.setattr(session, "CONNECTIONS", 1)
+        monkeypatch.setattr(session, "UNHURRIED", unhurried)
+
+        def connect() -> tuple[str, str]:
+            with contextlib.closing(Line(inbox.port)) as sending:
+                for said in (*BEGIN, "DATA"):
+                    sending.says(said)
+                with contextlib.closing(Line(inbox.port)) as new:
+                    return new.greeting[:3], "" if unhurried else sending.hears()[:3]
+
+        assert await asyncio.to_thread(connect) == (("421", "") if unhurried else ("220", "421"))
+
+    async def test_whose_mail_is_being_stored_never_gives_way(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(session, "CONNECTIONS", 1)
+        monkeypatch.setattr(session, "UNHURRIED", 0.0)
+        inbox, begun, go_on = Inbox(), asyncio.Event(), asyncio.Event()
+        check = inbox.check
+
+        async def slow_check(trigger: Any) -> None:
+            begun.set()
+            await go_on.wait()
+            await check(trigger)
+
+        monkeypatch.setattr(inbox, "check", slow_check)
+        async with inbox.serving(settings(tmp_path)):
+            sending = asyncio.create_task(inbox.send(mail()))
+            await asyncio.wait_for(begun.wait(), PATIENCE)
+            assert await talk(inbox.port) == ["421 4.7.0 too many connections, try again later"]
+            go_on.set()
+            assert (await sending).startswith("250")
+
+            async def taken_again() -> bool:
+                return (await talk(inbox.port))[0].startswith("220")
+
+            await eventually(taken_again)
+
+    async def test_who_does_not_read_is_cut_off(
+        self, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(session, "IDLE_SECONDS", 0.1)
+        monkeypatch.setattr(session, "CLOSE_SECONDS", 0.1)
+        left: list[str] = []
+        leave = Gate.leave
+
+        def leaves(gate: Gate, one: Any) -> None:
+            leave(gate, one)
+            left.append(one.peer)
+
+        monkeypatch.setattr(Gate, "leave", leaves)
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            client.connect(("127.0.0.1", inbox.port))
+            await asyncio.to_thread(client.sendall, b"EHLO x\r\n" + b"RSET\r\n" * 50_000)
+            await eventually(lambda: left)
 
     def test_one_public_address_has_fewer_and_a_relay_has_not(self) -> None:
-        gate = Gate(1)
-        assert [gate.enter("198.51.100.7") for _ in range(21)].count(True) in (20, 21)
+        class Client:
+            idle: tuple[int, float] | None = None
+            gone = False
+
+            def __init__(self, peer: str) -> None:
+                self.peer = peer
+
+            def give_way(self) -> None:
+                self.gone = True
+
+        gate: Any = Gate(1)
         for peer in ("8.8.8.8", "2001:4860:4860::8888"):
-            assert [gate.enter(peer) for _ in range(21)] == [*[True] * 20, False]
-            gate.leave(peer)
-            assert [gate.enter(peer), gate.enter(peer)] == [True, False]
+            clients = [Client(peer) for _ in range(21)]
+            assert [gate.enter(one) for one in clients] == [*[True] * 20, False]
+            gate.leave(clients[0])
+            gate.leave(clients[0])
+            clients = [*clients[1:20], Client(peer)]
+            assert [gate.enter(clients[-1]), gate.enter(Client(peer))] == [True, False]
+            clients[5].idle, clients[6].idle, clients[7].idle = (0, 9.0), (1, 2.0), (1, 1.0)
+            assert gate.enter(Client(peer))
+            assert [one.gone for one in clients].index(True) == 6
+            assert sum(one.gone for one in clients) == 1
         for peer in ("127.0.0.1", "10.1.2.3", "fe80::1%eth0", "::1", ""):
-            assert all(gate.enter(peer) for _ in range(25))
-        assert [gate.enter("10.1.2.3") for _ in range(100)].count(True) < 40
+            assert all(gate.enter(Client(peer)) for _ in range(25))
+        assert [gate.enter(Client("10.1.2.3")) for _ in range(100)].count(True) < 40
