@@ -6,6 +6,7 @@ that were trained to think short, long or both ways (OctoThinker) adds members. 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 
 from ponderd.workers.run.model_call import ThinkingMode
@@ -72,6 +73,7 @@ def below(arms: Arms, name: str) -> Arm | None:
     return arms[place - 1] if place else None
 
 
+@functools.lru_cache(maxsize=256)  # every call asks, mostly for the same
 def bounded(arms: Arms, *, least: int, greatest: int) -> Arms:
     """The arms with their budgets moved into the bounds. At least one arm remains.
 

@@ -179,8 +179,7 @@ class _Client:
             dialect = self._own.detected or (await self._retried(self._own.dialect))[0]
             default_short, default_long = dialect.default_budgets
             short, long = short or default_short, long or default_long
-        own = own_arms(short, max(short, long))
-        return with_family(own, tuple(_filled(arm, own) for arm in self._family))
+        return _all_arms(short, long, self._family)
 
     async def examine(self, *, thoroughly: bool = False) -> dict[str, Capabilities | ModelError]:
         found: dict[str, Capabilities | ModelError] = {}
@@ -220,6 +219,12 @@ def _timed(answer: Completion, started: float, retries: int = 0) -> Completion:
         "attempts": answer.usage.attempts + retries,
     }
     return replace(answer, usage=answer.usage.model_copy(update=usage))
+
+
+@functools.lru_cache(maxsize=8)  # every call asks
+def _all_arms(short: int, long: int, family: Arms) -> Arms:
+    own = own_arms(short, max(short, long))
+    return with_family(own, tuple(_filled(arm, own) for arm in family))
 
 
 def _filled(arm: Arm, own: Arms) -> Arm:
