@@ -79,7 +79,7 @@ def build_app(settings: ChannelSettings, intake: Intake) -> AsyncApp:
 
     signing_secret = settings.slack_signing_secret
     app = AsyncApp(
-        name="ponderd",
+        name="slack",  # bolt gives the logger of this name the level of the root, for good
         client=web_client(settings, token=None),
         authorize=authorize,
         # Without a configured secret no HTTP request can be genuine: check against a random one.

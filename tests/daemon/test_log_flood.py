@@ -38,11 +38,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
     monkeypatch.setattr(logs, "FloodFilter", lambda: log.flood)
     root, hook = logging.getLogger(), sys.excepthook
     handlers, level, config = root.handlers[:], root.level, structlog.get_config()
-    # Whatever other tests left there.
-    structlog.reset_defaults()
-    logging.disable(logging.NOTSET)
-    for name in [name for name in root.manager.loggerDict if name.startswith("ponderd")]:
-        logging.getLogger(name).setLevel(logging.NOTSET)
+    structlog.reset_defaults()  # whatever other tests left there
     logs.configure_logs("INFO", "json")
     structlog.configure(cache_logger_on_first_use=False)
     yield log
@@ -99,4 +95,4 @@ def test_what_workers_say_of_runs_is_all_there(log: Log) -> None:
     logger = structlog.get_logger("ponderd.workers.execution.x")
     for number in range(LINES * 2):
         logger.info("tool called", run=number)
-    assert len(log.written()) == LINES * 2, (logger, logging.root.handlers)
+    assert len(log.written()) == LINES * 2
