@@ -21,6 +21,7 @@ import itertools
 import json
 import os
 import random
+import secrets
 import signal
 import sys
 import tempfile
@@ -122,7 +123,8 @@ class World:
         raise TimeoutError(f"run {run_id} does not end: {view}")
 
     async def _say(self, run_id: str, text: str) -> None:
-        await self.client.post(f"/runs/{run_id}/messages", {"text": text})
+        body, key = {"text": text}, secrets.token_hex()
+        await self.client.post(f"/runs/{run_id}/messages", body, idempotency_key=key)
 
     def _keys(self, run_id: str) -> Sequence[str]:
         file = self.stack.data_dir / "retail" / f"{run_id}.json"

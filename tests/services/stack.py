@@ -8,6 +8,7 @@ import contextlib
 import io
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -126,12 +127,18 @@ class Client:
     session: aiohttp.ClientSession
 
     async def post(self, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Again as long as the answer is 503, as every sender does it."""
+        """Again as long as the answer is 503, as every sender does it; with an `idempotency_key`
+        also when there is none."""
         deadline = time.monotonic() + PATIENCE
         while True:
-            status, view = await self.post_once(path, body, **headers)
-            if status != 503:
-                return status, view
+            try:
+                status, view = await self.post_once(path, body, **headers)
+                if status != 503:
+                    return status, view
+            except (aiohttp.ClientConnectionError, OSError) as error:
+                if "idempotency_key" not in headers:
+                    raise
+                view = repr(error)
             assert time.monotonic() < deadline, view
             await asyncio.sleep(0.1)
 
@@ -153,7 +160,8 @@ class Client:
             await asyncio.sleep(0.1)
 
     async def launch(self, agent: str, text: str, **fields: Any) -> str:
-        status, view = await self.post("/runs", {"agent": agent, "text": text, **fields})
+        body = {"agent": agent, "text": text, **fields}
+        status, view = await self.post("/runs", body, idempotency_key=secrets.token_hex())
         assert status == 201, view
         return str(view["id"])
 
