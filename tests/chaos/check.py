@@ -128,6 +128,10 @@ def _outcomes(evidence: Evidence) -> Iterable[Violation]:
         if spare:
             expected[None] += 0
         spare += sum(_asked_in_vain(run.log) for run in mine)
+        if any(isinstance(event, e.RunSetAside) for run in mine for event in run.log):
+            # Whoever writes before that question arrives is asked where they wrote from last, and
+            # what else they wrote waits until they have answered it.
+            expected[None] -= sum(_waiting(run) for run in mine)
         if None in expected:  # they may be answered at any of the conversation's addresses
             said, all, expected = (_total(counts) for counts in (said, all, expected))
         for where in {*all, *expected}:
@@ -218,6 +222,12 @@ def _ledger(evidence: Evidence) -> Iterable[Violation]:
         event = run.log[int(version) - 1] if run and int(version) <= len(run.log) else None
         if not isinstance(event, e.ModelAnswered | e.ModelRejected | e.ModelDoubted):
             yield Violation("wrong", f"noted, but no model call: {call}", run_id)
+
+
+def _waiting(run: SeenRun) -> int:
+    """Messages that wait for people to answer what a run that was set aside asks them."""
+    folded = fold(run.log)
+    return len(folded.inbox.waiting) if folded.status is Status.SET_ASIDE else 0
 
 
 def _asked_in_vain(log: Iterable[e.Event]) -> int:
