@@ -19,6 +19,7 @@ import contextlib
 import importlib
 import itertools
 import json
+import logging
 import os
 import random
 import secrets
@@ -186,6 +187,7 @@ def main() -> int:
     arguments = parser.parse_args()
     os.environ["TAU2_BENCH"] = str(arguments.checkout.resolve())
     random.seed(arguments.seed)
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)  # it tells of each kill
     file = arguments.checkout / "data" / "tau2" / "domains" / "retail" / "tasks.json"
     tasks = json.loads(file.read_text())[: arguments.tasks]
     seen = asyncio.run(measure(tasks))
