@@ -8,7 +8,7 @@
 #               REDISCLI_AUTH: the password    REDIS_TLS: options of redis-cli, such as
 #               '--tls --cacert /etc/redis/ca.pem'   BACKUP_WAIT (600): seconds for a rewrite to end
 # Exit codes:   0 done   1 the copy failed its check, or could not be made   2 wrong call
-#               3 the server does not answer, or keeps no append-only file   4 a rewrite did not end
+#               3 the server does not answer, refuses CONFIG, or keeps no append-only file   4 a rewrite did not end
 set -eu
 
 say() { echo "backup: $*" >&2; }
@@ -30,6 +30,8 @@ config() { ask config get "$1" | sed -n 2p; }
 running() { ask info persistence | tr -d '\r' | grep -Eq '^aof_rewrite_(in_progress|scheduled):1$'; }
 
 ask ping >/dev/null || fail 3 "the server does not answer"
+ask config get appendonly >/dev/null ||
+  fail 3 "CONFIG GET is refused: the user needs +ping +info +config|get +config|set (REDIS_USER)"
 [ "$(config appendonly)" = yes ] || fail 3 "the server keeps no append-only file"
 name=$(config appenddirname)
 source=${REDIS_DIR:-$(config dir)}/$name
@@ -65,7 +67,8 @@ trap 'exit 143' TERM
   while kill -0 $$ 2>/dev/null; do sleep 1; done
   [ ! -e "$kept" ] || restore
 ) </dev/null >/dev/null 2>&1 &
-ask config set auto-aof-rewrite-percentage 0 >/dev/null || fail 3 "CONFIG SET is refused"
+ask config set auto-aof-rewrite-percentage 0 >/dev/null ||
+  fail 3 "CONFIG SET is refused: the user needs +ping +info +config|get +config|set (REDIS_USER)"
 
 waited=0
 while running; do

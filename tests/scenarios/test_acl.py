@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import redis
 
+from ponderd.daemon.local import state_server
 from tests.scenarios.script import script
-from tests.services.eventually import eventually
+from tests.services.eventually import PATIENCE, eventually, wait_until
 from tests.services.model_server import ScriptedModel
 from tests.services.ports import free_port
 from tests.services.stack import Stack, running
@@ -21,6 +23,12 @@ PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 
 def named_rights() -> str:
     found = re.search(r"^user ponderd on .*$", PAGE.read_text(), re.MULTILINE)
+    assert found
+    return found[0]
+
+
+def named_default() -> str:
+    found = re.search(r"^user default .*$", PAGE.read_text(), re.MULTILINE)
     assert found
     return found[0]
 
@@ -74,3 +82,35 @@ async def test_the_documented_acl_is_enough_over_tls(tmp_path: Path, data_dir: P
             for command in (["CONFIG", "GET", "*"], ["FLUSHALL"], ["GET", "other"], ["KEYS", "*"]):
                 with pytest.raises(redis.exceptions.NoPermissionError):
                     ponderd.execute_command(*command)
+
+
+def test_with_the_documented_acl_a_restart_forgets_nothing(tmp_path: Path) -> None:
+    """Servers load their file in the name of the default user, and drop what it may not do."""
+    for binary in {str(state_server.find_binary()), shutil.which("redis-server")} - {None}:
+        folder = tmp_path / Path(str(binary)).name
+        folder.mkdir()
+        port = free_port()
+        (folder / "acl.conf").write_text(
+            f'bind 127.0.0.1\nport {port}\ndir {folder}\nappendonly yes\nsave ""\n'
+            f"{named_rights()}\n{named_default()}\n"
+        )
+        for start in ("first", "second"):
+            server = subprocess.Popen([str(binary), folder / "acl.conf"], stdout=subprocess.DEVNULL)
+            try:
+                url = f"redis://ponderd:PASSWORD@127.0.0.1:{port}/0"
+                with redis.Redis.from_url(url) as ponderd:
+                    wait_until(lambda client=ponderd: _answers(client))
+                    if start == "first":
+                        write = "redis.call('SET', KEYS[1], 1) redis.call('SET', KEYS[2], 1)"
+                        ponderd.eval(write, 2, "{ponderd:00}:a", "{ponderd:00}:b")
+                    assert ponderd.mget("{ponderd:00}:a", "{ponderd:00}:b") == [b"1", b"1"]
+            finally:
+                server.terminate()
+                server.wait(PATIENCE)
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
