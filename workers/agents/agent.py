@@ -9,7 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, overload
 
 from pydantic import BaseModel, ConfigDict, create_model
 
@@ -52,6 +52,8 @@ class Notify:
 ToolResult = str | WaitFor | Notify
 """A text is what the model sees as the result."""
 
+ToolFunction = Callable[..., ToolResult] | Callable[..., Awaitable[ToolResult]]
+
 ThinkingWord = Literal["auto", "never", "always", "none", "short", "long"]
 """Short for a `Thinking`. "none" means never; "short" and "long" mean always, with that arm."""
 
@@ -81,7 +83,7 @@ class Tool:
     """What the model reads about it."""
     arguments: type[BaseModel]
     """Validates and describes the parameters that the model fills in."""
-    function: Callable[..., ToolResult] | Callable[..., Awaitable[ToolResult]]
+    function: ToolFunction
     context_parameter: str | None
     """The parameter that gets the `ToolContext`, if there is one."""
     idempotent: bool
@@ -107,7 +109,22 @@ class Tool:
         return {name: getattr(checked, name) for name in type(checked).model_fields}
 
 
+@overload
+def tool(function: ToolFunction, /) -> Tool: ...
+@overload
 def tool(
+    *,
+    idempotent: bool = ...,
+    approval: ApprovalPolicy = ...,
+    timeout: float = ...,
+    check: Callable[..., object] | None = ...,
+    destructive: bool | None = ...,
+    isolated: bool = ...,
+    memory: int = ...,
+) -> Callable[[ToolFunction], Tool]: ...
+def tool(
+    function: ToolFunction | None = None,
+    /,
     *,
     idempotent: bool = False,
     approval: ApprovalPolicy = "never",
@@ -116,8 +133,9 @@ def tool(
     destructive: bool | None = None,
     isolated: bool = False,
     memory: int = 512,
-) -> Callable[[Callable[..., ToolResult] | Callable[..., Awaitable[ToolResult]]], Tool]:
-    """Turn a typed function into a `Tool`. The model reads its docstring as the description.
+) -> Tool | Callable[[ToolFunction], Tool]:
+    """Turn a typed function into a `Tool`, as `@tool` or `@tool(…)`. The model reads its
+    docstring as the description.
 
     It runs in a thread of its own, a coroutine function on an event loop of its own; or, if it is
     `isolated`, in a process of its own with at most `memory` megabytes. It returns the text that
@@ -127,12 +145,12 @@ def tool(
     """
     if memory < 1:
         raise ValueError("memory is in megabytes, at least 1")
+    if not timeout > 0:
+        raise ValueError("timeout is in seconds, more than 0")
     if destructive is None:
         destructive = approval != "never" and not idempotent
 
-    def decorate(
-        function: Callable[..., ToolResult] | Callable[..., Awaitable[ToolResult]],
-    ) -> Tool:
+    def decorate(function: ToolFunction) -> Tool:
         fields: dict[str, Any] = {}
         context_parameter = None
         # eval_str: with `from __future__ import annotations` annotations are strings.
@@ -140,6 +158,9 @@ def tool(
         for name, parameter in parameters.items():
             if parameter.annotation is ToolContext:
                 context_parameter = name
+            elif parameter.annotation is inspect.Parameter.empty:
+                where = f"the parameter {name} of the tool {function.__name__}"
+                raise TypeError(f"{where} needs a type, such as {name}: str")
             elif parameter.default is inspect.Parameter.empty:
                 fields[name] = (parameter.annotation, ...)
             else:
@@ -160,7 +181,7 @@ def tool(
             memory=memory,
         )
 
-    return decorate
+    return decorate if function is None else decorate(function)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ponderd.workers.agents.agent import ToolContext
+from ponderd.workers.agents.agent import ToolContext, tool
 from ponderd.workers.agents.tools.calculator import calculate, calculator
 from ponderd.workers.agents.tools.clock import clock, tell
 from ponderd.workers.agents.tools.deployments import DEMO_VERSIONS, deploy, list_versions
@@ -113,3 +113,33 @@ def test_deploying_always_needs_a_yes_and_is_never_repeated_blindly():
     assert deploy.approval == "always"
     assert not deploy.idempotent
     assert list_versions.approval == "never"
+
+
+def test_a_tool_without_options_needs_no_parentheses():
+    @tool
+    def bare(word: str) -> str:
+        """say it"""
+        return word
+
+    @tool()
+    def called(word: str) -> str:
+        """say it"""
+        return word
+
+    assert (bare.name, bare.description) == ("bare", "say it")
+    assert (bare.idempotent, bare.approval, bare.timeout) == (False, "never", called.timeout)
+    assert bare.validated({"word": "hello"}) == {"word": "hello"}
+
+
+def test_a_parameter_without_a_type_is_named():
+    with pytest.raises(TypeError, match="the parameter word of the tool bare needs a type"):
+
+        @tool
+        def bare(word):
+            return word
+
+
+@pytest.mark.parametrize(("option", "value"), [("timeout", 0), ("timeout", -1), ("memory", 0)])
+def test_a_limit_that_leaves_nothing_is_refused(option, value):
+    with pytest.raises(ValueError, match=option):
+        tool(**{option: value})
