@@ -32,7 +32,7 @@ _COLOURS = {
 }
 
 _GISTS = (
-    *("text", "error", "result", "detail", "reason", "name", "policy", "source"),
+    *("text", "error", "result", "detail", "reason", "known", "name", "policy", "source"),
     *("agent_version", "remark", "by"),
 )
 """Fields of an event that tell most about it. The first one that the event has is shown."""

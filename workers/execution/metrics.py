@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import structlog
+
 from ponderd.workers.run import events as e
 from ponderd.workers.run.model_call import ModelCall
+
+log = structlog.get_logger(__name__)
 
 SECONDS_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Upper bounds of the histogram of model latency. The last bucket, +Inf, is implied."""
@@ -46,8 +50,9 @@ class Metrics:
         self._add("unconfirmed", 1)
 
     def recorded(self, event: e.Event) -> None:
-        """Count an event that a worker decided on, if operators watch for it."""
+        """Count and log an event that a worker decided on, if operators watch for it."""
         if isinstance(event, e.RunSetAside):
+            log.warning("run set aside", question=event.text)
             self._add("runs_set_aside", 1)
 
     def step_failed(self) -> None:

@@ -89,6 +89,8 @@ async def run_tool(
         known = f"got {reason}; it may have happened, or still be running"
     if tool and tool.idempotent and begun < BEGINNINGS:
         return ToolInterrupted(at=clock(), reason=reason, seconds=seconds)
+    if begun > 1:
+        known += f"; I began it {begun} times, with the same key"
     return ToolOutcomeUnknown(at=clock(), why=why, seconds=seconds, known=known)
 
 

@@ -112,6 +112,8 @@ class TestATimeOut:
         run = await world.advance(await world.write("fetch"))
         assert (run.status, run.waits_for) == (Status.WAITING, "answer")
         assert (len(bank.fetched), len(set(bank.fetched))) == (3, 1)
+        (asked,) = await world.of_type(run.id, e.ReplyStarted)
+        assert "I began it 3 times, with the same key" in asked.text
         assert not any("failed" in turn.text for turn in run.turns)
 
     async def test_counts_as_spent_time(self, world: World) -> None:

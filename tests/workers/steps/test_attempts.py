@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from ponderd.channels.message import Reply
 from ponderd.workers.agents.policies import Approvals
@@ -202,10 +203,12 @@ async def test_what_escapes_is_counted_and_the_run_set_aside(error: BaseExceptio
     world = make_world()
     tried = failing_model(world, error)
     run_id = await world.write()
-    for _ in range(60):
-        await world.later(3)
+    with capture_logs() as logs:
+        for _ in range(60):
+            await world.later(3)
     run = await world.run(run_id)
     assert len(tried) == 3 and run.status is Status.SET_ASIDE
+    assert [log["log_level"] for log in logs if log["event"] == "run set aside"] == ["warning"]
     assert tried[1] - tried[0] >= PAUSES[0] and tried[2] - tried[1] >= PAUSES[1]
     failed = await world.of_type(run_id, e.StepFailed)
     assert len(failed) == 3 and type(error).__name__ in failed[0].error
