@@ -24,6 +24,8 @@ def deliveries(context: typer.Context, as_json: Json = False) -> None:
         list_deliveries(as_json=as_json)
 
 
+_NOTHING_MATCHES = "nothing that did not arrive matches; `ponderd deliveries` lists all of it"
+
 To = Annotated[
     str | None, typer.Option(help="Only where the address begins like this, as slack:C0123.")
 ]
@@ -45,7 +47,7 @@ def list_deliveries(
     if found:
         hint("to send them again, once it is mended: ponderd deliveries retry ID (or --all)")
     else:
-        hint("everything arrived")
+        hint(_NOTHING_MATCHES if _wanted(to, agent, error) else "everything arrived")
 
 
 @app.command(epilog="Example: ponderd deliveries retry --to https://hooks.example.com/")
@@ -72,7 +74,7 @@ def retry(
     if as_json:
         return
     if not sent:
-        hint("nothing to send again: everything arrived")
+        hint(_NOTHING_MATCHES if wanted else "nothing to send again: everything arrived")
     else:
         hint(f"{sent} on their way; `ponderd deliveries` shows what does not arrive")
 

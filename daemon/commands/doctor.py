@@ -110,6 +110,12 @@ async def _examine_parts(settings: Configuration) -> list[Check]:
     ]
 
 
+DEGRADED = "degraded"
+"""What keeps single runs from going on, beside the daemon's parts."""
+
+STRANDED = "start a worker that has it, or end them with `ponderd runs cancel ID`"
+
+
 async def _within(check: Awaitable[Check], name: str, patience: float = PATIENCE) -> Check:
     try:
         async with asyncio.timeout(patience):
@@ -180,7 +186,8 @@ async def _http_api(settings: Configuration) -> tuple[Check, Mapping[str, str]]:
     try:
         async with aiohttp.ClientSession(timeout=timeout, headers=headers) as session:
             async with session.get(f"{url}/readyz") as response:
-                parts = dict((await response.json())["checks"])
+                said = await response.json()
+                parts = {**said["checks"], DEGRADED: "; ".join(said.get("degraded", ()))}
             async with session.get(f"{url}/runs", params={"limit": "1"}) as response:
                 status = response.status
     except aiohttp.ClientConnectorError:
@@ -206,6 +213,9 @@ async def _http_api(settings: Configuration) -> tuple[Check, Mapping[str, str]]:
 def _workers(parts: Mapping[str, str]) -> Check:
     said = parts.get("workers")
     if said == "ok":
+        if waits := parts.get(DEGRADED):
+            found = f"alive, but {waits}"
+            return Check(name="workers", level="warn", found=found, advice=STRANDED)
         return Check(name="workers", level="ok", found="alive")
     if said is None:
         found = "unknown: the HTTP API does not say"

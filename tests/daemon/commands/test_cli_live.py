@@ -515,3 +515,18 @@ def test_doctor_asks_the_daemon_for_what_is_not_configured_here(
     monkeypatch.delenv("PONDERD_MODEL_URL")
     result = ponderd("doctor")
     assert result.code == 0 and result.out.count("the embedded one works") == 2
+
+
+# -- deliveries ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["list", "retry"])
+def test_a_filter_that_nothing_matches_is_not_said_to_have_arrived(
+    ponderd: Ponderd, command: str
+) -> None:
+    result = ponderd("deliveries", command, "--to", "slack:C0NOBODY")
+    assert result.code == 0 and "nothing that did not arrive matches" in result.err
+
+
+def test_where_nothing_is_left_everything_arrived(ponderd: Ponderd) -> None:
+    assert "everything arrived" in ponderd("deliveries").err

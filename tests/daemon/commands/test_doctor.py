@@ -217,6 +217,15 @@ async def test_a_model_server_says_its_dialect_and_its_models(
     assert (await check("model server")).level == "fail"
 
 
+async def test_runs_whose_agent_is_gone_are_told(serve: Serve, monkeypatch: Environment) -> None:
+    waits = "2 runs wait for lab, an agent that no worker has"
+    ready = {"ready": True, "checks": {"state": "ok", "workers": "ok"}, "degraded": [waits]}
+    monkeypatch.setenv("PONDERD_HTTP_PORT", str(await serve({"/readyz": ready, "/runs": {}})))
+    found = await check("workers")
+    assert (found.level, found.found) == ("warn", f"alive, but {waits}")
+    assert "ponderd runs cancel" in found.advice
+
+
 async def test_no_worker_alive(serve: Serve, monkeypatch: Environment) -> None:
     parts = {"state": "ok", "model": "ok", "workers": "no worker was heard from"}
     port = await serve({"/readyz": {"ready": False, "checks": parts}, "/runs": {"runs": []}})
