@@ -67,7 +67,7 @@ TESTED_IN = {
     "workers/agents/test_notify": "agents/tools/notify",
     "workers/control/test_deliveries": "execution/deliveries execution/outbox "
     "daemon/api/deliveries daemon/commands/deliveries",
-    "workers/control/test_retries": "run/reduce_retried daemon/api/retries daemon/commands/retry",
+    "workers/control/test_retries": "run/reduce_retried daemon/api/retries",
     "workers/control/test_runs": "control/views",
     "workers/control/test_schedules": "control/schedule control/schedule_view",
     "workers/evaluation/test_from_table": "evaluation/live/measure evaluation/live/questions "

@@ -91,10 +91,10 @@ def _moment(text: str | None) -> str | None:
     """A time in ISO 8601 from one, or from how long ago it is, such as 2h."""
     if text is None:
         return None
-    if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        length = timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        return (datetime.now(UTC) - length).isoformat()
     try:
+        if ago := re.fullmatch(r"(\d{1,6})([smhd])", text):
+            length = timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            return (datetime.now(UTC) - length).isoformat()
         return datetime.fromisoformat(text).astimezone().isoformat()
     except (ValueError, OverflowError):
         raise StartupError(
