@@ -6,15 +6,14 @@ import asyncio
 import contextlib
 import contextvars
 import os
-import sys
 import threading
 from collections.abc import Callable
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
 
 from ponderd.workers.agents.contained import close_loop
+from ponderd.workers.execution.mending import mend, remember
 
 T = TypeVar("T")
 
@@ -59,11 +58,11 @@ async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
             error = raised
         if os.getpid() != process:  # it made a copy of the worker, which has nothing more to do
             os._exit(0)
-        _mend()
+        mend()
         with contextlib.suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle, result, error)
 
-    _as_it_was()  # before the first tool
+    remember()  # before the first tool
     _hand(partial(contextvars.copy_context().run, run))
     return await outcome
 
@@ -93,42 +92,3 @@ def _work(desk: SimpleQueue[_Work]) -> None:
         if len(_waiting) >= SPARE:
             return close_loop()
         _waiting.append(desk)
-
-
-_RECURSION_LIMIT = sys.getrecursionlimit()
-
-
-@lru_cache(maxsize=1)
-def _as_it_was() -> tuple[str, tuple[int, ...]]:
-    """The folder of the worker, and copies of its standard streams."""
-    copies = []
-    for number in range(3):
-        try:
-            copies.append(os.dup(number))
-        except OSError:
-            copies.append(os.open(os.devnull, os.O_RDWR))
-    return str(Path.cwd()), tuple(copies)
-
-
-def _mend() -> None:
-    """Undo what an agent's code may have done to the whole worker: a limit or a folder of its own,
-    a closed standard stream, whose number the next connection would get."""
-    if sys.getrecursionlimit() != _RECURSION_LIMIT:
-        sys.setrecursionlimit(_RECURSION_LIMIT)
-    folder, copies = _as_it_was()
-    with contextlib.suppress(OSError):  # the folder is gone
-        if _folder() != folder:
-            os.chdir(folder)
-    for number, copy in enumerate(copies):
-        try:
-            os.fstat(number)
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.dup2(copy, number)
-
-
-def _folder() -> str:
-    try:
-        return str(Path.cwd())
-    except OSError:
-        return ""
