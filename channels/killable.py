@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import structlog
 
+from ponderd.channels.descendants import kill_descendants, memory_held
 from ponderd.channels.errors import Unavailable
 from ponderd.channels.killable_process import LENGTH_BYTES, Task, TaskResult, packed
 
@@ -184,6 +185,8 @@ class Process:
         """It waits for a task."""
         self.label = ""
         """What is done in it now, for whoever hears it."""
+        self.memory_at_first = 0
+        """Bytes that it held before its first task. 0 if that is not known."""
         self._listening: asyncio.Task[None] | None = None
 
     @classmethod
@@ -217,6 +220,7 @@ class Process:
                 if done.kind != "done":
                     raise OSError(str(done.result))
                 process.is_new = True
+                process.memory_at_first = process.memory()
         except BaseException:
             await process.end()
             raise
@@ -225,6 +229,19 @@ class Process:
     @property
     def is_alive(self) -> bool:
         return self._process.returncode is None
+
+    def memory(self) -> int:
+        """Bytes that it and all that it started hold now; 0 if that is not known."""
+        return memory_held(self._process.pid) if self.is_alive else 0
+
+    def kill(self) -> None:
+        """Kill it, and all that it started. Whoever asks meets its end."""
+        if self.is_alive:
+            kill_descendants(self._process.pid)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
 
     async def ask(self, task: Task, seconds: float) -> TaskResult:
         """Raises TimeoutError, and OSError or EOFError if the process ends."""
@@ -267,12 +284,9 @@ class Process:
         return f"signal {-code}"
 
     async def end(self) -> None:
-        """Kill it, and all that it started and left in its session."""
+        """Kill it and all that it started, and wait for its end."""
         self.is_free = False
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self.kill()
         assert self._process.stdin is not None
         self._process.stdin.close()
         await self._process.wait()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ponderd.channels.blobs import Blobs, open_blobs
+from ponderd.channels.descendants import adopt_orphans, descendants
 from ponderd.channels.settings import ChannelSettings
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.author_calls import AuthorCall, with_files
@@ -38,6 +39,7 @@ class CarriedOut(NamedTuple):
 def prepare(path: Sequence[str], folders: Sequence[Path], settings: ChannelSettings) -> None:
     """Load the agents, as the worker did. One that cannot be loaded any more stops no other."""
     _die_with_the_worker()
+    adopt_orphans()
     sys.path[:] = path
     _settings[:] = [settings]
     agents, problem = loadable(folders)
@@ -73,6 +75,7 @@ def _traces() -> tuple[object, ...]:
     """What a call may leave behind that the next one would meet."""
     return (
         threading.active_count(),
+        descendants(os.getpid()),
         _folder(),
         sys.getrecursionlimit(),
         signal.getsignal(signal.SIGALRM),

@@ -45,6 +45,11 @@ MEGABYTE = 2**20
 GRACE_SECONDS = 5
 """After its time, and this, a process whose worker is gone ends by itself."""
 LONGEST_ALARM = 1e7
+WATCH_SECONDS = 0.25
+"""Between two looks at the memory that a process holds together with all that it started."""
+WATCH_SLACK = 64 * MEGABYTE
+"""How much more than its limit that may be: the process has its own limit, which is exact, but
+knows neither shared memory nor what it started."""
 LOGGED_LINES = 20
 """Lines of one call's output that are logged."""
 LOGGED_CHARS = 500
@@ -226,17 +231,33 @@ async def _asked(
     process.label = f"{agent.name}: {call.what}"
     longest = math.ceil(min(seconds, LONGEST_ALARM)) + GRACE_SECONDS
     task = Task(longest, carry_out, (agent.name, with_files(call, None), memory))
+    watching = asyncio.create_task(_watch(process, memory))
     try:
         done = await process.ask(task, seconds)
     except TimeoutError:
         return no_result_within(seconds)
     except (EOFError, OSError):
+        if watching.done():
+            return Stopped("memory", f"it used more than {memory // MEGABYTE} MB")
         return Stopped("death", f"its process died: {await process.death()}")
+    finally:
+        watching.cancel()
     if not isinstance(done.result, CarriedOut):
         return Raised(f"it could not be carried out: {done.result}"[:500], done.kind, False, "")
     if not done.result.clean:
         await process.end()
     return done.result.outcome
+
+
+async def _watch(process: Process, memory: int) -> None:
+    """Kill it once it and all that it started hold more than `memory` bytes; then return."""
+    most = process.memory_at_first + memory + WATCH_SLACK
+    while process.memory_at_first:
+        await asyncio.sleep(WATCH_SECONDS)
+        if await asyncio.to_thread(process.memory) > most:
+            process.kill()
+            return
+    await asyncio.Event().wait()
 
 
 class _Heard:

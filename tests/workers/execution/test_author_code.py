@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import textwrap
 import threading
 from collections.abc import AsyncIterator
@@ -35,11 +36,12 @@ from ponderd.workers.run.choices import Answer, ToolCall
 from tests.services.eventually import PATIENCE, eventually, patiently
 
 HOSTILE = '''
-import ctypes, os, signal, sys, threading, time
+import ctypes, mmap, os, signal, sys, threading, time
+from pathlib import Path
 from pydantic import BaseModel
 from ponderd import Agent, ToolContext, WaitFor, tool
 
-kept = []
+LEFT = Path(__file__).with_name("left")
 
 def misbehave(how):
     match how:
@@ -56,6 +58,19 @@ def misbehave(how):
         case "chdir": os.chdir("/")
         case "thread": threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
         case "recursion": sys.setrecursionlimit(10**8); misbehave(how)
+        case "shared": mmap.mmap(-1, 1024**3).write(bytes(2**20) * 2**10); time.sleep(3600)
+        case "forks":
+            for _ in range(8):
+                if os.fork() == 0: bytearray(150 * 2**20); time.sleep(3600)
+            time.sleep(3600)
+        case "session":
+            if os.fork() == 0:
+                os.setsid()
+                if os.fork() == 0:
+                    LEFT.write_text(str(os.getpid()))
+                    time.sleep(3600)
+                os._exit(0)
+            while not (LEFT.exists() and LEFT.read_text()): time.sleep(0.01)
         case "print": print("words " * 10**6, flush=True)
         case "stop": raise StopIteration
         case "value": raise ValueError("no")
@@ -249,6 +264,29 @@ async def test_an_isolated_tool_is_limited(
     assert await isolated(code, agent, used(how)) == outcome
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
+@pytest.mark.parametrize("how", ["shared", "forks"])
+async def test_all_memory_counts_that_an_isolated_tool_takes(
+    code: InProcesses, agent: Agent, how: str
+) -> None:
+    memory = Stopped("memory", "it used more than 200 MB")
+    assert await isolated(code, agent, used(how)) == memory
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")
+async def test_what_a_tool_or_a_check_leaves_behind_ends_with_its_call(
+    code: InProcesses, agent: Agent, folder: Path
+) -> None:
+    left = folder / "left"
+    for use in (
+        lambda: isolated(code, agent, used("session")),
+        lambda: code.call(agent, CheckChoice(Answer(text="session")), 10),
+    ):
+        left.unlink(missing_ok=True)
+        await use()
+        await eventually(lambda: _is_over(int(left.read_text())))
+
+
 async def test_an_isolated_tool_reads_the_files_of_its_run(
     code: InProcesses, agent: Agent, tmp_path: Path
 ) -> None:
@@ -295,3 +333,11 @@ async def test_threads_that_end_leave_no_loop_behind() -> None:
 
     await asyncio.gather(*(in_thread(lambda: finished(tool())) for _ in range(SPARE + 8)))
     await eventually(lambda: sum(loop.is_closed() for loop in loops) >= 8)
+
+
+def _is_over(pid: int) -> bool:
+    """Whether only its parent has not yet looked how it ended."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
