@@ -26,6 +26,8 @@ POLL = 0.05
 """Seconds between two looks at a process."""
 PATIENCE = 180.0
 """Seconds that a service may take to become ready."""
+BEGINNINGS = 3
+"""How often a run is begun that ends its worker, until it is set aside."""
 FIRST_PAUSE = 0.5
 """Seconds before a service is started again. After each further death within `LONG_LIFE`, twice as
 many."""
@@ -125,7 +127,7 @@ class Supervisor:
 
     async def _keep(self, service: Service) -> None:
         """Start the service, and again if it dies and may be restarted. Never returns."""
-        pause = FIRST_PAUSE
+        pause, early = FIRST_PAUSE, 0
         for name in service.after:
             await self._ready[name].wait()
         while True:
@@ -141,9 +143,10 @@ class Supervisor:
                 code = process.returncode
                 how = f"died ({how_it_ended(code)})"
             log = self._children.log(service.name)
-            # A signal is no wrong setting: what an earlier start left to do may kill a worker.
-            if not self._all_ready and not (service.restarts and code < 0):
-                why = f": {self._children.last_line(service.name)}" if code > 0 else ""
+            early += 1
+            last = self._children.last_line(service.name) if code > 0 else ""
+            if not self._all_ready and not (service.restarts and _may_be_a_run(code, last, early)):
+                why = f": {last}" if code > 0 else ""
                 raise StartupError(
                     f"the {service.name} does not start ({how_it_ended(code)}){why} (log: {log})",
                     exit_code=2 if code == 2 else 1,
@@ -261,3 +264,11 @@ class Supervisor:
     def _say(self, line: str) -> None:
         with contextlib.suppress(OSError):  # the disk of standard error is full, or nobody reads it
             self._console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _may_be_a_run(code: int, last_line: str, times: int) -> bool:
+    """Whether what an earlier start left to do may have ended a worker. Else it is a setting or a
+    file that is wrong, which our own words or a second and third try tell."""
+    if code not in (1, 2):  # with these a worker ends that cannot start
+        return True
+    return not last_line.startswith("ponderd: ") and times <= BEGINNINGS

@@ -226,21 +226,56 @@ async def test_a_worker_that_dies_is_restarted(case: Case) -> None:
     await case.run(case.service("worker", SLEEP, restarts=True))
 
 
-async def test_a_worker_that_a_run_kills_before_all_are_ready_is_restarted(case: Case) -> None:
-    """An earlier start may have left a run that kills whoever takes it up."""
+ENDS = {
+    "os.kill(os.getpid(), 9)": "killed by SIGKILL",
+    "os._exit(0)": "exit code 0",
+    "os._exit(1)": "exit code 1",
+    "os._exit(2)": "exit code 2",
+    "os._exit(70)": "exit code 70",
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_worker_that_a_run_ends_before_all_are_ready_is_restarted(
+    case: Case, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """An earlier start may have left a run that ends whoever takes it up, three times."""
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
     mark = case.data_dir / "was here"
     code = (
         "import os, pathlib, sys, time\n"
         "mark = pathlib.Path(sys.argv[1])\n"
-        "if not mark.exists():\n"
-        "    mark.touch()\n"
-        "    os.kill(os.getpid(), 9)\n"
+        "times = len(mark.read_text()) if mark.exists() else 0\n"
+        "if times < 3:\n"
+        "    mark.write_text('x' * (times + 1))\n"
+        f"    {end}\n"
         "print('up', flush=True)\n"
         "time.sleep(3600)"
     )
     await case.run(case.service("worker", code, str(mark), restarts=True))
-    assert "the worker died (killed by SIGKILL" in case.said and "restarting it" in case.said
+    assert case.said.count(f"the worker died ({ENDS[end]}") == 3
     assert case.ready.is_set()
+
+
+@pytest.mark.parametrize(
+    ("code", "starts"),
+    [
+        ("import sys; sys.exit('ponderd: PONDERD_X is wrong')", 1),
+        ("raise KeyError('PONDERD_X')", 4),
+    ],
+)
+async def test_a_worker_that_cannot_start_is_not_tried_for_ever(
+    case: Case, monkeypatch: pytest.MonkeyPatch, code: str, starts: int
+) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
+
+    async def never() -> str:
+        return "it is not ready"
+
+    waiting = Service("state server", python(SLEEP), problem=never)
+    with pytest.raises(StartupError, match=r"the worker does not start .*PONDERD_X"):
+        await case.run(waiting, case.service("worker", code, restarts=True))
+    assert case.said.count("restarting it") == starts - 1
 
 
 async def test_a_worker_that_keeps_dying_is_restarted_after_longer_and_longer_pauses(
