@@ -92,11 +92,13 @@ class Learning:
         *,
         keep: int,
         clock: Callable[[], float] = time.time,
+        stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._agents = agents
         self._keep = keep
         self._clock = clock
+        self._stopwatch = stopwatch
         self._ledgers = {name: Ledger(keep) for name in agents}
         self._pending: dict[str, list[bytes]] = {}
         self._tuned = Tuned()
@@ -145,11 +147,11 @@ class Learning:
             changed |= await self._read(agent, ledger)
         now = self._clock()
         self._stale |= changed or now >= self._learned_at + RELEARN
-        if not self._stale or time.monotonic() < self._rest_until:
+        if not self._stale or self._stopwatch() < self._rest_until:
             return policy
-        began = time.monotonic()
+        began = self._stopwatch()
         beliefs = await asyncio.to_thread(beliefs_of, self._ledgers.values(), arms, now)
-        took = time.monotonic() - began
+        took = self._stopwatch() - began
         self._learned_at, self._stale = now, False
         self._rest_until = began + max(0.0, took - UNNOTICED) * REST
         return Policy(beliefs, price=tuned.price)

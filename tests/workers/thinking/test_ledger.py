@@ -11,7 +11,15 @@ from ponderd.workers.execution.leases import Leases
 from ponderd.workers.run import events as e
 from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
 from ponderd.workers.store.memory_store import MemoryStore
-from ponderd.workers.thinking.learning import Learning, Tuned, forget, read_tuned, write_tuned
+from ponderd.workers.thinking.learning import (
+    REST,
+    UNNOTICED,
+    Learning,
+    Tuned,
+    forget,
+    read_tuned,
+    write_tuned,
+)
 from ponderd.workers.thinking.ledger import (
     KEPT_OF_CALL,
     KEPT_OF_DECISION,
@@ -30,6 +38,24 @@ from tests.workers.world import CALLBACK, LAUNCH, REPLY, RING, World
 
 ARMS = own_arms(short=256, long=1024)
 LATER = 1e9
+
+
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch):
+    """Learning may take long on a busy machine, and is not put off for that here."""
+    usual = Learning.__init__.__kwdefaults__
+    monkeypatch.setitem(usual, "stopwatch", lambda: 0.0)
+
+
+class Watch:
+    """Each look at it comes `each` seconds after the last."""
+
+    def __init__(self):
+        self.now, self.each = 0.0, 0.0
+
+    def __call__(self):
+        self.now += self.each
+        return self.now
 
 
 def call(version=3, *, episode=None, at=1000.0, **fields) -> CallEntry:
@@ -505,6 +531,18 @@ async def test_what_is_tuned_and_forgotten_holds_for_all(world):
     assert policy.beliefs.rewarded == {}
     await note(world.store, call(99), outcome(99))
     assert (await learning.refresh(policy, ARMS)).beliefs.rewarded == {"tester": 1}
+
+
+async def test_who_learns_for_long_rests_for_longer(world):
+    watch = Watch()
+    learning = Learning(world.store, {"tester": world.agent}, keep=1000, stopwatch=watch)
+    watch.each = UNNOTICED + 0.1
+    policy = await learning.refresh(Policy(), ARMS)
+    await write_tuned(world.store, Tuned(price=0.7))
+    watch.now += 0.1 * REST - watch.each - 0.2
+    assert (await learning.refresh(policy, ARMS)).price is None
+    watch.now += 0.2
+    assert (await learning.refresh(policy, ARMS)).price == 0.7
 
 
 async def test_a_store_that_is_away_loses_nothing_that_was_noted(world):
