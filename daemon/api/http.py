@@ -53,7 +53,8 @@ def install_errors(app: FastAPI) -> None:
     @app.exception_handler(Unavailable)
     async def unavailable(request: Request, error: Unavailable) -> JSONResponse:
         note_refused_request(request, kind_of(error), str(error))
-        return error_response(error.http_status, f"not stored, try again: {error}")
+        what = "" if request.method == "GET" else "not stored, "
+        return error_response(error.http_status, f"{what}try again: {error}")
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

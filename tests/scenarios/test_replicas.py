@@ -4,6 +4,7 @@ replica and a Sentinel, and a tool that must not be repeated."""
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from textwrap import dedent
 
@@ -64,6 +65,14 @@ async def test_a_replica_that_was_cut_off_takes_over_and_nothing_is_paid_twice(
                 async with client.session.get("/readyz") as response:
                     assert response.status == 503
                     assert "replicas" in (await response.json())["checks"]["state"]
+
+                # Workers report all the same: that they are alive, and that they wait.
+                async def counted() -> bool:
+                    async with client.session.get("/metrics") as response:
+                        page = await response.text()
+                    return bool(re.search(r"^ponderd_unconfirmed_total [1-9]", page, re.MULTILINE))
+
+                await eventually(counted)
 
                 state.fail_over()
                 # The one that took over has no replica, so still nobody is paid.

@@ -226,13 +226,13 @@ class Runtime:
         if not self._registered:
             await register(store, self._agents.values())
             self._registered = True
-        await self._fleet.meet(store)
         counts = self._metrics.take()
         try:
             await store.report(self._owner, counts, alive=not self._draining.is_set())
         except Unavailable:
             self._metrics.put_back(counts)
             raise
+        await self._fleet.meet(store)  # last: it fails where replicas are away, the rest does not
 
     async def _learn(self, learning: Learning, thinker: Thinker) -> None:
         try:

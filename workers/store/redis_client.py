@@ -20,6 +20,7 @@ from redis.asyncio import (
 from redis.asyncio.cluster import ClusterPipeline
 from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     ClusterCrossSlotError,
@@ -215,6 +216,8 @@ def is_mistake(error: ResponseError) -> bool:
 def _reason(error: Exception) -> str:
     """What the server said, without the command of a pipeline to which it said it: that may carry
     what people wrote."""
+    if isinstance(error, MasterNotFoundError):  # what follows is each Sentinel's whole connection
+        return str(error).partition(" : ")[0] + " by its Sentinels"
     said = str(error).rpartition("caused error: ")[2]
     in_pipeline = _ARGUMENTS.fullmatch(said)
     return in_pipeline[2] if in_pipeline else said

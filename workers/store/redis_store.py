@@ -136,7 +136,7 @@ class RedisStore:
         return "confirmed" if enough else "waiting"
 
     async def check_replicas(self) -> None:
-        await self._replicas.accept(self._prefix(0))
+        await self._replicas.check(self._prefix(0))
 
     async def signal(
         self, run_id: str, version: int, event: bytes, projection: s.Projection

@@ -20,6 +20,9 @@ from ponderd.workers.store.redis_client import awaited
 CONFIRM_SECONDS = 2.0
 """How long replicas may take. Less than a client waits for an answer."""
 
+CHECK_SECONDS = 1.0
+"""Less than a question about the health of all may take."""
+
 PROBE_SECONDS = 0.5
 """While they do not confirm, one question in this time is asked for all; the others fail at once,
 or all connections would be waiting."""
@@ -33,12 +36,14 @@ class Replicas:
         self.wanted = wanted
         self._probe_at: float | None = None
 
-    async def ask(self, near: str, *looks: tuple[Any, ...]) -> tuple[Any, ...]:
+    async def ask(
+        self, near: str, *looks: tuple[Any, ...], within: float = CONFIRM_SECONDS
+    ) -> tuple[Any, ...]:
         """The answers to some reading commands, and whether enough replicas have what was written
         before. All is on the node that has `near`: the prefix of a shard, or a key. Raises
         `Unavailable`."""
         behind = self._probe_at is not None
-        seconds = PROBE_SECONDS if behind else CONFIRM_SECONDS
+        seconds = PROBE_SECONDS if behind else within
         commands = [
             ("SET", f"{near}:confirm", "1", "EX", "60"),
             *looks,
@@ -46,7 +51,10 @@ class Replicas:
         ]
         _, *answers, confirmed = await awaited(self._on_one_connection(f"{near}:confirm", commands))
         enough = confirmed >= self.wanted
-        self._probe_at = None if enough else time.monotonic() + PROBE_SECONDS
+        if enough:
+            self._probe_at = None
+        elif behind or within == CONFIRM_SECONDS:  # a shorter one says nothing about the others
+            self._probe_at = time.monotonic() + PROBE_SECONDS
         return (*answers, enough)
 
     async def require(self, near: str) -> None:
@@ -70,6 +78,14 @@ class Replicas:
             raise self._too_few()
         if found and found[0] in (None, 0):
             raise Unavailable("another state server took over while this was written")
+
+    async def check(self, near: str) -> None:
+        """Raises `Unavailable` if replicas do not confirm within `CHECK_SECONDS`."""
+        if not self.wanted:
+            return
+        *_, enough = await self.ask(near, within=CHECK_SECONDS)
+        if not enough:
+            raise self._too_few()
 
     def _too_few(self) -> Unavailable:
         return Unavailable(

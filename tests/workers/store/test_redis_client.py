@@ -10,6 +10,7 @@ from redis.exceptions import ResponseError
 
 from ponderd.channels.errors import Unavailable
 from ponderd.workers.store.redis_client import awaited, connect, is_mistake
+from tests.services.ports import free_port
 from tests.services.state_server import StateServer
 
 REFUSALS = (
@@ -92,6 +93,14 @@ async def test_what_is_refused_for_now_is_unavailable(answer: str) -> None:
         script = client.register_script("return redis.call('GET', KEYS[1])")
         with pytest.raises(Unavailable):
             await awaited(script(keys=["x"]))
+
+
+async def test_sentinels_that_are_away_are_named_in_one_line() -> None:
+    client = connect(f"redis+sentinel://127.0.0.1:{free_port()}/service/0")
+    with pytest.raises(Unavailable) as found:
+        await awaited(client.get("x"))
+    assert str(found.value).endswith("No master found for 'service' by its Sentinels")
+    await client.aclose()
 
 
 @pytest.mark.parametrize("answer", MISTAKES)

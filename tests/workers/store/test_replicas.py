@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ponderd.channels.errors import Unavailable
+from ponderd.daemon.api import health
 from ponderd.workers.store.contract import NewMessage, Projection, new_run_id
 from ponderd.workers.store.redis_store import RedisStore, connect
+from ponderd.workers.store.replicas import Replicas
 from tests.services.state_cluster import StateCluster
 from tests.services.state_sentinel import StateSentinel
 
@@ -59,6 +62,29 @@ async def test_what_a_replica_has_is_confirmed(tmp_path: Path) -> None:
         assert await store.confirm(*known, b"k") == "confirmed"
         assert (await store.admit(message("l"))).outcome == "appended"
         await store.close()
+
+
+async def test_the_health_is_known_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a server whose replicas went away unnoticed: before the daemon gives up asking."""
+    with StateSentinel(tmp_path) as state:
+        state.cut_off()
+        store = RedisStore(connect(state.url), replicas=1)
+        waits: list[int] = []
+        ask = Replicas._on_one_connection
+
+        async def noted(self: Replicas, key: str, commands: list[tuple[Any, ...]]) -> list[Any]:
+            waits.append(commands[-1][2])
+            return await ask(self, key, commands)
+
+        monkeypatch.setattr(Replicas, "_on_one_connection", noted)
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="PONDERD_STATE_REPLICAS"):
+                await store.check_replicas()
+        with pytest.raises(Unavailable, match="PONDERD_STATE_REPLICAS"):
+            await store.admit(message("k"))
+        await store.close()
+    assert waits == [1000, 1000, 2000]
+    assert waits[0] < health.CHECK_SECONDS * 1000
 
 
 async def test_each_node_of_a_cluster_is_asked(
