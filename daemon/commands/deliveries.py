@@ -25,6 +25,7 @@ def deliveries(context: typer.Context, as_json: Json = False) -> None:
 
 
 _NOTHING_MATCHES = "nothing that did not arrive matches; `ponderd deliveries` lists all of it"
+_ALL_WELL = "everything arrived, or is being sent for the first time"
 
 To = Annotated[
     str | None, typer.Option(help="Only where the address begins like this, as slack:C0123.")
@@ -47,7 +48,7 @@ def list_deliveries(
     if found:
         hint("to send them again, once it is mended: ponderd deliveries retry ID (or --all)")
     else:
-        hint(_NOTHING_MATCHES if _wanted(to, agent, error) else "everything arrived")
+        hint(_NOTHING_MATCHES if _wanted(to, agent, error) else _ALL_WELL)
 
 
 @app.command(epilog="Example: ponderd deliveries retry --to https://hooks.example.com/")
@@ -74,7 +75,7 @@ def retry(
     if as_json:
         return
     if not sent:
-        hint(_NOTHING_MATCHES if wanted else "nothing to send again: everything arrived")
+        hint(_NOTHING_MATCHES if wanted else f"nothing to send again: {_ALL_WELL}")
     else:
         hint(f"{sent} on their way; `ponderd deliveries` shows what does not arrive")
 
