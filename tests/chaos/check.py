@@ -128,9 +128,10 @@ def _outcomes(evidence: Evidence) -> Iterable[Violation]:
         if spare:
             expected[None] += 0
         spare += sum(_asked_in_vain(run.log) for run in mine)
-        if any(isinstance(event, e.RunSetAside) for run in mine for event in run.log):
-            # Whoever writes before that question arrives is asked where they wrote from last, and
-            # what else they wrote waits until they have answered it.
+        late = e.RunSetAside | e.ReplyPutAside
+        if any(isinstance(event, late) for run in mine for event in run.log):
+            # Whoever writes before a reply arrives is told it where they wrote from last. And what
+            # else they write to a run that was set aside waits until they have answered.
             expected[None] -= sum(_waiting(run) for run in mine)
         if None in expected:  # they may be answered at any of the conversation's addresses
             said, all, expected = (_total(counts) for counts in (said, all, expected))
