@@ -1,5 +1,4 @@
 """Every error that ponderd raises on purpose. Those without a file name are defined here.
-
 Exception
 ├── PonderdError                its text may be shown to a person
 │   ├── Refused                 the sender must change something; sending it again is useless
@@ -12,6 +11,7 @@ Exception
 │   │   ├── Unsupported         415              a kind of body or encoding that is not read
 │   │   └── TooMany             429 · SMTP 550   a loop, or more than is taken from one sender
 │   ├── Unavailable             503 · SMTP 451 · Slack not acknowledged: send it again later
+│   │   ├── NoProcess           none for an author's code (workers/execution/author_code.py)
 │   │   └── Unconfirmed         too few replicas have an intent (workers/execution/leases.py)
 │   ├── DeliveryError           a reply could not be sent (`permanent`: trying again is useless)
 │   ├── ModelError              the model server gave no answer (`retryable`, `too_long`)

@@ -290,5 +290,7 @@ class Process:
         assert self._process.stdin is not None
         self._process.stdin.close()
         await self._process.wait()
+        # asyncio would close the pipes only when nobody holds their other ends any more.
+        self._process._transport.close()  # type: ignore[attr-defined]
         if self._listening:
             self._listening.cancel()

@@ -255,13 +255,20 @@ async def test_an_isolated_tool_has_a_process_for_itself(code: InProcesses, agen
         ("sleep", Stopped("time", "no result within 3 s")),
         ("kill", Stopped("death", "its process died: signal 9 (SIGKILL)")),
         ("memory", Stopped("memory", "it used more than 200 MB")),
-        ("closed", Stopped("death", "its process died: exit 1")),
     ],
 )
 async def test_an_isolated_tool_is_limited(
     code: InProcesses, agent: Agent, how: str, outcome: Outcome
 ) -> None:
     assert await isolated(code, agent, used(how)) == outcome
+
+
+async def test_an_isolated_tool_that_closes_its_connection_dies(
+    code: InProcesses, agent: Agent
+) -> None:
+    outcome = await isolated(code, agent, used("closed"))
+    assert isinstance(outcome, Stopped) and outcome.reason == "death"
+    assert outcome.why.startswith("its process died: exit ")  # 1, or 120 if nobody reads the rest
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it")

@@ -94,13 +94,14 @@ async def launch(context: ToolContext) -> str:
     return str(await _player.get().wait("effect", "launch", context.idempotency_key))
 
 
-@tool(timeout=0)
+@tool()
 async def drill(context: ToolContext) -> str:
     """not idempotent, and takes longer than its time-out"""
     return str(await _player.get().wait("effect", "drill", context.idempotency_key))
 
 
-TOOLS = (look, ring, launch, drill)
+# It has no time at all, which is less than an author may give it.
+TOOLS = (look, ring, launch, replace(drill, timeout=0))
 
 
 def tester(approvals: Approvals) -> Agent:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ponderd.channels.errors import DeliveryError, ModelError, Refused
@@ -92,7 +92,7 @@ def moody_world(mood: Mood) -> World:
     world.slack = MoodyChannel("slack", mood=mood)
     world.mail = MoodyChannel("email", mood=mood)
 
-    @tool(timeout=0)
+    @tool()
     async def dawdle(name: str) -> str:
         """take longer than there is time"""
         await asyncio.sleep(0)
@@ -100,14 +100,16 @@ def moody_world(mood: Mood) -> World:
             raise ValueError("too late, and failed")
         return "done late"
 
-    @tool(idempotent=True, timeout=0)
+    @tool(idempotent=True)
     async def linger(name: str) -> str:
         """as dawdle, but it may be repeated"""
         await asyncio.sleep(0)
         return "done late"
 
+    # They have no time at all, which is less than an author may give them.
+    late = (replace(slow, timeout=0) for slow in (dawdle, linger))
     world.become(
-        tools=(*world.agent.tools, sleep, wait_for_event, dawdle, linger),
+        tools=(*world.agent.tools, sleep, wait_for_event, *late),
         approvals=Approvals(
             ask=chance.choice(((), ("slack:C9",))),
             remind_every=chance.choice((None, 20.0)),
