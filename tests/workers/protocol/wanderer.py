@@ -179,7 +179,9 @@ class Wanderer:
             elif self.run.paused:
                 await self.world.runs.resume(self.run_id, by="ann")
             else:
-                return
+                await self.world.executor.late.close()  # or a thread brings a result at any moment
+                if self.due is None:
+                    return
         raise AssertionError("it does not come to rest")
 
     async def _say(self) -> str:
