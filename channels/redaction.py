@@ -17,34 +17,43 @@ _ALONE = 16
 
 _PLACES = (
     # The login of a URL that has a password.
-    (r"(?<=://)[^\s/?#@:\"'<>]*:[^\s/?#\"'<>]*@", f"{HIDDEN}@"),
+    ("://", r"(?<=://)[^\s/?#@:\"'<>]*:[^\s/?#\"'<>]*@", f"{HIDDEN}@"),
     (
+        "[?&]",
         r"(?i)([?&](?:password|passwd|pwd|secret|client_secret|token|access_token|refresh_token"
         r"|api_?key|key|sig|signature|mark)=)[^&\s\"'#<>]+",
         rf"\1{HIDDEN}",
     ),
-    (r"(?i)\b(bearer\s{1,4})(?:(?=\S{16})|(?=[a-z._~+/=-]*\d))[\w.~+/=-]{6,}", rf"\1{HIDDEN}"),
     (
+        "[Bb][Ee][Aa][Rr][Ee]",
+        r"(?i)\b(bearer\s{1,4})(?:(?=\S{16})|(?=[a-z._~+/=-]*\d))[\w.~+/=-]{6,}",
+        rf"\1{HIDDEN}",
+    ),
+    (
+        "[Aa][Uu][Tt][Hh][Oo]",
         r"(?i)\b(authorization[\"']?\s?[:=]\s?[\"']?"
         r"(?:(?:basic|bearer|digest|token|bot|apikey)\s{1,2})?+)[^\s\"',;*]{4,}",
         rf"\1{HIDDEN}",
     ),
-    (r"(-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----)[A-Za-z0-9+/=\s\\]{1,16000}", rf"\1 {HIDDEN} "),
+    (
+        "-----BEGIN",
+        r"(-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----)[A-Za-z0-9+/=\s\\]{1,16000}",
+        rf"\1 {HIDDEN} ",
+    ),
     # Tokens that begin with the mark of whoever gives them out.
     (
+        "whsec_|xox|xapp-|gh[pousr]_|github_pat_|[sr]k[_-]|AKIA",
         r"\b(?:whsec_[\w+/=]{8,}|xox[a-z](?:\.xox[a-z])?-[\w-]{8,}|xapp-[\w-]{8,}"
         r"|gh[pousr]_\w{20,}|github_pat_\w{20,}|[sr]k_(?:live|test)_\w{10,}|sk-[\w-]{20,}"
         r"|AKIA[0-9A-Z]{16})",
         HIDDEN,
     ),
 )
-_LOOKS_SECRET = tuple((re.compile(pattern), mask) for pattern, mask in _PLACES)
+"""What has to be in a text before it is worth looking, what looks secret, and what is shown."""
+_LOOKS_SECRET = tuple((re.compile(pattern), mask) for _, pattern, mask in _PLACES)
 
-# Most texts have nothing that any of these begins with, and are done after one look.
-_MAY_LOOK_SECRET = re.compile(
-    r"://|[?&]|[Bb][Ee][Aa][Rr][Ee]|[Aa][Uu][Tt][Hh][Oo]|-----BEGIN|whsec_|xox|xapp-|gh[pousr]_"
-    r"|github_pat_|[sr]k[_-]|AKIA"
-)
+# Most texts have none of this, and are done after one look.
+_MAY_LOOK_SECRET = re.compile("|".join(sign for sign, _, _ in _PLACES))
 
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(?:API|ACCESS|PRIVATE|SIGNING)_?KEY)"
