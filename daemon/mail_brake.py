@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 _PERIOD = 1800
 _PERIODS = 3
 """An hour is counted as this and the last two half hours, so it is never less than an hour."""
+_BITE = 50
 _TTL = (_PERIODS + 1) * _PERIOD
 
 
@@ -153,10 +154,15 @@ class MailBrake:
         return last
 
     async def _just_answered(self, run_id: str) -> bool:
-        log = await self._log.store.load(run_id)
-        for event in e.decode_all(log)[::-1]:
-            if isinstance(event, e.ReplyStarted | e.ReplySent):
-                return self._log.clock() - event.at < QUICK
+        head = await self._log.store.head(run_id)
+        end = head.version if head else 0
+        while end > 0:  # from the end, in bites: the run may be long
+            start = max(0, end - _BITE)
+            log = await self._log.store.load(run_id, start, end - start)
+            for event in e.decode_all(log)[::-1]:
+                if isinstance(event, e.ReplyStarted | e.ReplySent):
+                    return self._log.clock() - event.at < QUICK
+            end = start
         return False
 
     def _period(self) -> int:

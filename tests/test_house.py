@@ -89,8 +89,8 @@ TESTED_IN = {
     "execution/escapes",
     "workers/steps/test_waits": "agents/tools/waiting",
     "workers/protocol/test_twin": "store/memory_clock",
-    "workers/store/test_contract": "store/asking store/cursors store/memory_store "
-    "store/redis_gauges store/redis_store",
+    "workers/store/test_contract": "store/asking store/beside store/cursors store/memory_beside "
+    "store/memory_store store/redis_beside store/redis_gauges store/redis_store",
     "workers/thinking/test_beliefs": "thinking/margins thinking/posterior",
     "workers/thinking/test_ledger": "thinking/learning thinking/outcomes thinking/rewards",
     "workers/thinking/test_policy": "thinking/case thinking/hold thinking/pins thinking/rules",

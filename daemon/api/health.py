@@ -48,6 +48,7 @@ class Readiness(BaseModel):
 _TROUBLE = {
     "runs_set_aside": "Runs set aside because a step was begun too often without an outcome",
     "steps_failed": "Steps that ended in an error that nobody expects",
+    "snapshots_wrong": "Snapshots of runs that did not say what the log says",
     "logs_not_understood": "Looks at runs whose events a worker could not read",
 }
 """Counters of workers that say that something is wrong with a run."""

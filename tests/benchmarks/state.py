@@ -72,7 +72,7 @@ async def _fill(store: RedisStore, callers: int) -> tuple[float, ...]:
         claim = await store.claim(ids[number], "bench", 60)
         assert claim is not None
         tokens[claim.run_id] = claim.token
-        versions[claim.run_id] = len(claim.log)
+        versions[claim.run_id] = claim.tail.version
 
     async def commit(number: int) -> None:
         run_id = ids[number % RUNS]

@@ -156,7 +156,7 @@ class Deliveries:
         store = self._log.store
         try:
             while await self._log.version(run_id) != entry.version:
-                run = (await self._log.read(run_id)).run
+                run = await self._log.latest(run_id)
                 entry = Undelivered(version=run.version, deliveries=deliveries_of(run))
                 if entry.deliveries:
                     await store.put(UNDELIVERED, run_id, entry.model_dump_json().encode())

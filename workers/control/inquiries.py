@@ -12,7 +12,7 @@ from ponderd.channels.message import Verdict, principal
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.control.edited_arguments import checked
 from ponderd.workers.control.run_log import History, RunLog
-from ponderd.workers.control.views import ApprovalView, approval_view
+from ponderd.workers.control.views import ApprovalView, approval_view, open_approval_view
 from ponderd.workers.execution.author_code import AuthorCode, InThreads
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import decider, replace_arguments
@@ -83,7 +83,7 @@ class Inquiries:
         not, `Malformed` for arguments that the tool cannot take, `Unavailable`.
         """
         asked = _parsed(approval_id)
-        history = await self._log.read(asked.run_id)
+        history = await self._history(asked)
         decision = _Decision(approve, by, remark, arguments, digest)
         return await self._decide(history, asked, decision)
 
@@ -94,11 +94,10 @@ class Inquiries:
         Implements `ponderd.channels.channel.AnswerInquiry`, and raises what that says.
         """
         asked = _parsed(verdict.inquiry)
-        # Read once: the button's program waits, and the run may be long.
-        history = await self._log.read(asked.run_id)
-        if _is_question(history.events, asked.version):
+        history = await self._history(asked)
+        if _is_question(history, asked):
             return await self._answer_question(history, asked, verdict)
-        _check_proof(history.events, asked, verdict)
+        _check_proof(history, asked, verdict)
         await self._use_up(verdict)
         decision = _Decision(verdict.choice == "approve", verdict.by, verdict.remark)
         decided = await self._decide(history, asked, decision)
@@ -112,7 +111,7 @@ class Inquiries:
                 raise Conflict("this mail has already decided something else")
 
     async def _decide(self, history: History, asked: EventRef, decision: _Decision) -> ApprovalView:
-        before = self._view(history.events, asked)
+        before = self._seen(history, (), asked)
         approve, arguments = decision.approve, decision.arguments
         agent = self._agents.get(before.agent)
         if arguments is not None and approve and agent and before.tool:
@@ -126,7 +125,8 @@ class Inquiries:
                 raise Conflict("this is not the call that you looked at; look again")
             return self._event(run, decision, arguments, now)
 
-        after = self._view((await self._log.signal(history, choose)).events, asked)
+        followed = (await self._log.signal(history, choose)).events[len(history.events) :]
+        after = self._seen(history, followed, asked)
         # Whose answer is in the log? This one, the same one given before, or another one.
         done = "approved" if approve else "denied"
         same_arguments = not approve or arguments in (None, after.arguments)
@@ -188,8 +188,12 @@ class Inquiries:
                 reply_to=run.message.reply_to,
             )
 
-        events, _ = await self._log.signal(history, choose)
-        answer = _first_answer(events, asked.version)
+        followed = (await self._log.signal(history, choose)).events[len(history.events) :]
+        if _is_open(history.run, asked):
+            answer = _first_answer(history.run, followed)
+        else:
+            events = (*history.events, *followed)
+            answer = _first_answer(fold(events[: asked.version]), events[asked.version :])
         if answer is None:
             raise Conflict("this question is not open")
         by, text = answer
@@ -210,6 +214,20 @@ class Inquiries:
                         yield head.id
                 cursor, more = page.cursor, page.cursor is not None
 
+    async def _history(self, asked: EventRef) -> History:
+        """The run as it is now, with all its events if that was decided or answered before."""
+        run = await self._log.latest(asked.run_id)
+        return History((), run) if _is_open(run, asked) else await self._log.read(asked.run_id)
+
+    def _seen(self, history: History, followed: Sequence[e.Event], asked: EventRef) -> ApprovalView:
+        """The approval after the events that `followed`. Raises `NotFound` if it is none."""
+        approval = history.run.work.approval
+        if approval is None or approval.id != str(asked):
+            return self._view((*history.events, *followed), asked)
+        agent = self._agents.get(history.run.agent)
+        approvers = agent.approvals.approvers if agent else ()
+        return open_approval_view(history.run, followed, approvers)
+
     def _view(self, events: Sequence[e.Event], asked: EventRef) -> ApprovalView:
         """Raises `NotFound` if the event asked for no approval."""
         launched = events[0]
@@ -229,15 +247,20 @@ def _parsed(inquiry: str) -> EventRef:
     return asked
 
 
-def _check_proof(events: Sequence[e.Event], asked: EventRef, verdict: Verdict) -> None:
+def _is_open(run: Run, asked: EventRef) -> bool:
+    """Whether that is what the run asks now."""
+    open_now = (run.work.approval, run.work.question)
+    return not run.ended and any(one is not None and one.id == str(asked) for one in open_now)
+
+
+def _check_proof(history: History, asked: EventRef, verdict: Verdict) -> None:
     """Raises `Unauthenticated` if what is proven of the verdict is about something else."""
-    receipts, asking = [], False
-    for event in events:
-        if isinstance(event, e.ReplyStarted):
-            asking = event.inquiry is not None and event.inquiry.id == str(asked)
-        elif isinstance(event, e.ReplySent) and asking:
-            receipts.append(event.receipt)
-    asked_at = events[asked.version - 1].at if asked.version <= len(events) else None
+    receipts: list[str] = []
+    asked_at: float | None
+    if (approval := history.run.work.approval) and approval.id == str(asked):
+        receipts, asked_at = [one.receipt for one in approval.posted], approval.asked_at
+    else:
+        receipts, asked_at = _as_asked(history.events, asked)
     if not is_answer(verdict.answers, verdict.written_at, str(asked), receipts, asked_at):
         raise Unauthenticated(
             "this is not provably an answer to the question (it names another one, or is older), "
@@ -245,17 +268,31 @@ def _check_proof(events: Sequence[e.Event], asked: EventRef, verdict: Verdict) -
         )
 
 
-def _is_question(events: Sequence[e.Event], version: int) -> bool:
-    asked = events[version - 1] if version <= len(events) else None
-    return isinstance(asked, e.ModelAnswered) and isinstance(asked.choice, Question)
+def _as_asked(events: Sequence[e.Event], asked: EventRef) -> tuple[list[str], float | None]:
+    """The receipts of a question that is no longer open, and when it was asked."""
+    receipts, asking = [], False
+    for event in events:
+        if isinstance(event, e.ReplyStarted):
+            asking = event.inquiry is not None and event.inquiry.id == str(asked)
+        elif isinstance(event, e.ReplySent) and asking:
+            receipts.append(event.receipt)
+    return receipts, events[asked.version - 1].at if asked.version <= len(events) else None
 
 
-def _first_answer(events: Sequence[e.Event], version: int) -> tuple[str, str] | None:
-    """Who answered the question that the event number `version` asked, and what they said. None
+def _is_question(history: History, asked: EventRef) -> bool:
+    question = history.run.work.question
+    if not history.events:
+        return question is not None and question.id == str(asked)
+    events = history.events
+    event = events[asked.version - 1] if asked.version <= len(events) else None
+    return isinstance(event, e.ModelAnswered) and isinstance(event.choice, Question)
+
+
+def _first_answer(run: Run, events: Sequence[e.Event]) -> tuple[str, str] | None:
+    """Who answered the open question of the run in the `events` after it, and what they said. None
     if nobody did, or if the run has ended."""
-    run = fold(events[:version])
     asked = run.work.question
-    for event in events[version:]:
+    for event in events:
         run = reduce(run, event)
         if run.ended or asked is None:
             return None

@@ -73,7 +73,7 @@ class Retries:
         """
         again = bool(keys) and await self._knows(keys[0], run_id)
         if not again:
-            _must_be_stuck((await self._log.read(run_id)).run)
+            _must_be_stuck(await self._log.latest(run_id))
         event = e.RunRetried(at=self._log.clock(), by=by)
 
         def is_it(run: Run) -> bool:
@@ -81,7 +81,7 @@ class Retries:
 
         if await self._log.admit_to_if(is_it, run_id, keys, event, digest) is None:
             raise Conflict(f"the conversation of run {run_id} goes on in another run by now")
-        return run_view((await self._log.read(run_id)).run)
+        return run_view(await self._log.latest(run_id))
 
     async def retry_all(
         self,
@@ -108,7 +108,7 @@ class Retries:
         )
         matched, retried = 0, list[str]()
         for head in filter(failed.may_fit, page.heads):
-            if failed.error and not failed.fits((await self._log.read(head.id)).run):
+            if failed.error and not failed.fits(await self._log.latest(head.id)):
                 continue
             matched += 1
             if dry_run or (key and await self._knows(f"{key}:{head.id}", head.id)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ponderd.channels.errors import NotFound, Unavailable
 from ponderd.channels.message import Accepted
 from ponderd.workers.control.keys import bind_keys, used_before
+from ponderd.workers.control.latest import Latest
 from ponderd.workers.execution.leases import projection
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
@@ -36,7 +37,7 @@ Joins = Callable[[Run], bool]
 
 
 class History(NamedTuple):
-    """All events of a run, and what is true after them."""
+    """All events of a run, or the newest ones that were asked for, and what is true after them."""
 
     events: tuple[e.Event, ...]
     run: Run
@@ -56,6 +57,7 @@ class RunLog:
     """Where runs are found that the store has expired."""
     clock: Callable[[], float] = time.time
     """Dates the events, in Unix seconds."""
+    _latest: Latest = field(default_factory=Latest, init=False, repr=False, compare=False)
 
     async def version(self, run_id: str) -> int:
         """Count the events of a run. Cheap, for those who watch one. Raises `NotFound`."""
@@ -72,6 +74,24 @@ class RunLog:
         """Read the events once and fold them. Raises what `events` raises."""
         events = await self.events(run_id)
         return History(events, fold(events))
+
+    async def event(self, run_id: str, version: int) -> e.Event | None:
+        """The event with this number; None if there is none. Raises what `events` raises."""
+        _check_id(run_id)
+        found = await self.store.load(run_id, version - 1, 1) if version > 0 else ()
+        if not found and not await self.store.head(run_id):
+            events = await self.events(run_id)
+            return events[version - 1] if 0 < version <= len(events) else None
+        return _decoded(run_id, found)[0] if found else None
+
+    async def latest(self, run_id: str) -> Run:
+        """The run as it is now, however long its log is. Raises what `events` raises."""
+        _check_id(run_id)
+        try:
+            run = await self._latest.read(self.store, run_id)
+        except ValidationError as error:
+            raise _newer(run_id) from error
+        return run or fold(await self.events(run_id))
 
     async def agent_of(self, run_id: str) -> str | None:
         """Name the agent of a run. None if there is no such run, nor one in the archive."""
@@ -140,7 +160,7 @@ class RunLog:
         admission = await self.store.admit(replace(message, only_new=True))
         if admission.outcome != "taken":
             return self._accepted(admission)
-        if not joins((await self.read(admission.run_id)).run):
+        if not joins(await self.latest(admission.run_id)):
             return None
         message = replace(_message(launched, keys, later, history), digest=digest)
         return await self._admit(message)
@@ -163,7 +183,10 @@ class RunLog:
     ) -> Accepted:
         """Admit `received` to a run that exists. One that is only in the archive comes back with
         all its events. Raises `NotFound`, and what `admit` raises."""
-        log, archived = await self._load(run_id)
+        _check_id(run_id)
+        log, archived = await self.store.load(run_id, 0, 1), False
+        if not log:
+            log, archived = await self._load(run_id)
         # The store finds a run by its conversation, so that it is found also if it expires now.
         launched = e.decode(log[0])
         assert isinstance(launched, e.RunLaunched)
@@ -178,15 +201,20 @@ class RunLog:
         digest: str = "",
     ) -> Accepted | None:
         """As `admit_to`, provided that it `joins` that run; None if not."""
-        log, archived = await self._load(run_id)
+        _check_id(run_id)
+        if first := await self.store.load(run_id, 0, 1):
+            launched = _decoded(run_id, first)[0]
+            assert isinstance(launched, e.RunLaunched)
+            joined = joins(await self.latest(run_id))
+            return await self.admit(launched, keys, received, digest=digest) if joined else None
+        log, _ = await self._load(run_id)
         events = _decoded(run_id, log)
         launched = events[0]
         assert isinstance(launched, e.RunLaunched)
         if not joins(fold(events)):
             return None
-        if archived:  # another run may have the conversation by now
-            return await self.admit_if(joins, launched, keys, received, received, log, digest)
-        return await self.admit(launched, keys, received, digest=digest)
+        # Another run may have the conversation by now.
+        return await self.admit_if(joins, launched, keys, received, received, log, digest)
 
     async def _admit(self, message: NewMessage) -> Accepted:
         return self._accepted(await self.store.admit(message))
@@ -234,9 +262,11 @@ def _decoded(run_id: str, log: Sequence[bytes]) -> tuple[e.Event, ...]:
     try:
         return e.decode_all(log)
     except ValidationError as error:
-        raise Unavailable(
-            f"run {run_id} was written by a newer version of ponderd than this daemon"
-        ) from error
+        raise _newer(run_id) from error
+
+
+def _newer(run_id: str) -> Unavailable:
+    return Unavailable(f"run {run_id} was written by a newer version of ponderd than this daemon")
 
 
 def _check_id(run_id: str) -> None:

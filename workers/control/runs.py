@@ -11,7 +11,7 @@ from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.versions import pinned, recorded_version
 from ponderd.workers.control.forks import forked
 from ponderd.workers.control.prompts import find_prompt
-from ponderd.workers.control.run_log import Choose, RunLog
+from ponderd.workers.control.run_log import Choose, History, RunLog
 from ponderd.workers.control.views import PromptView, RunPage, RunView, run_summary, run_view
 from ponderd.workers.run import events as e
 from ponderd.workers.run.participants import takes_part
@@ -129,7 +129,7 @@ class Runs:
     ) -> Accepted:
         """Write to a run. Its answer goes to where the conversation already lives. `keys` and
         `digest` as in `Trigger`, here and in the other methods that take them."""
-        _, run = await self._log.read(run_id)
+        run = await self._log.latest(run_id)
         received = e.MessageReceived(
             at=self._log.clock(),
             text=text,
@@ -175,10 +175,9 @@ class Runs:
             about = answer or run.outbox.answered_by
             return e.FeedbackReceived(at=now, value=value, by=by, source=source, answer=about)
 
-        history = await self._log.read(run_id)
+        history = History((), await self._log.latest(run_id))
         if answer is not None:
-            events = history.events
-            said = events[answer - 1] if 1 <= answer <= len(events) else None
+            said = await self._log.event(run_id, answer)
             if not isinstance(said, e.ModelAnswered):
                 raise NotFound(f"event {answer} of run {run_id} is not an answer of the model")
         return run_view((await self._log.signal(history, choose)).run)
@@ -213,11 +212,11 @@ class Runs:
 
         about = EventRef.parse(bounce.key)
         try:
-            history = await self._log.read(about.run_id if about else "")
+            history = History((), await self._log.latest(about.run_id if about else ""))
         except NotFound:
             return None
         before = len(history.run.bounces)
-        if about is None or about.version > len(history.events):
+        if about is None or about.version > history.run.version:
             return None
         try:
             history = await self._log.signal(history, choose)
@@ -274,7 +273,7 @@ class Runs:
                 raise Conflict(f"run {run_id} has nothing undelivered")
             return e.DeliveriesRetried(at=now, by=by, keys=keys)
 
-        history = await self._log.read(run_id)
+        history = History((), await self._log.latest(run_id))
         try:
             return (await self._log.signal(history, choose)).run
         except NotFound:  # only the archive has it
@@ -283,7 +282,7 @@ class Runs:
             return history.then(event).run
 
     async def show(self, run_id: str) -> RunView:
-        return run_view((await self._log.read(run_id)).run)
+        return run_view(await self._log.latest(run_id))
 
     async def prompt(self, run_id: str, version: int) -> PromptView:
         """Show the exact request of the model call whose outcome is the event number `version`.
@@ -344,7 +343,7 @@ class Runs:
         return RunPage(runs=[run_summary(head) for head in page.heads], cursor=page.cursor)
 
     async def _steer(self, run_id: str, *choices: Choose) -> RunView:
-        history = await self._log.read(run_id)
+        history = History((), await self._log.latest(run_id))
         for choose in choices:
             history = await self._log.signal(history, choose)
         return run_view(history.run)

@@ -143,9 +143,23 @@ def approval_view(
     approval = run.work.approval
     if approval is None or approval.id != str(EventRef(run.id, version)):
         return None
+    return _followed(run, approval, approvers, events[version:])
+
+
+def open_approval_view(
+    run: Run, events: Sequence[e.Event], approvers: tuple[str, ...]
+) -> ApprovalView:
+    """Show the open approval of a run, as it is after the `events` that followed."""
+    assert run.work.approval
+    return _followed(run, run.work.approval, approvers, events)
+
+
+def _followed(
+    run: Run, approval: Approval, approvers: tuple[str, ...], events: Sequence[e.Event]
+) -> ApprovalView:
     shown = _open(run, approval, approvers)
     # How it ended: the first event after which it is no longer the open approval.
-    for event in events[version:]:
+    for event in events:
         call = run.work.call
         run = reduce(run, event)
         if run.work.approval is None or run.work.approval.id != approval.id:

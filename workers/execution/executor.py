@@ -40,6 +40,7 @@ from ponderd.workers.execution.outbox import Outbox
 from ponderd.workers.execution.progress import THINKING, Progress
 from ponderd.workers.execution.sending import PostOffice
 from ponderd.workers.execution.slots import Slots
+from ponderd.workers.execution.snapshots import Snapshots, code
 from ponderd.workers.execution.spending import record_spending
 from ponderd.workers.execution.stranded import advance_without_agent, pin, strand
 from ponderd.workers.execution.tool_call import objection, run_tool
@@ -59,7 +60,7 @@ from ponderd.workers.steps.next_step import (
     Wait,
     next_step,
 )
-from ponderd.workers.store.contract import Release, RunStore
+from ponderd.workers.store.contract import Release, RunStore, Tail
 from ponderd.workers.thinking.outcomes import FROM_OUTSIDE
 
 log = structlog.get_logger(__name__)
@@ -91,6 +92,11 @@ class Executor:
         return LateResults(self.store)
 
     @cached_property
+    def snapshots(self) -> Snapshots:
+        """What it goes on from instead of whole logs."""
+        return Snapshots(self.store, self.metrics)
+
+    @cached_property
     def _post(self) -> PostOffice:
         outbox = Outbox(self.store, self.channels, self._progress, self.metrics)
         return PostOffice(outbox, self.channels)
@@ -105,12 +111,13 @@ class Executor:
         structlog.contextvars.bind_contextvars(run=run_id)
         try:
             asked_at = time.monotonic()
-            claim = await self.store.claim(run_id, self.leases.owner, self.leases.seconds)
+            seconds = self.leases.seconds
+            claim = await self.store.claim(run_id, self.leases.owner, seconds, code())
             if claim is None:
                 return
             async with self.leases.hold(claim, asked_at) as held:
                 try:
-                    await self._advance(held, claim.log, slots or Slots(1))
+                    await self._advance(held, claim.tail, slots or Slots(1))
                 except BaseException as error:  # else it would be tried again, uncounted, for ever
                     await self._escapes.count(held, error)
         except LeaseLost:
@@ -120,11 +127,12 @@ class Executor:
                 self.metrics.unconfirmed()
             log.warning("run left to the sweeper", error=str(error))
 
-    async def _advance(self, held: LeasedRun, raw: tuple[bytes, ...], slots: Slots) -> None:
+    async def _advance(self, held: LeasedRun, tail: Tail, slots: Slots) -> None:
+        before, events = await self.snapshots.open(held.id, tail)
         try:
-            run = self._fold(e.decode_all(raw))
+            run = self._fold(before, e.decode_all(events))
         except Exception as error:
-            await strand(self.store, held, len(raw), "events")
+            await strand(self.store, held, tail.version, "events")
             return await self._escapes.leave_alone(held, error)
         self._escapes.understood(run.id)
         agent = self.agents.get(run.agent)
@@ -182,12 +190,12 @@ class Executor:
             await sends.finish(run)
         return await held.give_back(held.now())
 
-    def _fold(self, events: tuple[e.Event, ...]) -> Run:
-        """Fold the run, and show the observer what others appended since a worker last had it."""
+    def _fold(self, run: Run | None, events: tuple[e.Event, ...]) -> Run:
+        """Go on from `run`, and show the observer what others appended since a worker had it."""
         known = len(events)
         while known and isinstance(events[known - 1], FROM_OUTSIDE):
             known -= 1
-        run = fold(events[:known])
+        run = fold(events[:known], run)
         for event in events[known:]:
             self.leases.observe(run, event)
             run = reduce(run, event)

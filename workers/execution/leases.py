@@ -12,6 +12,7 @@ import structlog
 from pydantic import ValidationError
 
 from ponderd.channels.errors import Unavailable
+from ponderd.workers.execution.snapshots import Pace
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import reduce
 from ponderd.workers.run.state import Run, Status
@@ -73,8 +74,9 @@ class LeasedRun:
         self.task = asyncio.current_task()
         self.lost = False
         self.released = False
-        self.version = len(claim.log)
-        self._last = claim.log[-1] if claim.log else b""
+        self.version = claim.tail.version
+        self._last = claim.tail.log[-1] if claim.tail.log else b""
+        self._pace = Pace(claim.tail)
         self.deaths = claim.deaths
         """How many holders in a row died, until this one writes something."""
         self.news = asyncio.Event()
@@ -118,6 +120,11 @@ class LeasedRun:
             seen.append((after, event))
             after = reduce(after, event)
         encoded = [e.encode(event) for event in events]
+        snapshot = b""
+        if run.version == self.version:
+            self._pace.saw(encoded)
+            last = encoded[-1] if encoded else self._last
+            snapshot = self._pace.snapshot(after, last, rests=release is not None)
         outcome = await self._store.commit(
             run.id,
             self.token,
@@ -126,11 +133,13 @@ class LeasedRun:
             projection(after),
             release,
             self._last if run.version == self.version else b"",
+            snapshot,
         )
         match outcome:
             case Committed(version):
                 self.released = release is not None
                 self.version, self.deaths = version, 0
+                self._pace.kept(snapshot)
                 self._last = encoded[-1] if encoded else self._last
                 for before, event in seen:
                     self._observe(before, event)
@@ -146,10 +155,10 @@ class LeasedRun:
         """The run with what others have appended. If the store is away, the run as it was: the
         next commit meets the rest."""
         try:
-            log = await self._store.load(self.id)
+            missed = await self._store.load(self.id, run.version)
         except Unavailable:
             return run
-        return self._caught_up(run, log[run.version :])
+        return self._caught_up(run, missed)
 
     def _caught_up(self, run: Run, missed: Sequence[bytes]) -> Run:
         try:
@@ -161,6 +170,7 @@ class LeasedRun:
             run = reduce(run, event)
         self.version = run.version
         self._last = missed[-1] if missed else self._last
+        self._pace.saw(missed)
         return run
 
     async def confirm(self) -> None:

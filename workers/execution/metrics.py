@@ -61,6 +61,9 @@ class Metrics:
     def log_not_understood(self) -> None:
         self._add("logs_not_understood", 1)
 
+    def snapshot_wrong(self) -> None:
+        self._add("snapshots_wrong", 1)
+
     def take(self) -> dict[str, float]:
         counts = dict(self._counts)
         self._counts.clear()

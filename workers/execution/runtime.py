@@ -290,6 +290,7 @@ class Runtime:
         await self._finish(timeout)
         await end_tasks([*self._advancing, *self._background])
         await self._executor.late.close()
+        await self._executor.snapshots.close()
         with contextlib.suppress(Unavailable):
             await self._executor.store.report(self._owner, self._metrics.take(), alive=False)
             await self._learning.flush()

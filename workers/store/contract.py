@@ -18,6 +18,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from ponderd.workers.store.beside import Beside
+
 SHARDS = 16
 """Number of hash tags over which keys are spread. Part of every run id, so it can never change."""
 
@@ -96,6 +98,23 @@ class Admission:
 
 
 @dataclass(frozen=True, slots=True)
+class Tail:
+    """The end of a log, as far as its reader does not know it yet."""
+
+    known: int
+    """The reader knows so many events, by itself or from `snapshot`; 0: none."""
+    snapshot: bytes
+    """What it can go on from (`execution.snapshots`); empty: nothing, or what it had."""
+    log: tuple[bytes, ...]
+    """The last event that it knows, and all after it."""
+
+    @property
+    def version(self) -> int:
+        """The number of all events."""
+        return max(self.known, 1) - 1 + len(self.log)
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     """The right to advance a run until the lease ends."""
 
@@ -104,7 +123,7 @@ class Claim:
     """Fencing token: each claim gets a higher one, and a commit with a lower one is lost."""
     now: float
     """The store's time at the claim."""
-    log: tuple[bytes, ...]
+    tail: Tail
     deaths: int = 0
     """How many holders in a row did not give it back, and committed nothing before they died."""
 
@@ -182,7 +201,7 @@ class Gauges:
     """Counters, summed over all workers."""
 
 
-class RunStore(Protocol):
+class RunStore(Beside, Protocol):
     """What every store does. A change to a run happens as a whole or not at all."""
 
     async def admit(self, message: NewMessage) -> Admission:
@@ -195,9 +214,9 @@ class RunStore(Protocol):
         A `checkpoint` makes 'once' independent of how long keys are remembered.
         """
 
-    async def claim(self, run_id: str, owner: str, lease: float) -> Claim | None:
+    async def claim(self, run_id: str, owner: str, lease: float, code: str = "") -> Claim | None:
         """Take the lease for `lease` seconds. None if somebody holds it, or the run is not due, or
-        rests because its holders die."""
+        rests because its holders die. `code` as in `latest`."""
 
     async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
         """Prolong leases, given as (run_id, token), to `lease` seconds from now.
@@ -215,11 +234,13 @@ class RunStore(Protocol):
         projection: Projection,
         release: Release | None = None,
         last: bytes = b"",
+        snapshot: bytes = b"",
     ) -> Committed | VersionConflict | Lost:
         """Append if `token` is the newest and the log still ends at `version`. All or nothing.
 
-        With `release`, also give the lease back. Lost, too, if the log is shorter, or has another
-        event than `last` (unless it is empty) at `version`: another server has taken over.
+        With `release`, also give the lease back; with `snapshot`, keep it for readers. Lost, too,
+        if the log is shorter, or has another event than `last` (unless it is empty) at `version`:
+        another server has taken over.
         """
 
     async def confirm(
@@ -249,8 +270,17 @@ class RunStore(Protocol):
         Each is due again only after `grace` seconds, so that other workers' sweeps pass it over.
         """
 
-    async def load(self, run_id: str) -> tuple[bytes, ...]:
-        """The log of a run. Empty if the run does not exist."""
+    async def load(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[bytes, ...]:
+        """The log of a run, or at most `limit` of its events (0: all) after the first `after` ones.
+        Empty if there are none."""
+
+    async def latest(self, run_id: str, code: str, known: int = 0, last: bytes = b"") -> Tail:
+        """What a reader lacks who knows `known` events, of which `last` is the last one. If the log
+        does not have it there, or `known` is 0: all events, or the newest snapshot by `code` that
+        fits the log, with those after it. Empty if the run does not exist."""
+
+    async def drop_snapshot(self, run_id: str) -> None:
+        """Forget the snapshot of a run. It only saves time."""
 
     async def head(self, run_id: str) -> Head | None:
         """What listings show of a run. None if it does not exist."""
@@ -276,34 +306,8 @@ class RunStore(Protocol):
         is missed. `renew` tells the version for certain. Continues after errors; ends with `close`.
         """
 
-    async def remember(self, key: str, value: str, ttl: float | None) -> str:
-        """Keep `value` under `key` for `ttl` seconds (None: for ever), unless `key` has a value.
-        Returns the value that is kept."""
-
-    async def recall(self, key: str) -> str | None:
-        """The value that `remember` or `overwrite` keeps under `key`, or None."""
-
-    async def overwrite(self, key: str, value: str, ttl: float | None = None) -> None:
-        """Keep `value` under `key` for `ttl` seconds, or for ever, and drop what was there."""
-
-    async def note(self, ledger: str, entries: Sequence[bytes], keep: int) -> None:
-        """Append to a ledger. At least its last `keep` entries stay, and not many more."""
-
-    async def notes(self, ledger: str, after: str, limit: int) -> list[tuple[str, bytes]]:
-        """At most `limit` entries after the one with the id `after` ("": from the beginning).
-
-        Each comes with its id, such as "1700000000000-0". Later entries have greater ids.
-        """
-
     async def knows(self, key: str, run_id: str) -> bool:
         """Whether a message with this key was admitted in the shard of `run_id`."""
-
-    async def swap(
-        self, key: str, expected: str | None, value: str, ttl: float | None = None
-    ) -> bool:
-        """Set what `recall` finds under `key` for `ttl` seconds (None: for ever), if it is
-        `expected` now (None: nothing). Returns whether it was. If the store's answer is lost, it
-        may have been."""
 
     async def checkpoints(self, names: Sequence[str]) -> list[str | None]:
         """The values of checkpoints, in the given order. None: there is none."""
@@ -311,29 +315,8 @@ class RunStore(Protocol):
     async def set_checkpoint(self, checkpoint: Checkpoint) -> bool:
         """Replace a checkpoint without an admission. Returns whether its value was as expected."""
 
-    async def put(self, box: str, key: str, value: bytes) -> None:
-        """Keep `value` under `key` in a box until it is dropped."""
-
-    async def box(self, box: str) -> dict[str, bytes]:
-        """All that is in a box. Keep boxes small: it is read at once."""
-
-    async def drop(self, box: str, key: str) -> None:
-        """Take `key` out of a box, if it is there."""
-
     async def now(self) -> float:
         """The store's time, Unix seconds."""
-
-    async def spend(
-        self, amounts: Mapping[str, Mapping[str, float]], ttl: float
-    ) -> dict[str, dict[str, float]]:
-        """Add amounts to accounts: account -> measure -> amount. Returns the new sums.
-
-        An account is forgotten `ttl` seconds after its last spending. One that must end earlier has
-        its period in its name. If the store's answer is lost, part of this may have been added.
-        """
-
-    async def spent(self, accounts: Sequence[str]) -> list[dict[str, float]]:
-        """Measure -> sum for each account, in the given order. Empty for an unknown account."""
 
     async def report(self, worker: str, counts: Mapping[str, float], *, alive: bool = True) -> None:
         """Record that a worker takes runs, or no more, and add `counts` to the counters."""

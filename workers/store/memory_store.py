@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import math
+import re
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha1
 from typing import Literal
 
 from ponderd.channels.errors import NotFound, Unavailable
 from ponderd.workers.store import contract as s
 from ponderd.workers.store import cursors
 from ponderd.workers.store.deaths import MANY_DEATHS, rest_after
+from ponderd.workers.store.memory_beside import MemoryBeside
 from ponderd.workers.store.memory_clock import ShardClock
 
 
@@ -25,15 +27,17 @@ class _Run:
     token: int
     lease_until: float = 0  # in the lease time of its shard
     leased_at: float | None = None
+    snapshot: bytes = b""
     deaths: int = 0
 
 
-class MemoryStore:
+class MemoryStore(MemoryBeside):
     """Implements `RunStore`. Set `available` to False to make every call raise `Unavailable`, or
     `replicated` to False to let no replica confirm.
     Its clock is believed, so that tests may jump, or else `doubted`, as in `lua/clock.lua`."""
 
     def __init__(self, clock: Callable[[], float] = time.time, *, doubted: bool = False) -> None:
+        super().__init__()
         self.available = True
         self.replicated = True
         self._shards = [ShardClock() for _ in range(s.SHARDS)] if doubted else []
@@ -41,15 +45,10 @@ class MemoryStore:
         self._runs: dict[str, _Run] = {}
         self._due: dict[str, float] = {}
         self._conversations: dict[str, str] = {}
-        self._kept: dict[str, tuple[str, float]] = {}
-        self._accounts: dict[str, tuple[dict[str, float], float]] = {}
         self._listeners: set[asyncio.Queue[str | None]] = set()
         self._workers: dict[str, float] = {}
         self._counters: Counter[str] = Counter()
-        self._ledgers: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
-        self._noted = 0
         self._checkpoints: dict[str, str] = {}
-        self._boxes: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
         now, lease_time = self._clocks(message.run_id)
@@ -85,7 +84,7 @@ class MemoryStore:
                 self._kept[f"digest:{key}"] = (message.digest, self._now() + s.TRIGGER_TTL)
         return s.Admission(run_id, outcome, self._mark_due(run, now, lease_time))
 
-    async def claim(self, run_id: str, owner: str, lease: float) -> s.Claim | None:
+    async def claim(self, run_id: str, owner: str, lease: float, code: str = "") -> s.Claim | None:
         now, lease_time = self._clocks(run_id)
         run = self._runs.get(run_id)
         if run is None or run_id not in self._due or run.lease_until > lease_time:
@@ -101,7 +100,7 @@ class MemoryStore:
         run.token += 1
         run.lease_until, self._due[run_id] = lease_time + lease, now + lease
         run.leased_at = now
-        return s.Claim(run_id, run.token, now, tuple(run.log), run.deaths)
+        return s.Claim(run_id, run.token, now, _tail(run, code, 0, b""), run.deaths)
 
     async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
         self._now()
@@ -123,6 +122,7 @@ class MemoryStore:
         projection: s.Projection,
         release: s.Release | None = None,
         last: bytes = b"",
+        snapshot: bytes = b"",
     ) -> s.Committed | s.VersionConflict | s.Lost:
         self._now()
         run = self._runs.get(run_id)
@@ -134,7 +134,7 @@ class MemoryStore:
             return s.VersionConflict(tuple(run.log[version:]))
         now, _ = self._clocks(run_id)
         run.log += events
-        run.deaths = 0
+        run.deaths, run.snapshot = 0, snapshot or run.snapshot
         self._project(run, projection, now)
         if release:
             run.token += 1
@@ -186,10 +186,20 @@ class MemoryStore:
                 found.append(run_id)
         return found
 
-    async def load(self, run_id: str) -> tuple[bytes, ...]:
+    async def load(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[bytes, ...]:
         self._now()
         run = self._runs.get(run_id)
-        return tuple(run.log) if run else ()
+        return tuple(run.log[after : after + limit if limit else None]) if run else ()
+
+    async def latest(self, run_id: str, code: str, known: int = 0, last: bytes = b"") -> s.Tail:
+        self._now()
+        run = self._runs.get(run_id)
+        return _tail(run, code, known, last) if run else s.Tail(0, b"", ())
+
+    async def drop_snapshot(self, run_id: str) -> None:
+        self._now()
+        if run := self._runs.get(run_id):
+            run.snapshot = b""
 
     async def head(self, run_id: str) -> s.Head | None:
         self._now()
@@ -240,31 +250,8 @@ class MemoryStore:
         finally:
             self._listeners.discard(queue)
 
-    async def remember(self, key: str, value: str, ttl: float | None) -> str:
-        now = self._now()
-        kept = self._recall(key, now)
-        if kept is None:
-            self._kept[key] = (value, math.inf if ttl is None else now + ttl)
-        return value if kept is None else kept
-
-    async def recall(self, key: str) -> str | None:
-        return self._recall(key, self._now())
-
-    async def overwrite(self, key: str, value: str, ttl: float | None = None) -> None:
-        now = self._now()
-        self._kept[key] = (value, math.inf if ttl is None else now + ttl)
-
     async def knows(self, key: str, run_id: str) -> bool:
         return self._recall(f"trigger:{key}", self._now()) is not None
-
-    async def swap(
-        self, key: str, expected: str | None, value: str, ttl: float | None = None
-    ) -> bool:
-        now = self._now()
-        if self._recall(key, now) != expected:
-            return False
-        self._kept[key] = (value, math.inf if ttl is None else now + ttl)
-        return True
 
     async def checkpoints(self, names: Sequence[str]) -> list[str | None]:
         self._now()
@@ -277,51 +264,8 @@ class MemoryStore:
         self._checkpoints[checkpoint.name] = checkpoint.value
         return True
 
-    async def put(self, box: str, key: str, value: bytes) -> None:
-        self._now()
-        self._boxes[box][key] = value
-
-    async def box(self, box: str) -> dict[str, bytes]:
-        self._now()
-        return dict(self._boxes[box])
-
-    async def drop(self, box: str, key: str) -> None:
-        self._now()
-        self._boxes[box].pop(key, None)
-
     async def now(self) -> float:
         return self._now()
-
-    async def note(self, ledger: str, entries: Sequence[bytes], keep: int) -> None:
-        kept = self._ledgers[ledger]
-        for entry in entries:
-            self._noted += 1
-            kept.append((f"{self._now() * 1000:.0f}-{self._noted}", entry))
-        del kept[: max(0, len(kept) - keep)]
-
-    async def notes(self, ledger: str, after: str, limit: int) -> list[tuple[str, bytes]]:
-        self._now()
-        number = int(after.partition("-")[2] or 0)
-        kept = self._ledgers[ledger]
-        return [note for note in kept if int(note[0].partition("-")[2]) > number][:limit]
-
-    async def spend(
-        self, amounts: Mapping[str, Mapping[str, float]], ttl: float
-    ) -> dict[str, dict[str, float]]:
-        now = self._now()
-        spent = {}
-        for account, measures in amounts.items():
-            sums, expires = self._accounts.get(account, ({}, 0.0))
-            kept = Counter(sums if expires > now else {})
-            kept.update(measures)
-            self._accounts[account] = (dict(kept), now + ttl)
-            spent[account] = {measure: float(kept[measure]) for measure in measures}
-        return spent
-
-    async def spent(self, accounts: Sequence[str]) -> list[dict[str, float]]:
-        now = self._now()
-        found = [self._accounts.get(account, ({}, 0.0)) for account in accounts]
-        return [dict(sums) if expires > now else {} for sums, expires in found]
 
     async def report(self, worker: str, counts: Mapping[str, float], *, alive: bool = True) -> None:
         now = self._now()
@@ -365,10 +309,6 @@ class MemoryStore:
         kept = self._shards[s.shard_of(run_id)].kept if self._shards else 0
         return max(self._now(), kept / 1000)
 
-    def _recall(self, key: str, now: float) -> str | None:
-        value, expires = self._kept.get(key, ("", 0.0))
-        return value if expires > now else None
-
     def _proceed(self, step: s.Checkpoint | None, run_id: str) -> None:
         if step:
             self._checkpoints[step.name] = step.value.replace("{run}", run_id)
@@ -392,6 +332,25 @@ class MemoryStore:
 
 
 _READY = s.Projection("READY")
+
+
+def _tail(run: _Run, code: str, known: int, last: bytes) -> s.Tail:
+    """As `lua/tail.lua` says it."""
+
+    def fits(version: int, sha: str) -> bool:
+        event = run.log[version - 1 : version] if 0 < version < 1e9 else []
+        return bool(event) and sha1(event[0]).hexdigest() == sha
+
+    snapshot = b""
+    if not fits(known, sha1(last).hexdigest()):
+        known = 0
+        sealed = _SEAL.match(run.snapshot) if code else None
+        if sealed and sealed[3].decode() == code and fits(int(sealed[1]), sealed[2].decode()):
+            known, snapshot = int(sealed[1]), run.snapshot
+    return s.Tail(known, snapshot, tuple(run.log[max(known, 1) - 1 :]))
+
+
+_SEAL = re.compile(rb"(\d+) ([0-9a-f]+) ([0-9A-Za-z]+)\n")
 
 
 def _newest(head: s.Head) -> tuple[float, str]:

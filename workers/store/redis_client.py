@@ -221,3 +221,8 @@ def _reason(error: Exception) -> str:
     said = str(error).rpartition("caused error: ")[2]
     in_pipeline = _ARGUMENTS.fullmatch(said)
     return in_pipeline[2] if in_pipeline else said
+
+
+def ms(seconds: float) -> int:
+    """Milliseconds, as the server counts."""
+    return round(seconds * 1000)

@@ -14,8 +14,10 @@ from ponderd.channels.errors import NotFound
 from ponderd.workers.store import contract as s
 from ponderd.workers.store import cursors, redis_gauges
 from ponderd.workers.store.redis_batches import Batches
+from ponderd.workers.store.redis_beside import RedisBeside
 from ponderd.workers.store.redis_client import awaited as _answer
 from ponderd.workers.store.redis_client import connect
+from ponderd.workers.store.redis_client import ms as _ms
 from ponderd.workers.store.redis_gauges import HEAD, head_of
 from ponderd.workers.store.redis_news import News
 from ponderd.workers.store.replicas import Replicas
@@ -25,22 +27,23 @@ __all__ = ["RedisStore", "connect"]
 _LUA = Path(__file__).parent / "lua"
 
 
-class RedisStore:
+class RedisStore(RedisBeside):
     """Implements `RunStore`."""
 
     def __init__(
         self, redis: Redis | RedisCluster, *, namespace: str = "ponderd", replicas: int = 0
     ) -> None:
         """`replicas`: as many must have what is accepted, and what `confirm` asks for."""
-        self._redis = redis
-        self._replicas = Replicas(redis, replicas)
-        self._namespace = namespace
+        super().__init__(redis, namespace, Replicas(redis, replicas))
         common = (_LUA / "clock.lua").read_text() + (_LUA / "common.lua").read_text()
         self._scripts = {
             name: redis.register_script(common + (_LUA / f"{name}.lua").read_text())
-            for name in ("admit", "claim", "commit", "expire", "renew", "signal", "sweep")
+            for name in ("admit", "commit", "expire", "renew", "signal", "sweep")
         }
-        self._swap = redis.register_script((_LUA / "swap.lua").read_text())
+        tail = common + (_LUA / "tail.lua").read_text()
+        for name in ("claim", "latest"):
+            script = tail + (_LUA / f"{name}.lua").read_text()
+            self._scripts[name] = redis.register_script(script)
         self._batches = Batches(redis)
         self._news = News(redis, f"{namespace}:news")
 
@@ -75,12 +78,12 @@ class RedisStore:
             await self._replicas.accept(prefix, "EXISTS", *keys)
         return s.Admission(run_id.decode(), outcome.decode(), bool(poke))
 
-    async def claim(self, run_id: str, owner: str, lease: float) -> s.Claim | None:
-        found = await self._run("claim", s.shard_of(run_id), run_id, _ms(lease), owner)
+    async def claim(self, run_id: str, owner: str, lease: float, code: str = "") -> s.Claim | None:
+        found = await self._run("claim", s.shard_of(run_id), run_id, _ms(lease), owner, code)
         if found is None:
             return None
-        token, now, deaths, *log = found
-        return s.Claim(run_id, int(token), int(now) / 1000, tuple(log), int(deaths))
+        token, now, deaths, *tail = found
+        return s.Claim(run_id, int(token), int(now) / 1000, _tail(tail), int(deaths))
 
     async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
         versions = await self._run_all(
@@ -97,6 +100,7 @@ class RedisStore:
         projection: s.Projection,
         release: s.Release | None = None,
         last: bytes = b"",
+        snapshot: bytes = b"",
     ) -> s.Committed | s.VersionConflict | s.Lost:
         if release is None:
             leave = "keep"
@@ -112,6 +116,7 @@ class RedisStore:
             projection.waiting_for,
             leave,
             sha1(last).hexdigest() if last else "",
+            snapshot,
             *events,
         )
         match verdict:
@@ -168,9 +173,19 @@ class RedisStore:
         found = await self._run_all("sweep", [(shard, arguments) for shard in range(s.SHARDS)])
         return [run_id.decode() for ids in found for run_id in ids]
 
-    async def load(self, run_id: str) -> tuple[bytes, ...]:
+    async def load(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[bytes, ...]:
         key = f"{self._prefix(s.shard_of(run_id))}:log:{run_id}"
-        return tuple(await _answer(self._redis.lrange(key, 0, -1)))
+        return tuple(
+            await _answer(self._redis.lrange(key, after, after + limit - 1 if limit else -1))
+        )
+
+    async def latest(self, run_id: str, code: str, known: int = 0, last: bytes = b"") -> s.Tail:
+        sha = sha1(last).hexdigest() if known else ""
+        return _tail(await self._run("latest", s.shard_of(run_id), run_id, code, known, sha))
+
+    async def drop_snapshot(self, run_id: str) -> None:
+        key = f"{self._prefix(s.shard_of(run_id))}:snapshot:{run_id}"
+        await _answer(self._redis.delete(key))
 
     async def head(self, run_id: str) -> s.Head | None:
         heads = await self._heads([run_id])
@@ -206,30 +221,9 @@ class RedisStore:
     def news(self) -> AsyncIterator[str]:
         return self._news.listen()
 
-    async def remember(self, key: str, value: str, ttl: float | None) -> str:
-        px = None if ttl is None else _ms(ttl)
-        await _answer(self._redis.set(self._remembered(key), value, px=px, nx=True))
-        kept = await self.recall(key)  # None: it has expired between the two commands
-        return value if kept is None else kept
-
-    async def recall(self, key: str) -> str | None:
-        kept = await _answer(self._redis.get(self._remembered(key)))
-        return kept.decode() if kept is not None else None
-
-    async def overwrite(self, key: str, value: str, ttl: float | None = None) -> None:
-        px = None if ttl is None else _ms(ttl)
-        await _answer(self._redis.set(self._remembered(key), value, px=px))
-
     async def knows(self, key: str, run_id: str) -> bool:
         prefix = self._prefix(s.shard_of(run_id))
         return bool(await _answer(self._redis.exists(f"{prefix}:trigger:{key}")))
-
-    async def swap(
-        self, key: str, expected: str | None, value: str, ttl: float | None = None
-    ) -> bool:
-        step: list[str | int] = [int(expected is None), expected or "", value]
-        step += [] if ttl is None else [_ms(ttl)]
-        return bool(await _answer(self._swap(keys=[self._remembered(key)], args=step)))
 
     async def checkpoints(self, names: Sequence[str]) -> list[str | None]:
         pipe = self._redis.pipeline(transaction=False)
@@ -243,56 +237,8 @@ class RedisStore:
         key = self._checkpoint(name)
         return bool(await _answer(self._swap(keys=[key], args=[absent, was, value])))
 
-    async def put(self, box: str, key: str, value: bytes) -> None:
-        name = self._box(box)
-        await self._replicas.require(name)
-        await _answer(self._redis.hset(name, key, value))
-        await self._replicas.accept(name, "HEXISTS", name, key)
-
-    async def box(self, box: str) -> dict[str, bytes]:
-        found = await _answer(self._redis.hgetall(self._box(box)))
-        return {key.decode(): value for key, value in found.items()}
-
-    async def drop(self, box: str, key: str) -> None:
-        await _answer(self._redis.hdel(self._box(box), key))
-
     async def now(self) -> float:
         return await self._now_ms() / 1000
-
-    async def note(self, ledger: str, entries: Sequence[bytes], keep: int) -> None:
-        pipe = self._redis.pipeline(transaction=False)
-        for entry in entries:
-            pipe.xadd(self._ledger(ledger), {b"e": entry}, maxlen=keep, approximate=True)
-        await _answer(pipe.execute())
-
-    async def notes(self, ledger: str, after: str, limit: int) -> list[tuple[str, bytes]]:
-        first = f"({after}" if after else "-"
-        found = await _answer(self._redis.xrange(self._ledger(ledger), min=first, count=limit))
-        return [(position.decode(), fields[b"e"]) for position, fields in found]
-
-    async def spend(
-        self, amounts: Mapping[str, Mapping[str, float]], ttl: float
-    ) -> dict[str, dict[str, float]]:
-        pipe = self._redis.pipeline(transaction=False)
-        for account, measures in amounts.items():
-            for measure, amount in measures.items():
-                pipe.hincrbyfloat(self._account(account), measure, amount)
-            pipe.pexpire(self._account(account), _ms(ttl))
-        sums = iter(await _answer(pipe.execute()))
-        spent = {}
-        for account, measures in amounts.items():
-            spent[account] = {measure: float(next(sums)) for measure in measures}
-            next(sums)
-        return spent
-
-    async def spent(self, accounts: Sequence[str]) -> list[dict[str, float]]:
-        pipe = self._redis.pipeline(transaction=False)
-        for account in accounts:
-            pipe.hgetall(self._account(account))
-        return [
-            {measure.decode(): float(total) for measure, total in measures.items()}
-            for measures in await _answer(pipe.execute())
-        ]
 
     async def report(self, worker: str, counts: Mapping[str, float], *, alive: bool = True) -> None:
         now = await self._now_ms()
@@ -309,26 +255,14 @@ class RedisStore:
         await self._batches.close()
         await self._redis.aclose()
 
-    def _ledger(self, name: str) -> str:
-        return f"{self._namespace}:ledger:{name}"
-
     async def _now_ms(self) -> int:
         return int(await _answer(redis_gauges.now_ms(self._redis)))
 
     def _prefix(self, shard: int) -> str:
         return f"{{{self._namespace}:{shard:02x}}}"
 
-    def _remembered(self, key: str) -> str:
-        return f"{self._namespace}:remember:{key}"
-
     def _checkpoint(self, name: str) -> str:
         return f"{self._prefix(s.shard_of(s.new_run_id(name)))}:checkpoint:{name}"
-
-    def _box(self, box: str) -> str:
-        return f"{self._namespace}:box:{box}"
-
-    def _account(self, account: str) -> str:
-        return f"{self._namespace}:spent:{account}"
 
     async def _run(self, name: str, shard: int, *arguments: Any) -> Any:
         call = self._batches.call(self._scripts[name], self._prefix(shard), arguments)
@@ -384,12 +318,13 @@ class RedisStore:
         ]
 
 
+def _tail(found: Sequence[Any]) -> s.Tail:
+    known, snapshot, *log = found
+    return s.Tail(int(known), snapshot, tuple(log))
+
+
 def _step(checkpoint: s.Checkpoint) -> list[str]:
     """As the scripts take it: name, 1 if there must be no value, the one that must be, the new."""
     expected = checkpoint.expected
     absent = "1" if expected is None else "0"
     return [checkpoint.name, absent, expected or "", checkpoint.value]
-
-
-def _ms(seconds: float) -> int:
-    return round(seconds * 1000)

@@ -26,15 +26,18 @@ COLOURS = {
 
 @pytest.fixture
 def loads(world: World) -> list[str]:
-    """The run of each reading of a log, by anybody."""
+    """The run of each reading of a log or of its end, by anybody."""
     found: list[str] = []
-    load = world.store.load
 
-    async def counted(run_id: str) -> tuple[bytes, ...]:
-        found.append(run_id)
-        return await load(run_id)
+    def counted(read: Any) -> Any:
+        async def reads(run_id: str, *args: Any) -> Any:
+            found.append(run_id)
+            return await read(run_id, *args)
 
-    world.store.load = counted  # type: ignore[method-assign]
+        return reads
+
+    world.store.load = counted(world.store.load)  # type: ignore[method-assign]
+    world.store.latest = counted(world.store.latest)  # type: ignore[method-assign]
     return found
 
 
@@ -79,7 +82,7 @@ class TestAnAnswer:
         assert told in (f"Approved by {ANN}.", f"{ANN}: red")
 
     @ASKED
-    async def test_reads_it_once_if_it_is_given_again(
+    async def test_reads_its_end_and_all_of_it_if_it_is_given_again(
         self, world: World, loads: list[str], ask: Any
     ) -> None:
         verdict = await ask(world)
@@ -87,7 +90,7 @@ class TestAnAnswer:
         version = (await world.run(loads[0])).version
         loads.clear()
         assert await world.inquiries.answer(verdict) == told
-        assert len(loads) == 1
+        assert len(loads) == 2
         assert (await world.run(loads[0])).version == version
 
     @ASKED

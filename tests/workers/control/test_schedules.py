@@ -136,7 +136,7 @@ class World:
             claim = await self.store.claim(head.id, "worker", 1.0)
             assert claim is not None
             done = Projection("COMPLETED")
-            version = len(claim.log)
+            version = claim.tail.version
             await self.store.commit(head.id, claim.token, version, [], done, Release())
 
     async def passes(self, seconds: float, schedules: Schedules) -> None:

@@ -53,7 +53,7 @@ from ponderd.workers.execution.model_call import ModelCalls
 from ponderd.workers.execution.sending import Sending
 from ponderd.workers.llm.client import Completion
 from ponderd.workers.run.reduce import fold
-from ponderd.workers.store.contract import Claim, Committed, VersionConflict
+from ponderd.workers.store.contract import Claim, Committed, Tail, VersionConflict
 from ponderd.workers.store.memory_store import MemoryStore
 from ponderd.workers.thinking.thinker import Thinker
 from tests.services.fakes import FakeModel
@@ -138,7 +138,7 @@ class GatedStore:
         return "confirmed"
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("admit", "claim", "commit", "signal", "load", "head"):
+        if name not in ("admit", "claim", "commit", "signal", "load", "latest", "head"):
             return getattr(self._aside, name)
         return lambda *args: self._player.wait(name, *args)
 
@@ -419,14 +419,17 @@ def _learn(node: Node, action: str, value: Any, now: float) -> Node:
         sent = {(gate, repr(outcome))} if gate.name == "send" else set()
         return replace(after, landed=node.landed | sent)
     match value:
-        case Claim(token=token, log=log):
-            return replace(after, token=token, known=len(log), valid_until=now + LEASE)
+        case Claim(token=token, tail=tail):
+            return replace(after, token=token, known=tail.version, valid_until=now + LEASE)
+        case Tail():
+            return replace(after, known=value.version)
         case Committed(version=version):
             return replace(after, known=version)
         case VersionConflict(missed=missed):
             return replace(after, known=node.known + len(missed))
-        case tuple():  # a log
-            return replace(after, known=len(value))
+        case tuple() if node.gate:  # a log, or its end
+            _, *skipped = node.gate.args
+            return replace(after, known=sum(skipped[:1]) + len(value))
     match action:
         case "renew":
             return replace(after, valid_until=now + LEASE)

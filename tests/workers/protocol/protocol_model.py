@@ -255,7 +255,7 @@ class Search:
             return
         node, gate, after = person.doing, person.doing.gate, state
         assert gate
-        while node.gate and (node is person.doing or node.gate.name == "load"):
+        while node.gate and (node is person.doing or node.gate.name in ("load", "latest")):
             # What is read may be out of date as soon as the next gate opens.
             answer, after = self._call(after, node.gate)
             node = self._go(after, node, "open", answer)
@@ -473,7 +473,7 @@ def _person(state: State, i: int, person: Person) -> State:
 
 def _show(gate: Gate) -> str:
     match gate:
-        case Gate("commit", (_, _, version, events, _, release, _)):
+        case Gate("commit", (_, _, version, events, _, release, *_)):
             types = ",".join(event.type for event in e.decode_all(events))
             return f"commit [{types}] at {version}{' and release' if release else ''}"
         case Gate("effect" | "send", args):

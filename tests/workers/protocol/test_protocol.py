@@ -91,8 +91,8 @@ class NoTokenBumpAtRelease(MemoryStore):
 
 
 class NoTokenBumpAtClaim(MemoryStore):
-    async def claim(self, run_id: str, owner: str, lease: float) -> s.Claim | None:
-        claim = await super().claim(run_id, owner, lease)
+    async def claim(self, run_id: str, owner: str, *args: Any) -> s.Claim | None:
+        claim = await super().claim(run_id, owner, *args)
         if claim is None:
             return None
         self._runs[run_id].token -= 1
@@ -100,14 +100,14 @@ class NoTokenBumpAtClaim(MemoryStore):
 
 
 class ClaimsWhatIsHeld(MemoryStore):
-    async def claim(self, run_id: str, owner: str, lease: float) -> s.Claim | None:
+    async def claim(self, run_id: str, owner: str, *args: Any) -> s.Claim | None:
         self._runs[run_id].lease_until = 0
-        return await super().claim(run_id, owner, lease)
+        return await super().claim(run_id, owner, *args)
 
 
 class ClaimIsNotDue(MemoryStore):
-    async def claim(self, run_id: str, owner: str, lease: float) -> s.Claim | None:
-        claim = await super().claim(run_id, owner, lease)
+    async def claim(self, run_id: str, owner: str, *args: Any) -> s.Claim | None:
+        claim = await super().claim(run_id, owner, *args)
         if claim:
             del self._due[run_id]
         return claim

@@ -185,7 +185,7 @@ class TestAdmit:
 class TestClaim:
     async def test_gives_the_log_and_a_token(self, store: RunStore) -> None:
         claim = await claimed(store)
-        assert claim.log == (b"launched", b"hello")
+        assert claim.tail.log == (b"launched", b"hello")
         assert claim.token > 0
 
     async def test_only_one_of_many_gets_it(self, store: RunStore) -> None:
@@ -251,7 +251,7 @@ class TestCommit:
         await store.admit(message(text=b"again"))
         again = await store.claim(claim.run_id, "other", LONG)
         assert again is not None
-        assert again.log[-1] == b"again"
+        assert again.tail.log[-1] == b"again"
 
     async def test_release_with_a_due_time_is_found_by_the_sweeper_then(
         self, store: RunStore
@@ -326,7 +326,7 @@ class TestExpire:
         claim = await store.claim(run_id, "worker", LONG)
         assert claim is not None
         done = Projection("COMPLETED")
-        version = len(claim.log)
+        version = claim.tail.version
         assert await store.commit(run_id, claim.token, version, [b"end"], done, Release())
         return run_id
 

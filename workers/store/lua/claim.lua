@@ -1,6 +1,6 @@
 -- Take the lease of a run if it is due and nobody holds it.
--- ARGV: run id, lease (ms), owner
--- Returns {token, now (ms), deaths, event ...}, or nil if it is held, not due, or rests now.
+-- ARGV: run id, lease (ms), owner, code of whose snapshots it can go on
+-- Returns {token, now (ms), deaths, known, snapshot or '', event ...}: see tail.lua; or nil if it is held, not due, or rests now.
 -- `deaths` is how many holders in a row did not give it back and committed nothing since. After
 -- more than a few the run rests, for longer each time, before it is claimed again.
 -- workers/store/deaths.py says the same.
@@ -34,7 +34,7 @@ local token = redis.call('HINCRBY', run_key(id), 'token', 1)
 redis.call('HSET', run_key(id), 'lease_until', int(lease_time + lease), 'owner', owner)
 redis.call('ZADD', due_key, int(now + lease), id)
 redis.call('ZADD', leased_key, int(now), id)
-local reply = redis.call('LRANGE', log_key(id), 0, -1)
+local reply = tail(id, ARGV[4], 0, '')
 table.insert(reply, 1, deaths)
 table.insert(reply, 1, int(now))
 table.insert(reply, 1, token)

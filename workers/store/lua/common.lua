@@ -7,6 +7,7 @@
 --                                           owner, lease_until (ms of the lease time), deaths,
 --                                           created_at, updated_at (ms); see clock.lua
 --   <prefix>:log:<id>                 list  the events, oldest first; its length is the version
+--   <prefix>:snapshot:<id>            string  what a fold of the log may begin with; see tail.lua
 --   <prefix>:conversation:<key>       string  the id of the run
 --   <prefix>:trigger:<key>            string  the id of the run to which a trigger went; expires
 --   <prefix>:checkpoint:<name>        string  how far somebody has come

@@ -12,5 +12,5 @@ if redis.call('GET', conversation_key) == id then redis.call('DEL', conversation
 for _, key in ipairs({':runs', ':runs:' .. status, ':finished'}) do
   redis.call('ZREM', prefix .. key, id)
 end
-redis.call('DEL', run_key(id), log_key(id))
+redis.call('DEL', run_key(id), log_key(id), prefix .. ':snapshot:' .. id)
 return 1
