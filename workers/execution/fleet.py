@@ -13,8 +13,8 @@ from ponderd.workers.store.contract import RunStore
 FLEET = "fleet"
 """The box in which workers tell what they have."""
 
-LIVE_SECONDS = 6.0
-"""Seconds for which a worker counts as alive after it told."""
+LIVE_SECONDS = 8.0
+"""Seconds for which a worker counts as alive after it told. An idle one tells every five."""
 
 GRACE = 5.0
 """Seconds without a worker that has an agent, after which people are told. During a deployment the
@@ -36,12 +36,15 @@ class Fleet:
     def __init__(self, owner: str = "", agents: Iterable[Agent] = ()) -> None:
         self._owner = owner
         self._mine = sorted({name for agent in agents for name in _names(agent)})
-        self._seen: dict[str, float] = {}
+        self._there: set[str] = set()
+        self._gone: dict[str, float] = {}
         self._since: float | None = None
 
-    async def meet(self, store: RunStore) -> None:
-        """Tell the others what this worker has, and hear what they have. Raises `Unavailable`."""
-        now = await store.now()
+    async def meet(self, store: RunStore, now: float | None = None) -> None:
+        """Tell the others what this worker has, and hear what they have. `now` is the store's time,
+        if it is known. Raises `Unavailable`."""
+        now = await store.now() if now is None else now
+        there = set[str]()
         entry = json.dumps({"at": now, "agents": self._mine}).encode()
         await store.put(FLEET, self._owner, entry)
         for owner, told in (await store.box(FLEET)).items():
@@ -50,9 +53,11 @@ class Fleet:
             except ValidationError:  # a newer ponderd wrote it
                 continue
             if abs(now - known.at) <= LIVE_SECONDS:
-                self._seen.update(dict.fromkeys(known.agents, now))
+                there.update(known.agents)
             else:
                 await store.drop(FLEET, owner)
+        self._gone.update(dict.fromkeys(self._there - there, now))
+        self._there = there
         self._since = now if self._since is None else self._since
 
     async def leave(self, store: RunStore) -> None:
@@ -60,10 +65,12 @@ class Fleet:
         await store.drop(FLEET, self._owner)
 
     def absent(self, name: str, now: float) -> float:
-        """Seconds for which no live worker is known to have had `name`."""
+        """Seconds for which it is known that no live worker has `name`."""
         if self._since is None:
             return GRACE
-        return max(0.0, now - max(self._seen.get(name, 0.0), self._since))
+        if name in self._there:
+            return 0.0
+        return max(0.0, now - self._gone.get(name, self._since))
 
     def grace(self, name: str, now: float) -> float:
         """Seconds to wait for another worker that has `name`. 0: there is none."""

@@ -273,11 +273,14 @@ class Leases:
             elif self._held.get(run_id) is run:
                 run.lose()
 
-    async def listen(self) -> None:
-        """Wake held runs when something is appended to them. Raises `Unavailable`."""
-        async for run_id in self._store.news():
-            if run := self._held.get(run_id):
+    async def listen(self, others: Callable[[str], None] = lambda _: None) -> None:
+        """Wake held runs when something is appended to them; `others` gets the rest of what is
+        told. Raises `Unavailable`."""
+        async for told in self._store.news():
+            if run := self._held.get(told):
                 run.news.set()
+            else:
+                others(told)
 
 
 def projection(run: Run) -> Projection:

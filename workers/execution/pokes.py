@@ -118,6 +118,24 @@ def _tls(parsed: RedisUrl) -> dict[str, Any]:
     }
 
 
+# An idle worker asks its queue anew this often, in seconds. kombu asks every second.
+redis_transport.Transport.brpop_timeout = 5
+
+
+_close = _channels.close
+
+
+def _hang_up(channel: Any) -> None:
+    """Close a channel without waiting for the question that is under way."""
+    if channel._in_poll:
+        channel._in_poll.disconnect()
+        channel._in_poll = None
+    _close(channel)
+
+
+_channels.close = _hang_up
+
+
 class Poker:
     """Pokes workers in the background. Never fails: the sweeper finds the run of a lost poke."""
 

@@ -11,9 +11,9 @@ import asyncio
 import contextlib
 import os
 import platform
-import random
 import secrets
 import threading
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import replace
@@ -43,11 +43,11 @@ from ponderd.workers.llm.canary import problems
 from ponderd.workers.llm.connect import connect as connect_model
 from ponderd.workers.settings import WorkerSettings
 from ponderd.workers.store.archive import ROUND, archive_round, open_archive
-from ponderd.workers.store.contract import SHARDS, RunStore
+from ponderd.workers.store.contract import RunStore
 from ponderd.workers.store.redis_client import end_tasks
 from ponderd.workers.store.redis_store import RedisStore
 from ponderd.workers.store.redis_store import connect as connect_redis
-from ponderd.workers.thinking.learning import Learning, read_tuned
+from ponderd.workers.thinking.learning import CHANGED, Learning, read_tuned
 from ponderd.workers.thinking.policy import RULES_ONLY
 from ponderd.workers.thinking.thinker import Thinker
 
@@ -55,11 +55,15 @@ log = structlog.get_logger(__name__)
 
 # How often each background duty runs.
 AGAIN_SECONDS = 0.5  # if the store was away
-REPORT_SECONDS = 2.0
+REPORT_SECONDS = 2.5
 NEWS_SECONDS = 1.0
 NOTE_SECONDS = 0.5
 LEARN_SECONDS = 2.0
 EXAMINE_SECONDS = 10.0
+
+# How often it runs in a worker in which nothing happens.
+IDLE_REPORT_SECONDS = 5.0
+IDLE_LEARN_SECONDS = 30.0
 
 SILENT_LEASES = 2
 """Leases after which a worker whose loop stands still is ended: all its runs are lost by then."""
@@ -92,6 +96,9 @@ class Runtime:
         self._blobs = open_blobs(channels)
         self._fleet = Fleet(self._owner, self._agents.values())
         self._registered = False
+        self._report_at = 0.0
+        self._learns = asyncio.Event()
+        self._learns.set()
 
     def start(self) -> None:
         self._thread.start()
@@ -139,7 +146,13 @@ class Runtime:
         store = RedisStore(client, replicas=settings.state_replicas)
         learning = self._learning = Learning(store, self._agents, keep=settings.thinking_ledger)
         leases = Leases(store, self._owner, settings.lease_seconds, learning.observe)
-        sweeper = Sweeper(store, settings.lease_seconds)
+        sweeper = Sweeper(store, settings.lease_seconds, self._owner)
+
+        def heard(told: str) -> None:
+            if told == CHANGED:
+                self._learns.set()
+            sweeper.heard(told)
+
         model = connect_model(settings, load_family(settings.config_file))
         thinker = Thinker(model, store, cap=settings.thinking_cap)
         self._code = InProcesses(
@@ -174,8 +187,8 @@ class Runtime:
             asyncio.create_task(_every(seconds, duty))
             for seconds, duty in (
                 (settings.lease_seconds / 3, leases.renew),
-                (NEWS_SECONDS, leases.listen),
-                (sweeper.pause, lambda: self._sweep(sweeper)),
+                (NEWS_SECONDS, lambda: leases.listen(heard)),
+                (0, lambda: self._sweep(sweeper)),
                 (REPORT_SECONDS, lambda: self._report(store)),
                 (ROUND, lambda: self._archive_finished(store)),
                 (NOTE_SECONDS, learning.flush),
@@ -185,6 +198,7 @@ class Runtime:
         self._background.append(asyncio.create_task(self._examine_model()))
 
     def _begin(self, run_id: str) -> None:
+        self._learns.set()
         task = asyncio.create_task(self._advance(run_id))
         self._advancing.add(task)
         task.add_done_callback(self._advancing.discard)
@@ -203,38 +217,48 @@ class Runtime:
 
         Takes no more runs than there are free slots, or a backlog would be read over and over.
         """
+        await sweeper.turns.come()
         if self._draining.is_set():
+            sweeper.turns.begin()  # but without a word: others look
             return
         free = 0
         while free < self._settings.slots and self._slots.acquire(blocking=False):
             free += 1
+        if not free and not sweeper.turns.must:
+            sweeper.turns.decline()
+            return
         found: list[str] = []
         try:
             # Also without a free slot: the time in which leases count goes on only while we sweep.
-            found = await sweeper.sweep(max(1, free // SHARDS) if free else 0)
-            if free:
-                # Otherwise, with few slots, the last shards would always wait.
-                random.shuffle(found)
-                found = found[:free]
+            found = await sweeper.sweep(free)
         finally:
             for run_id in found:
                 self._begin(run_id)
             for _ in range(free - len(found)):
                 self._slots.release()
+        await sweeper.tell(free, len(found))
 
     async def _report(self, store: RunStore) -> None:
         if not self._registered:
             await register(store, self._agents.values())
             self._registered = True
-        counts = self._metrics.take()
+        counts, alive, began = self._metrics.take(), not self._draining.is_set(), time.monotonic()
+        if alive and not counts and began < self._report_at:
+            return
         try:
-            await store.report(self._owner, counts, alive=not self._draining.is_set())
+            now = await store.report(self._owner, counts, alive=alive)
         except Unavailable:
             self._metrics.put_back(counts)
             raise
-        await self._fleet.meet(store)  # last: it fails where replicas are away, the rest does not
+        self._report_at = began + IDLE_REPORT_SECONDS - REPORT_SECONDS / 2
+        # Last: it fails where replicas are away, the rest does not.
+        await self._fleet.meet(store, now)
 
     async def _learn(self, learning: Learning, thinker: Thinker) -> None:
+        if not self._advancing:  # what is learned meanwhile is read when it is needed
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._learns.wait(), IDLE_LEARN_SECONDS)
+        self._learns.clear()
         try:
             arms = await self._executor.model.client.arms()
         except ModelError:  # nothing can be asked of it now

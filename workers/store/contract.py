@@ -240,8 +240,7 @@ class RunStore(Beside, Protocol):
 
         With `release`, also give the lease back; with `snapshot`, keep it for readers. Lost, too,
         if the log is shorter, or has another event than `last` (unless it is empty) at `version`:
-        another server has taken over.
-        """
+        another server has taken over."""
 
     async def confirm(
         self, run_id: str, token: int, version: int, last: bytes
@@ -249,8 +248,7 @@ class RunStore(Beside, Protocol):
         """Whether the replicas that PONDERD_STATE_REPLICAS asks for have the log up to `version`.
 
         'lost' as in `commit`. Without replicas to wait for, 'confirmed' at once. `admit`, `signal`
-        and `put` confirm by themselves, and raise `Unavailable` where that fails.
-        """
+        and `put` confirm by themselves, and raise `Unavailable` where that fails."""
 
     async def check_replicas(self) -> None:
         """Raises `Unavailable` if too few replicas confirm what is written now."""
@@ -264,11 +262,9 @@ class RunStore(Beside, Protocol):
         """
 
     async def sweep(self, limit: int, grace: float, takes_over: bool = True) -> list[str]:
-        """Ids of runs that a worker should look at now: their poke was lost, their sleep ended or,
-        if it `takes_over`, their lease expired. At most `limit` from each shard.
-
-        Each is due again only after `grace` seconds, so that other workers' sweeps pass it over.
-        """
+        """Ids of at most `limit` runs that a worker should look at now: their poke was lost, their
+        sleep ended or, if it `takes_over`, their lease expired. Each is due again only after
+        `grace` seconds, so that other workers' sweeps pass it over."""
 
     async def load(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[bytes, ...]:
         """The log of a run, or at most `limit` of its events (0: all) after the first `after` ones.
@@ -300,11 +296,13 @@ class RunStore(Beside, Protocol):
         """Runs, newest first. Raises `Malformed` for a cursor that is not one of ours."""
 
     def news(self) -> AsyncIterator[str]:
-        """Ids of runs to which something was appended while they were leased.
+        """What others `tell`, and ids of runs to which something was appended while they were held.
 
         Only a hint: news from before the first `anext`, or from while the server cannot be reached,
-        is missed. `renew` tells the version for certain. Continues after errors; ends with `close`.
-        """
+        is missed. Continues after errors; ends with `close`."""
+
+    async def tell(self, text: str) -> None:
+        """Let all who listen to `news` hear a text."""
 
     async def knows(self, key: str, run_id: str) -> bool:
         """Whether a message with this key was admitted in the shard of `run_id`."""
@@ -318,8 +316,11 @@ class RunStore(Beside, Protocol):
     async def now(self) -> float:
         """The store's time, Unix seconds."""
 
-    async def report(self, worker: str, counts: Mapping[str, float], *, alive: bool = True) -> None:
-        """Record that a worker takes runs, or no more, and add `counts` to the counters."""
+    async def report(
+        self, worker: str, counts: Mapping[str, float], *, alive: bool = True
+    ) -> float:
+        """Record that a worker takes runs, or no more, and add `counts` to the counters. Returns
+        the store's time, as `now` does."""
 
     async def gauges(self) -> Gauges:
         """Measure now."""

@@ -250,6 +250,11 @@ class MemoryStore(MemoryBeside):
         finally:
             self._listeners.discard(queue)
 
+    async def tell(self, text: str) -> None:
+        self._now()
+        for queue in self._listeners:
+            queue.put_nowait(text)
+
     async def knows(self, key: str, run_id: str) -> bool:
         return self._recall(f"trigger:{key}", self._now()) is not None
 
@@ -267,11 +272,14 @@ class MemoryStore(MemoryBeside):
     async def now(self) -> float:
         return self._now()
 
-    async def report(self, worker: str, counts: Mapping[str, float], *, alive: bool = True) -> None:
+    async def report(
+        self, worker: str, counts: Mapping[str, float], *, alive: bool = True
+    ) -> float:
         now = self._now()
         told = {**self._workers, worker: now if alive else 0.0}
         self._workers = {w: at for w, at in told.items() if round(abs(now - at), 3) < s.WORKER_TTL}
         self._counters.update(counts)
+        return now
 
     async def gauges(self) -> s.Gauges:
         clock = self._now()

@@ -33,9 +33,10 @@ async def report(
     """As the contract says it. `now` in ms."""
     pipe = redis.pipeline(transaction=False)
     pipe.zadd(f"{namespace}:workers", {worker: now if alive else 0})
-    pipe.zremrangebyscore(f"{namespace}:workers", 0, now - _TTL)
-    # Reports from before the server's clock was set back.
-    pipe.zremrangebyscore(f"{namespace}:workers", now + _TTL, "+inf")
+    if not alive:  # whoever ends tidies up what others left
+        pipe.zremrangebyscore(f"{namespace}:workers", 0, now - _TTL)
+        # Reports from before the server's clock was set back.
+        pipe.zremrangebyscore(f"{namespace}:workers", now + _TTL, "+inf")
     for name, value in counts.items():
         pipe.hincrbyfloat(f"{namespace}:counters", name, value)
     await pipe.execute()

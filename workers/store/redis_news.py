@@ -49,6 +49,10 @@ class News:
             self._readers.discard(reader)
             await end_tasks([reader])
 
+    async def tell(self, text: str) -> None:
+        """Publish to all listeners. Raises redis-py's errors."""
+        await self._redis.publish(self._channel, text)
+
     async def close(self) -> None:
         """End all listeners. Call this before the client is closed."""
         await end_tasks(self._readers)

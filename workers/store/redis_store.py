@@ -18,6 +18,7 @@ from ponderd.workers.store.redis_beside import RedisBeside
 from ponderd.workers.store.redis_client import awaited as _answer
 from ponderd.workers.store.redis_client import connect
 from ponderd.workers.store.redis_client import ms as _ms
+from ponderd.workers.store.redis_due import DueRuns
 from ponderd.workers.store.redis_gauges import HEAD, head_of
 from ponderd.workers.store.redis_news import News
 from ponderd.workers.store.replicas import Replicas
@@ -46,6 +47,8 @@ class RedisStore(RedisBeside):
             self._scripts[name] = redis.register_script(script)
         self._batches = Batches(redis)
         self._news = News(redis, f"{namespace}:news")
+        self._prefixes = [self._prefix(shard) for shard in range(s.SHARDS)]
+        self._due = DueRuns(redis, self._prefixes, self._run_all, lambda: self._now_ms())
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
         step = message.checkpoint
@@ -169,9 +172,7 @@ class RedisStore(RedisBeside):
                 raise NotFound(f"there is no run {run_id}")
 
     async def sweep(self, limit: int, grace: float, takes_over: bool = True) -> list[str]:
-        arguments = (limit, _ms(grace), int(takes_over))
-        found = await self._run_all("sweep", [(shard, arguments) for shard in range(s.SHARDS)])
-        return [run_id.decode() for ids in found for run_id in ids]
+        return await self._due.sweep(limit, _ms(grace), takes_over)
 
     async def load(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[bytes, ...]:
         key = f"{self._prefix(s.shard_of(run_id))}:log:{run_id}"
@@ -221,6 +222,9 @@ class RedisStore(RedisBeside):
     def news(self) -> AsyncIterator[str]:
         return self._news.listen()
 
+    async def tell(self, text: str) -> None:
+        await _answer(self._news.tell(text))
+
     async def knows(self, key: str, run_id: str) -> bool:
         prefix = self._prefix(s.shard_of(run_id))
         return bool(await _answer(self._redis.exists(f"{prefix}:trigger:{key}")))
@@ -240,15 +244,18 @@ class RedisStore(RedisBeside):
     async def now(self) -> float:
         return await self._now_ms() / 1000
 
-    async def report(self, worker: str, counts: Mapping[str, float], *, alive: bool = True) -> None:
-        now = await self._now_ms()
-        report = redis_gauges.report(self._redis, self._namespace, worker, counts, alive, now)
-        await _answer(report)
+    async def report(
+        self, worker: str, counts: Mapping[str, float], *, alive: bool = True
+    ) -> float:
+        now, name = await self._now_ms(), self._namespace
+        await _answer(redis_gauges.report(self._redis, name, worker, counts, alive, now))
+        return now / 1000
 
     async def gauges(self) -> s.Gauges:
-        prefixes = [self._prefix(shard) for shard in range(s.SHARDS)]
-        found = redis_gauges.gauges(self._redis, self._namespace, prefixes, await self._now_ms())
-        return cast(s.Gauges, await _answer(found))
+        now, name = await self._now_ms(), self._namespace
+        return cast(
+            s.Gauges, await _answer(redis_gauges.gauges(self._redis, name, self._prefixes, now))
+        )
 
     async def close(self) -> None:
         await self._news.close()

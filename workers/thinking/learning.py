@@ -7,6 +7,7 @@ believe the same. Nothing is counted twice, but a note may get lost in a crash.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -14,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 import structlog
 from pydantic import Field, ValidationError
 
+from ponderd.channels.errors import Unavailable
 from ponderd.channels.message import Frozen
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.arms import Arms
@@ -36,6 +38,9 @@ log = structlog.get_logger(__name__)
 
 KEY = "thinking:tuned"
 USUAL = "thinking:usual"
+CHANGED = "learned anew"
+"""What the store's `news` tell workers when an operator changed something of this."""
+
 PAGE = 2000
 UNNOTICED = 0.05
 """Seconds of learning that a worker can spare without a rest."""
@@ -67,6 +72,7 @@ async def read_tuned(store: RunStore) -> Tuned:
 async def write_tuned(store: RunStore, tuned: Tuned) -> None:
     """Raises `Unavailable`."""
     await store.overwrite(KEY, tuned.model_dump_json())
+    await _tell(store)
 
 
 async def read_usual(store: RunStore) -> float | None:
@@ -79,6 +85,12 @@ async def read_usual(store: RunStore) -> float | None:
 async def forget(store: RunStore, agent: str, now: float) -> None:
     """Forget all that was learned about an agent. `now` in Unix seconds. Raises `Unavailable`."""
     await store.note(agent, [encode(ResetEntry(at=now))], keep=1)
+    await _tell(store)
+
+
+async def _tell(store: RunStore) -> None:
+    with contextlib.suppress(Unavailable):  # only a hint: workers look now and then
+        await store.tell(CHANGED)
 
 
 class Learning:

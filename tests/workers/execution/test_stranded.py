@@ -121,7 +121,7 @@ async def test_a_worker_that_died_is_soon_forgotten(world: World) -> None:
         world.clock.now += 2
     assert fleet.absent("tester", world.clock.now) > GRACE
     assert set(await world.store.box(FLEET)) == {"me"}
-    assert LIVE_SECONDS + GRACE < 12
+    assert LIVE_SECONDS + GRACE < 15
 
 
 async def test_what_a_newer_worker_tells_is_skipped(world: World) -> None:

@@ -7,6 +7,7 @@ another one. What expires on the server by itself (keys of triggers, of `remembe
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,7 @@ from hypothesis.stateful import (
 )
 
 from ponderd.channels.errors import PonderdError
+from ponderd.workers.store import redis_due
 from ponderd.workers.store.contract import (
     Checkpoint,
     NewMessage,
@@ -61,6 +63,7 @@ class OnClock(RedisStore):
         client = connect(url)
         super().__init__(client)
         self.time_ms = 0
+        self._due.ask_again = 0.0
         for name, script in self._scripts.items():
             text = str(script.script)
             assert text.count("redis.call('TIME')") == 1
@@ -339,6 +342,21 @@ def test_memory_and_server_answer_the_same(redis_url: str) -> None:
     run_state_machine_as_test(lambda: Twins(redis_url), settings=FAST)
 
 
+class AnyClock(bytes):
+    """The same as every other."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    def split(self, *_: Any) -> list[bytes]:  # type: ignore[override]
+        return [b"0", b"0", b"0"]
+
+
 BUMP = "redis.call('HINCRBY', run_key(id), 'token', 1)"
 DUE = "redis.call('ZADD', due_key, int(now + grace), id)"
 CHANGES = {
@@ -369,6 +387,29 @@ CHANGES = {
     ),
     "a run is forgotten that is due": ("or redis.call('ZSCORE', due_key, id)\n", "\n"),
 }
+
+
+LAPSES: dict[str, dict[str, Any]] = {
+    "a shard with a run that will be due is left alone": {"due": math.inf},
+    "a shard is left alone while its runs are held": {"held": False},
+    "a clock is believed that was just written": {"settled": True},
+    "a clock is not looked at": {"clock": AnyClock()},
+}
+"""What `DueRuns` might note wrongly of a shard that it has swept."""
+
+
+@pytest.mark.parametrize("name", LAPSES)
+def test_a_look_that_passes_over_a_shard_is_found(
+    name: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seen(*what: Any) -> Any:
+        return replace(noted(*what), **LAPSES[name])
+
+    noted = redis_due._Seen
+    monkeypatch.setattr(redis_due, "_Seen", seen)
+    until_found = settings(FAST, max_examples=2_000)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(lambda: Twins(redis_url), settings=until_found)
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -1,7 +1,8 @@
 -- Find the runs that a worker must look at now, and make each due again only after a grace period.
 -- So only one of any number of sweepers takes it up.
 -- ARGV: limit, grace (ms), '0' to leave those whose lease has expired to their owners
--- Returns the run ids.
+-- Returns {clock, ms at which the next run is due or '', how many are held, run id ...}: with the
+-- first three, redis_due.py knows how long this shard needs no further look.
 local now, lease_time = clocks(true)
 local found = {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', due_key, '-inf', int(now), 'LIMIT', 0, ARGV[1])) do
@@ -13,4 +14,6 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', due_key, '-inf', int(now), 'LIMI
     if ARGV[3] ~= '0' or not expired then table.insert(found, id) end
   end
 end
-return found
+local next_due = redis.call('ZRANGE', due_key, 0, 0, 'WITHSCORES')[2] or ''
+local held = redis.call('ZCARD', leased_key)
+return {redis.call('GET', prefix .. ':clock'), next_due, held, unpack(found)}

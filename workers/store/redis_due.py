@@ -1,0 +1,154 @@
+"""The look at what is due, in all shards at once.
+
+A sweep is a script in each shard, some hundred commands in all. But a shard in which nothing was
+written since its last sweep, no run is held and none is due by now has nothing to find. That shows
+in one command: every script that writes keeps the time in the clock of its shard (`lua/clock.lua`),
+so a shard whose clock is the same is the same.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster
+
+from ponderd.workers.store.memory_clock import BUSY, LONGEST_GAP
+from ponderd.workers.store.redis_client import awaited
+
+TIME_SECONDS = 5.0
+"""For how long the server's time is reckoned from its last answer. Somebody may set its clock."""
+
+ANYWAY_SECONDS = 120.0
+"""After so long a shard is swept whatever its clock says."""
+
+EARLY = 20.0
+"""Milliseconds by which the time that is reckoned may be wrong."""
+
+RunAll = Callable[[str, list[tuple[int, tuple[Any, ...]]]], Awaitable[list[Any]]]
+"""Calls a script of this name in shards, each with its arguments, in one round trip."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A shard as its last sweep left it."""
+
+    clock: bytes
+    due: float
+    """When the next run is due, ms. Infinite: none is."""
+    held: bool
+    settled: bool
+    """Whatever was written since then shows in the clock, which is not written in each moment."""
+    at: float
+
+
+class DueRuns:
+    """Remembers how each shard was left. `prefixes` are theirs; `time_ms` asks for the server's
+    time."""
+
+    def __init__(
+        self,
+        redis: Redis | RedisCluster,
+        prefixes: Sequence[str],
+        run_all: RunAll,
+        time_ms: Callable[[], Awaitable[int]],
+    ) -> None:
+        self._redis = redis
+        self._keys = [f"{prefix}:clock" for prefix in prefixes]
+        self._run_all = run_all
+        self._time_ms = time_ms
+        self.ask_again = TIME_SECONDS
+        self._seen: dict[int, _Seen] = {}
+        self._ahead = 0.0
+        self._asked_at: float | None = None
+
+    async def sweep(self, limit: int, grace: int, takes_over: bool) -> list[str]:
+        """As the contract says it. `grace` in ms."""
+        try:
+            clocks, server = await self._clocks(), await self._server()
+            owing, held = self._to_sweep(clocks, server)
+            shares = _shared(limit, owing) | dict.fromkeys(held, 0)
+            found = await self._swept(shares, grace, takes_over, server)
+            more = bool(shares)
+            while more and (shares := self._left(shares, server, limit - len(found))):
+                some = await self._swept(shares, grace, takes_over, server)
+                found += some
+                more = bool(some)
+        except BaseException:
+            self._seen.clear()  # nobody knows what was done
+            raise
+        return found
+
+    def _left(self, swept: Collection[int], server: float, limit: int) -> dict[int, int]:
+        """Those of `swept` that have more that is due, and how many runs each may give."""
+        seen = ((shard, self._seen[shard]) for shard in swept)
+        owing = [shard for shard, one in seen if one.due <= _now(one.clock, server)]
+        return {shard: most for shard, most in _shared(limit, owing).items() if most}
+
+    async def _swept(
+        self, shares: dict[int, int], grace: int, takes_over: bool, server: float
+    ) -> list[str]:
+        """Sweep these shards, each for at most so many runs."""
+        calls = [(shard, (most, grace, int(takes_over))) for shard, most in shares.items()]
+        found: list[str] = []
+        for shard, (clock, due, held, *ids) in zip(
+            shares, await self._run_all("sweep", calls), strict=True
+        ):
+            settled = int(clock.split()[0]) + BUSY + EARLY <= server
+            at = time.monotonic()
+            self._seen[shard] = _Seen(clock, float(due or "inf"), held > 0, settled, at)
+            found += [run_id.decode() for run_id in ids]
+        return found
+
+    async def _clocks(self) -> list[bytes | None]:
+        if not isinstance(self._redis, RedisCluster):
+            return list(await awaited(self._redis.mget(self._keys)))
+        pipe = self._redis.pipeline(transaction=False)
+        for key in self._keys:
+            pipe.get(key)
+        return list(await awaited(pipe.execute()))
+
+    async def _server(self) -> float:
+        """The server's time in ms, as reckoned here."""
+        if self._asked_at is None or time.monotonic() - self._asked_at >= self.ask_again:
+            self._ahead = await self._time_ms() - time.monotonic() * 1000
+            self._asked_at = time.monotonic()
+        return time.monotonic() * 1000 + self._ahead
+
+    def _to_sweep(self, clocks: list[bytes | None], server: float) -> tuple[list[int], list[int]]:
+        """The shards in which something may be due, and others in which only runs are held."""
+        owing, held = list[int](), list[int]()
+        for shard, clock in enumerate(clocks):
+            seen = self._seen.get(shard)
+            if (
+                seen is None
+                or clock is None
+                or clock != seen.clock
+                or not seen.settled
+                or seen.due <= _now(clock, server) + EARLY
+                or time.monotonic() - seen.at >= ANYWAY_SECONDS
+            ):
+                owing.append(shard)
+            elif seen.held:  # the time in which leases count goes on only with a script
+                held.append(shard)
+        return owing, held
+
+
+def _now(clock: bytes, server: float) -> float:
+    """The time of events in a shard, as `lua/clock.lua` has it."""
+    seen, now, _ = map(int, clock.split())
+    gap = min(max(server - seen, 0.0), LONGEST_GAP)
+    return max(server, now + gap)
+
+
+def _shared(limit: int, shards: Collection[int]) -> dict[int, int]:
+    """`limit` shared out. If it is small, others get nothing each time."""
+    if not shards:
+        return {}
+    limit = max(0, limit)
+    each, rest = divmod(limit, len(shards))
+    more = set(random.sample(list(shards), rest))
+    return {shard: each + (shard in more) for shard in shards}
