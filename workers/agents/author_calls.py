@@ -142,7 +142,7 @@ def with_files(call: AuthorCall, get: Any) -> AuthorCall:
     """`call` with another way to get the contents of files. None can go to another process."""
     if not isinstance(call, CheckCall | UseTool):
         return call
-    files = Files(call.context.files.attached, get)
+    files = Files(call.context.files.attached, get, call.context.files.before)
     return replace(call, context=replace(call.context, files=files))
 
 

@@ -16,11 +16,13 @@ class Files:
     attached: tuple[Attachment, ...] = ()
     get: Callable[[str], Awaitable[bytes]] | None = None
     """The blob store's; None: no contents can be had here."""
+    before: int = 0
+    """How many came before these, which can no longer be had."""
 
     def find(self, wanted: str) -> tuple[int, Attachment]:
         """A file and its number, by its number or its name; of two with one name, the newer one.
         Raises `NotFound`."""
-        numbered = list(enumerate(self.attached, 1))
+        numbered = list(enumerate(self.attached, self.before + 1))
         wanted = wanted.strip().removeprefix("file ").strip()
         for number, file in reversed(numbered):
             if wanted in (str(number), file.name):

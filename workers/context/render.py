@@ -17,6 +17,7 @@ from ponderd.workers.agents.actions import actions
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.run.chat_commands import without_switch
 from ponderd.workers.run.state import Turn
+from ponderd.workers.run.turns import exchanges, shown_chars
 
 Message = dict[str, str]
 """{"role": "system" | "user" | "assistant", "content": text}"""
@@ -27,13 +28,15 @@ NEW = "[new conversation]\n"
 LEFT_OUT = Turn("note", "[note] Earlier messages were left out.")
 
 
-def render(turns: Sequence[Turn], agent: Agent, *, limit_chars: int) -> list[Message]:
+def render(
+    turns: Sequence[Turn], agent: Agent, *, limit_chars: int, gone: bool = False
+) -> list[Message]:
     """The messages of one model call, with at most about `limit_chars` characters of
     conversation.
 
     From a longer conversation the oldest exchanges are left out, a quarter of the limit at a
     time, so that the beginning stays the same for many calls. One overlong text is cut in its
-    middle.
+    middle. `gone`: there were others before these turns.
     """
     rendered = []
     asked = ""
@@ -44,7 +47,7 @@ def render(turns: Sequence[Turn], agent: Agent, *, limit_chars: int) -> list[Mes
         elif turn.role == "tool":
             text += f"\n[asked] {cut(asked, 300)}"
         rendered.append(Turn(turn.role, text))
-    conversation = [Turn("note", NEW.strip()), *_fitting(rendered, limit_chars)]
+    conversation = [Turn("note", NEW.strip()), *_fitting(rendered, limit_chars, gone)]
     return _merged([*_opening(agent), *map(_message, conversation)])
 
 
@@ -125,12 +128,12 @@ def _rendered(turn: Turn, limit: int) -> str:
     # Cut first, so that cleaning takes no time however long the text is. It never makes one longer.
     match turn.role:
         case "person":
-            text = without_switch(readable(cut(turn.text, limit // 2)))
+            text = without_switch(readable(cut(turn.text, shown_chars(turn, limit))))
             return _MARK.sub("(", text).strip() or "(empty message)"
         case "agent":
-            return readable(cut(turn.text, limit // 5))
+            return readable(cut(turn.text, shown_chars(turn, limit)))
         case "tool" | "note":
-            text = _MARK.sub("(", readable(cut(turn.text, limit // 5)))
+            text = _MARK.sub("(", readable(cut(turn.text, shown_chars(turn, limit))))
             return f"[{turn.role}] {text}"
         case _:
             assert_never(turn.role)
@@ -140,31 +143,21 @@ def _message(turn: Turn) -> Message:
     return {"role": "assistant" if turn.role == "agent" else "user", "content": turn.text}
 
 
-def _fitting(turns: list[Turn], limit: int) -> list[Turn]:
+def _fitting(turns: list[Turn], limit: int, gone_before: bool) -> list[Turn]:
     excess = _size(turns) - limit
     if excess <= 0:
-        return turns
+        return [LEFT_OUT, *turns] if gone_before else turns
     step = max(1, limit // 4)
     wanted = -(-excess // step) * step  # up to the next quarter
-    exchanges = _exchanges(turns)
+    left = exchanges(turns)
     gone = 0
-    while gone < wanted and len(exchanges) > 1:
-        gone += _size(exchanges.pop(0))
-    kept = exchanges[0]
+    while gone < wanted and len(left) > 1:
+        gone += _size(left.pop(0))
+    kept = left[0]
     while gone < wanted and len(kept) > 3:  # the question and the latest step always stay
         gone += _size(kept[1:3])
         del kept[1:3]
-    return [LEFT_OUT, *(turn for exchange in exchanges for turn in exchange)]
-
-
-def _exchanges(turns: Iterable[Turn]) -> list[list[Turn]]:
-    """Split turns into exchanges. One begins where a person writes after the agent has spoken."""
-    exchanges: list[list[Turn]] = []
-    for turn in turns:
-        if not exchanges or (turn.role == "person" and exchanges[-1][-1].role != "person"):
-            exchanges.append([])
-        exchanges[-1].append(turn)
-    return exchanges
+    return [LEFT_OUT, *(turn for exchange in left for turn in exchange)]
 
 
 def _size(turns: Iterable[Turn]) -> int:

@@ -43,7 +43,8 @@ def find_prompt(events: Sequence[e.Event], version: int, agent: Agent) -> Prompt
 def _requests(events: Sequence[e.Event], call: ModelCall, agent: Agent) -> Iterator[bytes]:
     """Every request that a client may have sent. The log does not say which kind of server it was,
     nor which fields that refused."""
-    messages = render(fold(events).turns, agent, limit_chars=call.context_chars or CONTEXT_CHARS)
+    run, limit = fold(events), call.context_chars or CONTEXT_CHARS
+    messages = render(run.turns, agent, limit_chars=limit, gone=run.turns_gone > 0)
     for decision in (call.decision, ThinkingDecision(mode="none")):
         for margin in (True, False):
             options = CallOptions(call.priority, call.cache_salt, margin=margin)

@@ -258,5 +258,6 @@ class Executor:
         return await record_spending(held, run, agent, outcome, self.store)
 
     def _context(self, run: Run, key: str) -> ToolContext:
-        files = Files(run.files, self.blobs.get if self.blobs else None)
+        get = self.blobs.get if self.blobs else None
+        files = Files(run.files, get, run.files_gone)
         return ToolContext(run.id, key, self.data_dir, files, self.notify_allow)

@@ -122,7 +122,7 @@ class ModelCalls:
 
     async def _ask(self, held: LeasedRun, run: Run, agent: Agent) -> e.Event:
         def messages() -> list[Message]:
-            return render(run.turns, agent, limit_chars=self.context_chars)
+            return render(run.turns, agent, limit_chars=self.context_chars, gone=run.turns_gone > 0)
 
         options = self._options(run, agent)
         thought = await self.thinker.decide(run, agent, messages, options, held.now())
@@ -158,7 +158,7 @@ class ModelCalls:
     ) -> e.Event:
         read = await read_answer(self.code, asked.completion.content, agent)
         answer = await checked(self.code, read, agent)
-        call = receipt(asked, self.prices, options)
+        call = receipt(asked, self.prices, options, self.context_chars)
         case = replace(thought.case, may_repeat=may_repeat(run, agent, call, held.now()))
         judgement = judge(answer, asked.completion, case, asked.decision, self.thinker.policy)
         if not judgement.undecided:
@@ -170,7 +170,7 @@ class ModelCalls:
         return self._event(
             compare(answer, await read_answer(self.code, second.content, agent)),
             both.completion,
-            receipt(both, self.prices, options),
+            receipt(both, self.prices, options, self.context_chars),
             held.now(),
         )
 
@@ -267,7 +267,7 @@ async def complete(
     while True:
         try:
             completion = await client.complete(
-                render(run.turns, agent, limit_chars=limit),
+                render(run.turns, agent, limit_chars=limit, gone=run.turns_gone > 0),
                 schema=schema(agent),
                 decision=decision,
                 max_tokens=agent.limits.answer_tokens,
@@ -288,6 +288,7 @@ def receipt(
     asked: Asked,
     prices: Prices,
     options: CallOptions = CallOptions(),  # noqa: B008 (frozen)
+    window: int = 0,
 ) -> ModelCall:
     completion = asked.completion
     return ModelCall(
@@ -296,6 +297,7 @@ def receipt(
         decision=asked.decision,
         prompt_hash=completion.prompt_hash,
         context_chars=asked.limit,
+        window=window,
         cost=prices.cost(completion.usage),
         margin=completion.margin,
         cache_salt=options.cache_salt,

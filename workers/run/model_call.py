@@ -85,6 +85,10 @@ class ModelCall(CallUsage):
     context_chars: int = 0
     """Most characters of conversation that the request could hold; it is rendered again with it."""
 
+    window: int = 0
+    """Most characters of conversation that any call of this worker can hold. After it the run
+    keeps a few times as many. 0, in old logs: it keeps all."""
+
     cost: float = 0
     """In the operator's currency."""
 

@@ -29,8 +29,12 @@ from ponderd.workers.run.participants import heard, told
 from ponderd.workers.run.reduce_replies import notify, place, say
 from ponderd.workers.run.reduce_retried import retried
 from ponderd.workers.run.state import OpenQuestion, Outgoing, Run, Status, Turn, add, to_tell
+from ponderd.workers.run.turns import forget
 from ponderd.workers.run.undelivered import ask_again, drop, tell_instead
 from ponderd.workers.run.unknown_outcomes import asks_of_one
+
+DRAFTS = 100
+"""How many doubted answers that stood after all a run remembers for what comes of them."""
 
 _ANSWERED: dict[str, Any] = {
     "model_failures": 0,
@@ -217,7 +221,8 @@ def _choose(run: Run, event: e.ModelAnswered) -> Run:
         **_ANSWERED,
     )
     if not event.call.model:
-        run = replace(run, drafts={**run.drafts, run.version: run.effort.drafted_by})
+        drafts = {**run.drafts, run.version: run.effort.drafted_by}
+        run = replace(run, drafts=dict(list(drafts.items())[-DRAFTS:]))
     run = replace(
         run,
         usage=run.usage.plus(event.call),
@@ -229,7 +234,7 @@ def _choose(run: Run, event: e.ModelAnswered) -> Run:
     )
     if run.ended:  # cancelled while the model was asked: paid for, but no longer wanted
         return run
-    run = add(run, Turn("agent", event.content))
+    run = forget(add(run, Turn("agent", event.content)), event.call.window)
     match event.choice:
         case ToolCall() as call:
             return replace(run, work=replace(run.work, call=call, approved=""))

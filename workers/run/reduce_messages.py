@@ -14,6 +14,9 @@ from ponderd.workers.run.state import CurrentMessage, Outgoing, Run, Turn, add, 
 from ponderd.workers.run.undelivered import hurry, overtaken, unseen
 from ponderd.workers.run.unknown_outcomes import answered
 
+EVENTS = 1_000
+"""How many events a run keeps that nobody waits for yet; beyond that the oldest is forgotten."""
+
 
 def receive(run: Run, message: e.MessageReceived) -> Run:
     run = hurry(_hurried(run), message)
@@ -130,7 +133,8 @@ def begin_wait(run: Run, wait: e.Waiting) -> Run:
 def hear_of(run: Run, event: e.EventReceived) -> Run:
     if run.work.wait and run.work.wait.event == event.name:
         return _arrived(replace(run, work=replace(run.work, wait=None)), event)
-    return replace(run, inbox=replace(run.inbox, events=(*run.inbox.events, event)))
+    events = (*run.inbox.events, event)[-EVENTS:]
+    return replace(run, inbox=replace(run.inbox, events=events))
 
 
 def end_wait(run: Run) -> Run:
@@ -138,7 +142,7 @@ def end_wait(run: Run) -> Run:
 
 
 def _hear(run: Run, message: e.MessageReceived) -> Run:
-    files = told(message.attachments, len(run.files) + 1)
+    files = told(message.attachments, run.files_gone + len(run.files) + 1)
     also = f"\n[also to: {', '.join(message.people)}]" if message.people else ""
     tag = f"\n[tag: {message.tag}]" if message.tag else ""
     first = run.first_sender or message.sender

@@ -260,10 +260,17 @@ class Run:
     version: int = 1
     """How many events were folded."""
     turns: tuple[Turn, ...] = ()
+    """The newest of the conversation: see `turns`."""
+    turn_chars: int = 0
+    """How long these are together."""
+    turns_gone: int = 0
+    """How many came before them."""
     first_sender: str = ""
     """Who began the conversation, as the channel names them."""
     files: tuple[Attachment, ...] = ()
-    """The files that came with its messages, in the order in which the model was told of them."""
+    """The newest files that came with its messages, in the order in which the model was told."""
+    files_gone: int = 0
+    """How many came before them."""
     people: frozenset[str] = frozenset()
     """Who takes part by mail: addresses in lower case."""
     message: CurrentMessage = field(default_factory=CurrentMessage)
@@ -351,7 +358,8 @@ class Run:
 
 
 def add(run: Run, *turns: Turn) -> Run:
-    return replace(run, turns=run.turns + turns)
+    chars = run.turn_chars + sum(len(turn.text) for turn in turns)
+    return replace(run, turns=run.turns + turns, turn_chars=chars)
 
 
 def to_tell(run: Run) -> tuple[Address, ...]:

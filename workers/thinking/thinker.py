@@ -77,7 +77,7 @@ class Thinker:
             run,
             agent,
             arms,
-            prompt_chars=sum(len(turn.text) for turn in run.turns),
+            prompt_chars=run.turn_chars,
             cap=self._cap,
             allowance=await self._allowance(run, agent, paying, now),
         )

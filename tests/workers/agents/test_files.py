@@ -72,6 +72,12 @@ class TestFiles:
         with pytest.raises(NotFound, match="not a file of this run"):
             await files.content(other)
 
+    async def test_keep_their_numbers_when_older_ones_are_gone(self, blobs: FolderBlobs) -> None:
+        files = Files((await attached(blobs, "a.txt", LONG),), blobs.get, before=7)
+        assert files.find("8") == (8, files.attached[0])
+        with pytest.raises(NotFound, match=r"there is no file 1; there are: 8 a\.txt"):
+            files.find("1")
+
     async def test_that_are_not_kept_say_so(self, blobs: FolderBlobs) -> None:
         file = await attached(blobs, "a.txt", LONG)
         with pytest.raises(NotFound, match="not kept"):

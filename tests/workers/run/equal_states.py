@@ -37,6 +37,7 @@ _FORGOTTEN: dict[str, Any] = {
     "version": 1,
     "updated_at": NOW,
     "turns": (),
+    "turn_chars": 0,
     "error": None,
     "bounces": (),
     "effort_before": Effort(),
