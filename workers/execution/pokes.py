@@ -85,6 +85,7 @@ def create_app(broker_url: str) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        broker_pool_limit=4,
         broker_transport_options=options,
         **({"broker_use_ssl": tls} if parsed.tls else {}),
     )

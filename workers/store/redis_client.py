@@ -39,6 +39,14 @@ from ponderd.workers.redis_url import RedisUrl, parse_redis_url
 ANSWER_SECONDS = 5.0
 CONNECT_SECONDS = 2.0
 
+CONNECTIONS = 10
+"""How many a process has to one server. Scripts travel together (`redis_batches`), and what else it
+wants waits for a free one for a moment."""
+
+IN_A_CLUSTER = 64
+"""How many commands it sends to a cluster at a time: those to a node that is ill hold up no
+others."""
+
 # What a server answers to a command that is wrong whenever it is sent. All else that it refuses, it
 # refuses for now, whatever the server, its version or a proxy in front of it calls the reason: it
 # is full, busy, read-only or loading, or our rights have gone.
@@ -57,9 +65,9 @@ _NOT_NOW = re.compile(
 _ARGUMENTS = re.compile(r"""\((['"])(.*)\1,\)""", re.DOTALL)
 
 
-def connect(url: str, *, connections: int = 64) -> Redis | RedisCluster:
+def connect(url: str, *, connections: int = 0) -> Redis | RedisCluster:
     """A client that fails fast and never repeats a command. At most `connections` commands run at a
-    time; further ones wait.
+    time (0: as many as do no harm); further ones wait.
 
     A commit must not be sent again if only its answer was lost. (A command that a cluster redirects
     was not executed, so following the redirection is safe.)
@@ -67,13 +75,12 @@ def connect(url: str, *, connections: int = 64) -> Redis | RedisCluster:
     parsed = parse_redis_url(url)
     if parsed.kind == "cluster":
         (host, port), *_ = parsed.hosts
-        return _Cluster(
-            host=host, port=port, ssl=parsed.tls, connections=connections, **_login(parsed)
-        )
-    return connect_one(url, connections=connections)
+        most = connections or IN_A_CLUSTER
+        return _Cluster(host=host, port=port, ssl=parsed.tls, connections=most, **_login(parsed))
+    return connect_one(url, connections=connections or CONNECTIONS)
 
 
-def connect_one(url: str, *, connections: int = 64) -> Redis:
+def connect_one(url: str, *, connections: int = CONNECTIONS) -> Redis:
     """A client as `connect` makes it, of one server: of a cluster, of the node that is named."""
     parsed = parse_redis_url(url)
     options = _login(parsed) | {"max_connections": connections, "timeout": 20, "db": parsed.db}

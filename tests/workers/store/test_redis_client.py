@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 import pytest
 from redis.asyncio import Redis
@@ -150,4 +151,39 @@ async def test_rights_that_are_taken_away(redis_server: StateServer, redis_url: 
     finally:
         await admin.acl_deluser("ann")
         await admin.aclose()
+        await client.aclose()
+
+
+async def test_one_connection_that_hangs_holds_up_no_others(redis_url: str) -> None:
+    client = connect(redis_url, connections=2)
+    try:
+        hangs = asyncio.create_task(client.execute_command("BLPOP", "nothing", "60"))
+        await asyncio.sleep(0)
+        for _ in range(3):
+            await asyncio.gather(*(client.incr("many") for _ in range(100)))
+        assert int(await client.get("many")) == 300
+        assert not hangs.done()
+        hangs.cancel()
+        await asyncio.gather(hangs, return_exceptions=True)
+    finally:
+        await client.aclose()
+
+
+async def test_after_a_frozen_server_all_connections_serve_again(
+    redis_server: StateServer, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ponderd.workers.store.redis_client.ANSWER_SECONDS", 0.2)
+    client = connect(redis_url, connections=3)
+    assert redis_server.process
+    try:
+        await client.ping()
+        redis_server.process.send_signal(signal.SIGSTOP)
+        try:
+            calls = [awaited(client.incr("many")) for _ in range(12)]
+            found = await asyncio.gather(*calls, return_exceptions=True)
+            assert {type(one) for one in found} == {Unavailable}
+        finally:
+            redis_server.process.send_signal(signal.SIGCONT)
+        await asyncio.gather(*(client.get("many") for _ in range(50)))
+    finally:
         await client.aclose()
