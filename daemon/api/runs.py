@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import hashlib
 import json
 import math
 import secrets
-import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
@@ -22,12 +21,10 @@ from ponderd.channels.webhook.callback import check_callback
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.control.views import RunPage, RunView, run_view
+from ponderd.workers.control.watching import Watching
 from ponderd.workers.run import events as e
-from ponderd.workers.run.reduce import fold
-from ponderd.workers.run.state import FINISHED
+from ponderd.workers.run.state import Run
 
-POLL_SECONDS = 0.1
-"""How often a live stream looks whether its run has new events."""
 KEEP_ALIVE_SECONDS = 15.0
 """After so long without an event a live stream sends a comment, so that proxies keep it open."""
 
@@ -115,6 +112,7 @@ def run_routes(
     run_log: RunLog, runs: Runs, accept: Accept, callback_allow: tuple[str, ...]
 ) -> APIRouter:
     router = APIRouter(prefix="/runs", tags=["runs"])
+    watching = Watching(run_log, _write_event, _write_run)
 
     @router.post("", status_code=201)
     async def launch(body: Launch, key: Key = None) -> RunView:
@@ -158,11 +156,12 @@ def run_routes(
         last_event_id: Annotated[int | None, Header(ge=0)] = None,
     ) -> dict[str, Any] | StreamingResponse:
         """All events as JSON, or a live stream with `Accept: text/event-stream`."""
-        log = await run_log.events(run_id)
         after = last_event_id or after
         if "text/event-stream" in request.headers.get("accept", ""):
-            stream = _follow(run_log, run_id, after)
+            await run_log.latest(run_id)  # what is wrong with it must be said before the first byte
+            stream = _follow(watching, run_id, after)
             return StreamingResponse(stream, media_type="text/event-stream")
+        log = await run_log.events(run_id)
         return {
             "events": [
                 {"version": version, **event.model_dump(mode="json")}
@@ -242,26 +241,21 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-async def _follow(run_log: RunLog, run_id: str, sent: int) -> AsyncIterator[str]:
-    """Server-sent events: each event after number `sent`, and then `status` with the run's view."""
-    # Polls, because the store's news tells only of runs that a worker holds.
-    shown = False
-    last_sent = time.monotonic()
-    while True:
-        if not shown or await run_log.version(run_id) > sent:
-            log = await run_log.events(run_id)
-            for version, event in enumerate(log[sent:], sent + 1):
-                yield f"id: {version}\nevent: {event.type}\ndata: {_json(event)}\n\n"
-            sent, shown, last_sent = len(log), True, time.monotonic()
-            run = fold(log)
-            yield f"event: status\ndata: {run_view(run).model_dump_json()}\n\n"
-            if run.status in FINISHED:
-                return
-        elif time.monotonic() - last_sent > KEEP_ALIVE_SECONDS:
-            last_sent = time.monotonic()
-            yield ": still here\n\n"
-        await asyncio.sleep(POLL_SECONDS)
+async def _follow(watching: Watching, run_id: str, after: int) -> AsyncIterator[str]:
+    """Server-sent events: each event after number `after`, then `status` with the run's view."""
+    async with contextlib.aclosing(watching.follow(run_id, after, KEEP_ALIVE_SECONDS)) as steps:
+        async for step in steps:
+            if step is None:
+                yield ": still here\n\n"
+                continue
+            for _, text in step.events:
+                yield text
+            yield step.status
 
 
-def _json(event: e.Event) -> str:
-    return event.model_dump_json()
+def _write_event(version: int, event: e.Event) -> str:
+    return f"id: {version}\nevent: {event.type}\ndata: {event.model_dump_json()}\n\n"
+
+
+def _write_run(run: Run) -> str:
+    return f"event: status\ndata: {run_view(run).model_dump_json()}\n\n"

@@ -84,13 +84,22 @@ class RunLog:
             return events[version - 1] if 0 < version <= len(events) else None
         return _decoded(run_id, found)[0] if found else None
 
+    async def between(self, run_id: str, after: int, until: int) -> tuple[e.Event, ...]:
+        """The events after number `after` up to number `until`. Raises what `events` raises."""
+        if after >= until:
+            return ()
+        found = await self.store.load(run_id, after, until - after)
+        if len(found) < until - after:  # only the archive has it
+            return (await self.events(run_id))[after:until]
+        return _decoded(run_id, found)
+
     async def latest(self, run_id: str) -> Run:
         """The run as it is now, however long its log is. Raises what `events` raises."""
         _check_id(run_id)
         try:
             run = await self._latest.read(self.store, run_id)
         except ValidationError as error:
-            raise _newer(run_id) from error
+            raise newer(run_id) from error
         return run or fold(await self.events(run_id))
 
     async def agent_of(self, run_id: str) -> str | None:
@@ -262,10 +271,11 @@ def _decoded(run_id: str, log: Sequence[bytes]) -> tuple[e.Event, ...]:
     try:
         return e.decode_all(log)
     except ValidationError as error:
-        raise _newer(run_id) from error
+        raise newer(run_id) from error
 
 
-def _newer(run_id: str) -> Unavailable:
+def newer(run_id: str) -> Unavailable:
+    """The error for a run with events that only a newer ponderd knows."""
     return Unavailable(f"run {run_id} was written by a newer version of ponderd than this daemon")
 
 

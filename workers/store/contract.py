@@ -281,6 +281,10 @@ class RunStore(Beside, Protocol):
     async def head(self, run_id: str) -> Head | None:
         """What listings show of a run. None if it does not exist."""
 
+    async def versions(self, run_ids: Sequence[str]) -> list[int]:
+        """How many events each of these has, 0: it does not exist. Cheap if asked again and again,
+        for the same store object remembers, and looks only where something was written."""
+
     async def finished(self, before: float, limit: int) -> list[str]:
         """At most `limit` ended runs that did not change since `before`, oldest first."""
 

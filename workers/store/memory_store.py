@@ -206,6 +206,10 @@ class MemoryStore(MemoryBeside):
         run = self._runs.get(run_id)
         return run.head if run else None
 
+    async def versions(self, run_ids: Sequence[str]) -> list[int]:
+        self._now()
+        return [len(run.log) if (run := self._runs.get(each)) else 0 for each in run_ids]
+
     async def finished(self, before: float, limit: int) -> list[str]:
         self._now()
         heads = [run.head for run in self._runs.values() if run.head.status in s.FINISHED]

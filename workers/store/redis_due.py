@@ -2,31 +2,21 @@
 
 A sweep is a script in each shard, some hundred commands in all. But a shard in which nothing was
 written since its last sweep, no run is held and none is due by now has nothing to find. That shows
-in one command: every script that writes keeps the time in the clock of its shard (`lua/clock.lua`),
-so a shard whose clock is the same is the same.
+in one command (`redis_clocks`).
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio import Redis, RedisCluster
-
-from ponderd.workers.store.memory_clock import BUSY, LONGEST_GAP
-from ponderd.workers.store.redis_client import awaited
-
-TIME_SECONDS = 5.0
-"""For how long the server's time is reckoned from its last answer. Somebody may set its clock."""
+from ponderd.workers.store.redis_clocks import EARLY, Clock, ShardClocks, is_settled, now_in
 
 ANYWAY_SECONDS = 120.0
 """After so long a shard is swept whatever its clock says."""
-
-EARLY = 20.0
-"""Milliseconds by which the time that is reckoned may be wrong."""
 
 RunAll = Callable[[str, list[tuple[int, tuple[Any, ...]]]], Awaitable[list[Any]]]
 """Calls a script of this name in shards, each with its arguments, in one round trip."""
@@ -46,29 +36,17 @@ class _Seen:
 
 
 class DueRuns:
-    """Remembers how each shard was left. `prefixes` are theirs; `time_ms` asks for the server's
-    time."""
+    """Remembers how each shard was left."""
 
-    def __init__(
-        self,
-        redis: Redis | RedisCluster,
-        prefixes: Sequence[str],
-        run_all: RunAll,
-        time_ms: Callable[[], Awaitable[int]],
-    ) -> None:
-        self._redis = redis
-        self._keys = [f"{prefix}:clock" for prefix in prefixes]
+    def __init__(self, clocks: ShardClocks, run_all: RunAll) -> None:
+        self._clocks = clocks
         self._run_all = run_all
-        self._time_ms = time_ms
-        self.ask_again = TIME_SECONDS
         self._seen: dict[int, _Seen] = {}
-        self._ahead = 0.0
-        self._asked_at: float | None = None
 
     async def sweep(self, limit: int, grace: int, takes_over: bool) -> list[str]:
         """As the contract says it. `grace` in ms."""
         try:
-            clocks, server = await self._clocks(), await self._server()
+            clocks, server = await self._clocks.read()
             owing, held = self._to_sweep(clocks, server)
             shares = _shared(limit, owing) | dict.fromkeys(held, 0)
             found = await self._swept(shares, grace, takes_over, server)
@@ -85,7 +63,7 @@ class DueRuns:
     def _left(self, swept: Collection[int], server: float, limit: int) -> dict[int, int]:
         """Those of `swept` that have more that is due, and how many runs each may give."""
         seen = ((shard, self._seen[shard]) for shard in swept)
-        owing = [shard for shard, one in seen if one.due <= _now(one.clock, server)]
+        owing = [shard for shard, one in seen if one.due <= now_in(one.clock, server)]
         return {shard: most for shard, most in _shared(limit, owing).items() if most}
 
     async def _swept(
@@ -97,28 +75,13 @@ class DueRuns:
         for shard, (clock, due, held, *ids) in zip(
             shares, await self._run_all("sweep", calls), strict=True
         ):
-            settled = int(clock.split()[0]) + BUSY + EARLY <= server
+            settled = is_settled(clock, server)
             at = time.monotonic()
             self._seen[shard] = _Seen(clock, float(due or "inf"), held > 0, settled, at)
             found += [run_id.decode() for run_id in ids]
         return found
 
-    async def _clocks(self) -> list[bytes | None]:
-        if not isinstance(self._redis, RedisCluster):
-            return list(await awaited(self._redis.mget(self._keys)))
-        pipe = self._redis.pipeline(transaction=False)
-        for key in self._keys:
-            pipe.get(key)
-        return list(await awaited(pipe.execute()))
-
-    async def _server(self) -> float:
-        """The server's time in ms, as reckoned here."""
-        if self._asked_at is None or time.monotonic() - self._asked_at >= self.ask_again:
-            self._ahead = await self._time_ms() - time.monotonic() * 1000
-            self._asked_at = time.monotonic()
-        return time.monotonic() * 1000 + self._ahead
-
-    def _to_sweep(self, clocks: list[bytes | None], server: float) -> tuple[list[int], list[int]]:
+    def _to_sweep(self, clocks: list[Clock], server: float) -> tuple[list[int], list[int]]:
         """The shards in which something may be due, and others in which only runs are held."""
         owing, held = list[int](), list[int]()
         for shard, clock in enumerate(clocks):
@@ -128,20 +91,13 @@ class DueRuns:
                 or clock is None
                 or clock != seen.clock
                 or not seen.settled
-                or seen.due <= _now(clock, server) + EARLY
+                or seen.due <= now_in(clock, server) + EARLY
                 or time.monotonic() - seen.at >= ANYWAY_SECONDS
             ):
                 owing.append(shard)
             elif seen.held:  # the time in which leases count goes on only with a script
                 held.append(shard)
         return owing, held
-
-
-def _now(clock: bytes, server: float) -> float:
-    """The time of events in a shard, as `lua/clock.lua` has it."""
-    seen, now, _ = map(int, clock.split())
-    gap = min(max(server - seen, 0.0), LONGEST_GAP)
-    return max(server, now + gap)
 
 
 def _shared(limit: int, shards: Collection[int]) -> dict[int, int]:

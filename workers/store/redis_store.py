@@ -18,9 +18,11 @@ from ponderd.workers.store.redis_beside import RedisBeside
 from ponderd.workers.store.redis_client import awaited as _answer
 from ponderd.workers.store.redis_client import connect
 from ponderd.workers.store.redis_client import ms as _ms
+from ponderd.workers.store.redis_clocks import ShardClocks
 from ponderd.workers.store.redis_due import DueRuns
 from ponderd.workers.store.redis_gauges import HEAD, head_of
 from ponderd.workers.store.redis_news import News
+from ponderd.workers.store.redis_versions import Versions
 from ponderd.workers.store.replicas import Replicas
 
 __all__ = ["RedisStore", "connect"]
@@ -48,7 +50,9 @@ class RedisStore(RedisBeside):
         self._batches = Batches(redis)
         self._news = News(redis, f"{namespace}:news")
         self._prefixes = [self._prefix(shard) for shard in range(s.SHARDS)]
-        self._due = DueRuns(redis, self._prefixes, self._run_all, lambda: self._now_ms())
+        self._clocks = ShardClocks(redis, self._prefixes, lambda: self._now_ms())
+        self._due = DueRuns(self._clocks, self._run_all)
+        self._versions = Versions(redis, self._clocks, self._prefixes)
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
         step = message.checkpoint
@@ -191,6 +195,9 @@ class RedisStore(RedisBeside):
     async def head(self, run_id: str) -> s.Head | None:
         heads = await self._heads([run_id])
         return heads[0] if heads else None
+
+    async def versions(self, run_ids: Sequence[str]) -> list[int]:
+        return await self._versions.read(run_ids)
 
     async def finished(self, before: float, limit: int) -> list[str]:
         pipe = self._redis.pipeline(transaction=False)

@@ -63,7 +63,7 @@ class OnClock(RedisStore):
         client = connect(url)
         super().__init__(client)
         self.time_ms = 0
-        self._due.ask_again = 0.0
+        self._clocks.ask_again = 0.0
         for name, script in self._scripts.items():
             text = str(script.script)
             assert text.count("redis.call('TIME')") == 1
@@ -312,6 +312,7 @@ class Twins(RuleBasedStateMachine):
 
     @invariant()
     def the_rest_is_the_same(self) -> None:
+        self.same("versions", self.runs)
         for run_id in self.runs:
             self.same("load", run_id)
             self.same("head", run_id)
