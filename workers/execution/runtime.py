@@ -191,7 +191,7 @@ class Runtime:
                 (0, lambda: self._sweep(sweeper)),
                 (REPORT_SECONDS, lambda: self._report(store)),
                 (ROUND, lambda: self._archive_finished(store)),
-                (NOTE_SECONDS, learning.flush),
+                (NOTE_SECONDS, lambda: self._note(learning)),
                 (LEARN_SECONDS, lambda: self._learn(learning, thinker)),
             )
         ]
@@ -253,6 +253,10 @@ class Runtime:
         self._report_at = began + IDLE_REPORT_SECONDS - REPORT_SECONDS / 2
         # Last: it fails where replicas are away, the rest does not.
         await self._fleet.meet(store, now)
+
+    async def _note(self, learning: Learning) -> None:
+        if await learning.flush():
+            self._learns.set()
 
     async def _learn(self, learning: Learning, thinker: Thinker) -> None:
         if not self._advancing:  # what is learned meanwhile is read when it is needed

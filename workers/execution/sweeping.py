@@ -52,7 +52,8 @@ class Sweeper:
 
     async def tell(self, free: int, found: int) -> None:
         """Let others know of a look with so many free slots."""
-        left: Left = "all" if not free else "more" if found >= free else "nothing"
+        patient = time.monotonic() < self._patient_until  # others may take what has expired
+        left: Left = "all" if not free else "more" if found >= free or patient else "nothing"
         try:
             await self.store.tell(self.turns.told(left))
         except Unavailable as error:  # or we may not: then everybody looks

@@ -130,9 +130,10 @@ class Learning:
             pending.extend(map(encode, entries))
             del pending[: -self._keep]  # the store may be away for long
 
-    async def flush(self) -> None:
-        """Write the notes to the store. Notes that could not be written are kept for the next
-        try. Raises `Unavailable`."""
+    async def flush(self) -> bool:
+        """Write the notes to the store. Whether there were any. Those that could not be written
+        are kept for the next try. Raises `Unavailable`."""
+        any_notes = bool(self._pending)
         for agent in list(self._pending):
             entries = self._pending.pop(agent)
             try:
@@ -140,6 +141,7 @@ class Learning:
             except BaseException:
                 self._pending[agent] = entries + self._pending.get(agent, [])
                 raise
+        return any_notes
 
     async def tell_usual(self, arms: Arms) -> None:
         """Publish the lambda that suits these arms, for commands that need it. Raises

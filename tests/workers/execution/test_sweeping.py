@@ -99,3 +99,66 @@ async def test_the_pause_between_two_looks_is_no_blindness(lease: float) -> None
     assert run_id in await case.looks(0.2 * lease + 2 * case.sweeper.pause)
     late = 2 * case.sweeper.pause  # a busy machine
     assert late < sweeping.BLIND * lease
+
+
+class Told(MemoryStore):
+    def __init__(self, *, mute: bool = False) -> None:
+        super().__init__()
+        self.said: list[str] = []
+        self.mute = mute
+
+    async def tell(self, text: str) -> None:
+        if self.mute:
+            raise Unavailable("NOPERM")
+        self.said.append(text)
+
+
+async def test_who_hears_of_looks_is_not_blind() -> None:
+    case = Case()
+    run_id = await case.held()
+    await case.looks(1)
+    other = Sweeper(case.store, LEASE, "other")
+    with mock.patch.object(sweeping.time, "monotonic", lambda: case.now):
+        for _ in range(19):
+            case.now += 1
+            case.sweeper.heard(other.turns.told("nothing"))
+    assert await case.looks(0.5) == [run_id]
+
+
+async def test_what_was_heard_late_does_not_end_the_patience() -> None:
+    case = Case()
+    run_id = await case.held()
+    await case.looks(1)
+    other = Sweeper(case.store, LEASE, "other")
+    case.now += 19  # it stood still, and hears now what was told meanwhile
+    with mock.patch.object(sweeping.time, "monotonic", lambda: case.now):
+        for _ in range(40):
+            case.sweeper.heard(other.turns.told("nothing"))
+    assert await case.looks(9) == []
+    assert run_id in await case.looks(5)
+
+
+@pytest.mark.parametrize(
+    ("free", "found", "left"), [(0, 0, "all"), (3, 3, "more"), (3, 2, "nothing"), (3, 0, "nothing")]
+)
+async def test_others_are_told_what_is_left(free: int, found: int, left: str) -> None:
+    store = Told()
+    await Sweeper(store, LEASE, "me").tell(free, found)
+    assert store.said == [f"looked {left} me"]
+
+
+async def test_a_patient_one_leaves_to_others_what_has_expired() -> None:
+    case = Case()
+    await case.held()
+    await case.looks(1)
+    case.now += 19
+    await case.looks(0.5)
+    store = Told()
+    case.sweeper.store = store
+    with mock.patch.object(sweeping.time, "monotonic", lambda: case.now):
+        await case.sweeper.tell(3, 0)
+    assert store.said == ["looked more "]
+
+
+async def test_where_nothing_may_be_told_the_look_counts_all_the_same() -> None:
+    await Sweeper(Told(mute=True), LEASE, "me").tell(1, 0)

@@ -734,6 +734,11 @@ class TestNews:
             assert await one.next() == held.run_id
             assert await other.next() == held.run_id
 
+    async def test_carry_what_others_tell(self, store: RunStore) -> None:
+        async with Listener(store) as one, Listener(store) as other:
+            await store.tell("looked nothing somebody")
+            assert await one.next() == await other.next() == "looked nothing somebody"
+
     async def test_end_with_close(self, store: RunStore) -> None:
         async with Listener(store) as listener:
             await store.close()
