@@ -68,6 +68,8 @@ TESTED_IN = {
     "workers/control/test_deliveries": "execution/deliveries execution/outbox "
     "daemon/api/deliveries daemon/commands/deliveries",
     "workers/control/test_retries": "run/reduce_retried daemon/api/retries",
+    "workers/control/test_inquiries": "run/open_approval",
+    "workers/control/test_run_lists": "store/people daemon/list_duty",
     "workers/control/test_runs": "control/views",
     "workers/control/test_schedules": "control/schedule control/schedule_view",
     "workers/evaluation/test_from_table": "evaluation/live/measure evaluation/live/questions "
@@ -89,6 +91,7 @@ TESTED_IN = {
     "execution/escapes",
     "workers/steps/test_waits": "agents/tools/waiting",
     "workers/protocol/test_twin": "store/memory_clock",
+    "workers/store/test_listings": "store/memory_listings store/redis_listings",
     "workers/store/test_contract": "store/asking store/beside store/cursors store/memory_beside "
     "store/memory_store store/redis_beside store/redis_gauges store/redis_store",
     "workers/thinking/test_beliefs": "thinking/margins thinking/posterior",
@@ -96,6 +99,7 @@ TESTED_IN = {
     "workers/thinking/test_policy": "thinking/case thinking/hold thinking/pins thinking/rules",
     "workers/thinking/test_thinker": "llm/canary llm/continuing",
     "daemon/api/test_approvals": "api/approval_page api/server",
+    "daemon/api/test_lists": "api/queries",
     "daemon/commands/test_api_client": "commands/outcome",
     "daemon/commands/test_cli": "cli",
     "daemon/commands/test_cli_live": "commands/approvals commands/chat commands/replay "

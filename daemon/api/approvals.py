@@ -7,13 +7,13 @@ approval and POST decides it, because mail and chat programs open links by thems
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import Field, SecretStr
 from starlette.routing import Match
 from starlette.types import ASGIApp, Scope
 
@@ -30,10 +30,11 @@ from ponderd.channels.message import principal
 from ponderd.channels.text import plain_name
 from ponderd.daemon.api.approval_page import approval_page, pretty
 from ponderd.daemon.api.http import Check, is_from_link
+from ponderd.daemon.api.queries import while_wanted
 from ponderd.daemon.api.runs import Body
 from ponderd.daemon.refusals import note_refused_request
-from ponderd.workers.control.inquiries import Inquiries
-from ponderd.workers.control.views import ApprovalView
+from ponderd.workers.control.inquiries import MOST_LISTED, Inquiries
+from ponderd.workers.control.views import ApprovalView, OpenApprovals
 
 
 class DecideBody(Body):
@@ -48,17 +49,23 @@ class DecideBody(Body):
     )
 
 
-class ApprovalPage(BaseModel):
-    approvals: list[ApprovalView]
-
-
 def approval_routes(inquiries: Inquiries) -> APIRouter:
     router = APIRouter(prefix="/approvals", tags=["approvals"])
 
-    @router.get("")
-    async def list_approvals() -> ApprovalPage:
-        """All open approvals, oldest first."""
-        return ApprovalPage(approvals=await inquiries.open())
+    @router.get("", response_model=OpenApprovals)
+    async def list_approvals(
+        request: Request,
+        run_id: Annotated[str | None, Query(max_length=200, description="only of this run")] = None,
+        limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = MOST_LISTED,
+        cursor: Annotated[str | None, Query(max_length=200)] = None,
+    ) -> Response:
+        """Open approvals, oldest first. Pass the `cursor` of a page to get the next one, until it
+        is null: a page may be short although others follow."""
+        if run_id is None:
+            found = inquiries.open(limit=limit, cursor=cursor)
+        else:
+            found = inquiries.open_of(run_id)
+        return Response(await while_wanted(request, found), media_type="application/json")
 
     @router.get("/{approval_id}")
     async def show(approval_id: str) -> ApprovalView:

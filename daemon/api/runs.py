@@ -20,7 +20,7 @@ from ponderd.channels.text import storable
 from ponderd.channels.webhook.callback import check_callback
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
-from ponderd.workers.control.views import RunPage, RunView, run_view
+from ponderd.workers.control.views import RunView, run_view
 from ponderd.workers.control.watching import Watching
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run
@@ -133,16 +133,6 @@ def run_routes(
             reply_to=Address(channel="webhook", to=body.reply_to) if body.reply_to else None,
         )
         return await runs.show((await accept(trigger)).run_id)
-
-    @router.get("")
-    async def list_runs(
-        status: str | None = None,
-        agent: str | None = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 50,
-        cursor: str | None = None,
-    ) -> RunPage:
-        """Runs, newest first. Pass the `cursor` of a page to get the next one."""
-        return await runs.list_runs(status=status, agent=agent, limit=limit, cursor=cursor)
 
     @router.get("/{run_id}")
     async def show(run_id: str) -> RunView:

@@ -20,7 +20,7 @@ from ponderd.channels.mail.server import MailServer
 from ponderd.channels.own_secrets import remember_secrets
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.webhook.intake import Intake
-from ponderd.daemon import lease_time, schedule_duty
+from ponderd.daemon import lease_time, list_duty, schedule_duty
 from ponderd.daemon.api.approvals import approval_page_routes, approval_routes, mark_first
 from ponderd.daemon.api.connections import Connections, limited
 from ponderd.daemon.api.deliveries import delivery_routes
@@ -34,6 +34,8 @@ from ponderd.daemon.api.http import (
     token_first,
 )
 from ponderd.daemon.api.ingress import proof_first, slack_first, slack_routes, webhook_routes
+from ponderd.daemon.api.lists import list_routes
+from ponderd.daemon.api.queries import known_parameters
 from ponderd.daemon.api.retries import retry_routes
 from ponderd.daemon.api.runs import run_routes
 from ponderd.daemon.api.schedules import schedule_routes
@@ -50,6 +52,7 @@ from ponderd.workers.agents.discovery import discover
 from ponderd.workers.control.deliveries import Deliveries
 from ponderd.workers.control.inquiries import Inquiries
 from ponderd.workers.control.retries import Retries
+from ponderd.workers.control.run_lists import RunLists
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.control.schedules import Schedules
@@ -111,7 +114,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         app.include_router(
             health_routes(store, poker, workers, deliveries, schedules, StrandedRuns(run_log))
         )
-        needs_token = [Depends(require_token(daemon.api_token))]
+        needs_token = [Depends(require_token(daemon.api_token)), Depends(known_parameters)]
         app.include_router(thinking_routes(store, agents), dependencies=needs_token)
         app.include_router(schedule_routes(schedules, runs), dependencies=needs_token)
         brake = MailBrake(run_log, routes.agent_for, channels.mail_hourly)
@@ -133,6 +136,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
             slack as intake,
             running(schedule_duty.keep(schedules)),
             running(lease_time.keep(store)),
+            running(list_duty.keep(RunLists(run_log))),
         ):
             app.include_router(slack_routes(channels, intake))
             limits = Connections(daemon.http_connections, daemon.http_peer_connections)
@@ -192,11 +196,13 @@ def create_app(
     app.include_router(approval_page_routes(inquiries, channels.signing_secret))
     for router in (
         run_routes(run_log, runs, accept, channels.callback_allow),
+        list_routes(RunLists(run_log, runs.agents)),
         retry_routes(Retries(run_log)),
         approval_routes(inquiries),
         delivery_routes(Deliveries(run_log, runs)),
     ):
-        app.include_router(router, dependencies=[Depends(require_token(daemon.api_token))])
+        needs = [Depends(require_token(daemon.api_token)), Depends(known_parameters)]
+        app.include_router(router, dependencies=needs)
     hooks = intake or Intake(open_blobs(channels), channels.callback_allow)
     app.include_router(webhook_routes(accept, routes, channels, daemon.api_token, hooks))
     return app

@@ -145,9 +145,9 @@ class Api:
 
         return self._persist(send)
 
-    def approvals(self) -> list[View]:
-        found: list[View] = self.get("/approvals")["approvals"]
-        return found
+    def approvals(self) -> Iterator[View]:
+        """All that are open, oldest first."""
+        return (view for page in self._pages("/approvals") for view in page["approvals"])
 
     def deliveries(self, wanted: Mapping[str, str]) -> Iterator[View]:
         """What did not arrive, a portion at a time."""
@@ -184,7 +184,8 @@ class Api:
 
     def approval_of(self, run_id: str) -> View | None:
         """The open approval of a run. None if the run does not wait for one."""
-        return next((found for found in self.approvals() if found["run_id"] == run_id), None)
+        found: list[View] = self.get("/approvals", run_id=run_id)["approvals"]
+        return next(iter(found), None)
 
     def decide(
         self,
@@ -224,16 +225,16 @@ class Api:
         found: list[dict[str, Any]] = self.get(f"{_run(run_id)}/events")["events"]
         return found
 
-    def pages(
-        self, *, status: str | None, agent: str | None, limit: int | None
-    ) -> Iterator[list[View]]:
-        cursor = None
-        while True:
-            page = self.get("/runs", status=status, agent=agent, limit=limit, cursor=cursor)
-            yield page["runs"]
-            cursor = page["cursor"]
-            if cursor is None:
-                return
+    def runs(self, filters: Mapping[str, str | None], *, limit: int) -> Iterator[View]:
+        """All that are wanted, newest first, at most `limit` at a time."""
+        return (v for page in self._pages("/runs", **filters, limit=limit) for v in page["runs"])
+
+    def _pages(self, path: str, **query: str | int | None) -> Iterator[View]:
+        """The pages of a list, which may be empty in between."""
+        page: View = {}
+        while not page or page["cursor"]:
+            page = self.get(path, **query, cursor=page.get("cursor"))
+            yield page
 
     def follow(self, run_id: str, after: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
         """Follow a run until it ends: ("event", event) for each event after number `after`, and

@@ -9,8 +9,9 @@ from ponderd.daemon.commands.terminal import Json, coloured, emit_json, hint, sa
 
 def approvals(as_json: Json = False) -> None:
     """List what waits for a yes or no, oldest first. With --json: one JSON object per line."""
-    found = connect().approvals()
-    for view in found:
+    found = False
+    for view in connect().approvals():
+        found = True
         if as_json:
             emit_json(view)
             continue

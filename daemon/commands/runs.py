@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import itertools
 import json
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ app = typer.Typer(help="Look at runs and steer them.", no_args_is_help=True)
 
 RunId = Annotated[str, typer.Argument(metavar="ID", help="Id of the run (see `runs list`).")]
 StatusName = Literal["READY", "WAITING", "PAUSED", "SET_ASIDE", "COMPLETED", "FAILED", "CANCELLED"]
+ReasonName = Literal["answer", "approval", "event", "time", "retry", "agent"]
 
 _COLOURS = {
     "READY": "cyan",
@@ -49,6 +51,14 @@ def connect() -> Api:
 def list_runs(
     status: Annotated[StatusName | None, typer.Option(help="Only runs with this status.")] = None,
     agent: Annotated[str | None, typer.Option(help="Only runs of this agent.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Only runs that began there.")] = None,
+    waiting_for: Annotated[
+        ReasonName | None, typer.Option(help="Only runs that wait for this.")
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option(metavar="CHANNEL:ID", help="Only runs to which somebody wrote."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="At most this many, the newest.")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="All runs, whatever --limit says.")] = (
         False
@@ -56,15 +66,19 @@ def list_runs(
     as_json: Json = False,
 ) -> None:
     """List runs, newest first. With --json: one JSON object per line."""
-    pages = connect().pages(status=status, agent=agent, limit=500 if everything else limit)
-    for page in pages:
-        for view in page:
-            if as_json:
-                emit_json(view)
-            else:
-                _say_run(view)
-        if not everything:
-            return
+    filters = {
+        "status": status,
+        "agent": agent,
+        "channel": channel,
+        "waiting_for": waiting_for,
+        "person": person,
+    }
+    found = connect().runs(filters, limit=500 if everything else limit)
+    for view in found if everything else itertools.islice(found, limit):
+        if as_json:
+            emit_json(view)
+        else:
+            _say_run(view)
 
 
 @app.command(epilog="Example: ponderd runs show 0c-mha1v2k8-9f3c1a2b7d --events")

@@ -22,6 +22,7 @@ from tests.benchmarks import (
     in_flight,
     latency,
     length,
+    lists,
     mail,
     postgres,
     promises,
@@ -61,6 +62,7 @@ BENCHMARKS: dict[str, tuple[Measure, int]] = {
     "steps": (_alone(steps.measure), 50),
     "functions": (_alone(functions.measure), 5),
     "state": (_alone(state.measure), 20),
+    "lists": (_alone(lists.measure), 240),
     "mail": (lambda plan: mail.measure(plan.stage), 120),
 }
 """Each with about how many seconds it takes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any, NamedTuple
 
@@ -26,8 +27,12 @@ async def ask(
     path, _, query = path.partition("?")
     said: list[MutableMapping[str, Any]] = []
 
+    unsent = [body]
+
     async def whole() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
+        if not unsent:
+            await asyncio.Event().wait()  # the client stays
+        return {"type": "http.request", "body": unsent.pop(), "more_body": False}
 
     async def send(message: MutableMapping[str, Any]) -> None:
         said.append(message)

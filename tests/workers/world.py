@@ -21,7 +21,7 @@ from ponderd.workers.agents.contained import Outcome, Raised
 from ponderd.workers.control.inquiries import Inquiries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
-from ponderd.workers.control.views import ApprovalView
+from ponderd.workers.control.views import ApprovalView, OpenApprovals
 from ponderd.workers.execution.author_code import InThreads, Place
 from ponderd.workers.execution.escapes import Escapes
 from ponderd.workers.execution.executor import Executor
@@ -143,6 +143,9 @@ class World:
         """From here on the daemon knows these agents, and this archive."""
         self.log = RunLog(self.store, lambda run_id: None, archive, self.clock)
         self.runs, self.inquiries = Runs(self.log, agents), Inquiries(self.log, agents)
+
+    async def open_approvals(self) -> list[ApprovalView]:
+        return OpenApprovals.model_validate_json(await self.inquiries.open()).approvals
 
     def worker(self, **changed: Any) -> Executor:
         """Another worker on the same store."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +13,27 @@ from ponderd.channels.message import Verdict, principal
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.control.edited_arguments import checked
 from ponderd.workers.control.run_log import History, RunLog
-from ponderd.workers.control.views import ApprovalView, approval_view, open_approval_view
+from ponderd.workers.control.views import (
+    ApprovalView,
+    OpenApprovals,
+    approval_view,
+    open_approval_view,
+)
 from ponderd.workers.execution.author_code import AuthorCode, InThreads
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import decider, replace_arguments
 from ponderd.workers.run.approved_call import digest as digest_of
 from ponderd.workers.run.choices import Question
 from ponderd.workers.run.reduce import fold, reduce
-from ponderd.workers.run.state import Run, Status
+from ponderd.workers.run.state import Run
 from ponderd.workers.steps.approval import is_answer, may_decide, refused_text
 from ponderd.workers.store.contract import TRIGGER_TTL
+
+MOST_LISTED = 5000
+"""Approvals on one page."""
+
+READ_AT_ONCE = 200
+"""Most logs that are read for one page, where lists do not show what a run asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +59,31 @@ class Inquiries:
         self._log = log
         self._agents = agents
         self._code = code or InThreads()
+        self._endings: dict[str, bytes] = {}
 
-    async def open(self) -> list[ApprovalView]:
-        """List the approvals that nobody has decided yet, oldest first. Raises `Unavailable`."""
-        found = []
-        async for run_id in self._asking():
-            events, run = await self._log.read(run_id)
-            approval = run.work.approval
-            asked = EventRef.parse(approval.id) if approval else None
-            if asked:  # nobody has decided since the run was listed
-                found.append(self._view(events, asked))
-        return sorted(found, key=lambda approval: approval.asked_at)
+    async def open(self, *, limit: int = MOST_LISTED, cursor: str | None = None) -> bytes:
+        """List at most `limit` approvals that nobody has decided yet, oldest first, as the JSON of
+        `OpenApprovals`. A page may be shorter, although others follow. Raises `Malformed` for a
+        cursor that is not one of ours, `Unavailable`."""
+        page = await self._log.store.asking(limit=limit, cursor=cursor)
+        found, reads, cursor = list[bytes](), 0, page.cursor
+        for number, asking in enumerate(page.runs, 1):
+            # As it is: to check thousands of them again would take longer than to list them.
+            if asking.shown:
+                found.append(asking.shown[:-1] + self._undecided(asking.agent))
+                continue
+            view, reads = await self._read(asking.run_id), reads + 1
+            found += [view.model_dump_json().encode()] if view else []
+            if reads == READ_AT_ONCE and number < len(page.runs):
+                cursor = asking.cursor
+                break
+        return b'{"approvals":[%s],"cursor":%s}' % (b",".join(found), _json(cursor))
+
+    async def open_of(self, run_id: str) -> bytes:
+        """The open approval of one run, if it has one, in the same form. Raises `Unavailable`."""
+        view = await self._read(run_id)
+        found = OpenApprovals(approvals=[view] if view else [], cursor=None)
+        return found.model_dump_json().encode()
 
     async def show(self, approval_id: str) -> ApprovalView:
         """Raises `NotFound`, `Unavailable`."""
@@ -201,18 +227,25 @@ class Inquiries:
             raise Conflict(f"this question was already answered by {by}: {text}")
         return f"{by}: {text}"
 
-    async def _asking(self) -> AsyncIterator[str]:
-        """The runs that wait for an approval, paused ones among them."""
-        for status in (Status.WAITING, Status.SET_ASIDE, Status.PAUSED):
-            cursor, more = None, True
-            while more:
-                page = await self._log.store.list_runs(
-                    status=status, agent=None, limit=500, cursor=cursor
-                )
-                for head in page.heads:
-                    if head.waiting_for == "approval":
-                        yield head.id
-                cursor, more = page.cursor, page.cursor is not None
+    async def _read(self, run_id: str) -> ApprovalView | None:
+        """The open approval of a run, as the run itself says it."""
+        try:
+            run = await self._log.latest(run_id)
+        except NotFound:
+            return None
+        is_asking = run.work.approval and run.waits_for == "approval"
+        return open_approval_view(run, (), self._approvers(run.agent)) if is_asking else None
+
+    def _undecided(self, agent: str) -> bytes:
+        """What an open approval has besides what lists show of it."""
+        if agent not in self._endings:
+            ending = {"approvers": self._approvers(agent), "decided_by": None, "decided_at": None}
+            self._endings[agent] = b"," + _json(ending | {"remark": ""})[1:]
+        return self._endings[agent]
+
+    def _approvers(self, agent: str) -> tuple[str, ...]:
+        known = self._agents.get(agent)
+        return known.approvals.approvers if known else ()
 
     async def _history(self, asked: EventRef) -> History:
         """The run as it is now, with all its events if that was decided or answered before."""
@@ -224,19 +257,21 @@ class Inquiries:
         approval = history.run.work.approval
         if approval is None or approval.id != str(asked):
             return self._view((*history.events, *followed), asked)
-        agent = self._agents.get(history.run.agent)
-        approvers = agent.approvals.approvers if agent else ()
-        return open_approval_view(history.run, followed, approvers)
+        return open_approval_view(history.run, followed, self._approvers(history.run.agent))
 
     def _view(self, events: Sequence[e.Event], asked: EventRef) -> ApprovalView:
         """Raises `NotFound` if the event asked for no approval."""
         launched = events[0]
-        agent = self._agents.get(launched.agent) if isinstance(launched, e.RunLaunched) else None
-        approvers = agent.approvals.approvers if agent else ()
+        name = launched.agent if isinstance(launched, e.RunLaunched) else ""
+        approvers = self._approvers(name)
         found = approval_view(events, asked.version, approvers)
         if found is None:
             raise NotFound(f"there is no approval {asked}")
         return found
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _parsed(inquiry: str) -> EventRef:

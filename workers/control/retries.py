@@ -14,7 +14,8 @@ from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.views import RunView, run_view
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run, Status
-from ponderd.workers.store.contract import TRIGGER_TTL, Head
+from ponderd.workers.store.contract import TRIGGER_TTL
+from ponderd.workers.store.listings import Head
 
 PORTION = 100
 """Most runs that one request looks at, so that it ends within seconds."""

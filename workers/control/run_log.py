@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from ponderd.channels.errors import NotFound, Unavailable
-from ponderd.channels.message import Accepted
+from ponderd.channels.message import Accepted, principal
 from ponderd.workers.control.keys import bind_keys, used_before
 from ponderd.workers.control.latest import Latest
 from ponderd.workers.execution.leases import projection
@@ -27,6 +27,7 @@ from ponderd.workers.store.contract import (
     conversation_key,
     shard_of,
 )
+from ponderd.workers.store.people import people_of
 
 Choose = Callable[[Run, float], e.Event | None]
 """Makes an event for a run as it is now, at a time in Unix seconds; None if there is nothing to
@@ -123,7 +124,11 @@ class RunLog:
         while (event := choose(history.run, self.clock())) is not None:
             after = history.then(event)
             written = await self.store.signal(
-                after.run.id, history.run.version, e.encode(event), projection(after.run)
+                after.run.id,
+                history.run.version,
+                e.encode(event),
+                projection(after.run),
+                _writers(event),
             )
             match written:
                 case VersionConflict(missed):
@@ -264,7 +269,14 @@ def _message(
         conversation=launched.conversation,
         history=tuple(history) or (e.encode(launched),),
         received=e.encode(received),
+        people=tuple({*people_of(history), *_writers(received)}),
     )
+
+
+def _writers(event: e.Event) -> tuple[str, ...]:
+    if isinstance(event, e.MessageReceived) and event.via and event.sender:
+        return (principal(event.via, event.sender),)
+    return ()
 
 
 def _decoded(run_id: str, log: Sequence[bytes]) -> tuple[e.Event, ...]:

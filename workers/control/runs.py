@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ponderd.channels.errors import Conflict, Malformed, NotFound
+from ponderd.channels.errors import Conflict, NotFound
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Accepted, Bounce, Reaction, Trigger
 from ponderd.workers.agents.agent import Agent
@@ -12,7 +12,7 @@ from ponderd.workers.agents.versions import pinned, recorded_version
 from ponderd.workers.control.forks import forked
 from ponderd.workers.control.prompts import find_prompt
 from ponderd.workers.control.run_log import Choose, History, RunLog
-from ponderd.workers.control.views import PromptView, RunPage, RunView, run_summary, run_view
+from ponderd.workers.control.views import PromptView, RunView, run_view
 from ponderd.workers.run import events as e
 from ponderd.workers.run.participants import takes_part
 from ponderd.workers.run.reduce import fold
@@ -329,18 +329,6 @@ class Runs:
             message_keys = tuple(f"{key}:message" for key in keys)
             await self.message(forked_run.run_id, text, sender=by, keys=message_keys, digest=digest)
         return await self.show(forked_run.run_id)
-
-    async def list_runs(
-        self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
-    ) -> RunPage:
-        """List at most `limit` runs, newest first, from where `cursor` of the page before points.
-        Raises `Malformed` for an unknown status or cursor."""
-        if status is not None and status not in Status.__members__:
-            raise Malformed(f"status is one of {', '.join(Status)}, not {status}")
-        page = await self._log.store.list_runs(
-            status=status, agent=agent, limit=limit, cursor=cursor
-        )
-        return RunPage(runs=[run_summary(head) for head in page.heads], cursor=page.cursor)
 
     async def _steer(self, run_id: str, *choices: Choose) -> RunView:
         history = History((), await self._log.latest(run_id))

@@ -10,14 +10,14 @@ from pydantic import BaseModel
 
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.people import principal_of
-from ponderd.channels.text import one_line
 from ponderd.workers.run import events as e
-from ponderd.workers.run.approved_call import ASKED_FOR, decider
+from ponderd.workers.run.approved_call import decider
 from ponderd.workers.run.approved_call import digest as digest_of
 from ponderd.workers.run.choices import ToolCall
+from ponderd.workers.run.open_approval import open_approval
 from ponderd.workers.run.reduce import fold, reduce
-from ponderd.workers.run.state import Approval, Run, Status
-from ponderd.workers.store.contract import Head
+from ponderd.workers.run.state import Run, Status
+from ponderd.workers.store.listings import Head
 
 
 class UsageView(BaseModel):
@@ -77,12 +77,19 @@ class ApprovalView(BaseModel):
     """Who wrote the message that led to it."""
     asked_for: str = ""
     """The beginning of that message."""
-    approvers: tuple[str, ...]
+    approvers: tuple[str, ...] = ()
     """Who may decide. Empty: anybody in the conversation."""
     asked_at: datetime
     decided_by: str | None = None
     decided_at: datetime | None = None
     remark: str = ""
+
+
+class OpenApprovals(BaseModel):
+    """One page of them."""
+
+    approvals: list[ApprovalView]
+    cursor: str | None
 
 
 class PromptView(BaseModel):
@@ -143,47 +150,29 @@ def approval_view(
     approval = run.work.approval
     if approval is None or approval.id != str(EventRef(run.id, version)):
         return None
-    return _followed(run, approval, approvers, events[version:])
+    return _followed(run, approvers, events[version:])
 
 
 def open_approval_view(
     run: Run, events: Sequence[e.Event], approvers: tuple[str, ...]
 ) -> ApprovalView:
     """Show the open approval of a run, as it is after the `events` that followed."""
-    assert run.work.approval
-    return _followed(run, run.work.approval, approvers, events)
+    return _followed(run, approvers, events)
 
 
-def _followed(
-    run: Run, approval: Approval, approvers: tuple[str, ...], events: Sequence[e.Event]
-) -> ApprovalView:
-    shown = _open(run, approval, approvers)
+def _followed(run: Run, approvers: tuple[str, ...], events: Sequence[e.Event]) -> ApprovalView:
+    shown = _open(run, approvers)
     # How it ended: the first event after which it is no longer the open approval.
     for event in events:
         call = run.work.call
         run = reduce(run, event)
-        if run.work.approval is None or run.work.approval.id != approval.id:
+        if run.work.approval is None or run.work.approval.id != shown.id:
             return shown.model_copy(update=_ending(event, call))
     return shown
 
 
-def _open(run: Run, approval: Approval, approvers: tuple[str, ...]) -> ApprovalView:
-    call = run.work.call if approval.subject == "tool" else None
-    return ApprovalView(
-        id=approval.id,
-        run_id=run.id,
-        agent=run.agent,
-        subject=approval.subject,
-        tool=call.tool if call else None,
-        arguments=call.arguments if call else None,
-        digest=approval.bound_to,
-        text=approval.text,
-        status="open",
-        sender=run.message.sender,
-        asked_for=one_line(run.message.text, ASKED_FOR),
-        approvers=approvers,
-        asked_at=_utc(approval.asked_at),
-    )
+def _open(run: Run, approvers: tuple[str, ...]) -> ApprovalView:
+    return ApprovalView(**open_approval(run), approvers=approvers)
 
 
 def _ending(event: e.Event, call: ToolCall | None) -> dict[str, Any]:

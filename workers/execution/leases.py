@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from ponderd.channels.errors import Unavailable
 from ponderd.workers.execution.snapshots import Pace
 from ponderd.workers.run import events as e
+from ponderd.workers.run.open_approval import kept_for_lists
 from ponderd.workers.run.reduce import reduce
 from ponderd.workers.run.state import Run, Status
 from ponderd.workers.store.contract import (
@@ -284,7 +285,10 @@ class Leases:
 
 
 def projection(run: Run) -> Projection:
-    return Projection(run.status, run.waits_for or "")
+    waits_for, approval = run.waits_for or "", run.work.approval
+    if waits_for != "approval" or approval is None:
+        return Projection(run.status, waits_for)
+    return Projection(run.status, waits_for, approval.asked_at, kept_for_lists(run))
 
 
 async def record(held: LeasedRun, run: Run, *facts: e.Event) -> Run:

@@ -18,6 +18,7 @@ from ponderd.channels.errors import Unavailable
 from ponderd.channels.storage import Bucket, open_bucket, place_of, read, write
 from ponderd.workers.settings import WorkerSettings
 from ponderd.workers.store.contract import RunStore
+from ponderd.workers.store.people import people_of
 
 ROUND = 60.0
 """Seconds between two rounds of archiving."""
@@ -76,7 +77,7 @@ async def archive_finished(
         events = await store.load(run_id)
         if events:
             await archive.put(run_id, events)
-            if await store.expire(run_id, len(events)):
+            if await store.expire(run_id, len(events), people_of(events)):
                 expired += 1
                 if blobs:
                     await _delete_files(run_id, events, blobs)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from ponderd.workers.store.beside import Beside
+from ponderd.workers.store.listings import StoreLists
 
 SHARDS = 16
 """Number of hash tags over which keys are spread. Part of every run id, so it can never change."""
@@ -47,6 +48,10 @@ class Projection:
 
     status: str
     waiting_for: str = ""
+    asked_at: float = 0.0
+    """When it asked for the approval that it waits for."""
+    asks: bytes = b""
+    """What lists show of that approval. Empty: none, or it is as it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class NewMessage:
     """The events with which a new run begins."""
     received: bytes
     """The event of this message. In a new run it comes after `history`."""
+    people: tuple[str, ...] = ()
+    """Who wrote it and its history, as `principal`s."""
     only_new: bool = False
     """Begin a run with it, or do nothing."""
     checkpoint: Checkpoint | None = None
@@ -158,32 +165,6 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """What listings show of a run."""
-
-    id: str
-    agent: str
-    agent_version: str
-    channel: str
-    conversation: str
-    status: str
-    waiting_for: str
-    version: int
-    """The number of its events."""
-    created_at: float
-    updated_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class HeadPage:
-    """One page of a listing."""
-
-    heads: tuple[Head, ...]
-    cursor: str | None
-    """Pass this to get the next page. None on the last page."""
-
-
-@dataclass(frozen=True, slots=True)
 class Gauges:
     """What the store measures for operators."""
 
@@ -201,7 +182,7 @@ class Gauges:
     """Counters, summed over all workers."""
 
 
-class RunStore(Beside, Protocol):
+class RunStore(Beside, StoreLists, Protocol):
     """What every store does. A change to a run happens as a whole or not at all."""
 
     async def admit(self, message: NewMessage) -> Admission:
@@ -254,9 +235,15 @@ class RunStore(Beside, Protocol):
         """Raises `Unavailable` if too few replicas confirm what is written now."""
 
     async def signal(
-        self, run_id: str, version: int, event: bytes, projection: Projection
+        self,
+        run_id: str,
+        version: int,
+        event: bytes,
+        projection: Projection,
+        people: Sequence[str] = (),
     ) -> Admission | VersionConflict:
-        """Append without a lease if the log still ends at `version`, and mark the run due.
+        """Append without a lease if the log still ends at `version`, and mark the run due. `people`
+        wrote the event, if it is a message.
 
         Raises `NotFound` if the run does not exist or has expired.
         """
@@ -278,26 +265,16 @@ class RunStore(Beside, Protocol):
     async def drop_snapshot(self, run_id: str) -> None:
         """Forget the snapshot of a run. It only saves time."""
 
-    async def head(self, run_id: str) -> Head | None:
-        """What listings show of a run. None if it does not exist."""
-
     async def versions(self, run_ids: Sequence[str]) -> list[int]:
         """How many events each of these has, 0: it does not exist. Cheap if asked again and again,
         for the same store object remembers, and looks only where something was written."""
 
-    async def finished(self, before: float, limit: int) -> list[str]:
-        """At most `limit` ended runs that did not change since `before`, oldest first."""
-
-    async def expire(self, run_id: str, version: int) -> bool:
+    async def expire(self, run_id: str, version: int, people: Sequence[str] = ()) -> bool:
         """Forget a run if it has ended, is neither held nor due, and its log ends at `version`.
+        `people` are all who wrote to it.
 
         Returns whether it was forgotten. The keys of its triggers stay until they expire.
         """
-
-    async def list_runs(
-        self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
-    ) -> HeadPage:
-        """Runs, newest first. Raises `Malformed` for a cursor that is not one of ours."""
 
     def news(self) -> AsyncIterator[str]:
         """What others `tell`, and ids of runs to which something was appended while they were held.

@@ -1,26 +1,28 @@
-"""The pages of a listing, and the cursors by which they go on."""
+"""The cursors by which lists go on. Pure."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from typing import NamedTuple
 
 from ponderd.channels.errors import Malformed
-from ponderd.workers.store.contract import Head, HeadPage
 
 
-def page(found: Sequence[Head], limit: int) -> HeadPage:
-    """The first `limit` of `found`, with a cursor if there are more."""
-    heads = tuple(found[:limit])
-    more = len(found) > limit
-    return HeadPage(heads, f"{heads[-1].created_at * 1000:.0f}:{heads[-1].id}" if more else None)
+class Place(NamedTuple):
+    """Where a run stands in a list. Places compare as lists are sorted."""
+
+    ms: int
+    run_id: str
+
+    @property
+    def cursor(self) -> str:
+        return f"{self.ms}:{self.run_id}"
 
 
-def parse_cursor(cursor: str | None) -> tuple[float, str]:
-    """(created_at in ms, run id): the list continues with smaller pairs. Raises `Malformed`."""
+def parse_cursor(cursor: str | None) -> Place | None:
+    """The place after which a list goes on. Raises `Malformed`."""
     if cursor is None:
-        return math.inf, ""
-    created, _, run_id = cursor.partition(":")
-    if not created.isdecimal() or len(created) > 16 or not run_id:
-        raise Malformed(f"{cursor!r} is not a cursor of this list")
-    return float(created), run_id
+        return None
+    ms, _, run_id = cursor.partition(":")
+    if not ms.isdecimal() or not ms.isascii() or len(ms) > 16 or not run_id:
+        raise Malformed(f"{cursor[:50]!r} is not a cursor of this list")
+    return Place(int(ms), run_id)

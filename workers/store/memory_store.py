@@ -7,31 +7,19 @@ import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from hashlib import sha1
 from typing import Literal
 
 from ponderd.channels.errors import NotFound, Unavailable
 from ponderd.workers.store import contract as s
-from ponderd.workers.store import cursors
 from ponderd.workers.store.deaths import MANY_DEATHS, rest_after
+from ponderd.workers.store.listings import Head
 from ponderd.workers.store.memory_beside import MemoryBeside
 from ponderd.workers.store.memory_clock import ShardClock
+from ponderd.workers.store.memory_listings import ListedRun, MemoryLists
 
 
-@dataclass
-class _Run:
-    head: s.Head
-    conversation_key: str
-    log: list[bytes]
-    token: int
-    lease_until: float = 0  # in the lease time of its shard
-    leased_at: float | None = None
-    snapshot: bytes = b""
-    deaths: int = 0
-
-
-class MemoryStore(MemoryBeside):
+class MemoryStore(MemoryBeside, MemoryLists):
     """Implements `RunStore`. Set `available` to False to make every call raise `Unavailable`, or
     `replicated` to False to let no replica confirm.
     Its clock is believed, so that tests may jump, or else `doubted`, as in `lua/clock.lua`."""
@@ -42,8 +30,9 @@ class MemoryStore(MemoryBeside):
         self.replicated = True
         self._shards = [ShardClock() for _ in range(s.SHARDS)] if doubted else []
         self._clock = clock
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, ListedRun] = {}
         self._due: dict[str, float] = {}
+        self._origins: set[tuple[str, str]] = set()
         self._conversations: dict[str, str] = {}
         self._listeners: set[asyncio.Queue[str | None]] = set()
         self._workers: dict[str, float] = {}
@@ -51,7 +40,7 @@ class MemoryStore(MemoryBeside):
         self._checkpoints: dict[str, str] = {}
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
-        now, lease_time = self._clocks(message.run_id)
+        self._now()
         step = message.checkpoint
         if step and self._checkpoints.get(step.name) != step.expected:
             return s.Admission(message.run_id, "stale", False)
@@ -62,6 +51,7 @@ class MemoryStore(MemoryBeside):
                     return s.Admission(seen, "conflict", False)
                 self._proceed(step, seen)
                 return s.Admission(seen, "duplicate", seen in self._due)
+        now, lease_time = self._clocks(message.run_id)
         taken = self._conversations.get(message.conversation_key, "")
         if message.only_new and taken in self._runs:
             return s.Admission(taken, "taken", False)
@@ -70,11 +60,13 @@ class MemoryStore(MemoryBeside):
         outcome: s.AdmissionOutcome = "appended" if run else "launched"
         if run is None:
             agent, where = (message.agent, message.agent_version), message.conversation
-            head = s.Head(run_id, *agent, message.channel, where, "READY", "", 0, now, now)
-            run = self._runs[run_id] = _Run(
+            self._origins.add((message.channel, message.agent))
+            head = Head(run_id, *agent, message.channel, where, "READY", "", 0, now, now)
+            run = self._runs[run_id] = ListedRun(
                 head, message.conversation_key, list(message.history), round(now * 1000)
             )
         run.log.append(message.received)
+        run.people.update(message.people)
         self._proceed(step, run_id)
         paused = run.head.status == "PAUSED"
         self._project(run, s.Projection("PAUSED", run.head.waiting_for) if paused else _READY, now)
@@ -160,7 +152,12 @@ class MemoryStore(MemoryBeside):
             raise Unavailable("replicas do not confirm")
 
     async def signal(
-        self, run_id: str, version: int, event: bytes, projection: s.Projection
+        self,
+        run_id: str,
+        version: int,
+        event: bytes,
+        projection: s.Projection,
+        people: Sequence[str] = (),
     ) -> s.Admission | s.VersionConflict:
         self._now()
         run = self._runs.get(run_id)
@@ -170,6 +167,7 @@ class MemoryStore(MemoryBeside):
             return s.VersionConflict(tuple(run.log[version:]))
         now, lease_time = self._clocks(run_id)
         run.log.append(event)
+        run.people.update(people)
         self._project(run, projection, now)
         return s.Admission(run_id, "appended", self._mark_due(run, now, lease_time))
 
@@ -201,22 +199,11 @@ class MemoryStore(MemoryBeside):
         if run := self._runs.get(run_id):
             run.snapshot = b""
 
-    async def head(self, run_id: str) -> s.Head | None:
-        self._now()
-        run = self._runs.get(run_id)
-        return run.head if run else None
-
     async def versions(self, run_ids: Sequence[str]) -> list[int]:
         self._now()
         return [len(run.log) if (run := self._runs.get(each)) else 0 for each in run_ids]
 
-    async def finished(self, before: float, limit: int) -> list[str]:
-        self._now()
-        heads = [run.head for run in self._runs.values() if run.head.status in s.FINISHED]
-        old = [(head.updated_at, head.id) for head in heads if head.updated_at < before]
-        return [run_id for _, run_id in sorted(old)[:limit]]
-
-    async def expire(self, run_id: str, version: int) -> bool:
+    async def expire(self, run_id: str, version: int, people: Sequence[str] = ()) -> bool:
         _, lease_time = self._clocks(run_id)
         run = self._runs.get(run_id)
         if (
@@ -231,19 +218,6 @@ class MemoryStore(MemoryBeside):
         if self._conversations.get(run.conversation_key) == run_id:
             del self._conversations[run.conversation_key]
         return True
-
-    async def list_runs(
-        self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
-    ) -> s.HeadPage:
-        self._now()
-        below = cursors.parse_cursor(cursor)
-        found = [
-            run.head
-            for run in self._runs.values()
-            if status in (None, run.head.status) and agent in (None, run.head.agent)
-        ]
-        found.sort(key=_newest, reverse=True)
-        return cursors.page([head for head in found if _newest(head) < below], limit)
 
     async def news(self) -> AsyncIterator[str]:
         queue: asyncio.Queue[str | None] = asyncio.Queue()
@@ -325,16 +299,7 @@ class MemoryStore(MemoryBeside):
         if step:
             self._checkpoints[step.name] = step.value.replace("{run}", run_id)
 
-    def _project(self, run: _Run, projection: s.Projection, now: float) -> None:
-        run.head = replace(
-            run.head,
-            status=projection.status,
-            waiting_for=projection.waiting_for,
-            version=len(run.log),
-            updated_at=now,
-        )
-
-    def _mark_due(self, run: _Run, now: float, lease_time: float) -> bool:
+    def _mark_due(self, run: ListedRun, now: float, lease_time: float) -> bool:
         if run.lease_until > lease_time:
             for queue in self._listeners:
                 queue.put_nowait(run.head.id)
@@ -346,7 +311,7 @@ class MemoryStore(MemoryBeside):
 _READY = s.Projection("READY")
 
 
-def _tail(run: _Run, code: str, known: int, last: bytes) -> s.Tail:
+def _tail(run: ListedRun, code: str, known: int, last: bytes) -> s.Tail:
     """As `lua/tail.lua` says it."""
 
     def fits(version: int, sha: str) -> bool:
@@ -363,7 +328,3 @@ def _tail(run: _Run, code: str, known: int, last: bytes) -> s.Tail:
 
 
 _SEAL = re.compile(rb"(\d+) ([0-9a-f]+) ([0-9A-Za-z]+)\n")
-
-
-def _newest(head: s.Head) -> tuple[float, str]:
-    return round(head.created_at * 1000), head.id

@@ -1,8 +1,8 @@
-"""What is read of runs without their logs: their heads, and what is counted of all together.
-Raises redis-py's errors."""
+"""What is counted of all runs and workers together. Raises redis-py's errors."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,10 +10,6 @@ from redis.asyncio import Redis, RedisCluster
 
 from ponderd.workers.store import contract as s
 
-HEAD = "agent agent_version channel conversation status waiting_for version created_at updated_at"
-"""The fields of a run's hash that `head_of` takes."""
-
-_STATUSES = ("READY", "WAITING", "PAUSED", "SET_ASIDE", "COMPLETED", "FAILED", "CANCELLED")
 _TTL = round(s.WORKER_TTL * 1000)
 
 
@@ -43,9 +39,14 @@ async def report(
 
 
 async def gauges(
-    redis: Redis | RedisCluster, namespace: str, prefixes: Sequence[str], now: int
+    redis: Redis | RedisCluster,
+    namespace: str,
+    prefixes: Sequence[str],
+    now: int,
+    counted: Sequence[list[Any]],
 ) -> s.Gauges:
-    """As the contract says it. `prefixes` are those of the shards, `now` is in ms."""
+    """As the contract says it. `prefixes` are those of the shards, `now` is in ms, `counted` what
+    `lua/count.lua` says of each."""
     pipe = redis.pipeline(transaction=False)
     for prefix in prefixes:
         pipe.get(f"{prefix}:clock")
@@ -56,41 +57,28 @@ async def gauges(
         pipe.zcard(f"{prefix}:leased")
         pipe.zcount(f"{prefix}:due", "-inf", clock)
         pipe.zrange(f"{prefix}:leased", 0, 0, withscores=True)
-        for status in _STATUSES:
-            pipe.zcard(f"{prefix}:runs:{status}")
     pipe.zcount(f"{namespace}:workers", now - _TTL, now + _TTL)
     pipe.hgetall(f"{namespace}:counters")
     *flat, workers, counters = await pipe.execute()
-    rows = _rows(flat, 3 + len(_STATUSES))
+    rows = _rows(flat, 3)
     ages = [clock - row[2][0][1] for clock, row in zip(clocks, rows, strict=False) if row[2]]
     return s.Gauges(
         in_flight=sum(row[0] for row in rows),
         overdue=sum(row[1] for row in rows),
         oldest_lease=max(0.0, *ages, 0.0) / 1000,
-        runs={status: sum(row[3 + i] for row in rows) for i, status in enumerate(_STATUSES)},
+        runs=_by_status(counted),
         workers=workers,
         counters={name.decode(): float(value) for name, value in counters.items()},
     )
 
 
+def _by_status(counted: Sequence[list[Any]]) -> dict[str, int]:
+    runs: Counter[str] = Counter()
+    for names in counted:
+        for status, count in zip(names[::2], names[1::2], strict=True):
+            runs[status.decode()] += count
+    return dict(runs)
+
+
 def _rows(flat: list[Any], width: int) -> list[list[Any]]:
     return [flat[i : i + width] for i in range(0, len(flat), width)]
-
-
-def head_of(run_id: str, row: list[bytes | None]) -> s.Head:
-    agent, agent_version, channel, conversation, status, waiting_for, version, *times = [
-        (field or b"").decode() for field in row
-    ]
-    created_at, updated_at = (int(ms or 0) / 1000 for ms in times)
-    return s.Head(
-        run_id,
-        agent,
-        agent_version,
-        channel,
-        conversation,
-        status,
-        waiting_for,
-        int(version or 0),
-        created_at,
-        updated_at,
-    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from hashlib import sha1
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError
 
 from ponderd.channels.errors import NotFound
 from ponderd.workers.store import contract as s
-from ponderd.workers.store import cursors, redis_gauges
+from ponderd.workers.store import redis_gauges
 from ponderd.workers.store.redis_batches import Batches
 from ponderd.workers.store.redis_beside import RedisBeside
 from ponderd.workers.store.redis_client import awaited as _answer
@@ -20,7 +20,7 @@ from ponderd.workers.store.redis_client import connect
 from ponderd.workers.store.redis_client import ms as _ms
 from ponderd.workers.store.redis_clocks import ShardClocks
 from ponderd.workers.store.redis_due import DueRuns
-from ponderd.workers.store.redis_gauges import HEAD, head_of
+from ponderd.workers.store.redis_listings import Call, RedisLists
 from ponderd.workers.store.redis_news import News
 from ponderd.workers.store.redis_versions import Versions
 from ponderd.workers.store.replicas import Replicas
@@ -28,9 +28,14 @@ from ponderd.workers.store.replicas import Replicas
 __all__ = ["RedisStore", "connect"]
 
 _LUA = Path(__file__).parent / "lua"
+_COMMON = ("clock", "common", "listings")
+_SCRIPTS = (
+    *("admit", "commit", "expire", "renew", "signal", "sweep"),
+    *("count", "describe", "heads", "index", "list", "tidy"),
+)
 
 
-class RedisStore(RedisBeside):
+class RedisStore(RedisBeside, RedisLists):
     """Implements `RunStore`."""
 
     def __init__(
@@ -38,10 +43,10 @@ class RedisStore(RedisBeside):
     ) -> None:
         """`replicas`: as many must have what is accepted, and what `confirm` asks for."""
         super().__init__(redis, namespace, Replicas(redis, replicas))
-        common = (_LUA / "clock.lua").read_text() + (_LUA / "common.lua").read_text()
+        common = "".join((_LUA / f"{name}.lua").read_text() for name in _COMMON)
         self._scripts = {
             name: redis.register_script(common + (_LUA / f"{name}.lua").read_text())
-            for name in ("admit", "commit", "expire", "renew", "signal", "sweep")
+            for name in _SCRIPTS
         }
         tail = common + (_LUA / "tail.lua").read_text()
         for name in ("claim", "latest"):
@@ -75,6 +80,8 @@ class RedisStore(RedisBeside):
             message.digest,
             len(message.keys),
             *message.keys,
+            len(message.people),
+            *message.people,
             *message.history,
         )
         if outcome in (b"launched", b"appended"):
@@ -124,6 +131,8 @@ class RedisStore(RedisBeside):
             leave,
             sha1(last).hexdigest() if last else "",
             snapshot,
+            _ms(projection.asked_at),
+            projection.asks,
             *events,
         )
         match verdict:
@@ -151,7 +160,12 @@ class RedisStore(RedisBeside):
         await self._replicas.check(self._prefix(0))
 
     async def signal(
-        self, run_id: str, version: int, event: bytes, projection: s.Projection
+        self,
+        run_id: str,
+        version: int,
+        event: bytes,
+        projection: s.Projection,
+        people: Sequence[str] = (),
     ) -> s.Admission | s.VersionConflict:
         prefix = self._prefix(s.shard_of(run_id))
         await self._replicas.require(prefix)
@@ -164,6 +178,9 @@ class RedisStore(RedisBeside):
             projection.waiting_for,
             event,
             _ms(s.POKE_GRACE),
+            _ms(projection.asked_at),
+            projection.asks,
+            *people,
         )
         match verdict:
             case b"appended":
@@ -192,39 +209,11 @@ class RedisStore(RedisBeside):
         key = f"{self._prefix(s.shard_of(run_id))}:snapshot:{run_id}"
         await _answer(self._redis.delete(key))
 
-    async def head(self, run_id: str) -> s.Head | None:
-        heads = await self._heads([run_id])
-        return heads[0] if heads else None
-
     async def versions(self, run_ids: Sequence[str]) -> list[int]:
         return await self._versions.read(run_ids)
 
-    async def finished(self, before: float, limit: int) -> list[str]:
-        pipe = self._redis.pipeline(transaction=False)
-        for shard in range(s.SHARDS):
-            key = f"{self._prefix(shard)}:finished"
-            pipe.zrangebyscore(key, "-inf", f"({_ms(before)}", 0, limit, withscores=True)
-        found = [(ms, run_id) for ids in await _answer(pipe.execute()) for run_id, ms in ids]
-        return [run_id.decode() for _, run_id in sorted(found)[:limit]]
-
-    async def expire(self, run_id: str, version: int) -> bool:
-        return bool(await self._run("expire", s.shard_of(run_id), run_id, version))
-
-    async def list_runs(
-        self, *, status: str | None, agent: str | None, limit: int, cursor: str | None
-    ) -> s.HeadPage:
-        wanted: list[s.Head] = []
-        # Only few of the runs may belong to the agent: with small bites, a thousand others would
-        # take a second.
-        bite = limit + 1 if agent is None else max(limit + 1, 1000)
-        while len(wanted) <= limit:
-            ids = await self._newest(status, bite, cursor)
-            heads = await self._heads([run_id for _, run_id in ids])
-            wanted += [head for head in heads if agent in (None, head.agent)]
-            if len(ids) < bite:
-                break
-            cursor = f"{ids[-1][0]:.0f}:{ids[-1][1]}"
-        return cursors.page(wanted, limit)
+    async def expire(self, run_id: str, version: int, people: Sequence[str] = ()) -> bool:
+        return bool(await self._run("expire", s.shard_of(run_id), run_id, version, *people))
 
     def news(self) -> AsyncIterator[str]:
         return self._news.listen()
@@ -259,10 +248,10 @@ class RedisStore(RedisBeside):
         return now / 1000
 
     async def gauges(self) -> s.Gauges:
+        counted = await self._run_all("count", [(shard, ()) for shard in range(s.SHARDS)])
         now, name = await self._now_ms(), self._namespace
-        return cast(
-            s.Gauges, await _answer(redis_gauges.gauges(self._redis, name, self._prefixes, now))
-        )
+        found = redis_gauges.gauges(self._redis, name, self._prefixes, now, counted)
+        return cast(s.Gauges, await _answer(found))
 
     async def close(self) -> None:
         await self._news.close()
@@ -282,7 +271,7 @@ class RedisStore(RedisBeside):
         call = self._batches.call(self._scripts[name], self._prefix(shard), arguments)
         return await _answer(call)
 
-    async def _run_all(self, name: str, calls: list[tuple[int, tuple[Any, ...]]]) -> list[Any]:
+    async def _run_all(self, name: str, calls: list[Call]) -> list[Any]:
         """Call one script many times in one round trip. `calls` are (shard, arguments)."""
         script = self._scripts[name]
 
@@ -300,36 +289,6 @@ class RedisStore(RedisBeside):
                 return await send()
 
         return await _answer(send_or_load()) if calls else []
-
-    async def _newest(
-        self, status: str | None, limit: int, cursor: str | None
-    ) -> list[tuple[float, str]]:
-        """(created_at in ms, id) of the next `limit` runs after the cursor, from all shards."""
-        below, last_id = cursors.parse_cursor(cursor)
-        pipe = self._redis.pipeline(transaction=False)
-        for shard in range(s.SHARDS):
-            key = f"{self._prefix(shard)}:runs" + (f":{status}" if status else "")
-            # Runs of the cursor's own millisecond come again and are dropped below. There are far
-            # fewer than 100 of them.
-            pipe.zrevrangebyscore(key, below, "-inf", start=0, num=limit + 100, withscores=True)
-        found = [
-            (score, run_id.decode())
-            for ids in await _answer(pipe.execute())
-            for run_id, score in ids
-        ]
-        return sorted((entry for entry in found if entry < (below, last_id)), reverse=True)[:limit]
-
-    async def _heads(self, run_ids: Iterable[str]) -> list[s.Head]:
-        ids = list(run_ids)
-        pipe = self._redis.pipeline(transaction=False)
-        for run_id in ids:
-            pipe.hmget(f"{self._prefix(s.shard_of(run_id))}:run:{run_id}", HEAD.split())
-        rows = await _answer(pipe.execute()) if ids else []
-        return [
-            head_of(run_id, row)
-            for run_id, row in zip(ids, rows, strict=True)
-            if row[0] is not None
-        ]
 
 
 def _tail(found: Sequence[Any]) -> s.Tail:

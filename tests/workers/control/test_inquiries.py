@@ -167,7 +167,7 @@ class TestAProof:
         old = {"answers": (verdict.inquiry,), "written_at": asked_at - 301}
         with pytest.raises(Unauthenticated, match="is older"):
             await world.inquiries.answer(verdict.model_copy(update=old))
-        assert [a.status for a in await world.inquiries.open()] == ["open"]
+        assert [a.status for a in await world.open_approvals()] == ["open"]
 
     async def test_of_an_answer_to_another_question_does_not(
         self, world: World, verdict: Verdict
@@ -177,7 +177,7 @@ class TestAProof:
             about = verdict.model_copy(update={"answers": (other,), "written_at": 2e9})
             with pytest.raises(Unauthenticated):
                 await world.inquiries.answer(about)
-        assert [a.status for a in await world.inquiries.open()] == ["open"]
+        assert [a.status for a in await world.open_approvals()] == ["open"]
 
     async def test_is_used_up(self, world: World, verdict: Verdict) -> None:
         keyed = verdict.model_copy(update={"key": "email:<m1>"})
@@ -188,7 +188,7 @@ class TestAProof:
         assert other is not None
         with pytest.raises(Conflict, match="already decided something else"):
             await world.inquiries.answer(keyed.model_copy(update={"inquiry": other.id}))
-        assert [a.id for a in await world.inquiries.open()] == [other.id]
+        assert [a.id for a in await world.open_approvals()] == [other.id]
 
 
 class TestADecision:

@@ -246,7 +246,7 @@ class TestAnApprovalThatIsNotSeen:
 
     async def test_stays_open_while_it_is_tried(self, world: World, run: Run) -> None:
         assert run.waits_for == "approval"
-        assert [approval.tool for approval in await world.inquiries.open()] == ["launch"]
+        assert [approval.tool for approval in await world.open_approvals()] == ["launch"]
         assert run.work.call is not None
 
     async def test_can_be_decided_elsewhere_and_is_then_asked_nobody(

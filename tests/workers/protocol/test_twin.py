@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,9 +47,17 @@ STEPS = st.sampled_from(
     (0.001, 0.3, 0.9, 0.9, 1.0, 2.0, 2.0, 15.0, 15.0, 3600.0, 3600.0, 3600.0, -0.2, -15.0, -3600.0)
 )
 LEASES = st.sampled_from((1.0, 15.0))
-PROJECTIONS = st.builds(
-    Projection, st.sampled_from(STATUSES), st.sampled_from(("", "answer", "approval"))
+PROJECTIONS = st.one_of(
+    st.builds(Projection, st.sampled_from(("READY", "COMPLETED", "FAILED", "CANCELLED"))),
+    st.builds(
+        Projection,
+        st.sampled_from(("WAITING", "PAUSED", "SET_ASIDE")),
+        st.sampled_from(("", "answer", "approval", "approval")),
+        st.sampled_from((START, START + 1)),
+        st.sampled_from((b"", b"{}", b'{"a": 1}')),
+    ),
 )
+PEOPLE = st.lists(st.sampled_from(("api:ann", "slack:t1/u1")), max_size=2, unique=True)
 EVENTS = st.lists(st.binary(min_size=1, max_size=3), max_size=3)
 RELEASES = st.one_of(st.none(), st.just(Release()), MOMENTS.map(Release))
 CHECKED = st.sampled_from((None, "0", "{run}"))
@@ -138,6 +146,7 @@ class Twins(RuleBasedStateMachine):
         keys=st.lists(st.sampled_from("xyz"), max_size=2, unique=True),
         history=EVENTS,
         only_new=st.booleans(),
+        people=PEOPLE,
     )
     def write(
         self,
@@ -146,8 +155,9 @@ class Twins(RuleBasedStateMachine):
         keys: list[str],
         history: list[bytes],
         only_new: bool,
+        people: list[str],
     ) -> None:
-        self.admit(agent, conversation, keys, history, only_new)
+        self.admit(agent, conversation, keys, history, only_new, people=people)
 
     def admit(
         self,
@@ -157,6 +167,7 @@ class Twins(RuleBasedStateMachine):
         history: list[bytes],
         only_new: bool = False,
         step: Checkpoint | None = None,
+        people: Sequence[str] = (),
     ) -> None:
         key = conversation_key(agent, "api", "", conversation)
         message = NewMessage(
@@ -171,6 +182,7 @@ class Twins(RuleBasedStateMachine):
             received=b"hello",
             only_new=only_new,
             checkpoint=step,
+            people=tuple(people),
         )
         admission = self.same("admit", message)
         if step:
@@ -219,10 +231,10 @@ class Twins(RuleBasedStateMachine):
         version = self.version(data, run_id)
         self.same("commit", run_id, token, version, events, projection, release)
 
-    @rule(data=st.data(), projection=PROJECTIONS)
-    def signal(self, data: st.DataObject, projection: Projection) -> None:
+    @rule(data=st.data(), projection=PROJECTIONS, people=PEOPLE)
+    def signal(self, data: st.DataObject, projection: Projection, people: list[str]) -> None:
         run_id = self.run(data)
-        self.same("signal", run_id, self.version(data, run_id), b"signal", projection)
+        self.same("signal", run_id, self.version(data, run_id), b"signal", projection, people)
 
     @rule(data=st.data(), lease=LEASES)
     def renew(self, data: st.DataObject, lease: float) -> None:
@@ -243,23 +255,36 @@ class Twins(RuleBasedStateMachine):
     @rule(data=st.data())
     def expire(self, data: st.DataObject) -> None:
         for run_id in self.runs:
-            self.same("expire", run_id, self.version(data, run_id))
+            known = self.memory._runs.get(run_id)
+            people = sorted(known.people) if known else []
+            self.same("expire", run_id, self.version(data, run_id), people)
 
     @rule(
-        status=st.sampled_from((None, *STATUSES)),
-        agent=st.none() | AGENTS,
+        filters=st.fixed_dictionaries(
+            {
+                "status": st.sampled_from((None, None, *STATUSES)),
+                "agent": st.none() | AGENTS,
+                "channel": st.sampled_from((None, None, "api", "slack")),
+                "waiting_for": st.sampled_from((None, None, "answer", "approval")),
+                "person": st.sampled_from((None, None, "api:ann", "slack:t1/u1")),
+            }
+        ),
         limit=st.integers(1, 3),
     )
-    def list_runs(self, status: str | None, agent: str | None, limit: int) -> None:
-        for store in (self.memory, self.redis):
-            store.list_page = lambda cursor, store=store: store.list_runs(  # type: ignore[union-attr]
-                status=status, agent=agent, limit=limit, cursor=cursor
-            )
-        cursor = None
-        while (page := self.same("list_page", cursor)).cursor:
-            cursor = page.cursor
+    def list_runs(self, filters: dict[str, str | None], limit: int) -> None:
+        self.pages(lambda store, cursor: store.list_runs(limit=limit, cursor=cursor, **filters))
+        self.pages(lambda store, cursor: store.asking(limit=limit, cursor=cursor))
+        self.same("origins")
         for age in (0.0, 1.0, 3600.0):
             self.same("finished", round(self.now - age, 3), limit)
+
+    def pages(self, page: Callable[[Any, str | None], Any]) -> None:
+        """All pages of a list."""
+        for store in (self.memory, self.redis):
+            store.page = lambda cursor, store=store: page(store, cursor)  # type: ignore[union-attr]
+        cursor = None
+        while (found := self.same("page", cursor)).cursor:
+            cursor = found.cursor
 
     @rule(
         key=st.sampled_from("pq"),
@@ -385,6 +410,27 @@ CHANGES = {
     "a sweep forgets": (
         "redis.call('ZADD', due_key, int(now + ARGV[2]), id)",
         "redis.call('ZREM', due_key, id)",
+    ),
+    "a run stays in the list of what it waited for": (
+        "old[1] ~= status or old[2] ~= waiting_for",
+        "old[1] ~= status",
+    ),
+    "an agent is not listed": (
+        "  redis.call('SADD', prefix .. ':origins', channel .. ':' .. agent)\n",
+        "",
+    ),
+    "who writes later is not listed": (
+        "list_people(id, known[3], last_key + 2, last_person)",
+        "if not exists then list_people(id, known[3], last_key + 2, last_person) end",
+    ),
+    "an approval is still listed when it is decided": (
+        "    redis.call('ZREM', approvals_key, id)\n",
+        "",
+    ),
+    "what an approval shows is of an earlier version": ("version .. ' ' .. asks", "'2 ' .. asks"),
+    "a list goes on where it was": (
+        "if before(seen, {time = 0, id = there[1]}) then high = middle",
+        "if true then high = middle",
     ),
     "a run is forgotten that is due": ("or redis.call('ZSCORE', due_key, id)\n", "\n"),
 }

@@ -87,18 +87,18 @@ class TestAnApproval:
 
     async def test_is_listed_while_it_is_open(self, world: World) -> None:
         run = await asked(world)
-        assert [view.run_id for view in await world.inquiries.open()] == [run.id]
+        assert [view.run_id for view in await world.open_approvals()] == [run.id]
         await world.runs.pause(run.id, "ann")
-        assert [view.status for view in await world.inquiries.open()] == ["open"]
+        assert [view.status for view in await world.open_approvals()] == ["open"]
         await world.decide(run.id, True, ANN)
-        assert await world.inquiries.open() == []
+        assert await world.open_approvals() == []
 
     async def test_is_listed_however_many_wait_for_something_else(self, world: World) -> None:
         run = await asked(world)
         world.model.lines = [{"action": "ask_human", "text": "Which one?"}]
         for number in range(501):
             await world.advance(await world.write("go", conversation=f"c{number}"))
-        assert [view.run_id for view in await world.inquiries.open()] == [run.id]
+        assert [view.run_id for view in await world.open_approvals()] == [run.id]
 
     async def test_survives_the_worker_that_asked(self, world: World) -> None:
         run = await asked(world)
@@ -376,7 +376,7 @@ class TestAPlaceToAsk:
         run = await world.advance(await world.write("pay", reply_to=THREAD))
         assert run.waits_for == "approval"
         assert "no such channel" in (run.error or "")
-        assert [approval.run_id for approval in await world.inquiries.open()] == [run.id]
+        assert [approval.run_id for approval in await world.open_approvals()] == [run.id]
         await world.decide(run.id, True, ANN)
         assert world.effects.counted == ["50 to zoe"]
 

@@ -65,9 +65,9 @@ async def test_a_tool_that_kills_its_worker_is_begun_three_times_and_people_are_
     assert {place for place, _ in asked} == {"C1", "C9"}
     died = 'look(name="sky") 3 times, and each time its worker died'
     assert all(died in text for _, text in asked)
-    page = await world.runs.list_runs(status="SET_ASIDE", agent=None, limit=9, cursor=None)
-    assert [listed.id for listed in page.runs] == [run_id]
-    assert [view.id for view in (await world.inquiries.open()) if view.run_id == run_id]
+    page = await world.store.list_runs(status="SET_ASIDE", limit=9, cursor=None)
+    assert [listed.id for listed in page.heads] == [run_id]
+    assert [view.id for view in await world.open_approvals() if view.run_id == run_id]
 
 
 async def test_no_lets_the_agent_go_on_with_an_unknown_outcome() -> None:
@@ -267,8 +267,8 @@ async def test_a_log_that_cannot_be_read_is_left_alone_and_listed() -> None:
         await world.executor.advance(run_id)
         waits.append(world.store._due[run_id] - world.clock.now)
     assert log == before and 2 * waits[0] < waits[-1] <= 1.001 * LONGEST_RETRY
-    page = await world.runs.list_runs(status="SET_ASIDE", agent=None, limit=9, cursor=None)
-    assert [run.id for run in page.runs] == [run_id] and page.runs[0].waiting_for is None
+    page = await world.store.list_runs(status="SET_ASIDE", limit=9, cursor=None)
+    assert [(head.id, head.waiting_for) for head in page.heads] == [(run_id, "")]
     assert world.executor.metrics.take()["logs_not_understood"] == 5
 
 

@@ -2,14 +2,15 @@
 -- ARGV: agent, agent_version, channel, conversation, conversation key, new run id,
 --       message_received event, trigger ttl (ms), poke grace (ms), 1 to begin a run only,
 --       name of a checkpoint or '', 1 if it must have no value, the value that it must have, the new
---       one, digest or '', number of trigger keys, trigger key ..., event that a new run begins with
---       ...
+--       one, digest or '', number of trigger keys, trigger key ..., number of people, who wrote ...,
+--       event that a new run begins with ...
 -- Returns {run id, 'launched' | 'appended' | 'duplicate' | 'conflict' | 'taken' | 'stale', 1 if a
 -- worker should be poked else 0}.
 local agent, agent_version, channel, conversation = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local conversation_key = prefix .. ':conversation:' .. ARGV[5]
 local new_id, received, ttl, grace = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9])
 local only_new, digest, last_key = ARGV[10] == '1', ARGV[15], 16 + ARGV[16]
+local last_person = last_key + 1 + ARGV[last_key + 1]
 
 local checkpoint = ARGV[11] ~= '' and prefix .. ':checkpoint:' .. ARGV[11]
 if checkpoint then
@@ -45,17 +46,19 @@ if not exists then
     -- An archived run may come back under its id. The time as its first token is greater than any
     -- token of its former life, so no late commit from then can pass.
     'token', int(now), 'lease_until', '0', 'created_at', int(now))
-  append(id, last_key + 1)
+  append(id, last_person + 1)
   redis.call('ZADD', prefix .. ':runs', int(now), id)
+  redis.call('SADD', prefix .. ':origins', channel .. ':' .. agent)
 end
 
 local version = redis.call('RPUSH', log_key(id), received)
 redis.call('HSET', run_key(id), 'version', version)
 -- The only projection that no worker computed by folding the log: a message makes any run READY,
 -- unless a person paused it. (A test compares this with the reducer.)
-local known = redis.call('HMGET', run_key(id), 'status', 'waiting_for')
-if known[1] == 'PAUSED' then project(id, 'PAUSED', known[2], now)
-else project(id, 'READY', '', now) end
+local known = redis.call('HMGET', run_key(id), 'status', 'waiting_for', 'created_at')
+if known[1] == 'PAUSED' then project(id, 'PAUSED', known[2], now, version)
+else project(id, 'READY', '', now, version) end
+list_people(id, known[3], last_key + 2, last_person)
 
 proceed(id)
 for i = 17, last_key do

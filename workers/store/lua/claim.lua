@@ -26,7 +26,7 @@ if (found[1] or '0') ~= '0' then  -- whoever held it did not give it back
     redis.call('HSET', run_key(id), 'lease_until', '0')
     redis.call('ZREM', leased_key, id)
     redis.call('ZADD', due_key, int(now + rest), id)
-    if deaths > MANY_DEATHS then project(id, 'SET_ASIDE', '', now) end
+    if deaths > MANY_DEATHS then project(id, 'SET_ASIDE', '', now, 0) end
     return nil
   end
 end

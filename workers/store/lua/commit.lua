@@ -1,7 +1,8 @@
 -- Append what a worker did, if its fencing token and its version are the newest. All or nothing.
 -- ARGV: run id, token, version, status, waiting_for,
 --       release: 'keep' the lease | 'idle' until something happens | time (ms) at which it is due,
---       SHA-1 of the event at `version` or '', snapshot after the events or '', event ...
+--       SHA-1 of the event at `version` or '', snapshot after the events or '', asked_at, asks (see
+--       listings.lua), event ...
 -- Returns {'committed', version} | {'conflict', missed event ...} | {'lost'}.
 local id, token, version = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local status, waiting_for, release = ARGV[4], ARGV[5], ARGV[6]
@@ -18,10 +19,10 @@ if #missed > 0 then
 end
 
 local now = clocks()
-version = append(id, 9)
+version = append(id, 11)
 if ARGV[8] ~= '' then redis.call('SET', prefix .. ':snapshot:' .. id, ARGV[8]) end
 redis.call('HSET', run_key(id), 'version', version, 'deaths', '0')
-project(id, status, waiting_for, now)
+project(id, status, waiting_for, now, version, ARGV[9], ARGV[10])
 if release ~= 'keep' then
   -- A new token, so that a late commit of the former holder cannot pass.
   redis.call('HINCRBY', run_key(id), 'token', 1)

@@ -15,12 +15,9 @@
 --   <prefix>:due                      zset  id -> ms at which a worker must look at the run:
 --                                           poke grace, lease expiry or end of a durable sleep
 --   <prefix>:leased                   zset  id -> ms since which the run is held
---   <prefix>:runs                     zset  id -> created_at, all runs
---   <prefix>:runs:<STATUS>            zset  id -> created_at, runs with one status
---   <prefix>:finished                 zset  id -> updated_at, runs that have ended
+-- and the lists of runs, see listings.lua.
 local prefix = KEYS[1]
 local due_key, leased_key = prefix .. ':due', prefix .. ':leased'
-local finished_key = prefix .. ':finished'
 local FINISHED = {COMPLETED = true, FAILED = true, CANCELLED = true}
 local news_channel = prefix:match('^{(.*):%x+}$') .. ':news'
 
@@ -37,19 +34,6 @@ local function append(id, first)
     redis.call('RPUSH', log_key(id), unpack(ARGV, i, math.min(i + 999, #ARGV)))
   end
   return redis.call('LLEN', log_key(id))
-end
-
--- Record status and waiting_for of a run, and move it between the listings.
-local function project(id, status, waiting_for, now)
-  local run = run_key(id)
-  local old = redis.call('HMGET', run, 'status', 'created_at')
-  if old[1] ~= status then
-    if old[1] then redis.call('ZREM', prefix .. ':runs:' .. old[1], id) end
-    redis.call('ZADD', prefix .. ':runs:' .. status, old[2], id)
-  end
-  redis.call('HSET', run, 'status', status, 'waiting_for', waiting_for, 'updated_at', int(now))
-  if FINISHED[status] then redis.call('ZADD', finished_key, int(now), id)
-  else redis.call('ZREM', finished_key, id) end
 end
 
 -- How many ms of its lease are left; 0 or less if nobody holds the run.
