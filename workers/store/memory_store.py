@@ -255,7 +255,9 @@ class MemoryStore(MemoryBeside, MemoryLists):
     ) -> float:
         now = self._now()
         told = {**self._workers, worker: now if alive else 0.0}
-        self._workers = {w: at for w, at in told.items() if round(abs(now - at), 3) < s.WORKER_TTL}
+        if not alive:  # whoever ends tidies up what others left
+            told = {w: at for w, at in told.items() if round(abs(now - at), 3) < s.WORKER_TTL}
+        self._workers = told
         self._counters.update(counts)
         return now
 
