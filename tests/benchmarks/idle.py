@@ -40,7 +40,7 @@ async def measure(plan: Plan) -> Figures:
     seconds = 5.0 if plan.quick else 20.0
     return [
         *await _workers(plan, seconds),
-        *await _lost_pokes(plan, 5 if plan.quick else 12),
+        *await _lost_pokes(plan, 2 if plan.quick else 12),
         *await _connections(plan, seconds),
         *await _watchers(plan, seconds / 2),
     ]

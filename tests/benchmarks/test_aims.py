@@ -11,6 +11,7 @@ from tests.benchmarks import (
     first_sign,
     first_step,
     growth,
+    idle,
     in_flight,
     latency,
     length,
@@ -36,6 +37,14 @@ async def test_one_worker_holds_hundreds_of_runs_in_little_memory() -> None:
     assert seen["runs held by the worker, peak"] >= 450
     assert seen["model calls in flight, peak"] >= 400
     assert seen["worker at its peak, RSS"] < 143  # 150 MB
+
+
+async def test_an_idle_fleet_and_its_watchers_cost_next_to_nothing() -> None:
+    seen = shown("idle", await idle.measure(Plan(quick=True)))
+    assert seen["calls a second, 1 idle worker"] < 15
+    assert seen["calls a second, 8 idle workers"] < 30
+    assert seen["connections of a loaded worker"] <= 16
+    assert seen["daemon's CPU, 500 watchers"] < 20
 
 
 async def test_a_message_waits_hardly_longer_than_a_bare_task() -> None:
