@@ -10,7 +10,10 @@ import pytest
 
 from ponderd.channels.errors import Conflict, NotFound, Unauthenticated
 from ponderd.channels.message import Verdict
+from ponderd.workers.control import inquiries
+from ponderd.workers.control.views import OpenApprovals
 from ponderd.workers.run import events as e
+from ponderd.workers.run import open_approval
 from ponderd.workers.run.state import Status
 from tests.workers.payments import ANN, BOB, PAY, asked, with_payments
 from tests.workers.world import REPLY, World
@@ -201,3 +204,52 @@ class TestADecision:
         )
         assert len(loads) == 1
         assert (shown.status, shown.arguments) == ("approved", edited)
+
+
+class TestTheList:
+    async def test_shows_what_the_approval_is(self, world: World) -> None:
+        asked_for = await approval(world)
+        await world.write("is it done?", sender="U2")
+        await world.advance((await world.store.asking(limit=1, cursor=None)).runs[0].run_id)
+        [listed] = await world.open_approvals()
+        assert listed == await world.inquiries.show(asked_for.inquiry)
+        assert listed.approvers == world.agent.approvals.approvers
+
+    async def test_reads_no_log(self, world: World, loads: list[str]) -> None:
+        await approval(world)
+        loads.clear()
+        assert len(await world.open_approvals()) == 1
+        assert loads == []
+
+    async def test_reads_the_run_of_what_is_too_long_to_be_kept(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(open_approval, "MOST_KEPT", 10)
+        asked_for = await approval(world)
+        [asking] = (await world.store.asking(limit=9, cursor=None)).runs
+        assert asking.shown == b""
+        assert await world.open_approvals() == [await world.inquiries.show(asked_for.inquiry)]
+
+    async def test_ends_a_page_after_so_many_readings(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(open_approval, "MOST_KEPT", 10)
+        monkeypatch.setattr(inquiries, "READ_AT_ONCE", 2)
+        with_payments(world)
+        world.model.lines = [PAY] * 9
+        runs = [(await asked(world, conversation=f"c{i}")).id for i in range(3)]
+        first = OpenApprovals.model_validate_json(await world.inquiries.open())
+        assert len(first.approvals) == 2 and first.cursor
+        rest = OpenApprovals.model_validate_json(await world.inquiries.open(cursor=first.cursor))
+        assert len(rest.approvals) == 1 and rest.cursor is None
+        assert {view.run_id for view in (*first.approvals, *rest.approvals)} == set(runs)
+
+    async def test_of_one_run_has_its_approval_or_none(self, world: World) -> None:
+        asked_for = await approval(world)
+        run_id = asked_for.inquiry.partition(":")[0]
+        [one] = OpenApprovals.model_validate_json(await world.inquiries.open_of(run_id)).approvals
+        assert one == await world.inquiries.show(asked_for.inquiry)
+        await world.inquiries.answer(asked_for)
+        for other in (run_id, "00-none-0", "nonsense"):
+            page = OpenApprovals.model_validate_json(await world.inquiries.open_of(other))
+            assert page.approvals == []
