@@ -171,6 +171,21 @@ def test_list_by_status(ponderd: Ponderd) -> None:
     assert waiting in text and done not in text and "WAITING for answer" in text
 
 
+def test_list_by_whatever_else_the_api_knows(ponderd: Ponderd) -> None:
+    waiting = ponderd("launch", "assistant", "which", "--json").json
+    person = f"{waiting['channel']}:{getuser()}"
+    chosen = ("--waiting-for", "answer", "--channel", waiting["channel"], "--person", person)
+    assert waiting["id"] in ponderd("runs", "list", *chosen).out
+    assert ponderd("runs", "list", *chosen, "--agent", "triage").out == ""
+
+
+def test_list_of_an_unknown_agent_names_the_known_ones(ponderd: Ponderd) -> None:
+    result = ponderd("runs", "list", "--agent", "nosuch")
+    assert result.code == 1 and result.out == ""
+    assert result.err.count("\n") == 1
+    assert "no agent is called nosuch; known: " in result.err and "assistant" in result.err
+
+
 def test_show_tells_all_about_a_run(ponderd: Ponderd) -> None:
     run_id = ponderd("launch", "assistant", "hello", "--json").json["id"]
     text = ponderd("runs", "show", run_id, "--events").out
