@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.benchmarks import (
+    conversation,
     first_sign,
     first_step,
     functions,
@@ -63,6 +64,7 @@ BENCHMARKS: dict[str, tuple[Measure, int]] = {
     "functions": (_alone(functions.measure), 5),
     "state": (_alone(state.measure), 20),
     "lists": (_alone(lists.measure), 240),
+    "conversation": (_alone(conversation.measure), 120),
     "mail": (lambda plan: mail.measure(plan.stage), 120),
 }
 """Each with about how many seconds it takes."""

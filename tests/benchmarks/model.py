@@ -71,7 +71,8 @@ class Model:
         stats.count += 1
         stats.in_flight += 1
         stats.peak = max(stats.peak, stats.in_flight)
-        if (found := _MARK.search(body)) is None:
+        newest = max(0, body.rfind(b"mark-"))  # of a conversation with several messages
+        if (found := _MARK.match(body, newest)) is None:
             said = body.rpartition(b"[new conversation]")[2]
             more = said.count(b'"role":"assistant"') < self.tool_calls
             mark = None

@@ -84,6 +84,9 @@ class Busy(Frozen):
     reject: its sender is asked to try again later."""
     silence: Seconds = 5.0
     """For collect: how long nobody must have written."""
+    waiting: Annotated[int, Field(ge=1)] = 200
+    """Most messages of one conversation that wait for an answer. Those that come when so many wait
+    are not taken, and each of their senders is told how many of theirs."""
 
 
 class Budget(Frozen):

@@ -42,6 +42,15 @@ class RunSummary(BaseModel):
     updated_at: datetime
 
 
+class InboxView(BaseModel):
+    """What came in and is not yet answered."""
+
+    waiting: int
+    """Messages that wait for their turn."""
+    not_taken: int
+    """Messages that found too many others waiting, ever. Their senders are told."""
+
+
 class RunView(RunSummary):
     """A run as `GET /runs/{id}` shows it."""
 
@@ -52,6 +61,7 @@ class RunView(RunSummary):
     usage: UsageView
     error: str | None
     """Why there is no answer, or not yet."""
+    inbox: InboxView
 
 
 class RunPage(BaseModel):
@@ -122,6 +132,9 @@ def run_view(run: Run) -> RunView:
             reasoning_tokens=run.usage.reasoning_tokens,
         ),
         error=run.error,
+        inbox=InboxView(
+            waiting=len(run.inbox.waiting) + len(run.inbox.early), not_taken=run.inbox.not_taken
+        ),
     )
 
 

@@ -81,7 +81,7 @@ class ModelCalls:
         """Ask the model. The call is dropped when news arrives that makes its answer useless.
 
         Returns the answer, the failure or the interruption, as an event."""
-        began = held.now()
+        began, seen = held.now(), run
         asking = asyncio.create_task(self._ask_or_fail(held, run, agent))
         try:
             while True:
@@ -93,7 +93,8 @@ class ModelCalls:
                 if asking.done():
                     return asking.result()
                 held.news.clear()
-                if reason := interrupts(run, await held.look(run), agent):
+                seen = await held.look(seen)
+                if reason := interrupts(run, seen, agent):
                     log.info("model call dropped", reason=reason)
                     now = held.now()
                     return e.ModelInterrupted(at=now, reason=reason, seconds=now - began)

@@ -21,6 +21,8 @@ from ponderd.workers.run.inbound_events import EventReceived as EventReceived
 from ponderd.workers.run.inbound_events import MessageReceived as MessageReceived
 from ponderd.workers.run.inbound_events import MessageRefused as MessageRefused
 from ponderd.workers.run.inbound_events import MessagesJoined as MessagesJoined
+from ponderd.workers.run.inbound_events import MessagesTurnedAway as MessagesTurnedAway
+from ponderd.workers.run.inbound_events import SendersTurnedAway as SendersTurnedAway
 from ponderd.workers.run.model_call import (
     DoubtReason,
     ModelCall,
@@ -301,6 +303,8 @@ Event = Annotated[
     | MessageReceived
     | MessagesJoined
     | MessageRefused
+    | MessagesTurnedAway
+    | SendersTurnedAway
     | EventReceived
     | WaitEnded
     | ModelAnswered

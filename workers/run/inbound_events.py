@@ -63,6 +63,22 @@ class MessageRefused(EventBase):
     text: str
 
 
+class MessagesTurnedAway(EventBase):
+    """More messages wait than the inbox has room for. Those beyond the oldest `limit` are not taken
+    up; `SendersTurnedAway` follows."""
+
+    type: Literal["messages_turned_away"] = "messages_turned_away"
+    limit: int
+
+
+class SendersTurnedAway(EventBase):
+    """Each sender of messages that were turned away is told how many, and that `limit` others
+    waited."""
+
+    type: Literal["senders_turned_away"] = "senders_turned_away"
+    limit: int
+
+
 class EventReceived(EventBase):
     """Something happened outside that the run waits for, or will wait for."""
 

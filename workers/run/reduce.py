@@ -23,6 +23,7 @@ from ponderd.workers.run import reduce_messages as messages
 from ponderd.workers.run import reduce_missing as missing
 from ponderd.workers.run import reduce_replies as replies
 from ponderd.workers.run import reduce_tools as tools
+from ponderd.workers.run import turned_away
 from ponderd.workers.run.choices import Answer, Question, ToolCall
 from ponderd.workers.run.copies import replace
 from ponderd.workers.run.participants import heard, told
@@ -72,6 +73,10 @@ def reduce(run: Run | None, event: e.Event) -> Run:
             return _join(run)
         case e.MessageRefused():
             return _refuse(run, event)
+        case e.MessagesTurnedAway():
+            return turned_away.turn_away(run, event)
+        case e.SendersTurnedAway():
+            return turned_away.tell(run, event)
         case e.EventReceived():
             return messages.hear_of(run, event)
         case e.WaitEnded():

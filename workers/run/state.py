@@ -171,6 +171,16 @@ class CurrentMessage:
 
 
 @dataclass(frozen=True)
+class TurnedAway:
+    """Somebody whose messages found the inbox full, and who is not yet told."""
+
+    to: Address | None
+    sender: str
+    """As `channels.message.principal` names people."""
+    count: int
+
+
+@dataclass(frozen=True)
 class Inbox:
     """What came in and is not yet taken up, oldest first."""
 
@@ -184,6 +194,11 @@ class Inbox:
     """Events that nobody waits for yet."""
     heard_at: float = 0
     """When the newest message came, Unix seconds."""
+    turned_away: tuple[TurnedAway, ...] = ()
+    turned_away_since: float | None = None
+    """When the first message was turned away of which nobody is told yet, Unix seconds."""
+    not_taken: int = 0
+    """All messages that were ever turned away."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from ponderd.workers.run.copies import replace
 from ponderd.workers.run.state import Run, Turn
 
-MOST, LEAST = 3.0, 1.5
+MOST, LEAST = 2.0, 1.25
 """A run keeps at most so many windows of turns; if there are more, it drops all but these.
 More than one, so that what calls see changes seldom, and a larger window finds something."""
 

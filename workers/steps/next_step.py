@@ -11,6 +11,7 @@ from ponderd.workers.run.approved_call import SAME_FAILURES, digest, request_tex
 from ponderd.workers.run.chat_commands import command_of
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.state import Approval, Outgoing, Run
+from ponderd.workers.run.turned_away import to_tell_at, too_many
 from ponderd.workers.run.undelivered import due, next_try
 from ponderd.workers.run.unknown_outcomes import again_text, in_the_way
 from ponderd.workers.steps.approval import judge
@@ -116,15 +117,39 @@ def next_step(run: Run, agent: Agent, now: float, deaths: int = 0) -> Step:
         or _what_is_awaited(run, agent, now)
         or _what_comes_next(run, agent, now)
     )
-    if isinstance(step, Wait) and (again := next_try(run)) is not None:
-        return Wait(again if step.until is None else min(step.until, again))
+    if isinstance(step, Wait | CallModel) and (full := inbox_is_full(run, agent, now)):
+        return full
+    if isinstance(step, Wait):
+        return waits(run, step, now)
     return step
+
+
+def waits(run: Run, step: Wait, now: float) -> Wait:
+    """`step`, ended when something that nothing waits for is to be said."""
+    moments = (step.until, next_try(run), to_tell_at(run, now))
+    return Wait(min((moment for moment in moments if moment is not None), default=None))
+
+
+def inbox_is_full(run: Run, agent: Agent | None, now: float) -> Record | None:
+    """What is to be recorded of messages for which there is no room. Without an `agent`, as for one
+    that says nothing about it."""
+    limit = (agent.busy_in(run.channel) if agent else Busy()).waiting
+    if too_many(run, limit):
+        return Record(e.MessagesTurnedAway(at=now, limit=limit))
+    told_at = to_tell_at(run, now)
+    if told_at is not None and told_at <= now:
+        return Record(e.SendersTurnedAway(at=now, limit=limit))
+    return None
 
 
 def _what_people_want(run: Run, agent: Agent, now: float) -> Step | None:
     # Before everything else, so that /cancel also reaches a run that is paused or retries.
     if run.inbox.commands:
         return Record(carry_out(run, run.inbox.commands[0], now))
+    # In portions, while they pour in. What is left over is looked at when the run waits or thinks.
+    limit = agent.busy_in(run.channel).waiting
+    if too_many(run, limit + limit // 4) and (full := inbox_is_full(run, agent, now)):
+        return full
     # Before the pause: nobody had answered, so the run was paused until somebody does.
     if run.work.reply_to_approval and run.work.approval and run.work.approval.expired:
         return Record(judge(run, agent, now))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run
-from ponderd.workers.run.undelivered import due, next_try
+from ponderd.workers.run.undelivered import due
 from ponderd.workers.steps.chat_commands import carry_out
-from ponderd.workers.steps.next_step import Record, SendReply, Wait
+from ponderd.workers.steps.next_step import Record, SendReply, Wait, inbox_is_full, waits
 
 LOOK_SECONDS = 10.0
 """Seconds until a worker looks again whether the agent is back."""
@@ -19,6 +19,8 @@ def step_without_agent(run: Run, now: float) -> Record | SendReply | Wait:
     """The first rule that fits. `now` is the store's clock, Unix seconds."""
     if run.inbox.commands:
         return Record(carry_out(run, run.inbox.commands[0], now))
+    if full := inbox_is_full(run, None, now):
+        return full
     if again := due(run, now):
         return SendReply(again)
     if run.retry_at is not None and run.retry_at > now:
@@ -29,7 +31,7 @@ def step_without_agent(run: Run, now: float) -> Record | SendReply | Wait:
     if first and (not run.paused or first.key or first.kind == "notice"):
         return SendReply(first)
     if not _needs_agent(run, now):
-        return Wait(next_try(run))
+        return waits(run, Wait(), now)
     if run.missing is None or run.missing.untold:
         text = (
             f"The agent {run.agent} is not installed any more, so I cannot go on with this. An "

@@ -41,7 +41,7 @@ from ponderd.channels.message import Address, Reply, Trigger
 from ponderd.workers.agents.agent import Agent, Tool, ToolContext, tool
 from ponderd.workers.agents.author_calls import UseTool, arguments_of
 from ponderd.workers.agents.contained import Done, Outcome
-from ponderd.workers.agents.policies import Approvals
+from ponderd.workers.agents.policies import Approvals, Busy
 from ponderd.workers.control import inquiries
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
@@ -51,10 +51,14 @@ from ponderd.workers.execution.leases import Leases
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls
 from ponderd.workers.execution.sending import Sending
+from ponderd.workers.execution.snapshots import Pace, seal
 from ponderd.workers.llm.client import Completion
+from ponderd.workers.run.events import decode
 from ponderd.workers.run.reduce import fold
+from ponderd.workers.run.state import Run
 from ponderd.workers.store.contract import Claim, Committed, Tail, VersionConflict
 from ponderd.workers.store.memory_store import MemoryStore
+from ponderd.workers.thinking.outcomes import FROM_OUTSIDE
 from ponderd.workers.thinking.thinker import Thinker
 from tests.services.fakes import FakeModel
 
@@ -104,8 +108,18 @@ async def drill(context: ToolContext) -> str:
 TOOLS = (look, ring, launch, replace(drill, timeout=0))
 
 
-def tester(approvals: Approvals) -> Agent:
-    return Agent("tester", "", "You are a test.", tools=TOOLS, approvals=approvals)
+def tester(approvals: Approvals, waiting: int) -> Agent:
+    busy = {"default": Busy(waiting=waiting)}
+    return Agent("tester", "", "You are a test.", tools=TOOLS, approvals=approvals, busy=busy)
+
+
+def always(pace: Pace, run: Run, last: bytes, *, rests: bool) -> bytes:
+    """A snapshot with every commit, as far as there may be one."""
+    return b"" if isinstance(decode(last), FROM_OUTSIDE) else seal(run, last)
+
+
+def never(pace: Pace, run: Run, last: bytes, *, rests: bool) -> bytes:
+    return b""
 
 
 class RuleModel(FakeModel):
@@ -326,10 +340,16 @@ class World:
     """Plays any actor from any point of its past, and the store from any content."""
 
     def __init__(
-        self, store: type[MemoryStore], approvals: Approvals, patience: float = LONG
+        self,
+        store: type[MemoryStore],
+        approvals: Approvals,
+        patience: float = LONG,
+        waiting: int = 200,
+        snapshots: bool = False,
     ) -> None:
         self.patience = patience
-        self.agent = tester(approvals)
+        self.snapshots = snapshots
+        self.agent = tester(approvals, waiting)
         self.now = START
         self.loop = asyncio.new_event_loop()
         self.store = store(lambda: self.now)
@@ -352,6 +372,9 @@ class World:
             mock.patch("ponderd.workers.execution.late_results.LAST_WORD", 0),
             mock.patch("ponderd.workers.steps.attempts.REST", 0),
             mock.patch("ponderd.workers.steps.attempts.SPREAD", 0),
+            mock.patch("ponderd.workers.execution.snapshots.SHARE", 0),
+            mock.patch("ponderd.workers.run.turned_away.QUIET", 0),
+            mock.patch.object(Pace, "snapshot", always if self.snapshots else never),
         ):
             try:
                 yield self

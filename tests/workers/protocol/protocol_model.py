@@ -9,6 +9,7 @@ In every state:
   intent; an outcome follows an intent, once; a reply goes out as new at most once;
 - no call is begun a fourth time without a person's yes; no message is answered twice; nobody says
   of a call that may have happened that it failed, and a result that comes late is recorded once;
+- a snapshot says what the log says up to its version;
 - an approval is decided once; an acknowledged message is in the log exactly once; lists show what
   the log says.
 
@@ -25,11 +26,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from hashlib import sha1
 from typing import Any, NamedTuple
 
 from ponderd.channels.errors import Unavailable
 from ponderd.channels.message import Accepted
 from ponderd.workers.execution.leases import projection
+from ponderd.workers.execution.snapshots import Unreadable, unseal
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import reduce
 from ponderd.workers.run.state import Run
@@ -68,7 +71,9 @@ class Search:
 
     def __init__(self, scenario: Scenario, store: type[MemoryStore] = MemoryStore) -> None:
         self.scenario = scenario
-        self.world = World(store, scenario.approvals, scenario.patience)
+        self.world = World(
+            store, scenario.approvals, scenario.patience, scenario.waiting, scenario.snapshots
+        )
         self.agent = self.world.agent
         self.states = 0
         self.moves = 0
@@ -349,6 +354,8 @@ class Search:
             raise Violation("what lists show is not what the log says")
         if kept.head.version != len(state.log):
             raise Violation("the version is not the length of the log")
+        if kept.snapshot and not self._is_right(kept.snapshot, state.log):
+            raise Violation("a snapshot is not what the log says")
         if kept.lease_until > state.now and state.holder is None:
             raise Violation("a run is held by nobody")
         if next_step(run, self.agent, state.now) != Wait() and run.id not in store._due:
@@ -356,6 +363,15 @@ class Search:
         for verb in {verb for verbs in self.scenario.people for verb in verbs}:
             if verb.startswith("say:") and self._said(state, verb) > 1:
                 raise Violation("a message is stored twice")
+
+    def _is_right(self, snapshot: bytes, log: tuple[bytes, ...]) -> bool:
+        version = int(snapshot.partition(b" ")[0])
+        if version > len(log) or snapshot.split()[1].decode() != sha1(log[version - 1]).hexdigest():
+            return False
+        try:
+            return unseal(snapshot, version) == self._fold(log[:version])
+        except Unreadable:
+            return False
 
     def _fold(self, log: tuple[bytes, ...]) -> Run:
         if log not in self._folds:
@@ -411,6 +427,8 @@ class Search:
             run.owes_an_outcome or run.outbox.queue or run.inbox.waiting or begun
         ):
             raise Violation("a run rests that owes an outcome")
+        if run.inbox.turned_away:
+            raise Violation("nobody was told that a message was turned away")
         if not run.paused and _untold(state.log):
             raise Violation("nobody was told of an unknown outcome")
         # It must be in the hands of those who are asked to end it.

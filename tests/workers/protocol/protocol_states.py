@@ -23,6 +23,10 @@ class Scenario:
     approvals: Approvals = PATIENT
     patience: float = LONG
     """Seconds for which a run waits for a reply that it sends. 0: it goes on at once."""
+    waiting: int = 200
+    """Messages for which the inbox has room."""
+    snapshots: bool = False
+    """One is taken with every commit."""
     only_kills: bool = False
     """All faults are workers that are killed, and people act when they are asked."""
 
@@ -79,6 +83,7 @@ class Looks:
             run.lease_until > state.now,
             (run.head.status, run.head.waiting_for),
             run.deaths,
+            run.snapshot.partition(b" ")[0],
             tuple(sorted(self._worker_text(node, state, run.token) for node in state.workers)),
             tuple((p.done, p.doing and self.actor(p.doing, state)) for p in state.people),
             tuple(sorted(self._late_text(node, state.now) for node in state.late)),
@@ -124,7 +129,7 @@ class Looks:
         if gate is None:
             return ""
         if (gate, now) not in self._texts:
-            mine = gate.args if gate.name != "commit" else (gate.args[0], *gate.args[2:])
+            mine = gate.args if gate.name != "commit" else (gate.args[0], *gate.args[2:7])
             text = gate.name + ("" if gate.name == "renew" else repr(mine))
             self._texts[gate, now] = plain(text, now)
         return self._texts[gate, now]

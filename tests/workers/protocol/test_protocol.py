@@ -1,7 +1,7 @@
 """The protocol of workers, senders and people holds in every order of events, and the search that
 says so finds what is broken.
 
-About 66,000 states and 155,000 moves, 30 s on one core;
+About 70,000 states and 165,000 moves, 35 s on one core;
 `python -m tests.workers.protocol.test_protocol` prints them.
 """
 
@@ -25,6 +25,7 @@ from ponderd.workers.run.state import Outgoing, Run
 from ponderd.workers.steps import next_step as steps
 from ponderd.workers.store import contract as s
 from ponderd.workers.store.memory_store import MemoryStore
+from tests.workers.protocol import protocol_actors
 from tests.workers.protocol.protocol_model import Search, Violation
 from tests.workers.protocol.protocol_states import PATIENT, Scenario
 
@@ -54,6 +55,13 @@ SCENARIOS = {
     "a poisonous tool, and a yes": replace(KILLED, people=(("approve:ann",),), faults=4),
     "a poisonous tool, and a no": replace(KILLED, people=(("deny:bob",),)),
     "a poisonous tool, and nobody": replace(KILLED, approvals=IMPATIENT),
+    "snapshots, and a fault": Scenario("ring", snapshots=True),
+    "snapshots, pause and resume": Scenario(
+        "ring", (("pause", "resume"),), faults=0, snapshots=True
+    ),
+    "more messages than there is room for": Scenario(
+        "look", (("say:thanks", "say:well"),), workers=1, waiting=1, faults=0
+    ),
     "a decision in the last moment": Scenario(
         "launch", (("approve:ann",),), faults=0, approvals=IMPATIENT
     ),
@@ -167,6 +175,22 @@ class ForgetsKeys(MemoryStore):
         return None
 
 
+class SnapshotIsAhead(MemoryStore):
+    async def commit(self, run_id: str, token: int, version: int, *args: Any) -> Any:
+        outcome = await super().commit(run_id, token, version, *args)
+        sealed, space, rest = self._runs[run_id].snapshot.partition(b" ")
+        if isinstance(outcome, s.Committed) and any(args[4:]):
+            self._runs[run_id].snapshot = b"%d%b%b" % (int(sealed) + 1, space, rest)
+        return outcome
+
+
+class SnapshotOfALostCommit(MemoryStore):
+    async def commit(self, run_id: str, token: int, version: int, *args: Any) -> Any:
+        outcome = await super().commit(run_id, token, version, *args)
+        self._runs[run_id].snapshot = b"".join(args[4:]) or self._runs[run_id].snapshot
+        return outcome
+
+
 class AcknowledgesTooEarly(MemoryStore):
     async def admit(self, message: s.NewMessage) -> s.Admission:
         if message.conversation_key in self._conversations:
@@ -176,6 +200,7 @@ class AcknowledgesTooEarly(MemoryStore):
 
 RUNNING = Scenario("ring", faults=2)
 PAUSED = SCENARIOS["pause and resume"]
+SNAPSHOTS = SCENARIOS["snapshots, and a fault"]
 WRITTEN_TO = SCENARIOS["a second message, delivered twice"]
 
 BROKEN_STORES: list[tuple[type[MemoryStore], Scenario, str]] = [
@@ -193,6 +218,8 @@ BROKEN_STORES: list[tuple[type[MemoryStore], Scenario, str]] = [
     (NoVersionCheckOfSignals, PAUSED, "not what the log says"),
     (NoVersionCheckOfSignals, SCENARIOS["two people decide at once"], "decided again"),
     (ForgetsKeys, WRITTEN_TO, "not stored exactly once"),
+    (SnapshotIsAhead, SNAPSHOTS, "snapshot is not what the log says"),
+    (SnapshotOfALostCommit, SNAPSHOTS, "snapshot is not what the log says"),
     (AcknowledgesTooEarly, WRITTEN_TO, "not stored exactly once"),
 ]
 
@@ -336,6 +363,18 @@ def forgets_that_it_began_to_send() -> Any:
     return mock.patch.object(sending.Sending, "send", send)
 
 
+def seals_what_was_before() -> Any:
+    def seal(run: Run, last: bytes) -> bytes:
+        return write(replace(run, paused=False, inbox=replace(run.inbox, waiting=())), last)
+
+    write = protocol_actors.seal
+    return mock.patch.object(protocol_actors, "seal", seal)
+
+
+def tells_nobody_who_was_turned_away() -> Any:
+    return mock.patch.object(steps, "to_tell_at", lambda run, now: None)
+
+
 DECIDED = SCENARIOS["approved, and a fault"]
 SLOW = SCENARIOS["a tool that is too slow, and a fault"]
 
@@ -354,6 +393,16 @@ BROKEN_WORKERS: list[tuple[Callable[[], Any], Scenario, str]] = [
     (records_what_is_known_by_now, SLOW, "recorded twice"),
     (does_not_count_its_beginnings, KILLED, "too often without a yes"),
     (asks_nobody_about_what_was_set_aside, KILLED, "a wake-up is lost"),
+    (
+        seals_what_was_before,
+        SCENARIOS["snapshots, pause and resume"],
+        "snapshot is not what the log says",
+    ),
+    (
+        tells_nobody_who_was_turned_away,
+        SCENARIOS["more messages than there is room for"],
+        "told that a message was turned away",
+    ),
     (forgets_that_it_began_to_send, RUNNING, "answered twice"),
 ]
 

@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from hashlib import sha1
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ from ponderd.workers.store.contract import (
     Release,
     conversation_key,
     new_run_id,
+    shard_of,
 )
 from ponderd.workers.store.memory_store import MemoryStore
 from ponderd.workers.store.redis_store import RedisStore, connect
@@ -215,11 +217,15 @@ class Twins(RuleBasedStateMachine):
 
     @rule(data=st.data(), lease=LEASES, steps=st.integers(0, 2))
     def claim(self, data: st.DataObject, lease: float, steps: int) -> None:
-        claim = self.same("claim", self.run(data), "worker", lease)
+        claim = self.same("claim", self.run(data), "worker", lease, *self.code(data))
         if claim:
             self.claims.append((claim.run_id, claim.token))
         for _ in range(steps):
             self.commit(data)
+
+    def code(self, data: st.DataObject) -> tuple[str, ...]:
+        """Whose snapshots a claim takes."""
+        return ()
 
     @rule(data=st.data())
     def commit(self, data: st.DataObject) -> None:
@@ -229,7 +235,14 @@ class Twins(RuleBasedStateMachine):
             release = Release(round(self.now + release.due, 3))
         projection, events = data.draw(PROJECTIONS), data.draw(EVENTS)
         version = self.version(data, run_id)
-        self.same("commit", run_id, token, version, events, projection, release)
+        more = self.beside(data, run_id, version, events)
+        self.same("commit", run_id, token, version, events, projection, release, *more)
+
+    def beside(
+        self, data: st.DataObject, run_id: str, version: int, events: list[bytes]
+    ) -> tuple[bytes, ...]:
+        """What else comes with a commit: the last event that is known, and a snapshot."""
+        return ()
 
     @rule(data=st.data(), projection=PROJECTIONS, people=PEOPLE)
     def signal(self, data: st.DataObject, projection: Projection, people: list[str]) -> None:
@@ -353,6 +366,56 @@ class Twins(RuleBasedStateMachine):
         assert memory == redis
 
 
+class WithSnapshots(Twins):
+    """Twins that keep snapshots, and lose the ends of logs. Their clock goes on."""
+
+    @rule(seconds=STEPS)
+    def time_passes(self, seconds: float) -> None:
+        super().time_passes(abs(seconds))
+
+    def code(self, data: st.DataObject) -> tuple[str, ...]:
+        return (data.draw(st.sampled_from(("A1", "A1", "B2", "")), label="code"),)
+
+    def beside(
+        self, data: st.DataObject, run_id: str, version: int, events: list[bytes]
+    ) -> tuple[bytes, ...]:
+        last = data.draw(st.sampled_from((b"", b"", b"hello")), label="last")
+        return last, self.sealed(data, run_id, version, events)
+
+    def sealed(self, data: st.DataObject, run_id: str, version: int, events: list[bytes]) -> bytes:
+        """Mostly as it should be, or none; sometimes damaged."""
+        log = [*self.wait(self.memory.load(run_id))[:version], *events]
+        right = b"%d %s A1\nstate" % (len(log), sha1(log[-1] if log else b"").hexdigest().encode())
+        wrong = [right[:-9], right.replace(b" ", b"7 ", 1), b"9" * 30 + right, b"\n", right[3:]]
+        return data.draw(st.sampled_from([b"", b"", right, right, right, *wrong]), label="snapshot")
+
+    @rule(data=st.data(), code=st.sampled_from(("A1", "A1", "B2", "")))
+    def read_what_is_new(self, data: st.DataObject, code: str) -> None:
+        run_id = self.run(data)
+        log = self.wait(self.memory.load(run_id))
+        known = data.draw(st.sampled_from((0, len(log), max(0, len(log) - 1), len(log) + 1, 1)))
+        right = log[known - 1] if 0 < known <= len(log) else b"none"
+        self.same("latest", run_id, code, known, data.draw(st.sampled_from((right, right, b"x"))))
+        self.same("load", run_id, known, data.draw(st.integers(0, 2)))
+
+    @rule(data=st.data(), lost=st.integers(1, 3), snapshot=st.booleans())
+    def another_server_takes_over(self, data: st.DataObject, lost: int, snapshot: bool) -> None:
+        """It lacks the last events of a run, but has the snapshot all the same: the worst case."""
+        run_id = self.run(data)
+        kept = self.memory._runs.get(run_id)
+        if kept is None or len(kept.log) <= lost:
+            return
+        if snapshot:
+            self.same("drop_snapshot", run_id)
+        del kept.log[-lost:]
+        prefix = self.redis._prefix(shard_of(run_id))
+        self.wait(self.redis._redis.rpop(f"{prefix}:log:{run_id}", lost))
+        self.wait(self.redis._redis.hset(f"{prefix}:run:{run_id}", "version", str(len(kept.log))))
+        kept.head = replace(kept.head, version=len(kept.log))
+        self.redis._versions._settled.clear()  # nothing was written here that shows a change
+        self.read_what_is_new(data, "A1")
+
+
 FAST = settings(
     max_examples=120,
     stateful_step_count=40,
@@ -366,6 +429,10 @@ FAST = settings(
 
 def test_memory_and_server_answer_the_same(redis_url: str) -> None:
     run_state_machine_as_test(lambda: Twins(redis_url), settings=FAST)
+
+
+def test_they_do_with_snapshots(redis_url: str) -> None:
+    run_state_machine_as_test(lambda: WithSnapshots(redis_url), settings=FAST)
 
 
 class AnyClock(bytes):
@@ -457,6 +524,28 @@ def test_a_look_that_passes_over_a_shard_is_found(
     until_found = settings(FAST, max_examples=2_000)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(lambda: Twins(redis_url), settings=until_found)
+
+
+OF_SNAPSHOTS = {
+    "a snapshot that the log does not have is used": (
+        "if by == code and fits(tonumber(version), sha) then",
+        "if by == code then",
+    ),
+    "a snapshot of other code is used": ("if by == code and", "if by and"),
+    "a run that is forgotten leaves its snapshot": (
+        ", prefix .. ':snapshot:' .. id)\nreturn 1",
+        ")\nreturn 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_SNAPSHOTS)
+def test_a_difference_of_snapshots_is_found(name: str, redis_url: str) -> None:
+    until_found = settings(FAST, max_examples=2_000)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(
+            lambda: WithSnapshots(redis_url, OF_SNAPSHOTS[name]), settings=until_found
+        )
 
 
 @pytest.mark.parametrize("name", CHANGES)

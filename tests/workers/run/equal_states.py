@@ -14,6 +14,7 @@ from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.state import (
     CurrentMessage,
     Effort,
+    Inbox,
     Missing,
     Outbox,
     Outgoing,
@@ -65,7 +66,7 @@ class EqualStates:
             **_FORGOTTEN,
             missing=self._part(run.missing, lambda: forget_who_wrote(run.missing)),
             message=self._part(run.message, lambda: forget_text(run.message, settled), settled),
-            inbox=self._part(run.inbox, lambda: replace(run.inbox, heard_at=NOW)),
+            inbox=self._part(run.inbox, lambda: forget_counts(run.inbox)),
             work=self._part(run.work, lambda: forget_times(run.work)),
             unknown=self._part(run.unknown, lambda: forget_what_came(run.unknown)),
             effort=self._part(run.effort, lambda: forget_trouble(run.effort, settled), settled),
@@ -94,6 +95,12 @@ class EqualStates:
 
     def _one(self, part: Any) -> Any:
         return self._one_of.setdefault(_digest(part), part)
+
+
+def forget_counts(inbox: Inbox) -> Inbox:
+    away = tuple(replace(one, count=1) for one in inbox.turned_away)
+    since = NOW if inbox.turned_away else None
+    return replace(inbox, heard_at=NOW, turned_away=away, turned_away_since=since, not_taken=0)
 
 
 def forget_who_wrote(missing: Missing | None) -> Missing | None:

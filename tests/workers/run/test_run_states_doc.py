@@ -207,6 +207,7 @@ def walk() -> Walk:
             (replace(AGENT, busy={"default": Busy(policy=policy, silence=50)}), writing)
             for policy in ("reject", "collect", "interrupt")
         ),
+        (replace(AGENT, busy={"default": Busy(waiting=1)}), flooding),
     ]
     for agent, people in explored:
         explore(agent, people, found, runs)
@@ -327,6 +328,15 @@ def deciding(run: Run) -> Iterator[e.Event]:
             yield e.ApprovalAnswered(
                 at=NOW, approved=approved, by="p", via="slack", approval=run.work.approval.id
             )
+
+
+def flooding(run: Run) -> Iterator[e.Event]:
+    """More write than there is room for."""
+    if len(run.inbox.waiting) + len(run.inbox.early) < 2:
+        yield MESSAGES[0]
+    if not run.ended:
+        yield e.RunCancelled(at=NOW, by="p")
+        yield e.RunResumed(at=NOW, by="p") if run.paused else e.RunPaused(at=NOW, by="p")
 
 
 def stranding(run: Run) -> Iterator[e.Event]:

@@ -48,7 +48,7 @@ class TestWhatIsKept:
             sizes.append(run.turn_chars)
         assert max(sizes) <= MOST * WINDOW
         assert min(sizes[20:]) >= LEAST * WINDOW
-        assert sum(a > b for a, b in itertools.pairwise(sizes)) < 30
+        assert sum(a > b for a, b in itertools.pairwise(sizes)) < 60
 
     def test_is_all_without_a_window(self) -> None:
         run = begun()
@@ -60,12 +60,12 @@ class TestWhatIsKept:
 
     def test_counts_no_more_of_a_long_text_than_a_call_shows(self) -> None:
         run = begun()
-        for number in range(4):
+        for number in range(2):
             run = exchange(run, number, 100_000)
         assert forget(run, WINDOW) is run
         for number in range(20):
             run = exchange(run, number, 100_000)
-        assert len(forget(run, WINDOW).turns) == 6
+        assert len(forget(run, WINDOW).turns) == 4
 
     def test_of_one_long_exchange_is_its_question_and_its_end(self) -> None:
         run = add(begun(), Turn("person", "the question"))
