@@ -532,10 +532,6 @@ OF_SNAPSHOTS = {
         "if by == code then",
     ),
     "a snapshot of other code is used": ("if by == code and", "if by and"),
-    "a run that is forgotten leaves its snapshot": (
-        ", prefix .. ':snapshot:' .. id)\nreturn 1",
-        ")\nreturn 1",
-    ),
 }
 
 
