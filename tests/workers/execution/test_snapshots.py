@@ -12,6 +12,7 @@ from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Run
 from ponderd.workers.store.contract import Tail
 from tests.test_house import ROOT, imports
+from tests.workers.protocol.wanderer import Wanderer
 from tests.workers.world import REPLY, World
 
 
@@ -118,6 +119,16 @@ class TestASnapshot:
         pace.saw([b"z" * 4200])
         assert pace.snapshot(run, last, rests=False) == b""
         assert pace.snapshot(run, last, rests=True) != b""
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_happened_comes_back_as_it_was(seed: int) -> None:
+    """At any moment of a walk through all that people, models, tools and channels do."""
+    log, run = Wanderer(seed).walk(60), None
+    for event in log:
+        run = fold([e.decode(event)], run)
+        sealed = snapshots.seal(run, event)
+        assert snapshots.unseal(sealed, run.version) == run
 
 
 class TestTheCheck:
