@@ -23,9 +23,11 @@ class Latest:
     async def read(self, store: RunStore, run_id: str) -> Run | None:
         """None if the store does not have the run. Raises `Unavailable` of the store, and
         `pydantic.ValidationError` for events that only a newer ponderd knows."""
-        before, last = self._runs.pop(run_id, (None, b""))
+        # Many read one run at once: each begins where the last one ended.
+        before, last = self._runs.get(run_id, (None, b""))
         tail = await store.latest(run_id, code(), before.version if before else 0, last)
         if not tail.log:
+            self._runs.pop(run_id, None)
             return None
         if before and tail.known and not tail.snapshot:
             run: Run | None = before
@@ -34,6 +36,7 @@ class Latest:
             run, rest = await whole(store, run_id, tail)
         run = fold(e.decode_all(rest), run)
         self._runs[run_id] = run, tail.log[-1]
+        self._runs.move_to_end(run_id)
         if len(self._runs) > KEPT:
             self._runs.popitem(last=False)
         return run

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ def read(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Tail]:
     latest = world.store.latest
 
     async def noted(*args: Any) -> Tail:
+        await asyncio.sleep(0)  # as over a network: others go on meanwhile
         found.append(await latest(*args))
         return found[-1]
 
@@ -35,6 +37,15 @@ async def test_reads_only_what_is_new(world: World, read: list[Tail]) -> None:
     assert await latest.read(world.store, run_id) == after
     assert await latest.read(world.store, run_id) == after
     assert [len(tail.log) for tail in read] == [2, after.version - before.version + 1, 1]
+
+
+async def test_many_at_once_read_only_what_is_new(world: World, read: list[Tail]) -> None:
+    run_id, latest = await world.write(), Latest()
+    await latest.read(world.store, run_id)
+    for number in range(5):
+        await world.write(str(number))
+    await asyncio.gather(*(latest.read(world.store, run_id) for _ in range(9)))
+    assert all(tail.known for tail in read[1:])
 
 
 async def test_begins_at_a_snapshot(
