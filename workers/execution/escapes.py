@@ -53,6 +53,7 @@ class Escapes:
         passes = isinstance(error, LeaseLost | Unavailable) and not isinstance(error, NoProcess)
         if passes or _from_outside(error):
             raise error
+        await held.write()
         log.error("a step failed unexpectedly", exc_info=error)
         self._metrics.step_failed()
         shown = storable(str(error))

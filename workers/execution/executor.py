@@ -56,6 +56,7 @@ from ponderd.workers.steps.next_step import (
     CallTool,
     Record,
     SendReply,
+    Step,
     UseDraft,
     Wait,
     next_step,
@@ -150,7 +151,12 @@ class Executor:
                 step = Wait(rests) if rests else step
                 works = isinstance(step, CallModel | CallTool | AskPolicy | UseDraft)
                 shown |= works
-                if works and agent.version != run.agent_version:
+                moved = works and agent.version != run.agent_version
+                if held.owes and (moved or not _begins_with_commit(step, agent, bool(sends))):
+                    run, as_known = await held.commit(run)
+                    if not as_known or self.draining.is_set():
+                        continue
+                if moved:
                     pinned = await pin(held, run, self.agents[run.agent], self.store, self.fleet)
                     if isinstance(pinned, float):
                         await sends.finish(run)
@@ -187,6 +193,7 @@ class Executor:
                         run = await sends.send(run, outgoing, given_up)
                     case _:
                         assert_never(step)
+            run, _ = await held.commit(run)
             await sends.finish(run)
         return await held.give_back(held.now())
 
@@ -261,3 +268,20 @@ class Executor:
         get = self.blobs.get if self.blobs else None
         files = Files(run.files, get, run.files_gone)
         return ToolContext(run.id, key, self.data_dir, files, self.notify_allow)
+
+
+def _begins_with_commit(step: Step, agent: Agent, sending: bool) -> bool:
+    """Whether nothing keeps `step` from committing at once, so that what is not written yet can go
+    with it."""
+    match step:
+        case Record():
+            return True
+        case Wait():
+            return not sending
+        case SendReply(out):
+            return out.key is None
+        case CallTool(call, key):
+            tool = agent.tool(call.tool)
+            return key is None and tool is not None and not (tool.isolated or tool.check)
+        case _:
+            return False

@@ -87,6 +87,13 @@ class LeasedRun:
         self._offset = claim.now - time.monotonic()
         self._seconds = seconds
         self._valid_until = asked_at + seconds
+        self._unwritten: list[tuple[Run, e.Event, bool]] = []
+        """The run before each event, the event, and whether it is a fact."""
+
+    @property
+    def owes(self) -> bool:
+        """Something is known or decided that is not written yet."""
+        return bool(self._unwritten)
 
     def now(self) -> float:
         """The store's time. A wrong clock on this machine decides nothing."""
@@ -108,41 +115,86 @@ class LeasedRun:
         if self.lost or time.monotonic() > self._valid_until - left * self._seconds:
             raise LeaseLost
 
-    async def commit(
-        self, run: Run, events: Sequence[e.Event], release: Release | None = None
-    ) -> tuple[Run, bool]:
-        """Append to the log if it still ends where `run` does.
+    def add(self, run: Run, *facts: e.Event) -> Run:
+        """Note what has happened. It is written with the next commit, and so together with what
+        follows from it: make that the next thing you wait for."""
+        self.deaths = 0  # it will be written, whatever comes
+        return self._note(run, facts, happened=True)
 
-        Returns the run as it now is, and whether `events` are part of it. False: somebody else
-        appended first, nothing was written, and the lease is still held. Raises `LeaseLost`.
-        """
-        after, seen = run, []
+    def plan(self, run: Run, *events: e.Event) -> Run:
+        """Note what was decided and has no effect outside. The next commit writes it, unless
+        somebody else has appended something: then it must be decided again."""
+        return self._note(run, events, happened=False)
+
+    def _note(self, run: Run, events: Sequence[e.Event], happened: bool) -> Run:
         for event in events:
-            seen.append((after, event))
-            after = reduce(after, event)
-        encoded = [e.encode(event) for event in events]
-        snapshot = b""
+            self._unwritten.append((run, event, happened))
+            run = reduce(run, event)
+        return run
+
+    async def commit(
+        self, run: Run, events: Sequence[e.Event] = (), release: Release | None = None
+    ) -> tuple[Run, bool]:
+        """Append what is not written yet, and `events`, if the log still ends where it did.
+
+        Returns the run as it now is, and whether all of them are part of it. False: somebody else
+        appended first, of all this only the facts were written, and the lease is still held.
+        Facts are written whatever happens: with any, this waits for a store that is away, as long
+        as this worker lives, because only it knows what a tool did, or that a reply went out. If
+        another worker took over in that time, the token shows it. Raises `LeaseLost`; and
+        `Unavailable`, if there are no facts.
+        """
+        after = self.plan(run, *events)
+        noted, self._unwritten = self._unwritten, []
+        if not noted and release is None:
+            return run, True
+        run, done = await self._append(noted[0][0] if noted else run, noted, after, release)
+        facts = [event for _, event, happened in noted if happened]
+        while facts and not done:
+            again = self.add(run, *facts)
+            noted, self._unwritten = self._unwritten, []
+            run, written = await self._append(run, noted, again, None)
+            if written:
+                return run, False
+        return run, done
+
+    async def _append(
+        self,
+        run: Run,
+        noted: Sequence[tuple[Run, e.Event, bool]],
+        after: Run,
+        release: Release | None,
+    ) -> tuple[Run, bool]:
+        """Append `noted` to the log of `run`; it is `after` then. As `commit`."""
+        encoded = [e.encode(event) for _, event, _ in noted]
+        last, snapshot = b"", b""
         if run.version == self.version:
+            last = self._last
             self._pace.saw(encoded)
-            last = encoded[-1] if encoded else self._last
-            snapshot = self._pace.snapshot(after, last, rests=release is not None)
-        outcome = await self._store.commit(
-            run.id,
-            self.token,
-            run.version,
-            encoded,
-            projection(after),
-            release,
-            self._last if run.version == self.version else b"",
-            snapshot,
-        )
+            newest = encoded[-1] if encoded else last
+            snapshot = self._pace.snapshot(after, newest, rests=release is not None)
+        state = projection(after)
+        pause = RECORD_RETRY
+        while True:
+            try:
+                outcome = await self._store.commit(
+                    run.id, self.token, run.version, encoded, state, release, last, snapshot
+                )
+                break
+            except Unavailable as error:
+                if not any(happened for _, _, happened in noted):
+                    raise
+                if pause == RECORD_RETRY:
+                    log.warning("cannot write down what happened, trying on", error=str(error))
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, RECORD_PAUSE)
         match outcome:
             case Committed(version):
                 self.released = release is not None
                 self.version, self.deaths = version, 0
                 self._pace.kept(snapshot)
                 self._last = encoded[-1] if encoded else self._last
-                for before, event in seen:
+                for before, event, _ in noted:
                     self._observe(before, event)
                 return after, True
             case VersionConflict(missed):
@@ -151,6 +203,13 @@ class LeasedRun:
                 return self._caught_up(run, missed), written
             case _:
                 raise LeaseLost
+
+    async def write(self) -> None:
+        """Write down the facts that are not written yet. Raises `LeaseLost`."""
+        if facts := [(run, event) for run, event, happened in self._unwritten if happened]:
+            run = self._unwritten[0][0]
+            self._unwritten = []
+            await record(self, run, *(event for _, event in facts))
 
     async def look(self, run: Run) -> Run:
         """The run with what others have appended. If the store is away, the run as it was: the
@@ -197,6 +256,7 @@ class LeasedRun:
     async def give_back(self, due: float, status: Status | None = None) -> None:
         """Release the lease without writing anything. The run is due again at `due`. Lists show it
         with `status`, until somebody writes to it."""
+        await self.write()
         head = await self._store.head(self.id)
         if head is None or self.released:
             return
@@ -257,6 +317,9 @@ class Leases:
             with contextlib.suppress(Unavailable):
                 await held.give_back(held.now() + CONFIRM_RETRY)
             raise
+        except (LeaseLost, Unavailable):
+            await held.write()
+            raise
         finally:
             if self._held.get(claim.run_id) is held:
                 del self._held[claim.run_id]
@@ -292,19 +355,7 @@ def projection(run: Run) -> Projection:
 
 
 async def record(held: LeasedRun, run: Run, *facts: e.Event) -> Run:
-    """Record what has happened, all of it or nothing, on top of whatever else happened meanwhile.
-
-    Waits for a store that is away, as long as this worker lives: only it knows what a tool did, or
-    that a reply went out. If another worker took over in that time, the token shows it
-    (`LeaseLost`).
-    """
-    pause, recorded = RECORD_RETRY, False
-    while not recorded:
-        try:
-            run, recorded = await held.commit(run, facts)
-        except Unavailable as error:
-            if pause == RECORD_RETRY:
-                log.warning("cannot write down what happened, trying on", error=str(error))
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, RECORD_PAUSE)
+    """Write down what has happened, all of it or nothing, on top of whatever else happened
+    meanwhile. Waits for the store as `commit` does. Raises `LeaseLost`."""
+    run, _ = await held.commit(held.add(run, *facts))
     return run

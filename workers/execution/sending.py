@@ -71,8 +71,7 @@ class Sending:
                 inquiry=out.inquiry,
             )
             if out.to is None:  # the reply waits in the run: there is nothing else to do
-                run, _ = await held.commit(run, [begin, e.ReplySent(at=begin.at, receipt="held")])
-                return run
+                return held.plan(run, begin, e.ReplySent(at=begin.at, receipt="held"))
             run, begun = await held.commit(run, [begin])
             if not begun:
                 return run

@@ -1,4 +1,4 @@
-"""Record what has happened, and add what it has cost to the accounts of conversation, sender and
+"""Note what has happened, and add what it has cost to the accounts of conversation, sender and
 day."""
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ log = structlog.get_logger(__name__)
 async def record_spending(
     held: LeasedRun, run: Run, agent: Agent, fact: e.Event, store: RunStore
 ) -> Run:
-    """Raises `LeaseLost`, `Unavailable`."""
+    """Where an account pays, the fact is written first. Raises `LeaseLost`, `Unavailable`."""
     scopes = accounts(run, agent, held.now())
+    if not scopes:
+        return held.add(run, fact)
     run = await record(held, run, fact)
-    amounts = spending(fact)
-    if scopes and amounts:
+    if amounts := spending(fact):
         try:
             await store.spend(dict.fromkeys(scopes.values(), amounts), ACCOUNT_TTL)
         except Unavailable as error:  # the log has the spending; the sums only slow runs down

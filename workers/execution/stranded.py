@@ -80,7 +80,7 @@ async def advance_without_agent(
                 if recorded and isinstance(event, e.AgentMissed):
                     log.warning("no worker has the agent", agent=run.agent)
             case SendReply(outgoing):
-                run = await sends.send(run, outgoing)
+                run, _ = await held.commit(await sends.send(run, outgoing))
         if run.missing and not run.outbox.queue:
             await strand(store, held, run.version, "agent", run.agent)
     await sends.finish(run)

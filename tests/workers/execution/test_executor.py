@@ -151,7 +151,7 @@ class TestATool:
 
         async def slow_commit(*args: Any, **kwargs: Any) -> Any:
             outcome = await commit(*args, **kwargs)
-            if args[3] and b"tool_started" in args[3][0]:
+            if b"tool_started" in b"".join(args[3]):
                 await asyncio.sleep(0.1)
             return outcome
 
@@ -295,7 +295,7 @@ class TestAStoreThatIsAwayForAMoment:
         failures = [Unavailable("gone"), Unavailable("still gone")]
 
         async def broken(*args: Any, **kwargs: Any) -> Any:
-            if args[3] and f'"{fact}"'.encode() in args[3][0] and failures:
+            if f'"{fact}"'.encode() in b"".join(args[3]) and failures:
                 if written:
                     await commit(*args, **kwargs)
                 raise failures.pop()

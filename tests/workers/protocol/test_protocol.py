@@ -214,7 +214,7 @@ BROKEN_STORES: list[tuple[type[MemoryStore], Scenario, str]] = [
     (SweepForgets, RUNNING, "a wake-up is lost"),
     (MessageIsNotDue, WRITTEN_TO, "a wake-up is lost"),
     (RestsInSpiteOfAConflict, WRITTEN_TO, "a wake-up is lost"),
-    (NoVersionCheck, PAUSED, "not what the log says"),
+    (NoVersionCheck, PAUSED, "after a pause or cancel"),
     (NoVersionCheckOfSignals, PAUSED, "not what the log says"),
     (NoVersionCheckOfSignals, SCENARIOS["two people decide at once"], "decided again"),
     (ForgetsKeys, WRITTEN_TO, "not stored exactly once"),
@@ -284,17 +284,17 @@ def does_not_know_its_own_writing() -> Any:
         self.conflict = True
         return read(self, run, missed)
 
-    async def commit(self: Any, *args: Any) -> Any:
+    async def append(self: Any, *args: Any) -> Any:
         self.conflict = False
         run, written = await write(self, *args)
         return run, written and not self.conflict
 
-    read, write = leases.LeasedRun._caught_up, leases.LeasedRun.commit
-    return mock.patch.multiple(leases.LeasedRun, _caught_up=caught_up, commit=commit)
+    read, write = leases.LeasedRun._caught_up, leases.LeasedRun._append
+    return mock.patch.multiple(leases.LeasedRun, _caught_up=caught_up, _append=append)
 
 
 def forgets_when_to_wake() -> Any:
-    async def commit(self: Any, run: Run, events: Any, release: Any = None) -> Any:
+    async def commit(self: Any, run: Run, events: Any = (), release: Any = None) -> Any:
         return await write(self, run, events, release and s.Release())
 
     write = leases.LeasedRun.commit
@@ -337,7 +337,7 @@ def records_what_is_known_by_now() -> Any:
 
 
 def does_not_count_its_beginnings() -> Any:
-    async def commit(self: Any, run: Run, events: Any, release: Any = None) -> Any:
+    async def commit(self: Any, run: Run, events: Any = (), release: Any = None) -> Any:
         if any(isinstance(event, e.ToolRepeated) for event in events):
             return run, True
         return await write(self, run, events, release)

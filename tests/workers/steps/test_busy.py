@@ -154,7 +154,7 @@ class TestInterrupt:
 
         async def after_intent(*args: Any, **kwargs: Any) -> Any:
             outcome = await commit(*args, **kwargs)
-            if args[3] and b"tool_started" in args[3][0]:
+            if b"tool_started" in b"".join(args[3]):
                 await world.write("two", reply_to=CALLBACK)
             return outcome
 
@@ -221,7 +221,7 @@ class TestAPolicy:
 
         async def in_between(*args: Any, **kwargs: Any) -> Any:
             outcome = await commit(*args, **kwargs)
-            if args[3] and moment.encode() in args[3][0] and places_left:
+            if moment.encode() in b"".join(args[3]) and places_left:
                 for place in places_left:
                     await world.write("and this", reply_to=place)
                 places_left.clear()

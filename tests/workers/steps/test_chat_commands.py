@@ -224,7 +224,7 @@ class TestACancel:
         commit = world.store.commit
 
         async def just_before(*args: Any, **kwargs: Any) -> Any:
-            if args[3] and b"tool_started" in args[3][0]:
+            if b"tool_started" in b"".join(args[3]):
                 world.store.commit = commit  # type: ignore[method-assign]
                 await world.runs.cancel(run_id, "ann")
             return await commit(*args, **kwargs)

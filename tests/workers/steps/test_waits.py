@@ -75,7 +75,7 @@ class TestASleep:
         commit = world.store.commit
 
         async def dies(*args: Any, **kwargs: Any) -> Any:
-            if args[3] and b"tool_finished" in args[3][0]:
+            if b"tool_finished" in b"".join(args[3]):
                 raise Crash
             return await commit(*args, **kwargs)
 
