@@ -56,9 +56,9 @@ from ponderd.workers.steps.next_step import (
     CallTool,
     Record,
     SendReply,
-    Step,
     UseDraft,
     Wait,
+    begins_with_commit,
     next_step,
 )
 from ponderd.workers.store.contract import Release, RunStore, Tail
@@ -152,7 +152,7 @@ class Executor:
                 works = isinstance(step, CallModel | CallTool | AskPolicy | UseDraft)
                 shown |= works
                 moved = works and agent.version != run.agent_version
-                if held.owes and (moved or not _begins_with_commit(step, agent, bool(sends))):
+                if held.owes and (moved or not begins_with_commit(step, agent, bool(sends))):
                     run, as_known = await held.commit(run)
                     if not as_known or self.draining.is_set():
                         continue
@@ -268,20 +268,3 @@ class Executor:
         get = self.blobs.get if self.blobs else None
         files = Files(run.files, get, run.files_gone)
         return ToolContext(run.id, key, self.data_dir, files, self.notify_allow)
-
-
-def _begins_with_commit(step: Step, agent: Agent, sending: bool) -> bool:
-    """Whether nothing keeps `step` from committing at once, so that what is not written yet can go
-    with it."""
-    match step:
-        case Record():
-            return True
-        case Wait():
-            return not sending
-        case SendReply(out):
-            return out.key is None
-        case CallTool(call, key):
-            tool = agent.tool(call.tool)
-            return key is None and tool is not None and not (tool.isolated or tool.check)
-        case _:
-            return False

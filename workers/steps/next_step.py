@@ -341,3 +341,20 @@ def _use(call: ToolCall, run: Run, agent: Agent, now: float) -> Step:
     ask = places_to_ask(agent.approvals.ask, text)
     asking = AskApproval(e.ApprovalRequested(at=now, text=text, digest=digest(call), ask=ask))
     return asking if policy == "always" else AskPolicy(asking, CallTool(call))
+
+
+def begins_with_commit(step: Step, agent: Agent, sending: bool) -> bool:
+    """Whether nothing keeps `step` from committing at once, so that what is not written yet can go
+    with it."""
+    match step:
+        case Record():
+            return True
+        case Wait():
+            return not sending
+        case SendReply(out):
+            return out.key is None
+        case CallTool(call, key):
+            tool = agent.tool(call.tool)
+            return key is None and tool is not None and not (tool.isolated or tool.check)
+        case _:
+            return False

@@ -9,7 +9,7 @@ import pytest
 
 from ponderd.channels.errors import Unavailable
 from ponderd.workers.execution import executor
-from ponderd.workers.execution.leases import LeasedRun, Leases, LeaseLost
+from ponderd.workers.execution.leases import LeasedRun, LeaseLost, Leases
 from ponderd.workers.run import events as e
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
@@ -35,7 +35,7 @@ async def held_run(world: World) -> tuple[LeasedRun, Run]:
     claim = await world.store.claim(run_id, "w", 10)
     assert claim
     held = LeasedRun(world.store, claim, 10, 0, lambda run, event: None)
-    return held, fold(e.decode_all(claim.log))
+    return held, fold(e.decode_all(claim.tail.log))
 
 
 def counting(world: World) -> list[list[bytes]]:
@@ -135,7 +135,7 @@ class TestWhatIsNoted:
         leases = Leases(world.store, "w", 10)
         with pytest.raises((LeaseLost, Unavailable)):
             async with leases.hold(claim, 0) as held:
-                held.add(fold(e.decode_all(claim.log)), chosen())
+                held.add(fold(e.decode_all(claim.tail.log)), chosen())
                 raise error
         assert (await world.types(run_id))[2:] == ["model_answered"]
 
