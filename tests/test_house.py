@@ -75,7 +75,7 @@ TESTED_IN = {
     "workers/evaluation/test_from_table": "evaluation/live/measure evaluation/live/questions "
     "evaluation/live/walk",
     "workers/execution/test_delivery": "run/reduce_delivered run/reply_events run/undelivered",
-    "workers/execution/test_executor": "execution/approval_policy execution/leases "
+    "workers/execution/test_executor": "execution/approval_policy "
     "execution/spending execution/threads execution/tool_call",
     "workers/execution/test_stranded": "execution/fleet control/stranded run/reduce_missing "
     "steps/without_agent",

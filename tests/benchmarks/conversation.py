@@ -16,7 +16,7 @@ from collections import Counter
 import aiohttp
 import redis.asyncio as redis
 
-from ponderd.workers.store.contract import shard_of
+from ponderd.workers.store.run_ids import shard_of
 from tests.benchmarks.parts import Bench, Process, bench, cpu_seconds
 from tests.benchmarks.report import Figure, Figures
 from tests.services.stack import API_TOKEN

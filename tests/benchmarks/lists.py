@@ -13,13 +13,9 @@ from collections.abc import AsyncIterator, Iterable
 
 import aiohttp
 
-from ponderd.workers.store.contract import (
-    NewMessage,
-    Projection,
-    conversation_key,
-    new_run_id,
-)
+from ponderd.workers.store.contract import NewMessage, Projection, conversation_key
 from ponderd.workers.store.redis_store import RedisStore, connect
+from ponderd.workers.store.run_ids import new_run_id
 from tests.benchmarks.parts import Bench, bench
 from tests.benchmarks.report import Figure, Figures, percentile
 from tests.services.stack import API_TOKEN

@@ -10,14 +10,9 @@ from collections.abc import Awaitable, Callable
 
 import redis.asyncio as redis
 
-from ponderd.workers.store.contract import (
-    Committed,
-    NewMessage,
-    Projection,
-    conversation_key,
-    new_run_id,
-)
+from ponderd.workers.store.contract import Committed, NewMessage, Projection, conversation_key
 from ponderd.workers.store.redis_store import RedisStore, connect
+from ponderd.workers.store.run_ids import new_run_id
 from tests.benchmarks.parts import bench
 from tests.benchmarks.report import Figure, Figures, median
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ponderd.channels.event_ref import EventRef
-from ponderd.workers.store.contract import new_run_id
+from ponderd.workers.store.run_ids import new_run_id
 
 RUN_IDS = st.text(st.characters(exclude_characters=":"), min_size=1).filter(
     lambda text: not any(char.isspace() for char in text)

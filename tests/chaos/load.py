@@ -12,7 +12,8 @@ from functools import partial
 import aiohttp
 import redis.asyncio as redis
 
-from ponderd.workers.store.contract import FINISHED, conversation_key, new_run_id, shard_of
+from ponderd.workers.store.contract import FINISHED, conversation_key
+from ponderd.workers.store.run_ids import new_run_id, shard_of
 from tests.chaos.faults import Faults
 from tests.chaos.receivers import Visible
 from tests.chaos.senders import AGENT, Again, Conversation, Message, Refusal, Senders

@@ -20,7 +20,7 @@ from pathlib import Path
 import aiohttp
 import redis.asyncio as redis
 
-from ponderd.workers.store.contract import SHARDS
+from ponderd.workers.store.run_ids import SHARDS
 from tests.chaos.faults import Faults
 from tests.chaos.proxy import Proxy, Traps
 from tests.chaos.receivers import Callbacks, Received, Relay, Slack

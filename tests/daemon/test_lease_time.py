@@ -8,8 +8,9 @@ from unittest import mock
 from ponderd.channels.errors import Unavailable
 from ponderd.daemon import lease_time
 from ponderd.daemon.background import running
-from ponderd.workers.store.contract import SHARDS, NewMessage, new_run_id
+from ponderd.workers.store.contract import NewMessage
 from ponderd.workers.store.redis_store import RedisStore, connect
+from ponderd.workers.store.run_ids import SHARDS, new_run_id
 from tests.services.eventually import eventually
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import redis.asyncio as redis
 
-from ponderd.workers.store.contract import shard_of
+from ponderd.workers.store.run_ids import shard_of
 from tests.scenarios.script import script
 from tests.services.eventually import eventually
 from tests.services.model_server import ScriptedModel
@@ -24,6 +24,7 @@ from tests.services.state_server import StateServer
 
 MESSAGES = 60
 OTHER_CODE = """
+from ponderd.workers.store.run_ids import (shard_of)
 from ponderd.workers.execution import executor, snapshots
 snapshots.code = executor.code = lambda: "othercode"
 from ponderd.daemon.cli import main

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ponderd.channels.errors import Conflict
-from ponderd.workers.store.contract import TRIGGER_TTL, NewMessage, RunStore, shard_of
+from ponderd.workers.store.contract import TRIGGER_TTL, NewMessage, RunStore
+from ponderd.workers.store.run_ids import shard_of
 
 PATIENCE = 2.0
 """Seconds that a message which is being stored may take, before another one gets its key."""

@@ -25,9 +25,9 @@ from ponderd.workers.store.contract import (
     RunStore,
     VersionConflict,
     conversation_key,
-    shard_of,
 )
 from ponderd.workers.store.people import people_of
+from ponderd.workers.store.run_ids import shard_of
 
 Choose = Callable[[Run, float], e.Event | None]
 """Makes an event for a run as it is now, at a time in Unix seconds; None if there is nothing to

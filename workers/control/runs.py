@@ -18,12 +18,8 @@ from ponderd.workers.run.participants import takes_part
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Run, Status
 from ponderd.workers.run.undelivered import in_trouble
-from ponderd.workers.store.contract import (
-    Checkpoint,
-    conversation_key,
-    new_run_id,
-    receipt_key,
-)
+from ponderd.workers.store.contract import Checkpoint, conversation_key, receipt_key
+from ponderd.workers.store.run_ids import new_run_id
 
 BOUNCES = 20
 """Reports of undelivered mail that a run keeps: whoever got a mail of ours can forge one."""

@@ -17,6 +17,7 @@ from ponderd.workers.store.listings import Head
 from ponderd.workers.store.memory_beside import MemoryBeside
 from ponderd.workers.store.memory_clock import ShardClock
 from ponderd.workers.store.memory_listings import ListedRun, MemoryLists
+from ponderd.workers.store.run_ids import SHARDS, shard_of
 
 
 class MemoryStore(MemoryBeside, MemoryLists):
@@ -28,7 +29,7 @@ class MemoryStore(MemoryBeside, MemoryLists):
         super().__init__()
         self.available = True
         self.replicated = True
-        self._shards = [ShardClock() for _ in range(s.SHARDS)] if doubted else []
+        self._shards = [ShardClock() for _ in range(SHARDS)] if doubted else []
         self._clock = clock
         self._runs: dict[str, ListedRun] = {}
         self._due: dict[str, float] = {}
@@ -173,9 +174,9 @@ class MemoryStore(MemoryBeside, MemoryLists):
 
     async def sweep(self, limit: int, grace: float, takes_over: bool = True) -> list[str]:
         found: list[str] = []
-        clocks = [self._clocks(f"{shard:02x}-", True) for shard in range(s.SHARDS)]
+        clocks = [self._clocks(f"{shard:02x}-", True) for shard in range(SHARDS)]
         for run_id, due in sorted(self._due.items(), key=lambda entry: entry[1]):
-            now, lease_time = clocks[s.shard_of(run_id)]
+            now, lease_time = clocks[shard_of(run_id)]
             if due > now or len(found) >= limit:
                 continue
             left = self._runs[run_id].lease_until - lease_time
@@ -287,14 +288,14 @@ class MemoryStore(MemoryBeside, MemoryLists):
         server = self._now()
         if not self._shards:
             return server, server
-        shard = s.shard_of(run_id)
-        held = (s.shard_of(each) for each, run in self._runs.items() if run.leased_at is not None)
+        shard = shard_of(run_id)
+        held = (shard_of(each) for each, run in self._runs.items() if run.leased_at is not None)
         idle = idle and shard not in held
         now, lease_time = self._shards[shard].read(round(server * 1000), idle)
         return now / 1000, lease_time / 1000
 
     def _kept_clock(self, run_id: str) -> float:
-        kept = self._shards[s.shard_of(run_id)].kept if self._shards else 0
+        kept = self._shards[shard_of(run_id)].kept if self._shards else 0
         return max(self._now(), kept / 1000)
 
     def _proceed(self, step: s.Checkpoint | None, run_id: str) -> None:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, Unpack
 
 from redis.asyncio import Redis, RedisCluster
 
-from ponderd.workers.store.contract import SHARDS, shard_of
 from ponderd.workers.store.cursors import Place, parse_cursor
 from ponderd.workers.store.listings import (
     Asking,
@@ -23,6 +22,7 @@ from ponderd.workers.store.listings import (
     fits,
 )
 from ponderd.workers.store.redis_client import awaited
+from ponderd.workers.store.run_ids import SHARDS, shard_of
 
 STATUSES = ("READY", "WAITING", "PAUSED", "SET_ASIDE", "COMPLETED", "FAILED", "CANCELLED")
 

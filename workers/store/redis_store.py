@@ -24,6 +24,7 @@ from ponderd.workers.store.redis_listings import Call, RedisLists
 from ponderd.workers.store.redis_news import News
 from ponderd.workers.store.redis_versions import Versions
 from ponderd.workers.store.replicas import Replicas
+from ponderd.workers.store.run_ids import SHARDS, new_run_id, shard_of
 
 __all__ = ["RedisStore", "connect"]
 
@@ -54,18 +55,18 @@ class RedisStore(RedisBeside, RedisLists):
             self._scripts[name] = redis.register_script(script)
         self._batches = Batches(redis)
         self._news = News(redis, f"{namespace}:news")
-        self._prefixes = [self._prefix(shard) for shard in range(s.SHARDS)]
+        self._prefixes = [self._prefix(shard) for shard in range(SHARDS)]
         self._clocks = ShardClocks(redis, self._prefixes, lambda: self._now_ms())
         self._due = DueRuns(self._clocks, self._run_all)
         self._versions = Versions(redis, self._clocks, self._prefixes)
 
     async def admit(self, message: s.NewMessage) -> s.Admission:
         step = message.checkpoint
-        prefix = self._prefix(s.shard_of(message.run_id))
+        prefix = self._prefix(shard_of(message.run_id))
         await self._replicas.require(prefix)
         run_id, outcome, poke = await self._run(
             "admit",
-            s.shard_of(message.run_id),
+            shard_of(message.run_id),
             message.agent,
             message.agent_version,
             message.channel,
@@ -93,7 +94,7 @@ class RedisStore(RedisBeside, RedisLists):
         return s.Admission(run_id.decode(), outcome.decode(), bool(poke))
 
     async def claim(self, run_id: str, owner: str, lease: float, code: str = "") -> s.Claim | None:
-        found = await self._run("claim", s.shard_of(run_id), run_id, _ms(lease), owner, code)
+        found = await self._run("claim", shard_of(run_id), run_id, _ms(lease), owner, code)
         if found is None:
             return None
         token, now, deaths, *tail = found
@@ -101,7 +102,7 @@ class RedisStore(RedisBeside, RedisLists):
 
     async def renew(self, claims: Sequence[tuple[str, int]], lease: float) -> dict[str, int]:
         versions = await self._run_all(
-            "renew", [(s.shard_of(run), (run, token, _ms(lease))) for run, token in claims]
+            "renew", [(shard_of(run), (run, token, _ms(lease))) for run, token in claims]
         )
         return {run: now for (run, _), now in zip(claims, versions, strict=True) if now}
 
@@ -122,7 +123,7 @@ class RedisStore(RedisBeside, RedisLists):
             leave = "idle" if release.due is None else str(_ms(release.due))
         verdict, *rest = await self._run(
             "commit",
-            s.shard_of(run_id),
+            shard_of(run_id),
             run_id,
             token,
             version,
@@ -148,7 +149,7 @@ class RedisStore(RedisBeside, RedisLists):
     ) -> Literal["confirmed", "waiting", "lost"]:
         if not self._replicas.wanted:
             return "confirmed"
-        prefix = self._prefix(s.shard_of(run_id))
+        prefix = self._prefix(shard_of(run_id))
         held = ("HGET", f"{prefix}:run:{run_id}", "token")
         known = ("LINDEX", f"{prefix}:log:{run_id}", version - 1)
         now, found, enough = await self._replicas.ask(prefix, held, known)
@@ -167,11 +168,11 @@ class RedisStore(RedisBeside, RedisLists):
         projection: s.Projection,
         people: Sequence[str] = (),
     ) -> s.Admission | s.VersionConflict:
-        prefix = self._prefix(s.shard_of(run_id))
+        prefix = self._prefix(shard_of(run_id))
         await self._replicas.require(prefix)
         verdict, *rest = await self._run(
             "signal",
-            s.shard_of(run_id),
+            shard_of(run_id),
             run_id,
             version,
             projection.status,
@@ -196,24 +197,24 @@ class RedisStore(RedisBeside, RedisLists):
         return await self._due.sweep(limit, _ms(grace), takes_over)
 
     async def load(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[bytes, ...]:
-        key = f"{self._prefix(s.shard_of(run_id))}:log:{run_id}"
+        key = f"{self._prefix(shard_of(run_id))}:log:{run_id}"
         return tuple(
             await _answer(self._redis.lrange(key, after, after + limit - 1 if limit else -1))
         )
 
     async def latest(self, run_id: str, code: str, known: int = 0, last: bytes = b"") -> s.Tail:
         sha = sha1(last).hexdigest() if known else ""
-        return _tail(await self._run("latest", s.shard_of(run_id), run_id, code, known, sha))
+        return _tail(await self._run("latest", shard_of(run_id), run_id, code, known, sha))
 
     async def drop_snapshot(self, run_id: str) -> None:
-        key = f"{self._prefix(s.shard_of(run_id))}:snapshot:{run_id}"
+        key = f"{self._prefix(shard_of(run_id))}:snapshot:{run_id}"
         await _answer(self._redis.delete(key))
 
     async def versions(self, run_ids: Sequence[str]) -> list[int]:
         return await self._versions.read(run_ids)
 
     async def expire(self, run_id: str, version: int, people: Sequence[str] = ()) -> bool:
-        return bool(await self._run("expire", s.shard_of(run_id), run_id, version, *people))
+        return bool(await self._run("expire", shard_of(run_id), run_id, version, *people))
 
     def news(self) -> AsyncIterator[str]:
         return self._news.listen()
@@ -222,7 +223,7 @@ class RedisStore(RedisBeside, RedisLists):
         await _answer(self._news.tell(text))
 
     async def knows(self, key: str, run_id: str) -> bool:
-        prefix = self._prefix(s.shard_of(run_id))
+        prefix = self._prefix(shard_of(run_id))
         return bool(await _answer(self._redis.exists(f"{prefix}:trigger:{key}")))
 
     async def checkpoints(self, names: Sequence[str]) -> list[str | None]:
@@ -248,7 +249,7 @@ class RedisStore(RedisBeside, RedisLists):
         return now / 1000
 
     async def gauges(self) -> s.Gauges:
-        counted = await self._run_all("count", [(shard, ()) for shard in range(s.SHARDS)])
+        counted = await self._run_all("count", [(shard, ()) for shard in range(SHARDS)])
         now, name = await self._now_ms(), self._namespace
         found = redis_gauges.gauges(self._redis, name, self._prefixes, now, counted)
         return cast(s.Gauges, await _answer(found))
@@ -265,7 +266,7 @@ class RedisStore(RedisBeside, RedisLists):
         return f"{{{self._namespace}:{shard:02x}}}"
 
     def _checkpoint(self, name: str) -> str:
-        return f"{self._prefix(s.shard_of(s.new_run_id(name)))}:checkpoint:{name}"
+        return f"{self._prefix(shard_of(new_run_id(name)))}:checkpoint:{name}"
 
     async def _run(self, name: str, shard: int, *arguments: Any) -> Any:
         call = self._batches.call(self._scripts[name], self._prefix(shard), arguments)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from redis.asyncio import Redis, RedisCluster
 
-from ponderd.workers.store.contract import shard_of
 from ponderd.workers.store.redis_client import awaited
 from ponderd.workers.store.redis_clocks import Clock, ShardClocks, is_settled
+from ponderd.workers.store.run_ids import shard_of
 
 
 class Versions:

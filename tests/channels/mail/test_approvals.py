@@ -14,7 +14,7 @@ from ponderd.channels.mail.names import MailNames
 from ponderd.channels.mail.out.compose import compose
 from ponderd.channels.mail.out.send import EmailChannel
 from ponderd.channels.message import Address, Ignored, Inquiry, Reply, Trigger, Verdict
-from ponderd.workers.store.contract import new_run_id
+from ponderd.workers.store.run_ids import new_run_id
 from tests.channels.mail.mails import (
     DATE,
     NAMES,

@@ -36,8 +36,9 @@ from ponderd.workers.run.approved_call import digest, request_text
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.model_call import ModelCall, ThinkingDecision
 from ponderd.workers.run.reduce import fold
-from ponderd.workers.store.contract import NewMessage, conversation_key, new_run_id
+from ponderd.workers.store.contract import NewMessage, conversation_key
 from ponderd.workers.store.memory_store import MemoryStore
+from ponderd.workers.store.run_ids import new_run_id
 from tests.services import browser
 
 SECRET = "the secret that signs links"

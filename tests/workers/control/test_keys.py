@@ -13,9 +13,10 @@ from ponderd.workers.agents.agent import Agent
 from ponderd.workers.control import keys
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
-from ponderd.workers.store.contract import NewMessage, RunStore, new_run_id, shard_of
+from ponderd.workers.store.contract import NewMessage, RunStore
 from ponderd.workers.store.memory_store import MemoryStore
 from ponderd.workers.store.redis_store import RedisStore, connect
+from ponderd.workers.store.run_ids import new_run_id, shard_of
 
 AGENTS = {name: Agent(name, "for tests", "You are a test.") for name in ("one", "two")}
 

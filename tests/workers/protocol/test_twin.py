@@ -32,11 +32,10 @@ from ponderd.workers.store.contract import (
     Projection,
     Release,
     conversation_key,
-    new_run_id,
-    shard_of,
 )
 from ponderd.workers.store.memory_store import MemoryStore
 from ponderd.workers.store.redis_store import RedisStore, connect
+from ponderd.workers.store.run_ids import new_run_id, shard_of
 
 START = 1_700_000_000.0
 LONG = 1e7

@@ -31,9 +31,9 @@ from ponderd.workers.store.contract import (
     Release,
     RunStore,
     conversation_key,
-    new_run_id,
 )
 from ponderd.workers.store.memory_store import MemoryStore
+from ponderd.workers.store.run_ids import new_run_id
 from tests.services.ports import free_port
 from tests.services.s3_server import S3Server
 from tests.workers.world import World

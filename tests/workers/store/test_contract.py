@@ -27,11 +27,10 @@ from ponderd.workers.store.contract import (
     RunStore,
     VersionConflict,
     conversation_key,
-    new_run_id,
-    shard_of,
 )
 from ponderd.workers.store.memory_store import MemoryStore
 from ponderd.workers.store.redis_store import RedisStore, connect
+from ponderd.workers.store.run_ids import new_run_id
 from tests.services.eventually import PATIENCE, eventually, patiently, quickly
 
 READY = Projection("READY")
@@ -790,16 +789,6 @@ async def test_scripts_come_back_after_the_server_forgot_them(redis_url: str) ->
     await client.script_flush()
     assert await store.sweep(1, 1) == []
     await store.close()
-
-
-def test_a_run_id_names_the_shard_of_its_conversation() -> None:
-    key = conversation_key("a", "api", "", "c")
-    first, second = new_run_id(key), new_run_id(key)
-    assert first != second
-    assert shard_of(first) == shard_of(second)
-    for wrong in ("", "zz-1-2", "ff-1-2", "0", "00", "../../etc"):
-        with pytest.raises(ValueError, match=r"run id|invalid literal"):
-            shard_of(wrong)
 
 
 def test_conversations_of_other_channels_and_sources_are_other_conversations() -> None:

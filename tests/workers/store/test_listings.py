@@ -12,9 +12,10 @@ import pytest
 
 from ponderd.workers.run.state import Status, WaitingFor
 from ponderd.workers.store import redis_listings
-from ponderd.workers.store.contract import NewMessage, Projection, conversation_key, new_run_id
+from ponderd.workers.store.contract import NewMessage, Projection, conversation_key
 from ponderd.workers.store.listings import REASONS, Filters
 from ponderd.workers.store.redis_store import RedisStore, connect
+from ponderd.workers.store.run_ids import new_run_id
 from tests.workers.store.older_lists import prefix_of, project_as_before, store_as_before
 
 KINDS = list(

@@ -10,15 +10,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ponderd.channels.errors import Unavailable
-from ponderd.workers.store.contract import (
-    SHARDS,
-    NewMessage,
-    Projection,
-    Release,
-    conversation_key,
-    new_run_id,
-)
+from ponderd.workers.store.contract import NewMessage, Projection, Release, conversation_key
 from ponderd.workers.store.redis_store import RedisStore, connect
+from ponderd.workers.store.run_ids import SHARDS, new_run_id
 from tests.services.eventually import patiently
 from tests.services.ports import free_port
 from tests.services.state_cluster import SLOTS, ClusterNode, StateCluster

@@ -9,8 +9,9 @@ import pytest
 import pytest_asyncio
 
 from ponderd.channels.errors import Unavailable
-from ponderd.workers.store.contract import SHARDS, Projection, Release
+from ponderd.workers.store.contract import Projection, Release
 from ponderd.workers.store.redis_store import RedisStore, connect
+from ponderd.workers.store.run_ids import SHARDS
 from tests.services.eventually import eventually
 from tests.workers.store.test_contract import message
 

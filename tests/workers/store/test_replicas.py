@@ -9,9 +9,10 @@ import pytest
 
 from ponderd.channels.errors import Unavailable
 from ponderd.daemon.api import health
-from ponderd.workers.store.contract import NewMessage, Projection, new_run_id
+from ponderd.workers.store.contract import NewMessage, Projection
 from ponderd.workers.store.redis_store import RedisStore, connect
 from ponderd.workers.store.replicas import Replicas
+from ponderd.workers.store.run_ids import new_run_id
 from tests.services.state_cluster import StateCluster
 from tests.services.state_sentinel import StateSentinel
 
