@@ -147,6 +147,7 @@ def plain(text: str, now: float) -> str:
     text = re.sub(
         r'"(seconds|waited|prompt)":[\d.]+|token=\d+|run_id=.[0-9a-f]{2}-\w+-\w+.', "", text
     )
+    text = re.sub(r'"asked_at":"[^"]+"', "", text)  # as lists show it; the log has it, too
     text = re.sub(r"last: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC|after [\d.]+ s", "", text)
     text = re.sub(r"<Status\.\w+: ('\w+')>", r"\1", text)
     return re.sub(
