@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from tests.chaos.resp import boundary, is_of_broker, take_commands, time_reply
+from tests.chaos.resp import boundary, is_of_broker, is_report, take_commands, time_reply
 from tests.services.ports import free_port
 
 Phase = Literal["before", "after", "during"]
@@ -73,7 +73,8 @@ class Proxy:
         self.traps = traps
         self.upstream = upstream
         self.connections: set[Connection] = set()
-        self.sweeps = 0
+        self.reports = 0
+        """How often a worker said that it takes runs."""
         self.refusals = 0
         self.partitioned = False
         self.time_offset = 0.0
@@ -198,10 +199,10 @@ class Connection:
             return True
         if is_of_broker(words):
             self.kind = "broker"
+        self.proxy.reports += is_report(words)
         name = boundary(words)
         if name is not None:
             traps.passed[name] += 1
-            self.proxy.sweeps += name == "sweep"
             trap = traps.take(name, "before")
             self.words = words
             match await trap.catch(self) if trap else "pass":
@@ -209,7 +210,8 @@ class Connection:
                     return True
                 case "cut":
                     return False
-            self._caught = traps.take(name, "after") or traps.take(name, "during")
+            caught = traps.take(name, "after") or traps.take(name, "during")
+            self._caught = caught or self._caught  # many are under way at once
         self._write(self._server, raw)
         return True
 

@@ -5,20 +5,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-from ponderd.workers import store
+from ponderd.workers.store.redis_store import scripts
 
-_LUA = Path(store.__file__).parent / "lua"
 _EVENT = re.compile(rb'"type":"(\w+)"')
 
 
 def _scripts() -> dict[bytes, str]:
     """SHA-1 -> name of each script, as the store registers them."""
-    common = (_LUA / "clock.lua").read_text() + (_LUA / "common.lua").read_text()
     return {
-        hashlib.sha1((common + file.read_text()).encode()).hexdigest().encode(): file.stem
-        for file in _LUA.glob("*.lua")
+        hashlib.sha1(text.encode()).hexdigest().encode(): name for name, text in scripts().items()
     }
 
 
@@ -59,6 +55,15 @@ def time_reply(now: float) -> bytes:
 
 def is_of_broker(words: list[bytes]) -> bool:
     return any(word.startswith(b"ponderd:celery:") for word in words[:3])
+
+
+def is_report(words: list[bytes]) -> bool:
+    """Whether a worker says that it takes runs."""
+    match words:
+        case [b"ZADD", key, since, _]:
+            return key.endswith(b":workers") and since != b"0"
+        case _:
+            return False
 
 
 def boundary(words: list[bytes]) -> str | None:

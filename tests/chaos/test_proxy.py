@@ -9,6 +9,8 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from ponderd.workers.store.redis_store import RedisStore, connect
+from ponderd.workers.store.run_ids import new_run_id
 from tests.chaos.proxy import Connection, Fate, Phase, Proxy, Trap, Traps
 from tests.chaos.resp import SCRIPTS, boundary, take_commands
 from tests.services.eventually import PATIENCE
@@ -105,6 +107,42 @@ def test_commands_that_come_in_pieces() -> None:
         words += [words for _, words in take_commands(buffer)]
     assert words == [[b"GET", b"a\r\nb"], [b"PING"]]
     assert not buffer
+
+
+async def test_what_a_worker_says_is_understood(redis_server: StateServer, redis_url: str) -> None:
+    traps = Traps()
+    async with Proxy("work-0", redis_server.port, traps) as proxy:
+        store = RedisStore(connect(f"redis://:{PASSWORD}@127.0.0.1:{proxy.port}/0"))
+        await store.sweep(1, 1.0)
+        await store.latest(new_run_id("c"), "code")
+        assert {"sweep", "latest"} <= set(traps.passed)
+        await store.report("work-0", {}, alive=False)
+        assert proxy.reports == 0
+        await store.report("work-0", {"runs": 1})
+        assert proxy.reports == 1
+        await store.close()
+
+
+async def test_of_many_commands_at_once_one_is_caught(
+    redis_server: StateServer, redis_url: str
+) -> None:
+    traps = Traps()
+
+    async def cut(connection: Connection) -> Fate:
+        connection.abort()
+        return "cut"
+
+    async with Proxy("work-0", redis_server.port, traps) as proxy:
+        trap = Trap("remember", "after", cut)
+        traps.arm(trap)
+        async with client(proxy) as connection:
+            pipe = connection.pipeline(transaction=False)
+            pipe.set(KEY, "x", nx=True)
+            pipe.lrange("list", 0, 0)
+            with pytest.raises(redis.ConnectionError):
+                await pipe.execute()
+        assert trap.sprung.is_set()
+        assert await stored(redis_server) == "x"
 
 
 def test_boundaries_have_names() -> None:

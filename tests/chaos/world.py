@@ -118,11 +118,11 @@ class World:
                 "PYTHONPATH": f"{HERE / 'clock'}:{HERE.parents[1]}",
             },
         )
-        sweeps = proxy.sweeps
+        reports = proxy.reports
         command = "serve" if daemon else "work"
         process = stack.start(command, name)
         deadline = time.monotonic() + PATIENCE
-        while not (await self._listens(daemon) if daemon else proxy.sweeps > sweeps):
+        while not (await self._listens(daemon) if daemon else proxy.reports > reports):
             if process.poll() == -signal.SIGKILL:  # one of the agent's tools, at once
                 process = stack.start(command, name)
             assert process.poll() is None, f"{name} ended:\n{self._tail(name)}"

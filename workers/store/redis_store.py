@@ -34,6 +34,16 @@ _SCRIPTS = (
     *("admit", "commit", "expire", "renew", "signal", "sweep"),
     *("count", "describe", "heads", "index", "list", "tidy"),
 )
+_READERS = ("claim", "latest")
+
+
+def scripts() -> dict[str, str]:
+    """The text of each script, as the server gets it."""
+    before = dict.fromkeys(_SCRIPTS, _COMMON) | dict.fromkeys(_READERS, (*_COMMON, "tail"))
+    return {
+        name: "".join((_LUA / f"{part}.lua").read_text() for part in (*parts, name))
+        for name, parts in before.items()
+    }
 
 
 class RedisStore(RedisBeside, RedisLists):
@@ -44,15 +54,7 @@ class RedisStore(RedisBeside, RedisLists):
     ) -> None:
         """`replicas`: as many must have what is accepted, and what `confirm` asks for."""
         super().__init__(redis, namespace, Replicas(redis, replicas))
-        common = "".join((_LUA / f"{name}.lua").read_text() for name in _COMMON)
-        self._scripts = {
-            name: redis.register_script(common + (_LUA / f"{name}.lua").read_text())
-            for name in _SCRIPTS
-        }
-        tail = common + (_LUA / "tail.lua").read_text()
-        for name in ("claim", "latest"):
-            script = tail + (_LUA / f"{name}.lua").read_text()
-            self._scripts[name] = redis.register_script(script)
+        self._scripts = {name: redis.register_script(text) for name, text in scripts().items()}
         self._batches = Batches(redis)
         self._news = News(redis, f"{namespace}:news")
         self._prefixes = [self._prefix(shard) for shard in range(SHARDS)]
