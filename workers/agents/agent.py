@@ -235,6 +235,15 @@ class Agent:
     budgets: Budgets = field(default_factory=Budgets)
 
     @functools.cached_property
+    def limited(self) -> Mapping[str, Mapping[str, float]]:
+        """The limits of `budgets` that there are: scope -> measure -> limit."""
+        found = {}
+        for scope, budget in self.budgets:
+            if limits := {name: limit for name, limit in budget if limit is not None}:
+                found[scope] = limits
+        return found
+
+    @functools.cached_property
     def thinks(self) -> Thinking:
         """`thinking` as a policy, even if it was given as one word."""
         match self.thinking:

@@ -194,7 +194,13 @@ def arguments_of(
 ) -> dict[str, Any]:
     """What `function`, the tool or its check, is called with. Raises `ValidationError`."""
     arguments = tool.validated(call.arguments)
-    for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
-        if parameter.annotation is ToolContext:
-            arguments[name] = context
+    for name in _given_the_context(function):
+        arguments[name] = context
     return arguments
+
+
+@lru_cache(maxsize=1_000)
+def _given_the_context(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The parameters of `function` that ponderd fills in."""
+    parameters = inspect.signature(function, eval_str=True).parameters
+    return tuple(name for name, found in parameters.items() if found.annotation is ToolContext)

@@ -141,7 +141,7 @@ class Executor:
             async with aclosing(self._post.sending(held, slots)) as sends:
                 fleet, draining = self.fleet, self.draining
                 return await advance_without_agent(held, run, self.store, fleet, sends, draining)
-        shown = False
+        shown, usage = False, run.usage
         async with aclosing(self._post.sending(held, slots)) as sends:
             while not self.draining.is_set():
                 structlog.contextvars.bind_contextvars(step=run.version)
@@ -175,6 +175,9 @@ class Executor:
                         if idle:
                             if shown or run.paused:
                                 self._progress.done(run.message.reply_to)
+                            if shown:
+                                used = run.usage.since(usage)
+                                log.info("run advanced", status=run.status.value, **used)
                             return None
                     case Record(event):
                         run, written = await held.commit(run, [event])
@@ -261,7 +264,7 @@ class Executor:
             context, follow = self._context(run, key), partial(self.late.follow, run.id, key, call)
             times = run.work.begun
             outcome = await run_tool(agent, call, context, held.now, place, follow, times)
-        log.info("tool called", tool=call.tool, outcome=outcome.type)
+        log.debug("tool called", tool=call.tool, outcome=outcome.type)
         return await record_spending(held, run, agent, outcome, self.store)
 
     def _context(self, run: Run, key: str) -> ToolContext:

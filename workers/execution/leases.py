@@ -12,6 +12,7 @@ import structlog
 from pydantic import ValidationError
 
 from ponderd.channels.errors import Unavailable
+from ponderd.workers.execution.signal import Signal
 from ponderd.workers.execution.snapshots import Pace
 from ponderd.workers.run import events as e
 from ponderd.workers.run.open_approval import kept_for_lists
@@ -80,7 +81,7 @@ class LeasedRun:
         self._pace = Pace(claim.tail)
         self.deaths = claim.deaths
         """How many holders in a row died, until this one writes something."""
-        self.news = asyncio.Event()
+        self.news = Signal()
         """Set when somebody else may have appended something."""
         self._store = store
         self._observe = observe

@@ -17,7 +17,6 @@ import threading
 import time
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 _OWN: tuple[Any, ...] = (
@@ -54,7 +53,7 @@ def remember() -> _Before:
     umask = os.umask(0o077)
     os.umask(umask)
     return _Before(
-        str(Path.cwd()),
+        _folder(),
         tuple(copies),
         umask,
         {kind: resource.getrlimit(kind) for kind in _LIMITS},
@@ -102,6 +101,6 @@ def _restore(owner: Any, names: Mapping[str, object]) -> None:
 
 def _folder() -> str:
     try:
-        return str(Path.cwd())
+        return os.getcwd()  # noqa: PTH109 (ten times as fast, and every tool call asks)
     except OSError:
         return ""

@@ -84,23 +84,18 @@ class ModelCalls:
         began, seen = held.now(), run
         asking = asyncio.create_task(self._ask_or_fail(held, run, agent))
         try:
-            while True:
-                news = asyncio.create_task(held.news.wait())
-                try:
-                    await asyncio.wait({asking, news}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    news.cancel()
-                if asking.done():
-                    return asking.result()
+            while await held.news.or_any([asking]) and not asking.done():
                 held.news.clear()
                 seen = await held.look(seen)
                 if reason := interrupts(run, seen, agent):
                     log.info("model call dropped", reason=reason)
                     now = held.now()
                     return e.ModelInterrupted(at=now, reason=reason, seconds=now - began)
+            return asking.result()
         finally:
-            asking.cancel()
-            await asyncio.wait({asking})
+            if not asking.done():
+                asking.cancel()
+                await asyncio.wait({asking})
 
     async def _ask_or_fail(self, held: LeasedRun, run: Run, agent: Agent) -> e.Event:
         began = held.now()
@@ -183,7 +178,7 @@ class ModelCalls:
         if isinstance(answer, Rejected) or judgement.doubt:
             log.info(f"model answer {status}", reason=judgement.reason, arm=arm)
         else:
-            log.info("model answered", action=answer.action, arm=arm, seconds=call.seconds)
+            log.debug("model answered", action=answer.action, arm=arm, seconds=call.seconds)
         content = completion.content[:STORED_CHARS]
         thought = storable(completion.reasoning[:STORED_CHARS]) if self.keep_thoughts else ""
         return judgement.event(now, call, content, thought)

@@ -109,16 +109,9 @@ class Sending:
         """Do nothing until something came to an end, somebody did something, or it is `until`."""
         held = self._held
         seconds = None if until is None else max(0.0, until - held.now())
-        news = asyncio.create_task(held.news.wait())
-        try:
-            with self._slots.left():
-                tasks = [task for _, task in self._flying.values()]
-                await asyncio.wait(
-                    [news, *tasks], timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-                )
-        finally:
-            news.cancel()
-        if held.news.is_set():
+        with self._slots.left():
+            heard = await held.news.or_any([task for _, task in self._flying.values()], seconds)
+        if heard:
             held.news.clear()
             run = await held.look(run)
         return await self.landed(run)

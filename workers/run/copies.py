@@ -15,9 +15,10 @@ else:
         has dozens of fields. For dataclasses without slots, `__post_init__` and cached values.
         """
         copy = object.__new__(type(record))
-        fields = vars(copy)
-        fields.update(vars(record))
-        if not changes.keys() <= fields.keys():
-            raise TypeError(f"a {type(record).__name__} has no {changes.keys() - fields.keys()}")
+        fields = copy.__dict__
+        fields.update(record.__dict__)
+        known = len(fields)
         fields.update(changes)
+        if len(fields) > known:
+            raise TypeError(f"a {type(record).__name__} has no {changes.keys() - vars(record)}")
         return copy

@@ -39,6 +39,11 @@ class Usage:
             self.cost + call.cost,
         )
 
+    def since(self, before: Usage) -> dict[str, float]:
+        """What was spent after `before`, by name; nothing stands there that is 0."""
+        pairs = ((name, value - getattr(before, name)) for name, value in vars(self).items())
+        return {name: round(spent, 6) for name, spent in pairs if spent}
+
     def plus_dropped(self, seconds: float) -> Usage:
         """Add a dropped model call. The server did not say how many tokens it took."""
         return replace(self, model_calls=self.model_calls + 1, seconds=self.seconds + seconds)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import get_args
 
 from ponderd.workers.agents.agent import Agent
-from ponderd.workers.agents.policies import Budget, places_to_ask
+from ponderd.workers.agents.policies import places_to_ask
 from ponderd.workers.run import events as e
 from ponderd.workers.run.effort import Usage
 from ponderd.workers.run.events import Measure, Scope
@@ -42,8 +42,10 @@ def conversation_name(run: Run) -> str:
 
 def accounts(run: Run, agent: Agent, now: float) -> dict[Scope, str]:
     """The accounts that pay for this run: those that the agent has limits for."""
+    if not agent.limited.keys() - {"run"}:
+        return {}
     names = account_names(run, agent, now)
-    return {scope: name for scope, name in names.items() if _budget(agent, scope) != Budget()}
+    return {scope: name for scope, name in names.items() if scope in agent.limited}
 
 
 def spending(fact: e.Event) -> dict[str, float]:
@@ -70,12 +72,17 @@ def reached(
     run: Run, agent: Agent, spent: Mapping[Scope, Mapping[str, float]], now: float
 ) -> e.LimitReached | None:
     """The first limit that is used up. `spent` holds the sums of the accounts."""
+    if not agent.limited:
+        return None
     named = accounts(run, agent, now)
     for scope in get_args(Scope):
+        limits = agent.limited.get(scope)
+        if limits is None:
+            continue
         account = named.get(scope, scope)
         used_in_scope = _measured(run.usage) if scope == "run" else spent.get(scope, {})
         for measure in get_args(Measure):
-            base = getattr(_budget(agent, scope), measure)
+            base = limits.get(measure)
             used = used_in_scope.get(measure, 0.0)
             if base is None or used < (
                 limit := run.work.extended.get(f"{account}.{measure}", base)
@@ -98,12 +105,6 @@ def reached(
                 ask=places_to_ask(agent.approvals.ask, text),
             )
     return None
-
-
-def _budget(agent: Agent, scope: Scope) -> Budget:
-    budget = getattr(agent.budgets, scope)
-    assert isinstance(budget, Budget)
-    return budget
 
 
 def _measured(usage: Usage) -> Mapping[str, float]:

@@ -81,4 +81,6 @@ def may_repeat(run: Run, agent: Agent, call: ModelCall, now: float) -> bool:
     lost."""
     if run.effort.model_calls + 1 >= agent.limits.model_calls:
         return False
+    if not agent.limited:
+        return True
     return reached(replace(run, usage=run.usage.plus(call)), agent, {}, now) is None
