@@ -86,7 +86,7 @@ class MemoryStore(MemoryBeside, MemoryLists):
             run.deaths += 1
             if rest := rest_after(run.deaths, run_id):
                 run.lease_until, run.leased_at = 0, None
-                self._due[run_id] = now + rest
+                self._due[run_id] = round(now + rest, 3)
                 if run.deaths > MANY_DEATHS:
                     self._project(run, s.Projection("SET_ASIDE"), now)
                 return None
@@ -180,7 +180,7 @@ class MemoryStore(MemoryBeside, MemoryLists):
             if due > now or len(found) >= limit:
                 continue
             left = self._runs[run_id].lease_until - lease_time
-            self._due[run_id] = now + (left if left > 0 else grace)
+            self._due[run_id] = round(now + (left if left > 0 else grace), 3)
             if left <= 0 and (takes_over or not self._runs[run_id].lease_until):
                 found.append(run_id)
         return found
@@ -283,14 +283,15 @@ class MemoryStore(MemoryBeside, MemoryLists):
             raise Unavailable("the state server cannot be used: switched off by a test")
         return round(self._clock(), 3)
 
-    def _clocks(self, run_id: str, idle: bool = False) -> tuple[float, float]:
+    def _clocks(self, run_id: str, only_looks: bool = False) -> tuple[float, float]:
         """The time of events, and the lease time, in the shard of this run."""
         server = self._now()
         if not self._shards:
             return server, server
         shard = shard_of(run_id)
-        held = (shard_of(each) for each, run in self._runs.items() if run.leased_at is not None)
-        idle = idle and shard not in held
+        held = {each for each, run in self._runs.items() if run.leased_at is not None}
+        due = {each for each, at in self._due.items() if at <= server}
+        idle = only_looks and shard not in map(shard_of, held | due)
         now, lease_time = self._shards[shard].read(round(server * 1000), idle)
         return now / 1000, lease_time / 1000
 

@@ -67,3 +67,8 @@ def now_in(clock: bytes, server: float) -> float:
     seen, now, _ = map(int, clock.split())
     gap = min(max(server - seen, 0.0), LONGEST_GAP)
     return max(server, now + gap)
+
+
+def is_ahead(clock: bytes, server: float) -> bool:
+    """Whether a shard's time is later than the server's, which was set back."""
+    return int(clock.split()[1]) > server

@@ -1,8 +1,9 @@
 """The look at what is due, in all shards at once.
 
 A sweep is a script in each shard, some hundred commands in all. But a shard in which nothing was
-written since its last sweep, no run is held and none is due by now has nothing to find. That shows
-in one command (`redis_clocks`).
+written since its last sweep, no run is held and none is due by now has nothing to find, unless the
+server's clock was set back: then the shard's goes on only with scripts. That shows in one command
+(`redis_clocks`).
 """
 
 from __future__ import annotations
@@ -13,10 +14,23 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from ponderd.workers.store.redis_clocks import EARLY, Clock, ShardClocks, is_settled, now_in
+from ponderd.workers.store.redis_clocks import (
+    EARLY,
+    Clock,
+    ShardClocks,
+    is_ahead,
+    is_settled,
+    now_in,
+)
 
 ANYWAY_SECONDS = 120.0
-"""After so long a shard is swept whatever its clock says."""
+"""After so long a shard is swept whatever its clock says, and keeps the time."""
+
+ANYWAY_SHARE = 10
+"""Sooner where a run waits: after this part of what is left. So if the server's clock is set back,
+waits grow little. But not before `SOONEST_SECONDS`."""
+
+SOONEST_SECONDS = 5.0
 
 RunAll = Callable[[str, list[tuple[int, tuple[Any, ...]]]], Awaitable[list[Any]]]
 """Calls a script of this name in shards, each with its arguments, in one round trip."""
@@ -70,7 +84,10 @@ class DueRuns:
         self, shares: dict[int, int], grace: int, takes_over: bool, server: float
     ) -> list[str]:
         """Sweep these shards, each for at most so many runs."""
-        calls = [(shard, (most, grace, int(takes_over))) for shard, most in shares.items()]
+        calls = [
+            (shard, (most, grace, int(takes_over), int(self._is_long_ago(shard, server))))
+            for shard, most in shares.items()
+        ]
         found: list[str] = []
         for shard, (clock, due, held, *ids) in zip(
             shares, await self._run_all("sweep", calls), strict=True
@@ -92,12 +109,21 @@ class DueRuns:
                 or clock != seen.clock
                 or not seen.settled
                 or seen.due <= now_in(clock, server) + EARLY
-                or time.monotonic() - seen.at >= ANYWAY_SECONDS
+                or is_ahead(clock, server)
+                or self._is_long_ago(shard, server)
             ):
                 owing.append(shard)
             elif seen.held:  # the time in which leases count goes on only with a script
                 held.append(shard)
         return owing, held
+
+    def _is_long_ago(self, shard: int, server: float) -> bool:
+        """Whether it is time to sweep it anyway."""
+        if (seen := self._seen.get(shard)) is None:
+            return False
+        share = (seen.due - server) / 1000 / ANYWAY_SHARE
+        most = max(SOONEST_SECONDS, min(share, ANYWAY_SECONDS))
+        return time.monotonic() - seen.at >= most
 
 
 def _shared(limit: int, shards: Collection[int]) -> dict[int, int]:

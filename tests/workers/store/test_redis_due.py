@@ -10,9 +10,11 @@ import pytest_asyncio
 
 from ponderd.channels.errors import Unavailable
 from ponderd.workers.store.contract import Projection, Release
+from ponderd.workers.store.redis_due import ANYWAY_SECONDS, ANYWAY_SHARE
 from ponderd.workers.store.redis_store import RedisStore, connect
-from ponderd.workers.store.run_ids import SHARDS
+from ponderd.workers.store.run_ids import SHARDS, shard_of
 from tests.services.eventually import eventually
+from tests.workers.protocol.test_twin import START, OnClock
 from tests.workers.store.test_contract import message
 
 
@@ -137,3 +139,49 @@ async def test_a_server_that_lost_its_data_is_looked_through(store: Counted) -> 
     store.swept = 0
     assert await store.sweep(10, 60) == []
     assert store.swept == SHARDS
+
+
+@pytest_asyncio.fixture
+async def clocked(redis_url: str) -> AsyncIterator[OnClock]:
+    store = OnClock(redis_url)
+    await store.set_clock(START)
+    yield store
+    await store.close()
+
+
+async def waiting(store: OnClock, seconds: float) -> str:
+    """A run that waits for so long, in a shard that a look passes over."""
+    run_id = (await store.admit(message())).run_id
+    claim = await store.claim(run_id, "me", 60)
+    assert claim
+    later = Release(START + seconds)
+    await store.commit(
+        run_id, claim.token, claim.tail.version, [b"waits"], Projection("WAITING"), later
+    )
+    await store.set_clock(START + 1)
+    assert await store.sweep(10, 1) == []
+    return run_id
+
+
+async def test_a_wait_ends_though_the_servers_clock_is_set_back(clocked: OnClock) -> None:
+    """The clock of its shard goes on only with scripts then."""
+    run_id = await waiting(clocked, 30)
+    for second in range(40):
+        await clocked.set_clock(START - 3600 + second)
+        if await clocked.sweep(10, 60) == [run_id]:
+            break
+    assert 30 <= second <= 35
+
+
+async def test_the_sooner_a_wait_ends_the_sooner_the_time_is_kept(clocked: OnClock) -> None:
+    """What is not kept is lost when the server's clock is set back."""
+    run_id = await waiting(clocked, 201)
+    key = f"{clocked._prefix(shard_of(run_id))}:clock"
+    seen = clocked._due._seen[shard_of(run_id)]
+    before = await clocked._redis.get(key)
+    seen.at -= ANYWAY_SECONDS / ANYWAY_SHARE
+    await clocked.sweep(10, 1)
+    assert await clocked._redis.get(key) == before
+    seen.at -= ANYWAY_SECONDS / ANYWAY_SHARE
+    await clocked.sweep(10, 1)
+    assert await clocked._redis.get(key) != before

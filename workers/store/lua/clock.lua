@@ -9,10 +9,17 @@
 --               them counts for more than LONGEST_GAP. So no lease ends while the server is away,
 --               and none ends early or late because its clock was set.
 local LONGEST_GAP = 1000
-local BUSY, IDLE = 250, 5000  -- ms after which a clock is written again
+local BUSY = 250  -- ms after which a clock is written again
 
--- Returns now and the lease time. With `idle`, a clock is written rarely while nothing counts in it.
-local function clocks(idle)
+-- Whether nobody counts in this shard: nothing is held, and nothing is due by `now`.
+local function is_idle(now)
+  return redis.call('ZCARD', KEYS[1] .. ':leased') == 0
+    and redis.call('ZCOUNT', KEYS[1] .. ':due', '-inf', now) == 0
+end
+
+-- Returns now and the lease time. Who `only_looks` leaves the clock while it agrees with the
+-- server's and nobody counts in it.
+local function clocks(only_looks)
   local t = redis.call('TIME')
   local server = t[1] * 1000 + math.floor(t[2] / 1000)
   local key = KEYS[1] .. ':clock'
@@ -23,8 +30,8 @@ local function clocks(idle)
     local gap = math.min(math.max(elapsed, 0), LONGEST_GAP)
     now, lease_time = math.max(server, now + gap - math.floor(gap / 10)), lease_time + gap
   else now, lease_time = server, server end
-  idle = idle and now == server and redis.call('ZCARD', KEYS[1] .. ':leased') == 0
-  if not seen or elapsed < 0 or elapsed >= (idle and IDLE or BUSY) then
+  if not seen or elapsed < 0
+    or elapsed >= BUSY and not (only_looks and now == server and is_idle(now)) then
     redis.call('SET', key, string.format('%d %d %d', server, now, lease_time))
   end
   return now, lease_time
