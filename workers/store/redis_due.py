@@ -32,6 +32,9 @@ waits grow little. But not before `SOONEST_SECONDS`."""
 
 SOONEST_SECONDS = 5.0
 
+SET_BACK = 100.0
+"""Milliseconds by which the server's clock goes back if it is set. What is reckoned wavers."""
+
 RunAll = Callable[[str, list[tuple[int, tuple[Any, ...]]]], Awaitable[list[Any]]]
 """Calls a script of this name in shards, each with its arguments, in one round trip."""
 
@@ -56,11 +59,16 @@ class DueRuns:
         self._clocks = clocks
         self._run_all = run_all
         self._seen: dict[int, _Seen] = {}
+        self._server = 0.0
 
     async def sweep(self, limit: int, grace: int, takes_over: bool) -> list[str]:
         """As the contract says it. `grace` in ms."""
         try:
             clocks, server = await self._clocks.read()
+            if server < self._server - SET_BACK:
+                # Perhaps to when a shard's clock was written, which is not written anew then.
+                self._seen.clear()
+            self._server = server
             owing, held = self._to_sweep(clocks, server)
             shares = _shared(limit, owing) | dict.fromkeys(held, 0)
             found = await self._swept(shares, grace, takes_over, server)

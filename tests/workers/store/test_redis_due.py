@@ -185,3 +185,17 @@ async def test_the_sooner_a_wait_ends_the_sooner_the_time_is_kept(clocked: OnClo
     seen.at -= ANYWAY_SECONDS / ANYWAY_SHARE
     await clocked.sweep(10, 1)
     assert await clocked._redis.get(key) != before
+
+
+async def test_what_is_written_after_the_servers_clock_was_set_back_is_seen(
+    clocked: OnClock,
+) -> None:
+    """Though it is set to the very moment in which a shard's clock was written."""
+    run_id = await waiting(clocked, 30)
+    await clocked.set_clock(START)
+    assert await clocked.sweep(10, 60) == []
+    claim = await clocked.claim(run_id, "me", 60)
+    assert claim
+    now = Release(START - 1)
+    await clocked.commit(run_id, claim.token, claim.tail.version, [b"e"], Projection("READY"), now)
+    assert await clocked.sweep(10, 60) == [run_id]
