@@ -151,12 +151,11 @@ def run_routes(
             await run_log.latest(run_id)  # what is wrong with it must be said before the first byte
             stream = _follow(watching, run_id, after)
             return StreamingResponse(stream, media_type="text/event-stream")
-        log = await run_log.events(run_id)
+        found = await run_log.events(run_id, after)
         return {
             "events": [
                 {"version": version, **event.model_dump(mode="json")}
-                for version, event in enumerate(log, 1)
-                if version > after
+                for version, event in enumerate(found, after + 1)
             ]
         }
 

@@ -29,6 +29,9 @@ from ponderd.workers.store.contract import (
 from ponderd.workers.store.people import people_of
 from ponderd.workers.store.run_ids import shard_of
 
+ENDLESS = 2**53
+"""No log has so many events; servers understand the number."""
+
 Choose = Callable[[Run, float], e.Event | None]
 """Makes an event for a run as it is now, at a time in Unix seconds; None if there is nothing to
 append."""
@@ -66,10 +69,16 @@ class RunLog:
         head = await self.store.head(run_id)
         return head.version if head else len((await self._load(run_id))[0])
 
-    async def events(self, run_id: str) -> tuple[e.Event, ...]:
-        """Raises `NotFound`, and `Unavailable` for a log that only a newer ponderd can read."""
-        log, _ = await self._load(run_id)
-        return _decoded(run_id, log)
+    async def events(self, run_id: str, after: int = 0) -> tuple[e.Event, ...]:
+        """The events of a run after number `after`. Raises `NotFound`, and `Unavailable` for those
+        that only a newer ponderd can read."""
+        if after == 0:
+            return _decoded(run_id, (await self._load(run_id))[0])
+        _check_id(run_id)
+        found = await self.store.load(run_id, min(after, ENDLESS))
+        if not found and not await self.store.head(run_id):  # only the archive has it, if at all
+            return (await self.events(run_id))[after:]
+        return _decoded(run_id, found)
 
     async def read(self, run_id: str) -> History:
         """Read the events once and fold them. Raises what `events` raises."""

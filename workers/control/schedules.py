@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 import structlog
+from pydantic import ValidationError
 
 from ponderd.channels.errors import Conflict, NotFound, Refused, Unavailable
 from ponderd.channels.message import Accepted, Trigger
@@ -46,8 +47,7 @@ from ponderd.workers.control.schedule_view import (
     schedule_view,
     tick_counts,
 )
-from ponderd.workers.run import events as e
-from ponderd.workers.run.reduce import fold
+from ponderd.workers.execution.snapshots import newest
 from ponderd.workers.store.contract import FINISHED, Checkpoint, RunStore
 
 log = structlog.get_logger(__name__)
@@ -163,10 +163,11 @@ class Schedules:
         if (head.status, head.waiting_for) != ("WAITING", "retry"):
             return True
         try:
-            run = fold(e.decode_all(await self._store.load(head.id)))
-        except ValueError:  # a newer ponderd wrote it, or it is gone
+            run = await newest(self._store, head.id)
+        except ValidationError:  # a newer ponderd wrote it
             return True
-        return run.work.waiting_for != "delivery"  # the work is done: nobody waits for a receiver
+        # Once the work is done, nobody waits for a receiver.
+        return run is None or run.work.waiting_for != "delivery"
 
     async def _leave_out(
         self, schedule: Schedule, decision: LeaveOut, raw: str | None, before: Progress

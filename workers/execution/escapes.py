@@ -11,13 +11,13 @@ from collections import Counter
 
 import structlog
 
-from ponderd.channels.errors import Unavailable
+from ponderd.channels.errors import NotFound, Unavailable
 from ponderd.channels.text import storable
 from ponderd.workers.execution.author_code import NoProcess
 from ponderd.workers.execution.leases import LeasedRun, LeaseLost
 from ponderd.workers.execution.metrics import Metrics
+from ponderd.workers.execution.snapshots import newest
 from ponderd.workers.run import events as e
-from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Status
 from ponderd.workers.steps.attempts import pause_after
 from ponderd.workers.store.contract import Release, RunStore
@@ -61,7 +61,9 @@ class Escapes:
         written = False
         while not written:
             try:
-                run = fold(e.decode_all(await self._store.load(held.id)))
+                run = await newest(self._store, held.id)
+                if run is None:
+                    raise NotFound(f"there is no run {held.id}")
                 now = held.now()
                 failed = e.StepFailed(
                     at=now,

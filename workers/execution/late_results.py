@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ponderd.channels.errors import NotFound, Unavailable
 from ponderd.workers.execution.leases import projection
+from ponderd.workers.execution.snapshots import newest
 from ponderd.workers.run import events as e
 from ponderd.workers.run.choices import ToolCall
 from ponderd.workers.run.reduce import fold, reduce
@@ -96,10 +97,9 @@ class LateResults:
     async def _recorded(self, run_id: str, result: e.LateResultReceived) -> bool:
         """Append it, if the outcome is unknown until now. False: nobody has recorded yet that it
         is unknown, so this is too early."""
-        raw = await self._store.load(run_id)
-        if not raw:
+        run = await newest(self._store, run_id)
+        if run is None:
             raise NotFound(f"there is no run {run_id}")
-        run = fold(e.decode_all(raw))
         while find(run, result.key):
             event = result.model_copy(update={"at": await self._store.now()})
             after = reduce(run, event)

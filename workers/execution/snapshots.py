@@ -100,6 +100,16 @@ async def whole(store: RunStore, run_id: str, tail: Tail) -> tuple[Run | None, t
         return None, (await store.load(run_id))[: tail.version]
 
 
+async def newest(store: RunStore, run_id: str) -> Run | None:
+    """The run as it is now; None if the store does not have it. Raises `Unavailable`, and
+    `pydantic.ValidationError` for events that only a newer ponderd knows."""
+    tail = await store.latest(run_id, code())
+    if not tail.log:
+        return None
+    run, rest = await whole(store, run_id, tail)
+    return fold(e.decode_all(rest), run)
+
+
 class Pace:
     """When the next snapshot of a run is worth its bytes: after `EVENTS` events that are together
     as large as the last one."""

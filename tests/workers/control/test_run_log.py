@@ -1,5 +1,6 @@
 """Reading and writing a log from outside a worker, while others write to it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,11 +9,51 @@ from ponderd.channels.errors import NotFound, Unavailable
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Run
-from tests.workers.world import World
+from ponderd.workers.store.archive import FolderArchive, archive_finished
+from tests.workers.world import REPLY, World
 
 
 def pause(run: Run, now: float) -> e.Event | None:
     return None if run.paused else e.RunPaused(at=now, by="ann")
+
+
+class TestEventsAfterOne:
+    async def test_are_read_without_those_before(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run_id = await world.write()
+        for number in range(5):
+            await world.write(f"and {number}", run_id=run_id)
+        load, read = world.store.load, list[int]()
+
+        async def counted(*args: Any) -> tuple[bytes, ...]:
+            found = await load(*args)
+            read.append(len(found))
+            return found
+
+        all_events = await world.log.events(run_id)
+        monkeypatch.setattr(world.store, "load", counted)
+        for after in (1, 4, 6, 7, 8, 10**30):
+            assert await world.log.events(run_id, after) == all_events[after:]
+        assert read == [6, 3, 1, 0, 0, 0]
+
+    async def test_are_found_in_the_archive(self, world: World, tmp_path: Path) -> None:
+        world.model.lines = [REPLY]
+        run = await world.advance(await world.write())
+        all_events = await world.log.events(run.id)
+        archive = FolderArchive(tmp_path)
+        world.serve({"tester": world.agent}, archive)
+        world.clock.now += 100
+        assert await archive_finished(world.store, archive, keep=1, now=world.clock.now, limit=9)
+        assert await world.store.load(run.id) == ()
+        assert await world.log.events(run.id, 2) == all_events[2:]
+        assert await world.log.events(run.id, 10**30) == ()
+
+    @pytest.mark.parametrize("run_id", ["00-mha1v2k8-9f3c1a2b7d", "nonsense"])
+    async def test_of_no_run_are_not_found(self, world: World, run_id: str) -> None:
+        for after in (0, 1, 99):
+            with pytest.raises(NotFound):
+                await world.log.events(run_id, after)
 
 
 class TestASignal:

@@ -92,6 +92,39 @@ class TestASnapshot:
         tail = await world.store.latest(run.id, "othercode")
         assert (tail.known, tail.snapshot, len(tail.log)) == (0, b"", run.version)
 
+    async def test_is_enough_to_know_the_run(
+        self, world: World, often: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = await talk(world, 3)
+        await world.write("after it", conversation="c")
+        monkeypatch.setattr(world.store, "load", None)
+        found = await snapshots.newest(world.store, run.id)
+        monkeypatch.undo()
+        now = await world.run(run.id)
+        assert found == now and now.version > run.version
+        assert await snapshots.newest(world.store, "00-mha1v2k8-9f3c1a2b7d") is None
+
+    async def test_is_enough_to_record_that_a_step_failed(
+        self, world: World, often: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = await talk(world, 3)
+        load = world.store.load
+
+        async def tail(run_id: str, after: int = 0, limit: int = 0) -> tuple[bytes, ...]:
+            assert after or limit, "it reads the whole log"
+            return await load(run_id, after, limit)
+
+        def breaks(*_: object) -> None:
+            raise RuntimeError("a bug")
+
+        await world.write("once more", conversation="c")
+        monkeypatch.setattr(world.store, "load", tail)
+        monkeypatch.setattr("ponderd.workers.execution.executor.next_step", breaks)
+        await world.executor.advance(run.id)
+        monkeypatch.undo()
+        [failed] = await world.of_type(run.id, e.StepFailed)
+        assert failed.error == "RuntimeError: a bug"
+
     async def test_never_ends_with_what_came_from_outside(self, world: World, often: None) -> None:
         """Whoever has the run next shows it to the observer, as without a snapshot."""
         run = await talk(world, 1)

@@ -14,6 +14,7 @@ from ponderd.channels.errors import DeliveryError, Unavailable
 from ponderd.workers.agents.agent import ToolContext, tool
 from ponderd.workers.run import events as e
 from ponderd.workers.run.state import Run, Status
+from ponderd.workers.store.contract import Tail
 from tests.services.eventually import eventually
 from tests.workers.world import CALLBACK, LOOK, REPLY, THREAD, World, make_world
 
@@ -209,15 +210,15 @@ class TestALateResult:
     ) -> None:
         monkeypatch.setattr("ponderd.workers.execution.late_results.AGAIN", 0.01)
         run = await unknown(world)
-        load, left = world.store.load, [3]
+        latest, left = world.store.latest, [3]
 
-        async def away(run_id: str) -> tuple[bytes, ...]:
+        async def away(*args: Any) -> Tail:
             if left[0]:
                 left[0] -= 1
                 raise Unavailable("away")
-            return await load(run_id)
+            return await latest(*args)
 
-        monkeypatch.setattr(world.store, "load", away)
+        monkeypatch.setattr(world.store, "latest", away)
         bank.over.set()
         await eventually(lambda: not left[0])
         await late(world, run.id)
