@@ -15,6 +15,7 @@ from ponderd.daemon.commands import deliveries, runs, schedules, thinking
 from ponderd.daemon.commands.approvals import approvals
 from ponderd.daemon.commands.replay import replay
 from ponderd.daemon.commands.retry import retry
+from ponderd.daemon.commands.snapshot_checks import check
 from ponderd.daemon.commands.terminal import Json, coloured, complain, emit_json, say
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 runs.app.command(epilog="Example: ponderd runs retry --status FAILED --since 2h --dry-run")(retry)
+runs.app.command(epilog="Example: ponderd runs check")(check)
 runs.app.command(epilog="Example: ponderd runs replay 0c-mha1v2k8-9f3c1a2b7d --model small")(replay)
 app.add_typer(runs.app, name="runs")
 app.add_typer(schedules.app, name="schedules")

@@ -67,6 +67,8 @@ TESTED_IN = {
     "workers/agents/test_notify": "agents/tools/notify",
     "workers/control/test_deliveries": "execution/deliveries execution/outbox "
     "daemon/api/deliveries daemon/commands/deliveries",
+    "workers/control/test_snapshot_checks": "daemon/api/snapshot_checks "
+    "daemon/commands/snapshot_checks",
     "workers/control/test_retries": "run/reduce_retried daemon/api/retries",
     "workers/control/test_inquiries": "run/open_approval",
     "workers/control/test_run_lists": "store/people daemon/list_duty",
@@ -100,7 +102,7 @@ TESTED_IN = {
     "workers/thinking/test_thinker": "llm/canary llm/continuing",
     "daemon/api/test_approvals": "api/approval_page api/server",
     "daemon/api/test_lists": "api/queries",
-    "daemon/commands/test_api_client": "commands/outcome",
+    "daemon/commands/test_api_client": "commands/event_stream commands/outcome",
     "daemon/commands/test_cli": "cli",
     "daemon/commands/test_cli_live": "commands/approvals commands/chat commands/replay "
     "commands/runs commands/terminal",

@@ -39,6 +39,7 @@ from ponderd.daemon.api.queries import known_parameters
 from ponderd.daemon.api.retries import retry_routes
 from ponderd.daemon.api.runs import run_routes
 from ponderd.daemon.api.schedules import schedule_routes
+from ponderd.daemon.api.snapshot_checks import check_routes
 from ponderd.daemon.api.thinking import thinking_routes
 from ponderd.daemon.background import running
 from ponderd.daemon.mail_brake import MailBrake
@@ -56,6 +57,7 @@ from ponderd.workers.control.run_lists import RunLists
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.control.schedules import Schedules
+from ponderd.workers.control.snapshot_checks import SnapshotChecks
 from ponderd.workers.control.stranded import StrandedRuns
 from ponderd.workers.execution.author_code import MEGABYTE, InProcesses
 from ponderd.workers.execution.pokes import Poker
@@ -198,6 +200,7 @@ def create_app(
         run_routes(run_log, runs, accept, channels.callback_allow),
         list_routes(RunLists(run_log, runs.agents)),
         retry_routes(Retries(run_log)),
+        check_routes(SnapshotChecks(run_log)),
         approval_routes(inquiries),
         delivery_routes(Deliveries(run_log, runs)),
     ):

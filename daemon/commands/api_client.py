@@ -10,11 +10,12 @@ import http.client
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 from ponderd.channels.errors import Malformed, PonderdError, Refused, Unauthenticated, Unavailable
+from ponderd.daemon.commands.event_stream import parse_events
 
 if TYPE_CHECKING:
     from ponderd.daemon.settings import DaemonSettings
@@ -30,14 +31,6 @@ View = dict[str, Any]
 
 
 T = TypeVar("T")
-
-
-class ServerSentEvent(NamedTuple):
-    """One event of a stream. `id` stays that of the last event that had one."""
-
-    id: str
-    name: str
-    data: str
 
 
 class ModelRequest(NamedTuple):
@@ -171,6 +164,19 @@ class Api:
     def retry_many(self, wanted: Mapping[str, Any], cursor: str | None) -> View:
         """Bring on a portion of the failed runs that are `wanted`, or count them."""
         return self._view("POST", "/runs/retry", {**wanted, "cursor": cursor}, _new_key())
+
+    def check(self, run_id: str) -> View:
+        """Compare the snapshot of a run with its log."""
+        return self._view("POST", f"{_run(run_id)}/check", {})
+
+    def check_all(self) -> Iterator[View]:
+        """Compare the snapshots of all runs with their logs, a portion at a time."""
+        portion: View = {"cursor": None}
+        while True:
+            portion = self._view("POST", "/runs/check", {"cursor": portion["cursor"]})
+            yield portion
+            if portion["cursor"] is None:
+                return
 
     def retry_all_deliveries(self, wanted: Mapping[str, str], *, by: str) -> Iterator[View]:
         """Send again what did not arrive, a portion at a time."""
@@ -341,27 +347,6 @@ def listening_host(settings: DaemonSettings) -> str:
 def base_url(settings: DaemonSettings) -> str:
     host = listening_host(settings)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.http_port}"
-
-
-def parse_events(lines: Iterable[bytes]) -> Iterator[ServerSentEvent]:
-    """Parse server-sent events from the lines of a stream. Comments are dropped."""
-    identifier, name, data = "", "message", list[str]()
-    for raw in lines:
-        line = raw.decode().rstrip("\r\n")
-        if not line:
-            if data:
-                yield ServerSentEvent(identifier, name, "\n".join(data))
-            name, data = "message", []
-            continue
-        field, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        match field:
-            case "id":
-                identifier = value
-            case "event":
-                name = value
-            case "data":
-                data.append(value)
 
 
 def is_over(view: View) -> bool:

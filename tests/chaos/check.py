@@ -69,6 +69,10 @@ class Evidence:
     """The model calls that were noted for the learner, by the event that each became."""
     schedules: Sequence[tuple[Planned, Mapping[str, int]]] = ()
     """Each with what the API says that became of its ticks."""
+    snapshots: int = 0
+    """How many runs have one."""
+    wrong_snapshots: Sequence[str] = ()
+    """Runs of which the log says something else."""
     by_run: dict[str, SeenRun] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +92,10 @@ def check(evidence: Evidence) -> list[Violation]:
             for found in _ticks(evidence, planned, counts)
         ),
         *_effects(evidence),
+        *(
+            Violation("wrong", "its snapshot is not what its log says", run_id)
+            for run_id in evidence.wrong_snapshots
+        ),
         *(found for run in evidence.runs for found in _state(run)),
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 import tempfile
 import time
 from collections import Counter
@@ -30,6 +31,8 @@ QUIET_SECONDS = 400.0
 and three of the model, whose pauses are 10 and 30 s then, may still be waited for, and on a busy
 machine each step takes long."""
 
+_SNAPSHOT_WRONG = re.compile(r'^\{.*"event": "a snapshot (is not what|or its log|cannot)')
+
 Show = Callable[[str, int, int], None]
 """(what happens, done, of how many)"""
 
@@ -51,6 +54,7 @@ class Report:
     model_calls: int = 0
     doubted: int = 0
     noted: int = 0
+    snapshots: int = 0
     ticks: dict[str, int] = field(default_factory=dict)
     copies: dict[str, int] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
@@ -81,6 +85,7 @@ class Report:
             "model_calls": self.model_calls,
             "doubted": self.doubted,
             "noted": self.noted,
+            "snapshots": self.snapshots,
             "ticks": self.ticks,
             "copies": self.copies,
             "statuses": self.statuses,
@@ -175,12 +180,15 @@ async def _pause_schedules(here: World, show: Show) -> None:
         await _request(here, "POST", f"{path}/pause", deadline)
 
 
-async def _request(here: World, method: str, path: str, deadline: float) -> Any:
+async def _request(
+    here: World, method: str, path: str, deadline: float, body: dict[str, Any] | None = None
+) -> Any:
     """Again as long as the answer is 503: connections that the harness has cut may only now be
     found dead."""
     headers = {"authorization": f"Bearer {API_TOKEN}"}
     while True:
-        async with here.session.request(method, here.stack.url + path, headers=headers) as response:
+        url = here.stack.url + path
+        async with here.session.request(method, url, headers=headers, json=body) as response:
             if response.status == 503 and time.monotonic() < deadline:
                 await asyncio.sleep(0.2)
                 continue
@@ -194,14 +202,21 @@ async def _look(here: World, load: Load, show: Show) -> Evidence:
     async def get(path: str) -> Any:
         return await _request(here, "GET", path, deadline)
 
+    snapshots, wrong, cursor = 0, _wrong_snapshots(here), None
+    while True:  # before anything is read: also what nobody looks at must be right
+        page = await _request(here, "POST", "/runs/check", deadline, {"cursor": cursor})
+        snapshots += page["snapshots"]
+        wrong.update(page["wrong"])
+        if (cursor := page["cursor"]) is None:
+            break
     listed: list[dict[str, Any]] = []
-    cursor = ""
+    following = ""
     while True:
-        page = await get(f"/runs?limit=500{cursor}")
+        page = await get(f"/runs?limit=500{following}")
         listed += page["runs"]
         if page["cursor"] is None:
             break
-        cursor = f"&cursor={page['cursor']}"
+        following = f"&cursor={page['cursor']}"
     runs: list[SeenRun] = []
     for head in listed:
         show("looking", len(runs), len(listed))
@@ -227,7 +242,16 @@ async def _look(here: World, load: Load, show: Show) -> Evidence:
         for view in views
         if view["name"] == planned.name
     ]
-    return Evidence(load.conversations, here.received, runs, effects, ledger, schedules)
+    return Evidence(
+        load.conversations,
+        here.received,
+        runs,
+        effects,
+        ledger,
+        schedules,
+        snapshots,
+        sorted(wrong),
+    )
 
 
 def _sum_up(report: Report, evidence: Evidence, here: World) -> None:
@@ -244,6 +268,7 @@ def _sum_up(report: Report, evidence: Evidence, here: World) -> None:
     report.model_calls = sum(
         happened[kind] for kind in (e.ModelAnswered, e.ModelRejected, e.ModelDoubted)
     )
+    report.snapshots = evidence.snapshots
     report.noted = len(set(evidence.ledger))
     logs = [file.read_text(errors="replace") for file in here.stack.data_dir.glob("*.log")]
     report.log_errors = _errors(logs)
@@ -259,6 +284,13 @@ def _sum_up(report: Report, evidence: Evidence, here: World) -> None:
                 "log": lines[:100] if violation.run_id else [],
             }
         )
+
+
+def _wrong_snapshots(here: World) -> set[str]:
+    """Runs whose snapshot a worker found wrong, or could not read."""
+    logs = (file.read_text(errors="replace") for file in here.stack.data_dir.glob("*.log"))
+    lines = (line for log in logs for line in log.splitlines())
+    return {json.loads(line)["run"] for line in lines if _SNAPSHOT_WRONG.search(line)}
 
 
 def _errors(logs: list[str]) -> dict[str, int]:

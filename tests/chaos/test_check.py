@@ -108,6 +108,7 @@ def test_sound() -> None:
 
 
 SPOILED: dict[str, tuple[str, Callable[[], Evidence]]] = {
+    "a wrong snapshot": ("wrong", lambda: replace(evidence(), wrong_snapshots=["00-a-b"])),
     "no outcome": ("lost", lambda: evidence(posts=())),
     "two outcomes": (
         "doubled",

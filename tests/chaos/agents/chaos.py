@@ -10,6 +10,10 @@ import zlib
 from pathlib import Path
 
 from ponderd import Agent, ToolContext, tool
+from ponderd.workers.execution import snapshots
+
+snapshots.EVENTS = 4
+"""Runs are short here. So workers and daemons go on from snapshots all the same."""
 
 STEP = 0.05
 """Seconds before and after an effect, so that faults find a tool at work."""

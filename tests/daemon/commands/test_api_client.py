@@ -19,7 +19,8 @@ from ponderd.channels.errors import (
     Unauthenticated,
     Unavailable,
 )
-from ponderd.daemon.commands.api_client import Api, parse_events
+from ponderd.daemon.commands.api_client import Api
+from ponderd.daemon.commands.event_stream import parse_events
 from ponderd.daemon.commands.outcome import await_outcome, exit_code
 from ponderd.daemon.settings import DaemonSettings
 from tests.daemon.commands.commands import Ponderd, ponderd

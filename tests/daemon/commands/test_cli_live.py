@@ -334,6 +334,31 @@ def test_the_prompt_of_a_call_is_shown_byte_for_byte(ponderd: Ponderd, world: Wo
     assert ponderd("runs", "prompt", run_id, "2").code == 1
 
 
+def test_a_prompt_is_shown_though_the_run_keeps_less_of_its_conversation_by_now(
+    ponderd: Ponderd, world: World
+) -> None:
+    first = len(world.model.requests)
+    for number in range(8):
+        said = f"message {number} " + "blah " * 1_000
+        run = ponderd("launch", "assistant", said, "--conversation", "long", "--json").json
+    events = ponderd("runs", "show", run["id"], "--events", "--json").json["events"]
+    calls = [event["version"] for event in events if event["type"] == "model_answered"]
+    assert len(calls) == 8
+    for number in (0, 7):
+        result = ponderd("runs", "prompt", run["id"], str(calls[number]), "--json")
+        assert result.code == 0 and result.json["verified"] is True
+        assert result.json["prompt"] == world.model.requests[first + number]
+        assert ("message 0 " in str(result.json["prompt"])) == (number == 0)
+
+
+def test_snapshots_are_compared_with_their_logs(ponderd: Ponderd) -> None:
+    run_id = ponderd("launch", "assistant", "hello", "--json").json["id"]
+    found = ponderd("runs", "check", "--json")
+    assert found.code == 0 and found.json["wrong"] == [] and found.json["checked"] >= 1
+    assert ponderd("runs", "check", run_id).out == "1 run, 0 snapshots, 0 of them wrong\n"
+    assert ponderd("runs", "check", "nosuch").code == 1
+
+
 def test_replay_asks_again_and_compares(ponderd: Ponderd, world: World) -> None:
     run_id = ponderd("launch", "assistant", "hello", "--json").json["id"]
     before = ponderd("runs", "show", run_id, "--json").json

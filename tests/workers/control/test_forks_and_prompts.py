@@ -14,6 +14,7 @@ from ponderd.channels.errors import Conflict, Malformed, NotFound
 from ponderd.workers.agents.policies import Approvals
 from ponderd.workers.agents.shipped.assistant import agent as assistant
 from ponderd.workers.agents.versions import register
+from ponderd.workers.execution import snapshots
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls
 from ponderd.workers.llm.connect import connect
@@ -282,6 +283,21 @@ class TestAPrompt:
             bodies = await all_verified(world, run.id)
         assert [json.loads(body) for body in bodies] == server.requests
         assert b"and 0" not in bodies[0]
+
+    async def test_is_shown_though_the_run_keeps_less_by_now(
+        self, world: World, asks: Ask, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And though the worker went on from a snapshot, not from the log."""
+        monkeypatch.setattr(snapshots, "EVENTS", 1)
+        gone = []
+        async with ScriptedModel(REPLY) as server:
+            for number in range(14):
+                run = await asks(server.url, f"message {number:02}. " + "blah " * 150)
+                gone.append(run.turns_gone)
+        assert gone[0] == 0 and gone[-1] > gone[len(gone) // 2] > 0
+        bodies = await all_verified(world, run.id)
+        assert [json.loads(body) for body in bodies] == server.requests
+        assert b"message 00" in bodies[0] and b"message 00" not in bodies[-1]
 
     async def test_is_that_of_the_version_it_was_asked_with(self, world: World, asks: Ask) -> None:
         await register(world.store, [world.agent])
