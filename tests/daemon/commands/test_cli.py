@@ -36,7 +36,7 @@ def test_these_are_the_commands() -> None:
         *("up", "serve", "work", "chat", "launch", "settings", "doctor", "version"),
         *("runs list", "runs show", "runs tail", "runs answer"),
         *("runs pause", "runs resume", "runs cancel", "runs retry", "runs fork", "runs event"),
-        *("runs prompt", "runs replay", "runs rate", "approvals"),
+        *("runs check", "runs prompt", "runs replay", "runs rate", "approvals"),
         *("deliveries list", "deliveries retry"),
         *("schedules show", "schedules run", "schedules pause", "schedules resume"),
         *("thinking report", "thinking tune", "thinking evaluate", "thinking export"),
