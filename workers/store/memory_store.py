@@ -268,7 +268,7 @@ class MemoryStore(MemoryBeside, MemoryLists):
         return s.Gauges(
             in_flight=len(leased),
             overdue=sum(due <= self._kept_clock(run_id) for run_id, due in self._due.items()),
-            oldest_lease=max((self._kept_clock(id) - at for id, at in leased.items()), default=0),
+            oldest_lease=max([0.0, *(self._kept_clock(id) - at for id, at in leased.items())]),
             runs=dict(Counter(run.head.status for run in self._runs.values())),
             workers=sum(abs(clock - seen) <= s.WORKER_TTL for seen in self._workers.values()),
             counters=dict(self._counters),
