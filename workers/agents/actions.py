@@ -79,7 +79,7 @@ def interpret(content: str, agent: Agent) -> ToolCall | Answer | Question | Reje
         return Rejected("unknown_action", f"The action must be one of: {', '.join(known)}.")
     try:
         plain = known[name].model_validate(said).model_dump(mode="json")
-        json.dumps(plain, allow_nan=False)
+        _ENCODER.encode(plain)
     except ValidationError as error:
         return Rejected("invalid_arguments", f"{name}: {_explain(error)}")
     except (ValueError, RecursionError) as error:
@@ -100,8 +100,9 @@ def _said(content: str) -> dict[str, Any] | Rejected:
     if not content.strip():
         return Rejected("empty", "The answer was empty. Answer with one JSON object.")
     try:
-        said = json.loads(content, parse_constant=_refuse_constant)
-        json.dumps(said, ensure_ascii=False).encode()  # lone surrogates cannot be stored
+        said = _DECODER.decode(content)
+        if "\\u" in content or not content.isascii():
+            json.dumps(said, ensure_ascii=False).encode()  # lone surrogates cannot be stored
     except (ValueError, RecursionError) as error:
         if not content.lstrip().startswith(("{", "[", "```")):
             return Rejected("prose", "That was prose. Answer with one JSON object only.")
@@ -187,3 +188,7 @@ def _explain(error: ValidationError) -> str:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_ENCODER = json.JSONEncoder(allow_nan=False)

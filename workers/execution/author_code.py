@@ -88,9 +88,11 @@ async def in_a_thread(agent: Agent, call: AuthorCall, seconds: float | None) -> 
     cancelling = Cancelling()
     token = handle.set(cancelling)
     try:
+        working = in_thread(contained, call.run, agent)
+        if seconds is None:
+            return await working
         async with asyncio.timeout(seconds):
-            outcome: Outcome = await in_thread(contained, call.run, agent)
-            return outcome
+            return await working
     except TimeoutError:
         return no_result_within(seconds or 0)
     finally:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
 import aiohttp
+from pydantic_core import from_json, to_json
 
 from ponderd.channels.errors import ModelError
 
@@ -25,8 +26,6 @@ BODY_LIMIT = 16 * 2**20
 _TOO_LONG = re.compile(
     r"exceed_context_size|context (length|size|window)|prompt.{0,40}too long|max_model_len", re.I
 )
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 T = TypeVar("T")
 
@@ -70,7 +69,7 @@ class Http:
                 for line in lines:
                     if not line.startswith(b"data:") or line.startswith(b"data: [DONE]"):
                         continue
-                    data = json.loads(line[5:])
+                    data = _decoded(line[5:])
                     if "error" in data:
                         raise _broke_off(data["error"])
                     if take(data):
@@ -151,7 +150,16 @@ async def retried(
 
 
 def encoded(body: dict[str, Any]) -> bytes:
-    return _ENCODER.encode(body).encode()
+    """Compact JSON. Raises ValueError for a lone surrogate."""
+    return to_json(body)
+
+
+def _decoded(line: bytes | bytearray) -> Any:
+    """Raises ValueError."""
+    try:
+        return from_json(line)
+    except ValueError:  # it refuses halves of surrogate pairs, which servers send apart
+        return json.loads(line)
 
 
 def joined(pieces: list[str]) -> str:

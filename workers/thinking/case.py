@@ -156,13 +156,13 @@ def case_of(
 ) -> Case:
     """What is known of the next model call of `run`."""
     effort = run.effort
-    switch, text = _said(run.message.text)
+    switch, criteria = _said(run.message.text)
     return Case(
         agent=agent.name,
         kind=kind_of(agent),
         thinking=agent.thinks,
         arms=arms,
-        criteria=read(text),
+        criteria=criteria,
         channel=run.channel,
         switch=switch,
         arm=effort.arm,
@@ -182,10 +182,10 @@ def case_of(
     )
 
 
-@functools.lru_cache(maxsize=16)  # every call for a message reads the same, perhaps long text
-def _said(text: str) -> tuple[Switch | None, str]:
+@functools.lru_cache(maxsize=256)  # every call for a message reads the same, perhaps long text
+def _said(text: str) -> tuple[Switch | None, Criteria]:
     seen = readable(text)
-    return switch_of(seen), without_switch(seen)
+    return switch_of(seen), read(without_switch(seen))
 
 
 def kind_of(agent: Agent) -> Kind:

@@ -39,13 +39,13 @@ def doubt(
 ) -> DoubtReason | None:
     """`margin`: see `llm.margin`. `cut`: the answer ended where its tokens did. Nothing is doubted
     that could not be asked for again with more thought."""
+    if margin is None and not cut:
+        return None
     arm, stronger = find(case.arms, decision.arm), _second_chance(case, decision)
     if arm is None or stronger is None:
         return None
-    if cut:
+    if cut or margin is None:
         return "cut off"
-    if margin is None:
-        return None
     beliefs = policy.beliefs_for(case.agent)
     right = beliefs.right(case, arm, margin)
     again = beliefs.rescued(case, arm, stronger, margin)
