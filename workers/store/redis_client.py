@@ -109,6 +109,9 @@ def _login(parsed: RedisUrl) -> dict[str, Any]:
         "socket_connect_timeout": CONNECT_SECONDS,
         "health_check_interval": 5,
         "retry": Retry(NoBackoff(), 0),
+        # Otherwise redis-py sends its name in two commands before it reads an answer. Who stands
+        # still between them finds the first answer, an error up to Redis 7.0, where PONG should be.
+        "driver_info": None,
         **parsed.tls_options,
     }
 

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from ponderd.channels.errors import Unavailable
+from ponderd.workers.store import redis_client
 from ponderd.workers.store.redis_client import awaited, connect, is_mistake
 from tests.services.ports import free_port
 from tests.services.state_server import StateServer
@@ -187,3 +188,17 @@ async def test_after_a_frozen_server_all_connections_serve_again(
         await asyncio.gather(*(client.get("many") for _ in range(50)))
     finally:
         await client.aclose()
+
+
+async def test_a_process_that_stands_still_while_it_connects_is_served(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a while each command asks first whether the connection is sound: any that is sent
+    before the answer to the one before takes that for the answer to this."""
+    login = redis_client._login
+    monkeypatch.setattr(
+        redis_client, "_login", lambda parsed: login(parsed) | {"health_check_interval": 1e-9}
+    )
+    client = connect(redis_url)
+    assert await awaited(client.ping())
+    await client.aclose()
