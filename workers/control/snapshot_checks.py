@@ -7,10 +7,10 @@ of all of them now.
 from __future__ import annotations
 
 import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ponderd.workers.control.run_log import RunLog
-from ponderd.workers.execution.snapshots import Unreadable, code, differs, unseal
+from ponderd.workers.execution.snapshots import code, differs, unseal
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,7 @@ class SnapshotChecks:
         try:
             if not await differs(store, unseal(tail.snapshot, tail.known), tail.log[0]):
                 return True
-        except (Unreadable, ValidationError) as error:
+        except ValueError as error:
             log.error("a snapshot or its log cannot be read", run=run_id, error=str(error)[:200])
         else:
             log.error("a snapshot is not what the log says", run=run_id, version=tail.known)

@@ -42,10 +42,6 @@ WORDS = ("event_ref", "message", "own_words", "people", "text", "words")
 """The parts of `channels` that a fold depends on, beside all of `workers.run`."""
 
 
-class Unreadable(Exception):
-    """It is no snapshot, or a damaged one."""
-
-
 @functools.cache
 def code() -> str:
     """What tells the code that folds runs here from that of other versions of ponderd."""
@@ -77,13 +73,13 @@ def seal(run: Run, last: bytes) -> bytes:
 
 
 def unseal(snapshot: bytes, version: int) -> Run:
-    """The run in a snapshot that the store found to fit. Raises `Unreadable`."""
+    """The run in a snapshot that the store found to fit. Raises `ValueError`."""
     try:
         run = _codec().validate_json(snapshot.partition(b"\n")[2])
     except ValidationError as error:
-        raise Unreadable(str(error)[:200]) from None
+        raise ValueError(str(error)[:200]) from None
     if run.version != version:
-        raise Unreadable(f"it is one of version {run.version}, not {version}")
+        raise ValueError(f"it is one of version {run.version}, not {version}")
     return run
 
 
@@ -94,7 +90,7 @@ async def whole(store: RunStore, run_id: str, tail: Tail) -> tuple[Run | None, t
         return None, tail.log
     try:
         return unseal(tail.snapshot, tail.known), tail.log[1:]
-    except Unreadable as error:
+    except ValueError as error:
         log.warning("a snapshot cannot be read", run=run_id, error=str(error))
         await store.drop_snapshot(run_id)
         return None, (await store.load(run_id))[: tail.version]

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 from ponderd.channels.errors import Unavailable
 from ponderd.channels.message import Accepted
 from ponderd.workers.execution.leases import projection
-from ponderd.workers.execution.snapshots import Unreadable, unseal
+from ponderd.workers.execution.snapshots import unseal
 from ponderd.workers.run import events as e
 from ponderd.workers.run.reduce import reduce
 from ponderd.workers.run.state import Run
@@ -370,7 +370,7 @@ class Search:
             return False
         try:
             return unseal(snapshot, version) == self._fold(log[:version])
-        except Unreadable:
+        except ValueError:
             return False
 
     def _fold(self, log: tuple[bytes, ...]) -> Run:
