@@ -17,6 +17,7 @@ from tests.benchmarks import (
     length,
     promises,
     state,
+    step_cost,
     steps,
     throughput,
 )
@@ -55,6 +56,16 @@ async def test_a_message_waits_hardly_longer_than_a_bare_task() -> None:
 async def test_in_slack_a_sign_comes_within_half_a_second() -> None:
     seen = shown("first_sign", await first_sign.measure())
     assert seen["mention to first sign, p50"] < 500
+
+
+def test_a_step_takes_no_more_work_than_the_last_time_somebody_looked() -> None:
+    cost, before = step_cost.measure(), step_cost.kept()
+    shown("step_cost", step_cost.figures(cost))
+    if cost.python != before.python:
+        pytest.skip(f"the kept figures are those of {before.python}")
+    assert cost.calls <= 1.02 * before.calls
+    if cost.instructions and before.instructions:
+        assert cost.instructions <= 1.05 * before.instructions
 
 
 async def test_a_durable_step_costs_at_most_two_bare_tasks() -> None:
