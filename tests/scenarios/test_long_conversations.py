@@ -71,8 +71,8 @@ async def spoil(state: redis.Redis, name: str) -> None:
             case 4:
                 await state.set(name, seal.replace(b" ", b" 0", 1) + b"\n" + body)
             case _:
-                await state.delete(name)
-                await state.rpush(name, b"no snapshot")
+                async with state.pipeline(transaction=True) as both:  # a worker may write between
+                    await both.delete(name).rpush(name, b"no snapshot").execute()
 
 
 async def test_snapshots_spoiled_under_load_two_versions_of_the_code_and_a_killed_worker(

@@ -416,7 +416,7 @@ class Search:
             return False
         run = self._fold(state.log)
         # Nobody looks how a call ended while the run is paused: its late result waits for that.
-        if not all(run.paused and late.beside[0].name == "load" for late in state.late):
+        if not all(run.paused and late.beside[0].name == "latest" for late in state.late):
             return False
         if next_step(run, self.agent, state.now) != Wait():
             return False

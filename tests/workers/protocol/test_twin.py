@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import Flaky
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -511,11 +512,11 @@ CHANGES = {
 
 LAPSES: dict[str, dict[str, Any]] = {
     "a shard with a run that will be due is left alone": {"due": math.inf},
-    "a shard is left alone while its runs are held": {"held": False},
     "a clock is believed that was just written": {"settled": True},
     "a clock is not looked at": {"clock": AnyClock()},
 }
-"""What `DueRuns` might note wrongly of a shard that it has swept."""
+"""What `DueRuns` might note wrongly of a shard that it has swept. That it sweeps those in which
+runs are held, test_redis_due.py shows."""
 
 
 @pytest.mark.parametrize("name", LAPSES)
@@ -529,7 +530,8 @@ def test_a_look_that_passes_over_a_shard_is_found(
     twins = Onward if "clock" in LAPSES[name] else Twins
     monkeypatch.setattr(redis_due, "_Seen", seen)
     until_found = settings(FAST, max_examples=2_000)
-    with pytest.raises(AssertionError):
+    # What is found may depend on the server's clock, and not come again: that is a finding, too.
+    with pytest.raises((AssertionError, Flaky)):
         run_state_machine_as_test(lambda: twins(redis_url), settings=until_found)
 
 
