@@ -207,10 +207,10 @@ class LeasedRun:
 
     async def write(self) -> None:
         """Write down the facts that are not written yet. Raises `LeaseLost`."""
-        if facts := [(run, event) for run, event, happened in self._unwritten if happened]:
+        if facts := [event for _, event, happened in self._unwritten if happened]:
             run = self._unwritten[0][0]
             self._unwritten = []
-            await record(self, run, *(event for _, event in facts))
+            await record(self, run, *facts)
 
     async def look(self, run: Run) -> Run:
         """The run with what others have appended. If the store is away, the run as it was: the

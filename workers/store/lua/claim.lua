@@ -1,6 +1,7 @@
 -- Take the lease of a run if it is due and nobody holds it.
 -- ARGV: run id, lease (ms), owner, code of whose snapshots it can go on
--- Returns {token, now (ms), deaths, known, snapshot or '', event ...}: see tail.lua; or nil if it is held, not due, or rests now.
+-- Returns {token, now (ms), deaths, known, snapshot or '', event ...}: see tail.lua; or nil if it is
+-- held, not due, or rests now.
 -- `deaths` is how many holders in a row did not give it back and committed nothing since. After
 -- more than a few the run rests, for longer each time, before it is claimed again.
 -- workers/store/deaths.py says the same.
