@@ -60,6 +60,7 @@ from ponderd.workers.control.schedules import Schedules
 from ponderd.workers.control.snapshot_checks import SnapshotChecks
 from ponderd.workers.control.stranded import StrandedRuns
 from ponderd.workers.execution.author_code import MEGABYTE, InProcesses
+from ponderd.workers.execution.garbage import collect_rarely
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.execution.threads import new_event_loop
 from ponderd.workers.settings import WorkerSettings
@@ -136,6 +137,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         async with (
             _mail(mail, daemon),
             slack as intake,
+            running(collect_rarely()),
             running(schedule_duty.keep(schedules)),
             running(lease_time.keep(store)),
             running(list_duty.keep(RunLists(run_log))),

@@ -31,6 +31,7 @@ from ponderd.workers.agents.versions import register
 from ponderd.workers.execution.author_code import MEGABYTE, InProcesses
 from ponderd.workers.execution.executor import Executor
 from ponderd.workers.execution.fleet import Fleet
+from ponderd.workers.execution.garbage import collect_rarely
 from ponderd.workers.execution.leases import Leases
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls, Prices
@@ -196,6 +197,7 @@ class Runtime:
             )
         ]
         self._background.append(asyncio.create_task(self._examine_model()))
+        self._background.append(asyncio.create_task(collect_rarely()))
 
     def _begin(self, run_id: str) -> None:
         self._learns.set()

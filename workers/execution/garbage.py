@@ -1,0 +1,29 @@
+"""How often the collector of reference cycles looks."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+THRESHOLDS = 50_000, 10, 10
+"""So many new objects before the youngest are looked at, and so on. At Python's 700 a busy worker
+gives a seventh of its time to it: hundreds of runs in flight are looked at again and again, and
+hardly anything of ours stands in cycles."""
+
+SECONDS = 1.0
+"""Between two looks, at most, in a process where anything happens. Cycles that authors' code
+leaves may hold much, with few objects."""
+
+FEW = 700
+"""New objects for which it is not worth looking."""
+
+
+async def collect_rarely() -> None:
+    """Start this when all is loaded. What is there by then is never looked at again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
+    while True:
+        await asyncio.sleep(SECONDS)
+        if gc.get_count()[0] > FEW:
+            gc.collect(1)
