@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tests.benchmarks import (
+    capacity,
     conversation,
     first_sign,
     first_step,
@@ -65,6 +66,7 @@ BENCHMARKS: dict[str, tuple[Measure, int]] = {
     "state": (_alone(state.measure), 20),
     "lists": (_alone(lists.measure), 240),
     "conversation": (_alone(conversation.measure), 120),
+    "capacity": (capacity.measure, 300),
     "mail": (lambda plan: mail.measure(plan.stage), 120),
 }
 """Each with about how many seconds it takes."""

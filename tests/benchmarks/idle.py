@@ -41,7 +41,7 @@ async def measure(plan: Plan) -> Figures:
     return [
         *await _workers(plan, seconds),
         *await _lost_pokes(plan, 2 if plan.quick else 12),
-        *await _connections(plan, seconds),
+        *await _loaded(plan, seconds),
         *await _watchers(plan, seconds / 2),
     ]
 
@@ -58,7 +58,7 @@ async def _workers(plan: Plan, seconds: float) -> Figures:
             name = f"calls a second, {count} idle worker{'s' * (count > 1)}"
             figures.append(Figure(name, rates[-1], "/s", aim))
             if count == 1:
-                await _waiting(parts, 100)
+                await waiting_runs(parts, 100)
                 await asyncio.sleep(SETTLE)
                 rate = await _calls(parts, seconds)
                 figures.append(Figure("the same with 100 runs that wait", rate, "/s", "< 10"))
@@ -105,7 +105,7 @@ async def _lost_pokes(plan: Plan, times: int) -> Figures:
     ]
 
 
-async def _connections(plan: Plan, seconds: float) -> Figures:
+async def _loaded(plan: Plan, seconds: float) -> Figures:
     """Of a worker with many runs in flight to the server: state, broker and news together."""
     plan.stage("connections under load")
     async with _stack(1, delay=0.5) as parts:
@@ -121,7 +121,7 @@ async def _connections(plan: Plan, seconds: float) -> Figures:
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
             for name in peaks:
-                peaks[name] = max(peaks[name], _open(parts, name))
+                peaks[name] = max(peaks[name], connections(parts, name))
             await asyncio.sleep(0.1)
     return [
         Figure("connections of a loaded worker", peaks["work-0"], "", "16"),
@@ -135,7 +135,7 @@ async def _watchers(plan: Plan, seconds: float) -> Figures:
     shares, limits = [], {"PONDERD_HTTP_PEER_CONNECTIONS": "2000"}
     async with _stack(1, **limits) as parts:
         daemon = [parts.stack.processes["serve"]]
-        ids = await _waiting(parts, max(WATCHERS))
+        ids = await waiting_runs(parts, max(WATCHERS))
         async with aiohttp.ClientSession(
             parts.stack.url,
             connector=aiohttp.TCPConnector(limit=0),
@@ -191,7 +191,7 @@ async def _calls(parts: Bench, seconds: float) -> float:
         await client.aclose()
 
 
-async def _waiting(parts: Bench, count: int) -> list[str]:
+async def waiting_runs(parts: Bench, count: int) -> list[str]:
     """Runs that wait for a person's yes."""
     async with parts.runs() as verbs:
         accepted = [
@@ -241,7 +241,7 @@ async def _heard(parts: Bench, run_id: str, last: dict[str, float]) -> float:
     return last[run_id] - sent
 
 
-def _open(parts: Bench, name: str) -> int:
+def connections(parts: Bench, name: str) -> int:
     process = psutil.Process(parts.stack.processes[name].pid)
     return sum(
         bool(one.raddr) and one.raddr.port == parts.state.port

@@ -47,9 +47,10 @@ class Bench:
     store: RedisStore
     celery: Celery
 
-    async def work(self, count: int = 1) -> list[Process]:
-        """Start ponderd's workers and wait until they are ready; they end with the bench."""
-        names = [f"work-{i}" for i in range(count)]
+    async def work(self, count: int = 1, first: int = 0) -> list[Process]:
+        """Start ponderd's workers and wait until they are ready; they end with the bench. Their
+        names are numbered from `first`."""
+        names = [f"work-{i}" for i in range(first, first + count)]
         processes = [self.stack.start("work", name) for name in names]
         await self._ready(names)
         return processes
