@@ -12,6 +12,7 @@ Exception
 │   │   └── TooMany             429 · SMTP 550   a loop, or more than is taken from one sender
 │   ├── Unavailable             503 · SMTP 451 · Slack not acknowledged: send it again later
 │   │   ├── NoProcess           none for an author's code (workers/execution/author_code.py)
+│   │   ├── StoreMoves          an id is of an older layout (workers/store/contract.py)
 │   │   └── Unconfirmed         too few replicas have an intent (workers/execution/leases.py)
 │   ├── DeliveryError           a reply could not be sent (`permanent`: trying again is useless)
 │   ├── ModelError              the model server gave no answer (`retryable`, `too_long`)

@@ -11,7 +11,7 @@ import typer
 from ponderd.channels.errors import PonderdError, StartupError, Unauthenticated, Unavailable
 from ponderd.channels.own_secrets import hide
 from ponderd.channels.text import one_line
-from ponderd.daemon.commands import deliveries, runs, schedules, thinking
+from ponderd.daemon.commands import deliveries, runs, schedules, store, thinking
 from ponderd.daemon.commands.approvals import approvals
 from ponderd.daemon.commands.replay import replay
 from ponderd.daemon.commands.retry import retry
@@ -48,6 +48,7 @@ app.add_typer(runs.app, name="runs")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(thinking.app, name="thinking")
 app.add_typer(deliveries.app, name="deliveries")
+app.add_typer(store.app, name="store")
 
 LogsAsJson = Annotated[bool, typer.Option("--json", help="Log in JSON, one object per line.")]
 

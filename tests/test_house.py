@@ -23,6 +23,7 @@ MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 # Where to look for the tests of a module: in the file of its name, tests/ROOM/test_MODULE.py; else
 # in that of its folder, tests/.../test_FOLDER.py; and these are the exceptions.
 TESTED_IN = {
+    "workers/store/test_redis_admissions": "store/redis_layout store/redis_many control/moved",
     "workers/execution/test_author_code": "agents/apart agents/author_calls",
     "deploy/test_deploy": "channels/slack/installation",
     "daemon/commands/test_doctor": "commands/checks",

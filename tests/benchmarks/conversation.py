@@ -17,6 +17,7 @@ import aiohttp
 import redis.asyncio as redis
 
 from ponderd.workers.store.run_ids import shard_of
+from ponderd.workers.store.shards import prefixes
 from tests.benchmarks.parts import Bench, Process, bench, cpu_seconds
 from tests.benchmarks.report import Figure, Figures
 from tests.services.stack import API_TOKEN
@@ -78,7 +79,7 @@ async def _make_up(parts: Bench, run_id: str, messages: int) -> None:
     """Put the events of the newest message into the log so many times more."""
     log = list(await parts.store.load(run_id))
     first = max(n for n, event in enumerate(log) if b'"type":"message_received"' in event)
-    prefix = f"{{ponderd:{shard_of(run_id):02x}}}"
+    prefix = prefixes("ponderd")[shard_of(run_id)]
     async with redis.Redis.from_url(parts.stack.redis_url) as client:
         for number in range(messages):
             copies = [event.replace(b"mark-", b"mark-%d0" % number) for event in log[first:]]

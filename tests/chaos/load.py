@@ -13,7 +13,7 @@ import aiohttp
 import redis.asyncio as redis
 
 from ponderd.workers.store.contract import FINISHED, conversation_key
-from ponderd.workers.store.run_ids import new_run_id, shard_of
+from ponderd.workers.store.shards import prefixes, shard_of_name
 from tests.chaos.faults import Faults
 from tests.chaos.receivers import Visible
 from tests.chaos.senders import AGENT, Again, Conversation, Message, Refusal, Senders
@@ -240,7 +240,7 @@ class Load:
     async def _find_run(self, talk: Conversation) -> None:
         """The run of a conversation whose channel does not tell its id."""
         name = conversation_key(AGENT, talk.channel, "", talk.name)
-        key = f"{{ponderd:{shard_of(new_run_id(name)):02x}}}:conversation:{name}"
+        key = f"{prefixes('ponderd')[shard_of_name(name)]}:conversation:{name}"
         while not talk.run_id:
             with contextlib.suppress(redis.RedisError, OSError):
                 async with self._world.redis() as client:

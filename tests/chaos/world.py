@@ -20,7 +20,7 @@ from pathlib import Path
 import aiohttp
 import redis.asyncio as redis
 
-from ponderd.workers.store.run_ids import SHARDS
+from ponderd.workers.store.shards import prefixes
 from tests.chaos.faults import Faults
 from tests.chaos.proxy import Proxy, Traps
 from tests.chaos.receivers import Callbacks, Received, Relay, Slack
@@ -274,9 +274,8 @@ class World:
         total = 0
         async with self.redis() as client:
             now, _ = await client.time()
-            for shard in range(SHARDS):
-                due = f"{{ponderd:{shard:02x}}}:due"
-                total += await client.zcount(due, "-inf", (now + SOON) * 1000)
+            for prefix in prefixes("ponderd"):
+                total += await client.zcount(f"{prefix}:due", "-inf", (now + SOON) * 1000)
         return total
 
     def heal(self) -> None:

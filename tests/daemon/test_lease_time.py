@@ -10,7 +10,7 @@ from ponderd.daemon import lease_time
 from ponderd.daemon.background import running
 from ponderd.workers.store.contract import NewMessage
 from ponderd.workers.store.redis_store import RedisStore, connect
-from ponderd.workers.store.run_ids import SHARDS, new_run_id
+from ponderd.workers.store.run_ids import new_run_id
 from tests.services.eventually import eventually
 
 
@@ -64,4 +64,4 @@ async def test_no_error_ends_it() -> None:
 
     with mock.patch.object(lease_time, "SECONDS", 0.01):
         async with running(lease_time.keep(Ill())):  # type: ignore[arg-type]
-            await eventually(lambda: looks > SHARDS)
+            await eventually(lambda: looks > 16)

@@ -16,6 +16,7 @@ from typing import Any
 import redis.asyncio as redis
 
 from ponderd.workers.store.run_ids import shard_of
+from ponderd.workers.store.shards import prefixes
 from tests.scenarios.script import script
 from tests.services.eventually import eventually
 from tests.services.model_server import ScriptedModel
@@ -33,7 +34,7 @@ main(["work", "--json"])
 
 
 def key(run_id: str, kind: str) -> str:
-    return f"{{ponderd:{shard_of(run_id):02x}}}:{kind}:{run_id}"
+    return f"{prefixes('ponderd')[shard_of(run_id)]}:{kind}:{run_id}"
 
 
 async def say(client: Client, text: str) -> str:

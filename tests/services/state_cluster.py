@@ -1,7 +1,8 @@
-"""A Redis Cluster of a test's own: three nodes on loopback that share the slots."""
+"""A Redis Cluster of a test's own: nodes on loopback that share the slots."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +14,16 @@ from tests.services.ports import free_port
 from tests.services.state_server import PASSWORD, StateServer
 
 SLOTS = 16384
+
+
+def dealt(nodes: int) -> list[tuple[int, int]]:
+    """The first and last slot of each node, as `redis-cli --cluster create` deals them."""
+    each, first, found = SLOTS / nodes, 0, list[tuple[int, int]]()
+    for node in range(nodes):
+        last = SLOTS - 1 if node == nodes - 1 else math.floor((node + 1) * each - 1 + 0.5)
+        found.append((first, last))
+        first = last + 1
+    return found
 
 
 @dataclass
@@ -34,18 +45,17 @@ class ClusterNode(StateServer):
 
 
 class StateCluster:
-    def __init__(self, folder: Path) -> None:
-        self.nodes = [ClusterNode(folder / str(i)) for i in range(3)]
+    def __init__(self, folder: Path, nodes: int = 3) -> None:
+        self.nodes = [ClusterNode(folder / str(i)) for i in range(nodes)]
 
     @property
     def url(self) -> str:
         return self.nodes[0].url.replace("redis://", "redis+cluster://")
 
     def start(self) -> None:
-        for i, node in enumerate(self.nodes):
+        for node, (first, last) in zip(self.nodes, dealt(len(self.nodes)), strict=True):
             node.start()
-            first, end = (SLOTS * k // len(self.nodes) for k in (i, i + 1))
-            node.ask("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+            node.ask("CLUSTER", "ADDSLOTSRANGE", first, last)
         for node in self.nodes[1:]:
             meet = self.nodes[0]
             node.ask("CLUSTER", "MEET", "127.0.0.1", meet.port, meet.bus_port)
@@ -56,7 +66,7 @@ class StateCluster:
 
     def _complete(self, node: ClusterNode) -> bool:
         info = node.ask("CLUSTER", "INFO")
-        return b"cluster_state:ok" in info and b"cluster_known_nodes:3" in info
+        return b"cluster_state:ok" in info and b"cluster_known_nodes:%d" % len(self.nodes) in info
 
     def empty(self) -> None:
         for node in self.nodes:

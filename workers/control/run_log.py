@@ -155,14 +155,16 @@ class RunLog:
         received: e.Event,
         history: Sequence[bytes] = (),
         digest: str = "",
+        *,
+        returns: bool = False,
     ) -> Accepted:
         """Admit `received` to the conversation that `launched` names, whoever else writes to it.
 
         If it has no run, one begins with the events `history`, or with `launched` alone. `keys` and
-        `digest` as in `Trigger`. Raises `Conflict` if one of the keys came with another digest,
-        `Unavailable`.
+        `digest` as in `Trigger`; `returns` as in `NewMessage`. Raises `Conflict` if one of the keys
+        came with another digest, `Unavailable`.
         """
-        message = replace(_message(launched, keys, received, history), digest=digest)
+        message = _message(launched, keys, received, history, digest, returns)
         await bind_keys(self.store, message)
         return await self._admit(message)
 
@@ -175,18 +177,19 @@ class RunLog:
         later: e.Event,
         history: Sequence[bytes] = (),
         digest: str = "",
+        *,
+        returns: bool = False,
     ) -> Accepted | None:
         """Begin a run with `first`, as `admit` does. If the conversation has a run already, admit
         `later` to it, provided that it `joins`; None if not. Raises what `admit` raises."""
-        message = replace(_message(launched, keys, first, history), digest=digest)
+        message = _message(launched, keys, first, history, digest, returns)
         await bind_keys(self.store, message)
         admission = await self.store.admit(replace(message, only_new=True))
         if admission.outcome != "taken":
             return self._accepted(admission)
         if not joins(await self.latest(admission.run_id)):
             return None
-        message = replace(_message(launched, keys, later, history), digest=digest)
-        return await self._admit(message)
+        return await self._admit(_message(launched, keys, later, history, digest, returns))
 
     async def admit_in_step(
         self,
@@ -197,7 +200,7 @@ class RunLog:
     ) -> Accepted | None:
         """Admit as `admit` does, and replace the checkpoint at the same moment. None if it is not
         as expected: then somebody else has gone on."""
-        message = replace(_message(launched, keys, received, ()), checkpoint=checkpoint)
+        message = replace(_message(launched, keys, received), checkpoint=checkpoint)
         admission = await self.store.admit(message)
         return None if admission.outcome == "stale" else self._accepted(admission)
 
@@ -213,7 +216,8 @@ class RunLog:
         # The store finds a run by its conversation, so that it is found also if it expires now.
         launched = e.decode(log[0])
         assert isinstance(launched, e.RunLaunched)
-        return await self.admit(launched, keys, received, log if archived else log[:1], digest)
+        log = log if archived else log[:1]
+        return await self.admit(launched, keys, received, log, digest, returns=True)
 
     async def admit_to_if(
         self,
@@ -229,7 +233,9 @@ class RunLog:
             launched = _decoded(run_id, first)[0]
             assert isinstance(launched, e.RunLaunched)
             joined = joins(await self.latest(run_id))
-            return await self.admit(launched, keys, received, digest=digest) if joined else None
+            if not joined:
+                return None
+            return await self.admit(launched, keys, received, digest=digest, returns=True)
         log, _ = await self._load(run_id)
         events = _decoded(run_id, log)
         launched = events[0]
@@ -237,7 +243,9 @@ class RunLog:
         if not joins(fold(events)):
             return None
         # Another run may have the conversation by now.
-        return await self.admit_if(joins, launched, keys, received, received, log, digest)
+        return await self.admit_if(
+            joins, launched, keys, received, received, log, digest, returns=True
+        )
 
     async def _admit(self, message: NewMessage) -> Accepted:
         return self._accepted(await self.store.admit(message))
@@ -264,7 +272,9 @@ def _message(
     launched: e.RunLaunched,
     keys: tuple[str, ...],
     received: e.Event,
-    history: Sequence[bytes],
+    history: Sequence[bytes] = (),
+    digest: str = "",
+    returns: bool = False,
 ) -> NewMessage:
     return NewMessage(
         run_id=launched.run_id,
@@ -279,6 +289,8 @@ def _message(
         history=tuple(history) or (e.encode(launched),),
         received=e.encode(received),
         people=tuple({*people_of(history), *_writers(received)}),
+        digest=digest,
+        returns=returns,
     )
 
 

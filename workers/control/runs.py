@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 
 from ponderd.channels.errors import Conflict, NotFound
@@ -10,6 +11,7 @@ from ponderd.channels.message import Accepted, Bounce, Reaction, Trigger
 from ponderd.workers.agents.agent import Agent
 from ponderd.workers.agents.versions import pinned, recorded_version
 from ponderd.workers.control.forks import forked
+from ponderd.workers.control.moved import again_if_moved
 from ponderd.workers.control.prompts import find_prompt
 from ponderd.workers.control.run_log import Choose, History, RunLog
 from ponderd.workers.control.views import PromptView, RunView, run_view
@@ -19,7 +21,6 @@ from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Run, Status
 from ponderd.workers.run.undelivered import in_trouble
 from ponderd.workers.store.contract import Checkpoint, conversation_key, receipt_key
-from ponderd.workers.store.run_ids import new_run_id
 
 BOUNCES = 20
 """Reports of undelivered mail that a run keeps: whoever got a mail of ours can forge one."""
@@ -33,6 +34,7 @@ class Runs:
         self._log = log
         self.agents = agents
 
+    @again_if_moved
     async def accept(self, agent: str, trigger: Trigger) -> Accepted:
         """Store a trigger for an agent. Once this returns, it cannot get lost.
 
@@ -46,24 +48,27 @@ class Runs:
             received = _received(trigger, now)
             return await self._log.admit_to(trigger.run_id, trigger.keys, received, trigger.digest)
         self._must_know(agent)
-        launched, received = self._launched(agent, trigger, now), _received(_unbound(trigger), now)
+        launched = await self._launched(agent, trigger, now)
+        received = _received(_unbound(trigger), now)
         return await self._log.admit(launched, trigger.keys, received, digest=trigger.digest)
 
+    @again_if_moved
     async def accept_in_step(
         self, agent: str, trigger: Trigger, checkpoint: Checkpoint, at: float
     ) -> Accepted | None:
         """Store the trigger of a schedule, dated `at`, and replace its checkpoint at the same
         moment. None if the checkpoint is not as expected. Raises as `accept` does."""
         self._must_know(agent)
-        launched = self._launched(agent, trigger, at, shard=checkpoint.name)
+        launched = await self._launched(agent, trigger, at, shard=checkpoint.name)
         received = _received(trigger, at)
         return await self._log.admit_in_step(launched, trigger.keys, received, checkpoint)
 
+    @again_if_moved
     async def accept_beside(self, agent: str, trigger: Trigger, at: float, shard: str) -> Accepted:
         """Store the trigger of a schedule, dated `at`, whatever its checkpoint is. `shard` is the
         checkpoint's name: its runs are kept together. Raises as `accept` does."""
         self._must_know(agent)
-        launched = self._launched(agent, trigger, at, shard=shard)
+        launched = await self._launched(agent, trigger, at, shard=shard)
         received = _received(trigger, at)
         return await self._log.admit(launched, trigger.keys, received, digest=trigger.digest)
 
@@ -88,14 +93,14 @@ class Runs:
                 return joined
         later = _received(_unbound(trigger), now)
         first = _received(_complete(_unbound(trigger)), now)
-        launched = self._launched(agent, trigger, now)
+        launched = await self._launched(agent, trigger, now)
         joined = await self._log.admit_if(joins, launched, keys, first, later, digest=digest)
         if joined:
             return joined
         own = trigger.model_copy(
             update={"conversation": f"{trigger.conversation} {trigger.sender.lower()}"}
         )
-        launched = self._launched(agent, own, now)
+        launched = await self._launched(agent, own, now)
         joined = await self._log.admit_if(
             lambda run: True, launched, keys, first, later, digest=digest
         )
@@ -108,11 +113,13 @@ class Runs:
         answered = await self._log.agent_of(trigger.run_id or "")
         return answered is not None and (trigger.agent is None or answered == agent)
 
-    def _launched(self, agent: str, trigger: Trigger, now: float, shard: str = "") -> e.RunLaunched:
+    async def _launched(
+        self, agent: str, trigger: Trigger, now: float, shard: str = ""
+    ) -> e.RunLaunched:
         key = conversation_key(agent, trigger.channel, trigger.source, trigger.conversation)
         return e.RunLaunched(
             at=now,
-            run_id=new_run_id(shard or key),
+            run_id=await self._log.store.new_run_id(shard or key),
             agent=agent,
             agent_version=self.agents[agent].version,
             channel=trigger.channel,
@@ -294,6 +301,7 @@ class Runs:
         older = pinned(agent, recorded) if recorded and then != agent.version else None
         return find_prompt(events, version, older or agent)
 
+    @again_if_moved
     async def fork(
         self,
         run_id: str,
@@ -312,9 +320,10 @@ class Runs:
         events = await self._log.events(run_id)
         version = len(events) if at is None else at
         # The store knows a key again only in the same conversation.
-        unique = keys[0][-12:] if keys else new_run_id(run_id)[3:]
+        unique = keys[0][-12:] if keys else secrets.token_hex(6)
         conversation = f"fork of {run_id} at {version}, {unique}"
-        new_id = new_run_id(conversation_key(fold(events[:1]).agent, "api", "", conversation))
+        key = conversation_key(fold(events[:1]).agent, "api", "", conversation)
+        new_id = await self._log.store.new_run_id(key)
         history = forked(events, version, run_id=new_id, conversation=conversation)
         launched = history[0]
         assert isinstance(launched, e.RunLaunched)

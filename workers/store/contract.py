@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from ponderd.channels.errors import Unavailable
 from ponderd.workers.store.beside import Beside
 from ponderd.workers.store.listings import StoreLists
 
@@ -22,6 +23,12 @@ WORKER_TTL = 10.0
 """Seconds for which a worker counts as alive after its last report."""
 
 AdmissionOutcome = Literal["launched", "appended", "duplicate", "conflict", "taken", "stale"]
+
+
+class StoreMoves(Unavailable):
+    """The store has another layout than when an id was made for a new run; with a new id it can
+    begin."""
+
 
 FINISHED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """Statuses of runs that have ended. `lua/common.lua` lists them, too."""
@@ -86,6 +93,8 @@ class NewMessage:
     checkpoint: Checkpoint | None = None
     """Replaced together with the admission. If its value is not the expected one, the message is
     'stale', and nothing is stored. `run_id` must be in its shard: that of `new_run_id(name)`."""
+    returns: bool = False
+    """`run_id` is not new: that run exists, or comes back from the archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +188,10 @@ class Gauges:
 class RunStore(Beside, StoreLists, Protocol):
     """What every store does. A change to a run happens as a whole or not at all."""
 
+    async def new_run_id(self, name: str) -> str:
+        """An id for a new run in the shard of `name`: its `conversation_key`, or another name by
+        which it is kept together with what else has that name."""
+
     async def admit(self, message: NewMessage) -> Admission:
         """Store a message exactly once and durably: recognise a repeat by its keys, find or create
         the run of the conversation, append, mark it due.
@@ -187,6 +200,8 @@ class RunStore(Beside, StoreLists, Protocol):
         A message with the key of another one is in 'conflict', where both have a `digest`.
         With `only_new`, a conversation that has a run is 'taken', and nothing is stored.
         A `checkpoint` makes 'once' independent of how long keys are remembered.
+
+        Raises `StoreMoves`.
         """
 
     async def claim(self, run_id: str, owner: str, lease: float, code: str = "") -> Claim | None:
@@ -280,7 +295,8 @@ class RunStore(Beside, StoreLists, Protocol):
         """Let all who listen to `news` hear a text."""
 
     async def knows(self, key: str, run_id: str) -> bool:
-        """Whether a message with this key was admitted in the shard of `run_id`."""
+        """Whether a message with this key was admitted in the shard of `run_id`, or before or after
+        the store has moved that."""
 
     async def checkpoints(self, names: Sequence[str]) -> list[str | None]:
         """The values of checkpoints, in the given order. None: there is none."""

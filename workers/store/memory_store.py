@@ -17,7 +17,8 @@ from ponderd.workers.store.listings import Head
 from ponderd.workers.store.memory_beside import MemoryBeside
 from ponderd.workers.store.memory_clock import ShardClock
 from ponderd.workers.store.memory_listings import ListedRun, MemoryLists
-from ponderd.workers.store.run_ids import SHARDS, shard_of
+from ponderd.workers.store.run_ids import new_run_id, shard_of
+from ponderd.workers.store.shards import SHARDS
 
 
 class MemoryStore(MemoryBeside, MemoryLists):
@@ -40,6 +41,10 @@ class MemoryStore(MemoryBeside, MemoryLists):
         self._counters: Counter[str] = Counter()
         self._checkpoints: dict[str, str] = {}
 
+    async def new_run_id(self, name: str) -> str:
+        self._now()
+        return new_run_id(name)
+
     async def admit(self, message: s.NewMessage) -> s.Admission:
         self._now()
         step = message.checkpoint
@@ -52,10 +57,10 @@ class MemoryStore(MemoryBeside, MemoryLists):
                     return s.Admission(seen, "conflict", False)
                 self._proceed(step, seen)
                 return s.Admission(seen, "duplicate", seen in self._due)
-        now, lease_time = self._clocks(message.run_id)
         taken = self._conversations.get(message.conversation_key, "")
         if message.only_new and taken in self._runs:
             return s.Admission(taken, "taken", False)
+        now, lease_time = self._clocks(message.run_id)
         run_id = self._conversations.setdefault(message.conversation_key, message.run_id)
         run = self._runs.get(run_id)
         outcome: s.AdmissionOutcome = "appended" if run else "launched"
@@ -174,7 +179,12 @@ class MemoryStore(MemoryBeside, MemoryLists):
 
     async def sweep(self, limit: int, grace: float, takes_over: bool = True) -> list[str]:
         found: list[str] = []
-        clocks = [self._clocks(f"{shard:02x}-", True) for shard in range(SHARDS)]
+        self._now()
+        clocks = {
+            shard: self._clocks(f"{shard:02x}-", True)
+            for shard in range(SHARDS)
+            if not self._shards or self._shards[shard].kept
+        }
         for run_id, due in sorted(self._due.items(), key=lambda entry: entry[1]):
             now, lease_time = clocks[shard_of(run_id)]
             if due > now or len(found) >= limit:

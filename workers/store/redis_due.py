@@ -111,9 +111,10 @@ class DueRuns:
         owing, held = list[int](), list[int]()
         for shard, clock in enumerate(clocks):
             seen = self._seen.get(shard)
-            if (
+            if clock is None:  # nothing was ever written in it
+                self._seen.pop(shard, None)
+            elif (
                 seen is None
-                or clock is None
                 or clock != seen.clock
                 or not seen.settled
                 or seen.due <= now_in(clock, server) + EARLY

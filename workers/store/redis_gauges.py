@@ -12,6 +12,9 @@ from ponderd.workers.store import contract as s
 
 _TTL = round(s.WORKER_TTL * 1000)
 
+_KNOWS_SHARDS = "#64"
+"""Behind the names of workers that know all shards. Those of an earlier version know 16."""
+
 
 async def now_ms(redis: Redis | RedisCluster) -> int:
     seconds, micros = await redis.time()
@@ -28,7 +31,7 @@ async def report(
 ) -> None:
     """As the contract says it. `now` in ms."""
     pipe = redis.pipeline(transaction=False)
-    pipe.zadd(f"{namespace}:workers", {worker: now if alive else 0})
+    pipe.zadd(f"{namespace}:workers", {worker + _KNOWS_SHARDS: now if alive else 0})
     if not alive:  # whoever ends tidies up what others left
         pipe.zremrangebyscore(f"{namespace}:workers", 0, now - _TTL)
         # Reports from before the server's clock was set back.
@@ -36,6 +39,12 @@ async def report(
     for name, value in counts.items():
         pipe.hincrbyfloat(f"{namespace}:counters", name, value)
     await pipe.execute()
+
+
+async def outdated_workers(redis: Redis | RedisCluster, namespace: str, now: int) -> int:
+    """How many are at work that do not know all shards. `now` in ms."""
+    names: list[Any] = await redis.zrangebyscore(f"{namespace}:workers", now - _TTL, now + _TTL)
+    return sum(not name.endswith(_KNOWS_SHARDS.encode()) for name in names)
 
 
 async def gauges(

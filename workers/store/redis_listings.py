@@ -22,7 +22,9 @@ from ponderd.workers.store.listings import (
     fits,
 )
 from ponderd.workers.store.redis_client import awaited
-from ponderd.workers.store.run_ids import SHARDS, shard_of
+from ponderd.workers.store.redis_many import Call
+from ponderd.workers.store.run_ids import shard_of
+from ponderd.workers.store.shards import OLD_SHARDS
 
 STATUSES = ("READY", "WAITING", "PAUSED", "SET_ASIDE", "COMPLETED", "FAILED", "CANCELLED")
 
@@ -38,14 +40,8 @@ LOOKS = 500
 ROUNDS = 8
 """Most scripts of a shard for one page."""
 
-READ_AT_ONCE = 500
-"""Runs that one script reads."""
-
 TIDIED_AT_ONCE = 500
 """Entries that one script compares with their runs."""
-
-Call = tuple[int, tuple[Any, ...]]
-"""A shard, and what its script is called with."""
 
 
 class Entry(NamedTuple):
@@ -70,8 +66,18 @@ class RedisLists(ABC):
     _redis: Redis | RedisCluster
 
     @abstractmethod
-    async def _run_all(self, name: str, calls: list[Call]) -> list[Any]:
+    async def _run_all(self, name: str, calls: Sequence[Call]) -> list[Any]:
         """Call one script many times in one round trip."""
+
+    @abstractmethod
+    async def _read_all(
+        self, name: str, keys: Sequence[Sequence[str]], arguments: tuple[Any, ...]
+    ) -> list[Any]:
+        """Call one script with keys of each shard, in one round trip."""
+
+    @abstractmethod
+    async def _used(self) -> Sequence[int]:
+        """The shards in which runs may be."""
 
     @abstractmethod
     def _prefix(self, shard: int) -> str: ...
@@ -107,29 +113,30 @@ class RedisLists(ABC):
 
     async def origins(self) -> Origins:
         pipe = self._redis.pipeline(transaction=False)
-        for shard in range(SHARDS):
+        used = await self._used()
+        for shard in used:
             pipe.smembers(f"{self._prefix(shard)}:origins")
+        for shard in range(OLD_SHARDS):
             pipe.exists(*(f"{self._prefix(shard)}:runs:{status}" for status in STATUSES))
         found = await awaited(pipe.execute())
-        known = (origin.decode().partition(":") for some in found[::2] for origin in some)
-        return Origins(
-            frozenset((channel, agent) for channel, _, agent in known), not any(found[1::2])
-        )
+        known = (origin.decode().partition(":") for some in found[: len(used)] for origin in some)
+        pairs = frozenset((channel, agent) for channel, _, agent in known)
+        return Origins(pairs, not any(found[len(used) :]))
 
     async def finished(self, before: float, limit: int) -> list[str]:
         pipe = self._redis.pipeline(transaction=False)
-        for shard in range(SHARDS):
+        for shard in await self._used():
             key, below = f"{self._prefix(shard)}:finished", f"({round(before * 1000)}"
             pipe.zrangebyscore(key, "-inf", below, 0, limit, withscores=True)
         found = [(ms, run_id) for ids in await awaited(pipe.execute()) for run_id, ms in ids]
         return [run_id.decode() for _, run_id in sorted(found)[:limit]]
 
     async def index_runs(self, limit: int) -> int:
-        return sum(await self._run_all("index", [(shard, (limit,)) for shard in range(SHARDS)]))
+        return sum(await self._run_all("index", [(shard, (limit,)) for shard in range(OLD_SHARDS)]))
 
     async def unread(self, limit: int) -> list[str]:
         pipe = self._redis.pipeline(transaction=False)
-        for shard in range(SHARDS):
+        for shard in await self._used():
             pipe.zrange(f"{self._prefix(shard)}:unread", 0, limit - 1)
         found = [run_id.decode() for ids in await awaited(pipe.execute()) for run_id in ids]
         return found[:limit]
@@ -141,7 +148,7 @@ class RedisLists(ABC):
         await self._run_all("describe", [(shard_of(run_id), described)])
 
     async def tidy(self) -> None:
-        for shard in range(SHARDS):
+        for shard in range(OLD_SHARDS):  # workers of that version know no others
             [lists] = await self._run_all("tidy", [(shard, ())])
             for key in lists:
                 start: bytes | None = b"-inf"
@@ -156,8 +163,9 @@ class RedisLists(ABC):
         start = parse_cursor(cursor)
         newest = kind == "runs"
         first = Place(2**53, "") if newest else Place(-1, "")
-        shards = [_Shard(number, start or first) for number in range(SHARDS)]
-        most = limit // SHARDS * 2 + 8  # of each: at first as many as it has if they are spread
+        shards = [_Shard(number, start or first) for number in await self._used()]
+        # Of each, at first as many as it has if they are spread.
+        most = limit // len(shards) * 2 + 2 + 96 // len(shards)
         for _ in range(ROUNDS):
             going = [shard for shard in shards if shard.at and len(shard.found) <= limit]
             calls: list[Call] = []
@@ -182,16 +190,13 @@ class RedisLists(ABC):
         by_shard: dict[int, list[str]] = {}
         for run_id in run_ids:
             by_shard.setdefault(shard_of(run_id), []).append(run_id)
-        bites = [
-            (shard, ids[start : start + READ_AT_ONCE])
+        keys = [
+            [f"{self._prefix(shard)}:run:{run_id}" for run_id in ids]
             for shard, ids in by_shard.items()
-            for start in range(0, len(ids), READ_AT_ONCE)
         ]
-        calls: list[Call] = [(shard, (len(fields), *fields, *ids)) for shard, ids in bites]
-        rows: dict[str, list[bytes | None]] = {}
-        if calls:
-            for (_, ids), some in zip(bites, await self._run_all("heads", calls), strict=True):
-                rows |= zip(ids, some, strict=True)
+        rows_read = await self._read_all("heads", keys, tuple(fields))
+        in_order = (run_id for ids in by_shard.values() for run_id in ids)
+        rows = dict(zip(in_order, rows_read, strict=True))
         await asyncio.sleep(0)  # a long page lets others have their turn
         return {run_id: rows[run_id] for run_id in run_ids}
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import NoScriptError
 
 from ponderd.channels.errors import NotFound
 from ponderd.workers.store import contract as s
 from ponderd.workers.store import redis_gauges
+from ponderd.workers.store.redis_admissions import Admissions, step_arguments
 from ponderd.workers.store.redis_batches import Batches
 from ponderd.workers.store.redis_beside import RedisBeside
 from ponderd.workers.store.redis_client import awaited as _answer
@@ -20,26 +20,33 @@ from ponderd.workers.store.redis_client import connect
 from ponderd.workers.store.redis_client import ms as _ms
 from ponderd.workers.store.redis_clocks import ShardClocks
 from ponderd.workers.store.redis_due import DueRuns
-from ponderd.workers.store.redis_listings import Call, RedisLists
+from ponderd.workers.store.redis_layout import Layouts
+from ponderd.workers.store.redis_listings import RedisLists
+from ponderd.workers.store.redis_many import Call, ManyCalls
 from ponderd.workers.store.redis_news import News
 from ponderd.workers.store.redis_versions import Versions
 from ponderd.workers.store.replicas import Replicas
-from ponderd.workers.store.run_ids import SHARDS, new_run_id, shard_of
+from ponderd.workers.store.run_ids import shard_of
+from ponderd.workers.store.shards import family, prefixes, shard_of_name
 
 __all__ = ["RedisStore", "connect"]
 
 _LUA = Path(__file__).parent / "lua"
 _COMMON = ("clock", "common", "listings")
 _SCRIPTS = (
-    *("admit", "commit", "expire", "renew", "signal", "sweep"),
-    *("count", "describe", "heads", "index", "list", "tidy"),
+    *("commit", "expire", "renew", "signal", "sweep"),
+    *("count", "describe", "index", "list", "tidy"),
 )
+_MOVING = ("admit", "leave", "step")
 _READERS = ("claim", "latest")
 
 
 def scripts() -> dict[str, str]:
     """The text of each script, as the server gets it."""
+    before: dict[str, tuple[str, ...]]
     before = dict.fromkeys(_SCRIPTS, _COMMON) | dict.fromkeys(_READERS, (*_COMMON, "tail"))
+    before |= dict.fromkeys(_MOVING, (*_COMMON, "moving"))
+    before["heads"] = ()
     return {
         name: "".join((_LUA / f"{part}.lua").read_text() for part in (*parts, name))
         for name, parts in before.items()
@@ -55,45 +62,23 @@ class RedisStore(RedisBeside, RedisLists):
         """`replicas`: as many must have what is accepted, and what `confirm` asks for."""
         super().__init__(redis, namespace, Replicas(redis, replicas))
         self._scripts = {name: redis.register_script(text) for name, text in scripts().items()}
+        self._many = ManyCalls(redis, self._scripts, prefixes(namespace))
         self._batches = Batches(redis)
         self._news = News(redis, f"{namespace}:news")
-        self._prefixes = [self._prefix(shard) for shard in range(SHARDS)]
+        self._prefixes = prefixes(namespace)
+        self.layouts = Layouts(redis, namespace, self._prefixes, self._run)
+        self._admissions = Admissions(
+            redis, self._prefixes, self.layouts, self._replicas, self._run
+        )
         self._clocks = ShardClocks(redis, self._prefixes, lambda: self._now_ms())
         self._due = DueRuns(self._clocks, self._run_all)
         self._versions = Versions(redis, self._clocks, self._prefixes)
 
+    async def new_run_id(self, name: str) -> str:
+        return await self.layouts.new_run_id(name)
+
     async def admit(self, message: s.NewMessage) -> s.Admission:
-        step = message.checkpoint
-        prefix = self._prefix(shard_of(message.run_id))
-        await self._replicas.require(prefix)
-        run_id, outcome, poke = await self._run(
-            "admit",
-            shard_of(message.run_id),
-            message.agent,
-            message.agent_version,
-            message.channel,
-            message.conversation,
-            message.conversation_key,
-            message.run_id,
-            message.received,
-            s.TRIGGER_TTL * 1000,
-            _ms(s.POKE_GRACE),
-            int(message.only_new),
-            *(_step(step) if step else ("", 0, "", "")),
-            message.digest,
-            len(message.keys),
-            *message.keys,
-            len(message.people),
-            *message.people,
-            *message.history,
-        )
-        if outcome in (b"launched", b"appended"):
-            log = f"{prefix}:log:{run_id.decode()}"
-            await self._replicas.accept(prefix, "LPOS", log, message.received, "RANK", -1)
-        elif outcome == b"duplicate":
-            keys = [f"{prefix}:trigger:{key}" for key in message.keys]
-            await self._replicas.accept(prefix, "EXISTS", *keys)
-        return s.Admission(run_id.decode(), outcome.decode(), bool(poke))
+        return await self._admissions.admit(message)
 
     async def claim(self, run_id: str, owner: str, lease: float, code: str = "") -> s.Claim | None:
         found = await self._run("claim", shard_of(run_id), run_id, _ms(lease), owner, code)
@@ -225,20 +210,36 @@ class RedisStore(RedisBeside, RedisLists):
         await _answer(self._news.tell(text))
 
     async def knows(self, key: str, run_id: str) -> bool:
-        prefix = self._prefix(shard_of(run_id))
-        return bool(await _answer(self._redis.exists(f"{prefix}:trigger:{key}")))
+        pipe = self._redis.pipeline(transaction=False)
+        for shard in family(shard_of(run_id)):
+            pipe.exists(f"{self._prefix(shard)}:trigger:{key}")
+        return any(await _answer(pipe.execute()))
 
     async def checkpoints(self, names: Sequence[str]) -> list[str | None]:
+        even = await self.layouts.now() == "even"
         pipe = self._redis.pipeline(transaction=False)
         for name in names:
-            pipe.get(self._checkpoint(name))
+            if not even:  # in the order in which it goes from one place to the next
+                old = self._prefix(shard_of_name(name, old=True))
+                pipe.get(f"{old}:checkpoint:{name}")
+                pipe.get(f"{old}:moved:{name}")
+            pipe.get(f"{self._prefix(shard_of_name(name))}:checkpoint:{name}")
         found = await _answer(pipe.execute()) if names else []
-        return [None if value is None else value.decode() for value in found]
+        places = 1 if even else 3
+        each = (found[i : i + places] for i in range(0, len(found), places))
+        newest = (next((v for v in reversed(values) if v is not None), None) for values in each)
+        return [None if value is None else value.decode() for value in newest]
 
     async def set_checkpoint(self, checkpoint: s.Checkpoint) -> bool:
-        name, absent, was, value = _step(checkpoint)
-        key = self._checkpoint(name)
-        return bool(await _answer(self._swap(keys=[key], args=[absent, was, value])))
+        layout, step = await self.layouts.now(), step_arguments(checkpoint)
+        if layout != "even":
+            old = shard_of_name(checkpoint.name, old=True)
+            way = "look" if layout == "moving" else "open"
+            if (replaced := await self._run("step", old, *step, way)) != -1:
+                return bool(replaced)
+            self.layouts.forget()
+            await self.layouts.settle(checkpoint.name)
+        return bool(await self._run("step", shard_of_name(checkpoint.name), *step, "open"))
 
     async def now(self) -> float:
         return await self._now_ms() / 1000
@@ -251,9 +252,11 @@ class RedisStore(RedisBeside, RedisLists):
         return now / 1000
 
     async def gauges(self) -> s.Gauges:
-        counted = await self._run_all("count", [(shard, ()) for shard in range(SHARDS)])
+        shards = await self.layouts.used()
+        counted = await self._run_all("count", [(shard, ()) for shard in shards])
         now, name = await self._now_ms(), self._namespace
-        found = redis_gauges.gauges(self._redis, name, self._prefixes, now, counted)
+        used = [self._prefixes[shard] for shard in shards]
+        found = redis_gauges.gauges(self._redis, name, used, now, counted)
         return cast(s.Gauges, await _answer(found))
 
     async def close(self) -> None:
@@ -261,46 +264,29 @@ class RedisStore(RedisBeside, RedisLists):
         await self._batches.close()
         await self._redis.aclose()
 
+    async def _used(self) -> Sequence[int]:
+        return await self.layouts.used()
+
     async def _now_ms(self) -> int:
         return int(await _answer(redis_gauges.now_ms(self._redis)))
 
     def _prefix(self, shard: int) -> str:
-        return f"{{{self._namespace}:{shard:02x}}}"
-
-    def _checkpoint(self, name: str) -> str:
-        return f"{self._prefix(shard_of(new_run_id(name)))}:checkpoint:{name}"
+        return self._prefixes[shard]
 
     async def _run(self, name: str, shard: int, *arguments: Any) -> Any:
         call = self._batches.call(self._scripts[name], self._prefix(shard), arguments)
         return await _answer(call)
 
-    async def _run_all(self, name: str, calls: list[Call]) -> list[Any]:
+    async def _run_all(self, name: str, calls: Sequence[Call]) -> list[Any]:
         """Call one script many times in one round trip. `calls` are (shard, arguments)."""
-        script = self._scripts[name]
+        return await self._many.run(name, calls)
 
-        async def send() -> list[Any]:
-            pipe = self._redis.pipeline(transaction=False)
-            for shard, arguments in calls:
-                pipe.execute_command("EVALSHA", script.sha, 1, self._prefix(shard), *arguments)
-            return await pipe.execute()
-
-        async def send_or_load() -> list[Any]:
-            try:
-                return await send()
-            except NoScriptError:  # the server has restarted and lost its script cache
-                await self._redis.script_load(script.script)
-                return await send()
-
-        return await _answer(send_or_load()) if calls else []
+    async def _read_all(
+        self, name: str, keys: Sequence[Sequence[str]], arguments: tuple[Any, ...]
+    ) -> list[Any]:
+        return await self._many.read(name, keys, arguments)
 
 
 def _tail(found: Sequence[Any]) -> s.Tail:
     known, snapshot, *log = found
     return s.Tail(int(known), snapshot, tuple(log))
-
-
-def _step(checkpoint: s.Checkpoint) -> list[str]:
-    """As the scripts take it: name, 1 if there must be no value, the one that must be, the new."""
-    expected = checkpoint.expected
-    absent = "1" if expected is None else "0"
-    return [checkpoint.name, absent, expected or "", checkpoint.value]

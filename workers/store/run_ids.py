@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import binascii
 import secrets
 import time
 
-SHARDS = 16
-"""Number of hash tags over which keys are spread. Part of every run id, so it can never change."""
+from ponderd.workers.store.shards import SHARDS, shard_of_name
 
 
-def new_run_id(conversation_key: str) -> str:
-    """A new run id from shard (two hex digits), time and random digits: `0c-mha1v2k8-9f3c1a2b7d`.
+def new_run_id(name: str, *, old: bool = False) -> str:
+    """A new run id from shard (two hex digits), time and random digits: `2c-mha1v2k8-9f3c1a2b7d`.
 
-    All keys of a conversation are in one shard, so that one script may touch them all.
+    `name` is the key of its conversation: all keys of that are in one shard, so that one script may
+    touch them all. `old`: in the old layout. Who launches a run asks the store for an id.
     """
-    shard = binascii.crc32(conversation_key.encode("utf-8", "replace")) % SHARDS
+    shard = shard_of_name(name, old=old)
     return f"{shard:02x}-{_base36(int(time.time()))}-{secrets.token_hex(6)}"
 
 

@@ -37,7 +37,7 @@ def test_these_are_the_commands() -> None:
         *("runs list", "runs show", "runs tail", "runs answer"),
         *("runs pause", "runs resume", "runs cancel", "runs retry", "runs fork", "runs event"),
         *("runs check", "runs prompt", "runs replay", "runs rate", "approvals"),
-        *("deliveries list", "deliveries retry"),
+        *("deliveries list", "deliveries retry", "store show", "store move"),
         *("schedules show", "schedules run", "schedules pause", "schedules resume"),
         *("thinking report", "thinking tune", "thinking evaluate", "thinking export"),
         "thinking reset",

@@ -28,7 +28,7 @@ from ponderd.workers.store.memory_store import MemoryStore
 from ponderd.workers.store.people import people_of
 from ponderd.workers.store.redis_store import RedisStore, connect
 from tests.services.eventually import eventually
-from tests.workers.store.older_lists import store_as_before
+from tests.workers.store.older_lists import prefix_of, store_as_before
 
 AGENTS = {name: Agent(name=name, description="", prompt="", tools=()) for name in ("a", "b")}
 
@@ -68,6 +68,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[Lists]:
 @pytest.fixture
 async def old(redis_url: str) -> AsyncIterator[Lists]:
     store = RedisStore(connect(redis_url))
+    await store._redis.set("ponderd:layout", "old")
     yield Lists(store)
     await store.close()
 
@@ -169,7 +170,7 @@ class TestRunsOfAnEarlierVersion:
         redis = cast(RedisStore, old.store)._redis
         for run_id in run_ids:
             await store_as_before(redis, run_id)
-        key = f"{{ponderd:{run_ids[0][:2]}}}"
+        key = prefix_of(run_ids[0])
         await redis.rpush(f"{key}:log:{run_ids[0]}", '{"type":"of_tomorrow","at":1}')  # type: ignore[misc]
         while await old.lists.index():
             pass

@@ -7,9 +7,12 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
+from ponderd.workers.store.run_ids import shard_of
+from ponderd.workers.store.shards import prefixes
+
 
 def prefix_of(run_id: str) -> str:
-    return f"{{ponderd:{run_id[:2]}}}"
+    return prefixes("ponderd")[shard_of(run_id)]
 
 
 async def store_as_before(redis: Redis, run_id: str) -> None:

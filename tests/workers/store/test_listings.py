@@ -15,7 +15,6 @@ from ponderd.workers.store import redis_listings
 from ponderd.workers.store.contract import NewMessage, Projection, conversation_key
 from ponderd.workers.store.listings import REASONS, Filters
 from ponderd.workers.store.redis_store import RedisStore, connect
-from ponderd.workers.store.run_ids import new_run_id
 from tests.workers.store.older_lists import prefix_of, project_as_before, store_as_before
 
 KINDS = list(
@@ -56,7 +55,7 @@ async def stored(store: RedisStore, kinds: list[Any] = KINDS) -> dict[str, Any]:
         agent, channel, person, (status, waiting_for) = kind
         key = conversation_key(agent, channel, "", f"c{number}")
         message = NewMessage(
-            run_id=new_run_id(key),
+            run_id=await store.new_run_id(key),
             conversation_key=key,
             keys=(),
             agent=agent,
@@ -182,6 +181,10 @@ async def test_a_list_reads_no_other_run(store: RedisStore) -> None:
 
 
 class TestRunsOfAnEarlierVersion:
+    @pytest.fixture(autouse=True)
+    async def old_layout(self, store: RedisStore) -> None:
+        await store._redis.set("ponderd:layout", "old")
+
     async def test_are_listed_before_and_while_they_are_indexed(self, store: RedisStore) -> None:
         runs = await stored(store)
         for run_id in list(runs)[::2]:
@@ -223,7 +226,7 @@ class TestRunsOfAnEarlierVersion:
             await store._redis.zrem(f"{prefix_of(run_id)}:due", run_id)
             assert await store.expire(run_id, 4, [f"{runs[run_id][1]}:{runs[run_id][2]}"])
         left = await store._redis.keys("*")
-        assert {key.rpartition(b":")[2] for key in left} == {b"clock", b"origins"} | {
+        assert {key.rpartition(b":")[2] for key in left} == {b"clock", b"origins", b"layout"} | {
             key.rpartition(b":")[2] for key in left if b":conversation:" in key
         }
 
@@ -242,6 +245,7 @@ class TestRunsOfAnEarlierVersion:
 async def test_what_lists_show_of_an_approval_is_that_of_the_newest_version(
     store: RedisStore,
 ) -> None:
+    await store._redis.set("ponderd:layout", "old")
     [run_id] = await stored(store, [("assistant", "api", "ann", ("WAITING", "approval"))])
     [one] = (await store.asking(limit=9, cursor=None)).runs
     assert one.shown == b"{}" and one.agent == "assistant"

@@ -6,16 +6,19 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+import redis
 
 from ponderd.channels.errors import Unavailable
 from ponderd.workers.store.contract import NewMessage, Projection, Release, conversation_key
 from ponderd.workers.store.redis_store import RedisStore, connect
-from ponderd.workers.store.run_ids import SHARDS, new_run_id
+from ponderd.workers.store.run_ids import new_run_id
+from ponderd.workers.store.shards import EVEN_SHARDS, prefixes
 from tests.services.eventually import patiently
 from tests.services.ports import free_port
-from tests.services.state_cluster import SLOTS, ClusterNode, StateCluster
+from tests.services.state_cluster import ClusterNode, StateCluster, dealt
 
 
 @pytest.fixture
@@ -43,10 +46,10 @@ def message(conversation: str) -> NewMessage:
 async def work_everywhere(store: RedisStore, round_: str) -> None:
     """Launch, claim, renew and finish runs in all shards."""
     admissions = await asyncio.gather(
-        *(store.admit(message(f"{round_}-{i}")) for i in range(10 * SHARDS))
+        *(store.admit(message(f"{round_}-{i}")) for i in range(10 * EVEN_SHARDS))
     )
     ids = [admission.run_id for admission in admissions]
-    assert len({run_id[:2] for run_id in ids}) == SHARDS
+    assert len({run_id[:2] for run_id in ids}) == EVEN_SHARDS
     claims = [await store.claim(run_id, "worker", 30) for run_id in ids]
     held = [(claim.run_id, claim.token) for claim in claims if claim]
     assert await store.renew(held, 30) == dict.fromkeys(ids, 2)
@@ -62,10 +65,10 @@ async def work_everywhere(store: RedisStore, round_: str) -> None:
 def owners(cluster: StateCluster) -> dict[int, ClusterNode]:
     """Slot of each shard -> the node that has it."""
     found = {}
-    for shard in range(SHARDS):
-        slot = int(cluster.nodes[0].ask("CLUSTER", "KEYSLOT", f"{{ponderd:{shard:02x}}}"))
-        for i, node in enumerate(cluster.nodes):
-            if SLOTS * i // 3 <= slot < SLOTS * (i + 1) // 3:
+    for prefix in prefixes("ponderd"):
+        slot = int(cluster.nodes[0].ask("CLUSTER", "KEYSLOT", prefix))
+        for node, (first, last) in zip(cluster.nodes, dealt(3), strict=True):
+            if first <= slot <= last:
                 found[slot] = node
     return found
 
@@ -76,6 +79,35 @@ async def test_the_shards_lie_on_all_nodes(redis_cluster: StateCluster, store: R
     }
     await work_everywhere(store, "a")
     assert all(node.ask("DBSIZE") > 0 for node in redis_cluster.nodes)
+
+
+async def test_load_is_spread_evenly(redis_cluster: StateCluster, store: RedisStore) -> None:
+    """Runs from their beginning to their end: keys and commands of each node, within a tenth."""
+    await store.admit(message("the first, so that all know the scripts"))
+    redis_cluster.empty()
+    before = {node.port: scripts_run(node) for node in redis_cluster.nodes}
+    for part in range(10):
+        ids = [f"load-{part}-{number}" for number in range(240)]
+        admissions = await asyncio.gather(*(store.admit(message(name)) for name in ids))
+        claims = await asyncio.gather(*(store.claim(a.run_id, "w", 30) for a in admissions))
+        await asyncio.gather(
+            *(
+                store.commit(c.run_id, c.token, 2, [b"end"], Projection("COMPLETED"), Release())
+                for c in claims
+                if c
+            )
+        )
+    keys = [node.ask("DBSIZE") for node in redis_cluster.nodes]
+    commands = [scripts_run(node) - before[node.port] for node in redis_cluster.nodes]
+    for shares in (keys, commands):
+        assert sum(shares) > 7_000
+        assert all(abs(3 * share / sum(shares) - 1) < 0.1 for share in shares), (keys, commands)
+
+
+def scripts_run(node: ClusterNode) -> int:
+    with redis.Redis.from_url(node.url) as client:
+        stats: Any = client.info("commandstats")
+    return int(stats.get("cmdstat_evalsha", {"calls": 0})["calls"])
 
 
 async def test_more_at_once_than_there_are_connections(cluster_url: str) -> None:
@@ -132,7 +164,7 @@ async def test_a_dead_node_makes_the_store_unavailable_until_it_is_back(
     await patiently(until_available(store))
     await work_everywhere(store, "b")
     page = await store.list_runs(status="COMPLETED", agent=None, limit=1000, cursor=None)
-    assert len(page.heads) == 2 * 10 * SHARDS  # the node kept what it had
+    assert len(page.heads) == 2 * 10 * EVEN_SHARDS  # the node kept what it had
 
 
 async def until_available(store: RedisStore) -> None:

@@ -1,32 +1,54 @@
 -- Store one message exactly once.
 -- ARGV: agent, agent_version, channel, conversation, conversation key, new run id,
 --       message_received event, trigger ttl (ms), poke grace (ms), 1 to begin a run only,
+--       'open', 'look' to begin no run in this shard, or 'force' to begin one though it is closed,
+--       the other shards in which nothing was known of the message ('0c ...'),
 --       name of a checkpoint or '', 1 if it must have no value, the value that it must have, the new
 --       one, digest or '', number of trigger keys, trigger key ..., number of people, who wrote ...,
 --       event that a new run begins with ...
 -- Returns {run id, 'launched' | 'appended' | 'duplicate' | 'conflict' | 'taken' | 'stale', 1 if a
--- worker should be poked else 0}.
+-- worker should be poked else 0}; or, where nothing was stored because the store moves (see
+-- redis_admissions.py), {run id, 'moved' | 'elsewhere', 0}: it belongs into the shard to which this
+-- one moved, or the shard of that run must be asked.
 local agent, agent_version, channel, conversation = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local conversation_key = prefix .. ':conversation:' .. ARGV[5]
 local new_id, received, ttl, grace = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9])
-local only_new, digest, last_key = ARGV[10] == '1', ARGV[15], 16 + ARGV[16]
+local only_new, way, looked = ARGV[10] == '1', ARGV[11], ARGV[12]
+local digest, last_key = ARGV[17], 18 + ARGV[18]
 local last_person = last_key + 1 + ARGV[last_key + 1]
 
-local checkpoint = ARGV[11] ~= '' and prefix .. ':checkpoint:' .. ARGV[11]
+local function is_elsewhere(id)
+  local there = id:sub(1, 2)
+  return there ~= here and not looked:find(there, 1, true)
+end
+-- A repeat comes here, too, and is sent on as this one is.
+local function send_on(id)
+  for i = 19, last_key do redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl) end
+  return {id, 'elsewhere', 0}
+end
+
+local checkpoint = ARGV[13] ~= '' and prefix .. ':checkpoint:' .. ARGV[13]
+local value = checkpoint and redis.call('GET', checkpoint)
+local function move_on()
+  close()
+  if value then redis.call('RENAME', checkpoint, prefix .. ':moved:' .. ARGV[13]) end
+  return {new_id, 'moved', 0}
+end
 if checkpoint then
-  local value = redis.call('GET', checkpoint)
-  if (ARGV[12] == '1' and value) or (ARGV[12] ~= '1' and value ~= ARGV[13]) then
+  if way == 'look' and not value then return move_on() end
+  if (ARGV[14] == '1' and value) or (ARGV[14] ~= '1' and value ~= ARGV[15]) then
     return {new_id, 'stale', 0}
   end
 end
 local function proceed(id)
-  if checkpoint then redis.call('SET', checkpoint, (ARGV[14]:gsub('{run}', id))) end
+  if checkpoint then redis.call('SET', checkpoint, (ARGV[16]:gsub('{run}', id))) end
 end
 
-for i = 17, last_key do
+for i = 19, last_key do
   local seen = redis.call('GET', prefix .. ':trigger:' .. ARGV[i])
+  if seen and is_elsewhere(seen) then return {seen, 'elsewhere', 0} end
   -- The first delivery may have died before its poke: a repeat that finds the run due pokes again.
-  if seen then
+  if seen and seen:sub(1, 2) == here then
     local other = digest ~= '' and redis.call('GET', prefix .. ':digest:' .. ARGV[i])
     if other and other ~= digest then return {seen, 'conflict', 0} end
     proceed(seen)
@@ -34,10 +56,19 @@ for i = 17, last_key do
   end
 end
 
-local now, lease_time = clocks()
 local id, outcome = redis.call('GET', conversation_key), 'appended'
+if id and is_elsewhere(id) then return send_on(id) end
 local exists = id and redis.call('EXISTS', run_key(id)) == 1
 if exists and only_new then return {id, 'taken', 0} end
+if not exists and way ~= 'force' then
+  if way == 'look' or is_closed() then return move_on() end
+  if new_id:sub(1, 2) ~= here then  -- a run of before the move comes back from the archive
+    redis.call('SET', conversation_key, new_id)
+    return send_on(new_id)
+  end
+end
+if way ~= 'open' then close(true) end
+local now, lease_time = clocks()
 if not exists then
   id, outcome = new_id, 'launched'
   redis.call('SET', conversation_key, id)
@@ -61,7 +92,7 @@ else project(id, 'READY', '', now, version) end
 list_people(id, known[3], last_key + 2, last_person)
 
 proceed(id)
-for i = 17, last_key do
+for i = 19, last_key do
   redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl)
   if digest ~= '' then redis.call('SET', prefix .. ':digest:' .. ARGV[i], digest, 'PX', ttl) end
 end

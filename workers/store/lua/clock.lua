@@ -17,11 +17,16 @@ local function is_idle(now)
     and redis.call('ZCOUNT', KEYS[1] .. ':due', '-inf', now) == 0
 end
 
+-- The server's time, ms.
+local function server_time()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
 -- Returns now and the lease time. Who `only_looks` leaves the clock while it agrees with the
 -- server's and nobody counts in it.
 local function clocks(only_looks)
-  local t = redis.call('TIME')
-  local server = t[1] * 1000 + math.floor(t[2] / 1000)
+  local server = server_time()
   local key = KEYS[1] .. ':clock'
   local seen, now, lease_time = (redis.call('GET', key) or ''):match('^(%d+) (%d+) (%d+)$')
   local elapsed

@@ -1,25 +1,31 @@
 -- Shared by the other scripts: this file is put in front of each of them.
 --
--- KEYS[1] is always the prefix of the shard, for example '{ponderd:0c}'. It is the hash tag of
--- every key that a script touches, so all of them are on one node of a Redis Cluster:
+-- KEYS[1] is always the prefix of the shard, for example '{ponderd:2a.4f}' (see shards.py). It is
+-- the hash tag of every key that a script touches, so all of them are on one node of a Redis Cluster:
 --   <prefix>:run:<id>                 hash  agent, agent_version, channel, conversation,
 --                                           conversation_key, status, waiting_for, version, token,
 --                                           owner, lease_until (ms of the lease time), deaths,
 --                                           created_at, updated_at (ms); see clock.lua
 --   <prefix>:log:<id>                 list  the events, oldest first; its length is the version
 --   <prefix>:snapshot:<id>            string  what a fold of the log may begin with; see tail.lua
---   <prefix>:conversation:<key>       string  the id of the run
---   <prefix>:trigger:<key>            string  the id of the run to which a trigger went; expires
+--   <prefix>:conversation:<key>       string  the id of the run, which may be in another shard
+--   <prefix>:trigger:<key>            string  the id of the run to which a trigger went, or of one
+--                                           in another shard, which must be asked; expires
 --   <prefix>:checkpoint:<name>        string  how far somebody has come
 --   <prefix>:digest:<key>             string  what tells a repeat of it from another message; expires
 --   <prefix>:due                      zset  id -> ms at which a worker must look at the run:
 --                                           poke grace, lease expiry or end of a durable sleep
 --   <prefix>:leased                   zset  id -> ms since which the run is held
+--   <prefix>:closed                   string  no run begins here any more, because the store moves;
+--                                           the server's time (ms) when a
+--                                           message was stored last
+--   <prefix>:moved:<name>             string  a checkpoint on its way to another shard
 -- and the lists of runs, see listings.lua.
 local prefix = KEYS[1]
 local due_key, leased_key = prefix .. ':due', prefix .. ':leased'
 local FINISHED = {COMPLETED = true, FAILED = true, CANCELLED = true}
-local news_channel = prefix:match('^{(.*):%x+}$') .. ':news'
+local namespace, here = prefix:match('^{(.*):(%x%x)[.%x]*}$')  -- `here` begins the ids of its runs
+local news_channel = namespace .. ':news'
 
 local function run_key(id) return prefix .. ':run:' .. id end
 local function log_key(id) return prefix .. ':log:' .. id end

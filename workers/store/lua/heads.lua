@@ -1,8 +1,5 @@
--- Read fields of runs. ARGV: how many fields, field ..., run id ...
+-- Read fields of runs, whose keys are KEYS. ARGV: the fields.
 -- Returns for each run a list of its values.
-local fields = {unpack(ARGV, 2, 1 + ARGV[1])}
 local rows = {}
-for i = 2 + ARGV[1], #ARGV do
-  table.insert(rows, redis.call('HMGET', run_key(ARGV[i]), unpack(fields)))
-end
+for i, run in ipairs(KEYS) do rows[i] = redis.call('HMGET', run, unpack(ARGV)) end
 return rows

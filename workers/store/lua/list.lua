@@ -21,7 +21,7 @@ local function before(a, b)
   return #a.id ~= #b.id and (#a.id > #b.id) == newest
 end
 
--- A list is read by rank, first one entry and then bites. It stands at `time` and `id`; after its
+-- A list is read by rank: first one entry, then as many as are wanted, then bites. It stands at `time` and `id`; after its
 -- last entry `id` is nil.
 local function step(list)
   list.at = list.at + 2
@@ -29,7 +29,7 @@ local function step(list)
     local last = list.rank + list.bite - 1
     list.some = redis.call(newest and 'ZREVRANGE' or 'ZRANGE', list.key, list.rank, last,
       'WITHSCORES')
-    list.rank, list.bite, list.at = last + 1, BITE, 1
+    list.rank, list.bite, list.at = last + 1, list.bite == 1 and math.min(most, BITE) or BITE, 1
   end
   list.id, list.time = list.some[list.at], tonumber(list.some[list.at + 1])
 end
@@ -54,7 +54,6 @@ local lists = {}
 
 -- `holds`: all that is in it has the status, waiting_for, agent and channel that are wanted.
 local function open(key, holds)
-  if redis.call('EXISTS', key) == 0 then return end
   local list = {key = key, holds = holds, rank = rank_of(key), bite = 1, some = {}, at = 1}
   step(list)
   if list.id then table.insert(lists, list) end
@@ -73,6 +72,7 @@ end
 -- Lists of an earlier version: what is in them may be wanted.
 local function unlisted(statuses)
   local keys = {}
+  if here > '0f' then return keys end  -- those knew 16 shards
   for _, one in ipairs(statuses) do table.insert(keys, {key = old_key(one), holds = false}) end
   return keys
 end
