@@ -108,7 +108,7 @@ async def newest(store: RunStore, run_id: str) -> Run | None:
 
 class Pace:
     """When the next snapshot of a run is worth its bytes: after `EVENTS` events that are together
-    as large as the last one."""
+    at least half as large as the last one."""
 
     def __init__(self, tail: Tail) -> None:
         self._events = tail.version - tail.known
@@ -122,7 +122,7 @@ class Pace:
     def snapshot(self, run: Run, last: bytes, *, rests: bool) -> bytes:
         """A snapshot of `run` after its event `last`, if it is time for one; or empty. `rests`: the
         worker gives the run back."""
-        if self._events < (EVENTS if rests else EVENTS * AT_WORK) or self._bytes < self._size:
+        if self._events < (EVENTS if rests else EVENTS * AT_WORK) or 2 * self._bytes < self._size:
             return b""
         # Who has the run next shows the observer what came from outside at the end of the log.
         return b"" if isinstance(e.decode(last), FROM_OUTSIDE) else seal(run, last)

@@ -5,9 +5,11 @@ An agent's own `check` gets one of these.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
+from pydantic_core import from_json
 
 from ponderd.channels.message import Frozen, Urgency
 
@@ -45,3 +47,26 @@ class Question(Frozen):
 
 
 Choice = Annotated[ToolCall | Answer | Question, Field(discriminator="action")]
+
+
+def chosen_in(content: str) -> Choice | None:
+    """What the words of a model say, taken as they stand, without its agent's types. None if they
+    are not one JSON object with an action.
+
+    Logs leave out a choice that is this one, so this never changes.
+    """
+    try:
+        said = from_json(content)
+        action = said.pop("action") if isinstance(said, dict) else None
+        match action, list(said.values()) if isinstance(said, dict) else []:
+            case "reply" | "done", [str(text)]:
+                return Answer(text=text)
+            case "done", _:
+                return Answer(text=json.dumps(said), output=said)
+            case "ask_human", _:
+                return Question.model_validate(said)
+            case str(tool), _:
+                return ToolCall(tool=tool, arguments=said)
+    except (ValueError, KeyError, ValidationError):
+        pass
+    return None

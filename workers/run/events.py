@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, field_serializer, model_validator
 
 from ponderd.channels.message import Address
 from ponderd.workers.run.attempt_events import RunSetAside as RunSetAside
 from ponderd.workers.run.attempt_events import StepFailed as StepFailed
 from ponderd.workers.run.attempt_events import ToolRepeated as ToolRepeated
-from ponderd.workers.run.choices import Choice
+from ponderd.workers.run.choices import Choice, chosen_in
 from ponderd.workers.run.inbound_events import EventBase as _Event
 from ponderd.workers.run.inbound_events import EventReceived as EventReceived
 from ponderd.workers.run.inbound_events import MessageReceived as MessageReceived
@@ -99,6 +99,16 @@ class ModelAnswered(_Event):
     content: str
     call: ModelCall
     thought: str = ""
+
+    @field_serializer("choice")
+    def _whole(self, choice: Choice) -> dict[str, Any]:
+        return choice.model_dump()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_it_says(cls, data: dict[str, Any]) -> dict[str, Any]:
+        """A log has no choice where the content alone says it."""
+        return data if "choice" in data else {"choice": chosen_in(data.get("content", "")), **data}
 
 
 class ModelRejected(_Event):
@@ -349,8 +359,21 @@ Event = Annotated[
 _codec: TypeAdapter[Event] = TypeAdapter(Event)
 
 
+_TYPE, _TYPE_AND_CHOICE = {"type"}, {"type", "choice"}
+
+
 def encode(event: Event) -> bytes:
-    return event.model_dump_json(exclude_defaults=False).encode()
+    """Without what `decode` adds: fields that are as by default, and a choice that the content of
+    its answer says by itself."""
+    left_out = _TYPE
+    if isinstance(event, ModelAnswered):
+        plain, choice = chosen_in(event.content), event.choice
+        if plain is not None and plain.model_dump_json() == choice.model_dump_json():
+            left_out = _TYPE_AND_CHOICE
+    # Where the field is missing, an older answer may have been withdrawn.
+    short = not isinstance(event, ApprovalAnswered)
+    fields = event.model_dump_json(exclude=left_out, exclude_defaults=short)
+    return f'{{"type":"{event.type}",{fields[1:]}'.encode()
 
 
 def decode(data: bytes | str) -> Event:

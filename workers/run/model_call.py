@@ -27,8 +27,9 @@ class ThinkingDecision(Frozen):
     mode: ThinkingMode = "none"
     """How the model is asked."""
 
-    arm: str = "none"
-    """What was chosen: one of the modes, or a member of the model family by its name."""
+    arm: str = ""
+    """What was chosen: one of the modes, or a member of the model family by its name. Not given: as
+    the mode."""
 
     reason: str = "default"
     budget: int = Field(0, ge=0)
@@ -53,7 +54,7 @@ class ThinkingDecision(Frozen):
     @classmethod
     def _named_by_mode(cls, data: dict[str, Any]) -> dict[str, Any]:
         """Old decisions have no arm: before there were families, the arms were the modes."""
-        return data if "arm" in data else {"arm": data.get("mode", "none"), **data}
+        return data if data.get("arm") else {**data, "arm": data.get("mode", "none")}
 
 
 class CallUsage(Frozen):
