@@ -134,7 +134,9 @@ def families(
         ),
     ]
     if queue_length is not None:
-        found.append(_gauge("ponderd_queue_length", "Pokes that no worker took yet", queue_length))
+        found.append(
+            _gauge("ponderd_queue_length", "Messages that no worker took yet", queue_length)
+        )
     runs = GaugeMetricFamily("ponderd_runs", "Runs by status", labels=["status"])
     for status, count in sorted(gauges.runs.items()):
         runs.add_metric([status], count)

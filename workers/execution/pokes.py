@@ -1,10 +1,12 @@
 """The Celery app. A Celery message is a poke: 'advance run X'. It may get lost or arrive twice.
-Only speed depends on it, because the store knows what is due."""
+Only speed depends on it, because the store knows what is due. When many runs begin at once, a
+message pokes for several: Celery takes as long for a message as a run for a step."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import deque
 from queue import Empty
 from typing import Any
 from urllib.parse import quote
@@ -137,32 +139,49 @@ def _hang_up(channel: Any) -> None:
 _channels.close = _hang_up
 
 
+JOINT = 8
+"""Most runs that one message pokes for."""
+
+WAITING = 10_000
+"""Most pokes that wait for a broker that is slow. Older ones are given up: sweepers find their
+runs."""
+
+
 class Poker:
     """Pokes workers in the background. Never fails: the sweeper finds the run of a lost poke."""
 
     def __init__(self, broker_url: str) -> None:
         self._app = create_app(broker_url)
-        self._pending: set[asyncio.Task[None]] = set()
+        self._waiting: deque[str] = deque(maxlen=WAITING)
+        self._sending: asyncio.Task[None] | None = None
 
     def poke(self, run_id: str) -> None:
-        task = asyncio.create_task(self._send(run_id))
-        self._pending.add(task)
-        task.add_done_callback(self._pending.discard)
+        """At once, if no poke is on its way; else with all that wait until then."""
+        self._waiting.append(run_id)
+        if self._sending is None:
+            self._sending = asyncio.create_task(self._send())
 
-    async def _send(self, run_id: str) -> None:
+    async def _send(self) -> None:
         try:
-            await asyncio.to_thread(self._app.send_task, ADVANCE, (run_id,), retry=False)
-        except Exception as error:  # kombu raises many kinds
-            log.warning(
-                "poke not sent, the sweeper will find the run", run=run_id, error=str(error)
-            )
+            while self._waiting:
+                some = [self._waiting.popleft() for _ in range(min(JOINT, len(self._waiting)))]
+                try:
+                    await asyncio.to_thread(self._app.send_task, ADVANCE, some, retry=False)
+                except Exception as error:  # kombu raises many kinds
+                    log.warning(
+                        "poke not sent, the sweeper will find the runs", runs=some, error=str(error)
+                    )
+        finally:
+            self._sending = None
 
     async def queue_length(self) -> int:
-        """Pokes that no worker has taken yet. Raises kombu's errors."""
+        """Messages that no worker has taken yet. Raises kombu's errors."""
         return await asyncio.to_thread(self._count)
 
     async def close(self) -> None:
-        await asyncio.gather(*self._pending, return_exceptions=True)
+        """Send what waits, and close."""
+        if self._sending is not None:
+            await asyncio.wait([self._sending])
         await asyncio.to_thread(self._app.close)
 
     def _count(self) -> int:

@@ -105,19 +105,24 @@ class Runtime:
         self._thread.start()
         self._call(self._open()).result()
 
-    def submit(self, run_id: str) -> None:
-        """Advance a run as soon as a slot is free.
+    def submit(self, run_id: str, patience: float | None = None) -> bool:
+        """Advance a run as soon as a slot is free. Returns whether that was so within `patience`
+        seconds; None waits until it is.
 
-        Returns without doing so when the worker drains. The run is still due, and another
-        worker's sweeper finds it.
+        A worker that drains takes none. The run is still due, and another worker's sweeper finds
+        it.
         """
-        while not self._slots.acquire(timeout=0.2):
-            if self._draining.is_set():
-                return
-        if self._draining.is_set():
-            self._slots.release()
-            return
-        self._loop.call_soon_threadsafe(self._begin, run_id)
+        until = None if patience is None else time.monotonic() + patience
+        while not self._draining.is_set():
+            if self._slots.acquire(timeout=0.2):
+                if self._draining.is_set():
+                    self._slots.release()
+                    break
+                self._loop.call_soon_threadsafe(self._begin, run_id)
+                return True
+            if until is not None and time.monotonic() > until:
+                break
+        return False
 
     def drain(self) -> None:
         """Begin nothing new. Runs in flight stop after their current step."""

@@ -21,6 +21,9 @@ log = structlog.get_logger(__name__)
 SAME_SIGNAL = 0.5
 """Seconds within which a second signal is no second wish."""
 
+PATIENCE = 0.2
+"""Seconds that runs that were poked for together wait for a slot in one worker."""
+
 FEEDERS = 4
 """Celery threads. They only hand runs over, so a few are enough."""
 
@@ -74,10 +77,19 @@ def work(settings: WorkerSettings, channels: ChannelSettings) -> int:
 
 
 def register(app: Celery, runtime: Runtime) -> None:
-    def advance(run_id: str) -> None:
-        runtime.submit(run_id)
+    def advance(*run_ids: str) -> None:
+        """Hand the runs over. Those that would have to wait here go back, one by one: another
+        worker may have room."""
+        for position, run_id in enumerate(run_ids):
+            others = run_ids[position + 1 :]
+            if runtime.submit(run_id, PATIENCE if others else None):
+                continue
+            with contextlib.suppress(Exception):  # kombu raises many kinds; sweepers find the runs
+                for left in (run_id, *others):
+                    app.send_task(ADVANCE, (left,), retry=False)
+            return
 
-    app.task(name=ADVANCE)(advance)
+    app.task(name=ADVANCE, shared=False)(advance)
 
 
 def allow_open_files() -> None:
