@@ -66,8 +66,8 @@ TESTED_IN = {
     "workers/agents/test_files": "agents/tools/attachments",
     "workers/control/test_forks_and_prompts": "control/forks control/prompts",
     "workers/agents/test_notify": "agents/tools/notify",
-    "workers/control/test_deliveries": "execution/deliveries execution/outbox "
-    "daemon/api/deliveries daemon/commands/deliveries",
+    "workers/control/test_deliveries": "execution/deliveries execution/delivery_list "
+    "execution/outbox daemon/api/deliveries daemon/commands/deliveries",
     "workers/control/test_snapshot_checks": "daemon/api/snapshot_checks "
     "daemon/commands/snapshot_checks",
     "workers/control/test_retries": "run/reduce_retried daemon/api/retries",
@@ -96,6 +96,7 @@ TESTED_IN = {
     "workers/protocol/test_twin": "store/memory_clock",
     "workers/store/test_listings": "store/memory_listings store/redis_listings",
     "workers/store/test_contract": "store/asking store/beside store/cursors store/memory_beside "
+    "store/memory_tables store/redis_tables store/tables "
     "store/memory_store store/redis_beside store/redis_gauges store/redis_store",
     "workers/thinking/test_beliefs": "thinking/margins thinking/posterior",
     "workers/thinking/test_ledger": "thinking/learning thinking/outcomes thinking/rewards",

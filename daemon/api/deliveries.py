@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from ponderd.channels.message import principal
 from ponderd.channels.text import plain_name
+from ponderd.daemon.api.queries import while_wanted
 from ponderd.daemon.api.runs import Body
-from ponderd.workers.control.deliveries import Deliveries, Portion, Wanted
+from ponderd.workers.control.deliveries import MOST, Deliveries, Portion, Wanted
 from ponderd.workers.execution.deliveries import Delivery
 
 PORTION = 100
 """Runs of which a request shows or retries deliveries, if it does not say how many."""
-
-MOST = 1000
 
 
 class DeliveryList(BaseModel):
@@ -42,6 +41,7 @@ def delivery_routes(deliveries: Deliveries) -> APIRouter:
 
     @router.get("")
     async def list_deliveries(
+        request: Request,
         to: Annotated[str | None, Query(max_length=2000)] = None,
         agent: Annotated[str | None, Query(max_length=200)] = None,
         error: Annotated[str | None, Query(max_length=200)] = None,
@@ -51,7 +51,8 @@ def delivery_routes(deliveries: Deliveries) -> APIRouter:
         """Replies that did not arrive, oldest first: those that are tried again by themselves
         (trying), and those that are not any more (undelivered). `limit` counts their runs."""
         wanted = Wanted(to=to, agent=agent, error=error)
-        return await deliveries.listed(wanted, cursor=cursor, limit=limit)
+        found = deliveries.listed(wanted, cursor=cursor, limit=limit)
+        return await while_wanted(request, found)
 
     @router.post("/retry")
     async def retry_all(body: RetryAllBody | None = None) -> Portion:

@@ -71,7 +71,7 @@ def retry(
         _show(portion["deliveries"], as_json)
         sent += len(portion["deliveries"])
         if portion["left"]:
-            hint(f"{sent} on their way, those of {portion['left']} runs are left")
+            hint(f"{sent} on their way, {portion['left']} runs are still to be looked at")
     if as_json:
         return
     if not sent:

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import random
-from collections.abc import Iterable
+import re
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from ponderd.channels.errors import Conflict, Malformed, NotFound
 from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
-from ponderd.workers.execution.deliveries import (
+from ponderd.workers.execution.deliveries import Delivery, deliveries_of
+from ponderd.workers.execution.delivery_list import (
     UNDELIVERED,
-    Delivery,
     Undelivered,
-    deliveries_of,
+    count_deliveries,
+    list_deliveries,
+    listed_rows,
 )
 
 SAMPLE = 20
 """Runs that are looked at anew whenever deliveries are counted."""
 
+MOST = 1000
+"""Most runs of a portion, if nobody says how many."""
+
+BITE = 500
+"""Rows that are read at once."""
+
+LOOKED_THROUGH = 5000
+"""Rows that are looked through for a portion, at most. Then it ends, and `next` goes on."""
 
 AT_ONCE = 16
 """Runs that are changed at the same time."""
@@ -55,7 +63,7 @@ class Portion(BaseModel):
 
     deliveries: list[Delivery]
     left: int = 0
-    """How many runs with others there are after these."""
+    """How many runs there are on the list after these, also such as are not wanted."""
     next: str | None = None
     """The cursor that goes on with those. None: there are none."""
 
@@ -67,41 +75,43 @@ class Deliveries:
     def __init__(self, log: RunLog, runs: Runs) -> None:
         self._log = log
         self._runs = runs
+        self._counted_to = ""
 
     async def listed(
-        self, wanted: Wanted = ALL, *, cursor: str | None = None, limit: int | None = None
+        self, wanted: Wanted = ALL, *, cursor: str | None = None, limit: int = MOST
     ) -> Portion:
-        """Those of the next `limit` runs (None: of all others), oldest first. Raises
-        `Malformed` for a cursor that is none of ours."""
-        after, entries = _place(cursor), await self._listed()
-        places = {
-            run_id: (min(found.since.timestamp() for found in wanted.of(entry)), run_id)
-            for run_id, entry in entries.items()
-            if wanted.of(entry)
-        }
-        chosen = sorted((place, run_id) for run_id, place in places.items() if place > after)
-        portion = {run_id: entries[run_id] for _, run_id in chosen[:limit]}
-        left = len(chosen) - len(portion)
-        last = places[next(reversed(portion))] if left else None
-        await self._check(portion, portion.copy())
-        found = [delivery for entry in portion.values() for delivery in wanted.of(entry)]
+        """Those of the next `limit` runs, oldest first. Raises `Malformed` for a cursor that is
+        none of ours."""
+        place, left, looked = _place(cursor), 1, 0
+        runs, found = 0, list[Delivery]()
+        while left and runs < limit and looked < LOOKED_THROUGH:
+            left, bite = 0, BITE if wanted != ALL else min(BITE, limit - runs)
+            async for row in listed_rows(self._log.store, place, bite):
+                place, left, looked = row.place, row.left, looked + 1
+                if row.entry is None or not wanted.of(row.entry):
+                    continue
+                entry = await self._current(row.run_id, row.entry)
+                if fitting := wanted.of(entry) if entry else []:
+                    runs, found = runs + 1, found + fitting
+                if runs == limit:
+                    break
         return Portion(
             deliveries=sorted(found, key=lambda delivery: delivery.since),
             left=left,
-            next=f"{last[0]!r}:{last[1]}" if last else None,
+            next=place.replace(" ", ":", 1) if left else None,
         )
 
     async def counted(self) -> dict[str, int]:
         """How many there are by state: trying, mendable (trying, too, but an operator has to mend
         something) and undelivered."""
-        listed = await self._listed()
-        await self._check(listed, random.sample(sorted(listed), min(SAMPLE, len(listed))))
-        counts = {"trying": 0, "mendable": 0, "undelivered": 0}
-        for entry in listed.values():
-            for delivery in entry.deliveries:
-                tries = delivery.state == "trying"
-                counts["mendable" if tries and delivery.mendable else delivery.state] += 1
-        return counts
+        left = 0
+        async for row in listed_rows(self._log.store, self._counted_to, SAMPLE):
+            self._counted_to, left = row.place, row.left
+            if row.entry:
+                await self._current(row.run_id, row.entry)
+        if not left:  # begin anew
+            self._counted_to = ""
+        return await count_deliveries(self._log.store)
 
     async def retry(self, run_id: str, by: str, keys: tuple[str, ...] = ()) -> list[Delivery]:
         """Send again what of a run is undelivered, or the replies with these keys; return it.
@@ -115,7 +125,7 @@ class Deliveries:
         wanted: Wanted = ALL,
         *,
         cursor: str | None = None,
-        limit: int | None = None,
+        limit: int = MOST,
     ) -> Portion:
         """Send again what is undelivered of the next `limit` runs; return it. Raises `Malformed`
         as `listed` does."""
@@ -135,45 +145,23 @@ class Deliveries:
         found = await asyncio.gather(*map(retry, keys))
         return portion.model_copy(update={"deliveries": [sent for some in found for sent in some]})
 
-    async def _listed(self) -> dict[str, Undelivered]:
-        listed = {}
-        for run_id, entry in (await self._log.store.box(UNDELIVERED)).items():
-            try:
-                listed[run_id] = Undelivered.model_validate_json(entry)
-            except ValidationError:  # a newer ponderd wrote it
-                continue
-        return listed
-
-    async def _check(self, listed: dict[str, Undelivered], run_ids: Iterable[str]) -> None:
-        """Bring entries up to date: the run may have gone on without the worker's telling."""
-        for run_id in run_ids:
-            if current := await self._current(run_id, listed[run_id]):
-                listed[run_id] = current
-            else:
-                del listed[run_id]
-
     async def _current(self, run_id: str, entry: Undelivered) -> Undelivered | None:
+        """The entry brought up to date: the run may have gone on without the worker's telling."""
         store = self._log.store
+        current: Undelivered | None = entry
         try:
-            while await self._log.version(run_id) != entry.version:
-                run = await self._log.latest(run_id)
-                entry = Undelivered(version=run.version, deliveries=deliveries_of(run))
-                if entry.deliveries:
-                    await store.put(UNDELIVERED, run_id, entry.model_dump_json().encode())
-                else:
-                    await store.drop(UNDELIVERED, run_id)
+            while current and await self._log.version(run_id) != current.version:
+                current = await list_deliveries(store, await self._log.latest(run_id))
         except NotFound:
-            await store.drop(UNDELIVERED, run_id)
+            await store.drop_row(UNDELIVERED, run_id)
             return None
-        return entry if entry.deliveries else None
+        return current
 
 
-def _place(cursor: str | None) -> tuple[float, str]:
-    """Where a list goes on: after a moment and a run."""
+def _place(cursor: str | None) -> str:
+    """Where a list goes on: after the moment and the run of a row."""
     if cursor is None:
-        return -math.inf, ""
-    since, _, run_id = cursor.partition(":")
-    try:
-        return float(since), run_id
-    except ValueError:
-        raise Malformed(f"{cursor[:50]!r} is not a cursor of this list") from None
+        return ""
+    if not re.fullmatch(r"\d{17}:\S+", cursor, re.ASCII):
+        raise Malformed(f"{cursor[:50]!r} is not a cursor of this list")
+    return cursor.replace(":", " ", 1)

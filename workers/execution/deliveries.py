@@ -12,9 +12,6 @@ from ponderd.channels.message import ReplyKind
 from ponderd.workers.run.state import Outgoing, Run
 from ponderd.workers.run.undelivered import in_trouble
 
-UNDELIVERED = "undelivered"
-"""The box in which the store keeps them, by run."""
-
 BEGINNING = 200
 """Characters of a reply that lists show."""
 
@@ -42,13 +39,6 @@ class Delivery(BaseModel):
     next_attempt_at: datetime | None
     state: Literal["trying", "undelivered"]
     """undelivered: it is sent again only if somebody asks for it, or writes from there."""
-
-
-class Undelivered(BaseModel):
-    """What of one run is undelivered, as it was at one version of it."""
-
-    version: int
-    deliveries: tuple[Delivery, ...]
 
 
 def deliveries_of(run: Run) -> tuple[Delivery, ...]:

@@ -12,7 +12,7 @@ import structlog
 
 from ponderd.channels.errors import Unavailable
 from ponderd.channels.event_ref import EventRef
-from ponderd.workers.execution.deliveries import UNDELIVERED, Undelivered, deliveries_of
+from ponderd.workers.execution.delivery_list import list_deliveries
 from ponderd.workers.execution.leases import LeasedRun, record
 from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.progress import Progress
@@ -86,13 +86,8 @@ class Outbox:
 
     async def _list(self, run: Run) -> None:
         """Let operators see what of the run is undelivered."""
-        found = deliveries_of(run)
         try:
-            if found:
-                listed = Undelivered(version=run.version, deliveries=found)
-                await self._store.put(UNDELIVERED, run.id, listed.model_dump_json().encode())
-            else:
-                await self._store.drop(UNDELIVERED, run.id)
+            await list_deliveries(self._store, run)
         except Unavailable as error:
             log.warning("the list of deliveries is out of date", error=str(error))
 

@@ -1,5 +1,5 @@
-"""What the store keeps beside the logs of runs: values, ledgers, boxes and accounts. A part of
-`contract`, which says what holds for all of it.
+"""What the store keeps beside the logs of runs: values, ledgers, boxes, tables and accounts. A part
+of `contract`, which says what holds for all of it.
 """
 
 from __future__ import annotations
@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ponderd.workers.store.tables import Tables
 
-class Beside(Protocol):
+
+class Beside(Tables, Protocol):
     """What every store keeps beside the logs."""
 
     async def remember(self, key: str, value: str, ttl: float | None) -> str:
@@ -41,7 +43,7 @@ class Beside(Protocol):
         """Keep `value` under `key` in a box until it is dropped."""
 
     async def box(self, box: str) -> dict[str, bytes]:
-        """All that is in a box. Keep boxes small: it is read at once."""
+        """All that is in a box. Keep boxes small: it is read at once. A table may be large."""
 
     async def drop(self, box: str, key: str) -> None:
         """Take `key` out of a box, if it is there."""

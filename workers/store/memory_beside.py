@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
+from ponderd.workers.store.memory_tables import MemoryTables
 
-class MemoryBeside:
+
+class MemoryBeside(MemoryTables):
     """Implements `Beside`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._kept: dict[str, tuple[str, float]] = {}
         self._accounts: dict[str, tuple[dict[str, float], float]] = {}
         self._ledgers: defaultdict[str, list[tuple[str, bytes]]] = defaultdict(list)
         self._noted = 0
         self._boxes: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
-
-    @abstractmethod
-    def _now(self) -> float:
-        """The store's time, Unix seconds. Raises `Unavailable`."""
 
     async def remember(self, key: str, value: str, ttl: float | None) -> str:
         now = self._now()

@@ -9,18 +9,17 @@ from redis.asyncio import Redis, RedisCluster
 
 from ponderd.workers.store.redis_client import awaited as _answer
 from ponderd.workers.store.redis_client import ms as _ms
+from ponderd.workers.store.redis_tables import RedisTables
 from ponderd.workers.store.replicas import Replicas
 
 _SWAP = Path(__file__).parent / "lua" / "swap.lua"
 
 
-class RedisBeside:
+class RedisBeside(RedisTables):
     """Implements `Beside`."""
 
     def __init__(self, redis: Redis | RedisCluster, namespace: str, replicas: Replicas) -> None:
-        self._redis = redis
-        self._namespace = namespace
-        self._replicas = replicas
+        super().__init__(redis, namespace, replicas)
         self._swap = redis.register_script(_SWAP.read_text())
 
     async def remember(self, key: str, value: str, ttl: float | None) -> str:

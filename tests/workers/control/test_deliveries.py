@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from ponderd.channels.errors import Conflict, DeliveryError, NotFound
-from ponderd.workers.control.deliveries import Deliveries
-from ponderd.workers.execution.deliveries import UNDELIVERED
+from ponderd.channels.errors import Conflict, DeliveryError, Malformed, NotFound
+from ponderd.workers.control import deliveries as module
+from ponderd.workers.control.deliveries import Deliveries, Wanted
+from ponderd.workers.execution.delivery_list import UNDELIVERED
 from ponderd.workers.run.state import Status
 from ponderd.workers.store.archive import FolderArchive
+from ponderd.workers.store.tables import Row, RowPage
 from tests.workers.world import CALLBACK, LAUNCH, MAILBOX, THREAD, Crash, World
 
 REVOKED = DeliveryError("slack: token_revoked", mendable=True)
@@ -21,6 +23,11 @@ GONE = DeliveryError("callback answered 410", permanent=True)
 @pytest.fixture
 def deliveries(world: World) -> Deliveries:
     return Deliveries(world.log, world.runs)
+
+
+async def rows(world: World) -> dict[str, bytes]:
+    """What the store keeps, by run."""
+    return {key: value for _, key, value in (await world.store.rows(UNDELIVERED, "", 999)).rows}
 
 
 async def three_in_trouble(world: World) -> list[str]:
@@ -55,7 +62,7 @@ async def test_are_gone_when_they_arrived(world: World, deliveries: Deliveries) 
     assert sorted(d.run_id for d in sent) == sorted(runs)
     for run_id in runs:
         assert (await world.advance(run_id)).status is Status.COMPLETED
-    assert await world.store.box(UNDELIVERED) == {}
+    assert await rows(world) == {}
     assert (await deliveries.listed()).deliveries == []
     with pytest.raises(Conflict, match="nothing undelivered"):
         await deliveries.retry(runs[0], by="api:ann")
@@ -73,7 +80,7 @@ async def test_are_gone_when_they_were_decided_elsewhere(
     assert [d.kind for d in (await deliveries.listed()).deliveries] == ["question"]
     await world.decide(run_id, True, "api:ann")
     assert await deliveries.counted() == {"trying": 0, "mendable": 0, "undelivered": 0}
-    assert await world.store.box(UNDELIVERED) == {}
+    assert await rows(world) == {}
 
 
 async def test_are_not_lost_with_a_worker_that_dies(
@@ -98,14 +105,15 @@ async def test_are_not_lost_with_a_worker_that_dies(
 
 async def test_a_stale_entry_is_tidied_away(world: World, deliveries: Deliveries) -> None:
     [run_id, *_] = await three_in_trouble(world)
-    entry = (await world.store.box(UNDELIVERED))[run_id]
+    entry = Row("1", (await rows(world))[run_id], {"trying": 5})
     await deliveries.retry(run_id, by="api:ann")
     await world.advance(run_id)
-    await world.store.put(UNDELIVERED, run_id, entry)
-    await world.store.put(UNDELIVERED, "00-gone", entry)
-    await world.store.put(UNDELIVERED, "00-newer", b'{"from": "the future"}')
+    await world.store.set_row(UNDELIVERED, run_id, entry)
+    await world.store.set_row(UNDELIVERED, "00-gone", entry)
+    await world.store.set_row(UNDELIVERED, "00-newer", Row("1", b'{"from": "the future"}'))
     assert run_id not in {d.run_id for d in (await deliveries.listed()).deliveries}
-    assert not {run_id, "00-gone"} & set(await world.store.box(UNDELIVERED))
+    assert not {run_id, "00-gone"} & set(await rows(world))
+    assert await deliveries.counted() == {"trying": 1, "mendable": 0, "undelivered": 1}
 
 
 async def test_come_back_from_the_archive(world: World, tmp_path: Path) -> None:
@@ -121,3 +129,91 @@ async def test_come_back_from_the_archive(world: World, tmp_path: Path) -> None:
     await deliveries.retry(run_id, by="api:ann")
     assert (await world.advance(run_id)).status is Status.COMPLETED
     assert world.channel.texts == ["ok"]
+
+
+async def in_trouble(world: World, count: int) -> list[str]:
+    runs = []
+    for number in range(count):
+        world.channel.failures = [GONE if number % 5 else DeliveryError("451 later")]
+        runs.append(await world.write(reply_to=CALLBACK, conversation=f"c{number}"))
+        await world.advance(runs[-1])
+    return runs
+
+
+class Reading:
+    """Counts the rows that are read."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self._rows = world.store.rows
+        monkeypatch.setattr(world.store, "rows", self.rows)
+
+    async def rows(self, table: str, after: str, limit: int) -> RowPage:
+        page = await self._rows(table, after, limit)
+        self.count += len(page.rows)
+        return page
+
+
+@pytest.mark.parametrize("wanted", [Wanted(), Wanted(error="451"), Wanted(agent="another")])
+async def test_portions_together_are_all_of_them(
+    world: World, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch, wanted: Wanted
+) -> None:
+    monkeypatch.setattr(module, "BITE", 3)
+    monkeypatch.setattr(module, "LOOKED_THROUGH", 7)
+    runs = await in_trouble(world, 18)
+    fit = {"451": runs[::5], None: runs}[wanted.error] if not wanted.agent else []
+    reading = Reading(world, monkeypatch)
+    found, cursor, lefts = list[str](), None, [99]
+    while True:
+        reading.count = 0
+        portion = await deliveries.listed(wanted, cursor=cursor, limit=4)
+        assert reading.count <= 9
+        assert portion.left < lefts[-1]
+        lefts.append(portion.left)
+        assert len(portion.deliveries) <= 4
+        found += [d.run_id for d in portion.deliveries]
+        cursor = portion.next
+        if cursor is None:
+            break
+    assert (sorted(found), lefts[-1]) == (sorted(fit), 0)
+
+
+async def test_a_cursor_is_one_of_the_list(deliveries: Deliveries) -> None:
+    for cursor in ("", "x", "1:00-a", "1764500000.5:00-a", f"{7:017d}:"):
+        with pytest.raises(Malformed, match="is not a cursor"):
+            await deliveries.listed(cursor=cursor)
+
+
+async def test_counting_reads_no_more_the_longer_the_list_is_and_passes_all_in_turn(
+    world: World, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SAMPLE", 4)
+    await in_trouble(world, 10)
+    await world.store.set_row(
+        UNDELIVERED, "00-gone", Row("9" * 17, (b"%s" % gone()), {"trying": 1})
+    )
+    reading = Reading(world, monkeypatch)
+    counts = [await deliveries.counted() for _ in range(3)]
+    assert [each["trying"] for each in counts] == [3, 3, 2]
+    assert {each["undelivered"] for each in counts} == {8}
+    assert reading.count == 11
+    await deliveries.counted()
+    assert reading.count == 15
+
+
+def gone() -> bytes:
+    """What was listed of a run that there is not any more."""
+    return b'{"version": 1, "deliveries": []}'
+
+
+async def test_what_an_earlier_version_listed_is_taken_over(
+    world: World, deliveries: Deliveries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = await three_in_trouble(world)
+    for run_id, value in (await rows(world)).items():
+        await world.store.drop_row(UNDELIVERED, run_id)
+        await world.store.put(UNDELIVERED, run_id, value)
+    await world.store.put(UNDELIVERED, "00-newer", b'{"from": "the future"}')
+    assert await deliveries.counted() == {"trying": 1, "mendable": 1, "undelivered": 1}
+    assert [d.run_id for d in (await deliveries.listed()).deliveries] == runs
+    assert set(await world.store.box(UNDELIVERED)) == {"00-newer"}

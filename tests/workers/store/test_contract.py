@@ -31,6 +31,7 @@ from ponderd.workers.store.contract import (
 from ponderd.workers.store.memory_store import MemoryStore
 from ponderd.workers.store.redis_store import RedisStore, connect
 from ponderd.workers.store.run_ids import new_run_id
+from ponderd.workers.store.tables import Row, RowPage
 from tests.services.eventually import PATIENCE, eventually, patiently, quickly
 
 READY = Projection("READY")
@@ -594,6 +595,30 @@ async def test_a_box_keeps_what_is_put_until_it_is_dropped(store: RunStore) -> N
     await store.drop("b", "z")
     assert await store.box("b") == {"y": b"\xff"}
     assert await store.box("c") == {}
+
+
+class TestTable:
+    async def test_rows_come_in_their_order_a_page_at_a_time(self, store: RunStore) -> None:
+        assert await store.rows("t", "", 10) == RowPage([], 0)
+        for key, order in (("c", "2"), ("a", "2"), ("b", "1"), ("a b", "2")):
+            await store.set_row("t", key, Row(order, key.encode() + b"\xff"))
+        first, *rest = (await store.rows("t", "", 10)).rows
+        assert [key for _, key, _ in (first, *rest)] == ["b", "a", "a b", "c"]
+        assert first == ("1 b", "b", b"b\xff")
+        assert await store.rows("t", first[0], 2) == RowPage(rest[:2], 1)
+        assert await store.rows("t", rest[-1][0], 2) == RowPage([], 0)
+        assert await store.rows("other", "", 10) == RowPage([], 0)
+
+    async def test_a_row_replaces_the_one_before_in_order_and_sums(self, store: RunStore) -> None:
+        await store.set_row("t", "a", Row("1", b"1", {"few": 1, "many": 7}))
+        await store.set_row("t", "b", Row("2", b"2", {"many": 3}))
+        assert await store.sums("t") == {"few": 1, "many": 10}
+        await store.set_row("t", "a", Row("3", b"3", {"many": 1}))
+        assert await store.rows("t", "", 9) == RowPage([("2 b", "b", b"2"), ("3 a", "a", b"3")], 0)
+        assert await store.sums("t") == {"many": 4}
+        for key in ("a", "a", "b", "none"):
+            await store.drop_row("t", key)
+        assert (await store.rows("t", "", 9), await store.sums("t")) == (RowPage([], 0), {})
 
 
 async def test_now_goes_on(store: RunStore) -> None:
