@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import Field
 
+from ponderd.daemon.api.queries import while_wanted
 from ponderd.daemon.api.runs import Body
 from ponderd.workers.control.snapshot_checks import PORTION, Checked, SnapshotChecks
 
@@ -18,11 +19,12 @@ def check_routes(checks: SnapshotChecks) -> APIRouter:
     router = APIRouter(prefix="/runs", tags=["runs"])
 
     @router.post("/check")
-    async def check_many(body: CheckMany | None = None) -> Checked:
+    async def check_many(request: Request, body: CheckMany | None = None) -> Checked:
         """Compare the snapshots of a portion of all runs with their logs. Pass the `cursor` of a
-        portion to go on with the next one."""
+        portion to go on with the next one. It ends when its client leaves."""
         body = body or CheckMany.model_validate({})
-        return await checks.check_all(limit=body.limit, cursor=body.cursor)
+        found = checks.check_all(limit=body.limit, cursor=body.cursor)
+        return await while_wanted(request, found)
 
     @router.post("/{run_id}/check")
     async def check(run_id: str) -> Checked:

@@ -24,6 +24,7 @@ from ponderd.workers.control.run_log import RunLog
 from ponderd.workers.control.runs import Runs
 from ponderd.workers.store.listings import AskingPage, Filters, HeadPage
 from ponderd.workers.store.memory_store import MemoryStore
+from ponderd.workers.store.tables import RowPage
 from tests.services.asgi import ask
 from tests.services.eventually import eventually
 
@@ -52,6 +53,10 @@ class SlowStore(MemoryStore):
     ) -> HeadPage:
         await self._last()
         return await super().list_runs(limit=limit, cursor=cursor, **filters)
+
+    async def rows(self, table: str, after: str, limit: int) -> RowPage:
+        await self._last()
+        return await super().rows(table, after, limit)
 
     async def asking(self, *, limit: int, cursor: str | None) -> AskingPage:
         await self._last()
@@ -123,12 +128,21 @@ async def served(app: FastAPI) -> AsyncIterator[int]:
     await task
 
 
-@pytest.mark.parametrize("path", ["/runs", "/runs?agent=a&limit=1", "/approvals"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "GET /runs",
+        "GET /runs?agent=a&limit=1",
+        "GET /approvals",
+        "GET /deliveries",
+        "POST /runs/check",
+    ],
+)
 async def test_a_list_ends_with_the_client_that_asked_for_it(
-    app: FastAPI, store: SlowStore, path: str, caplog: pytest.LogCaptureFixture
+    app: FastAPI, store: SlowStore, asked: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.quick = False
-    request = f"GET {path} HTTP/1.1\r\nHost: agents.test\r\nAuthorization: Bearer token\r\n\r\n"
+    request = f"{asked} HTTP/1.1\r\nHost: agents.test\r\nAuthorization: Bearer token\r\n\r\n"
     async with served(app) as port:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request.encode())
