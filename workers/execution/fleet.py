@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +16,9 @@ FLEET = "fleet"
 
 LIVE_SECONDS = 8.0
 """Seconds for which a worker counts as alive after it told. An idle one tells every five."""
+
+HEARD_SECONDS = 1.0
+"""How old what was heard may be where a run needs another worker."""
 
 GRACE = 5.0
 """Seconds without a worker that has an agent, after which people are told. During a deployment the
@@ -39,14 +43,24 @@ class Fleet:
         self._there: set[str] = set()
         self._gone: dict[str, float] = {}
         self._since: float | None = None
+        self._heard = -math.inf
 
     async def meet(self, store: RunStore, now: float | None = None) -> None:
         """Tell the others what this worker has, and hear what they have. `now` is the store's time,
         if it is known. Raises `Unavailable`."""
         now = await store.now() if now is None else now
-        there = set[str]()
         entry = json.dumps({"at": now, "agents": self._mine}).encode()
         await store.put(FLEET, self._owner, entry)
+        await self._hear(store, now)
+
+    async def hear(self, store: RunStore, now: float) -> None:
+        """Hear what the others have by now, unless that was just done: `meet` comes only every five
+        seconds to an idle worker. Raises `Unavailable`."""
+        if abs(now - self._heard) >= HEARD_SECONDS:
+            await self._hear(store, now)
+
+    async def _hear(self, store: RunStore, now: float) -> None:
+        there = set[str]()
         for owner, told in (await store.box(FLEET)).items():
             try:
                 known = Known.model_validate_json(told)
@@ -59,6 +73,7 @@ class Fleet:
         self._gone.update(dict.fromkeys(self._there - there, now))
         self._there = there
         self._since = now if self._since is None else self._since
+        self._heard = now
 
     async def leave(self, store: RunStore) -> None:
         """Raises `Unavailable`."""

@@ -63,6 +63,8 @@ async def advance_without_agent(
 ) -> None:
     """Leave the run to a worker that has its agent. If there is none, finish what needs no agent,
     and tell people. Raises `LeaseLost`, `Unavailable`."""
+    if fleet.grace(run.agent, held.now()):  # perhaps its last worker has left meanwhile
+        await fleet.hear(store, held.now())
     if grace := fleet.grace(run.agent, held.now()):
         log.warning("unknown agent, leaving the run alone", agent=run.agent)
         return await held.give_back(held.now() + min(LOOK_SECONDS, grace))

@@ -113,6 +113,22 @@ async def test_is_left_to_a_worker_that_has_the_agent(world: World) -> None:
     assert told(world) == 1
 
 
+async def test_that_the_last_worker_left_is_heard_with_the_first_message(world: World) -> None:
+    """This one is idle: it does not meet the others again before people have been told."""
+    run_id = await asking(world)
+    other, fleet = Fleet("other", [world.agent]), Fleet("me")
+    await other.meet(world.store)
+    await fleet.meet(world.store)
+    await other.leave(world.store)
+    world.clock.now += 2
+    world.executor = world.worker(agents={}, fleet=fleet)
+    await world.say(run_id, "yes", reply_to=THREAD)
+    await world.later(GRACE - 0.5)
+    assert told(world) == 0
+    await world.later(0.6)
+    assert told(world) == 1
+
+
 async def test_a_worker_that_died_is_soon_forgotten(world: World) -> None:
     fleet, other = Fleet("me"), Fleet("other", [world.agent])
     await other.meet(world.store)
