@@ -60,7 +60,7 @@ class MemoryStore(MemoryBeside, MemoryLists):
         taken = self._conversations.get(message.conversation_key, "")
         if message.only_new and taken in self._runs:
             return s.Admission(taken, "taken", False)
-        now, lease_time = self._clocks(message.run_id)
+        now, lease_time = self._clocks(taken if taken in self._runs else message.run_id)
         run_id = self._conversations.setdefault(message.conversation_key, message.run_id)
         run = self._runs.get(run_id)
         outcome: s.AdmissionOutcome = "appended" if run else "launched"

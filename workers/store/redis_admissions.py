@@ -12,12 +12,13 @@ when that run is gone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from redis.asyncio import Redis, RedisCluster
 
 from ponderd.workers.store import contract as s
-from ponderd.workers.store.redis_client import ms
+from ponderd.workers.store.redis_client import awaited, ms
 from ponderd.workers.store.redis_layout import Layouts, Run
 from ponderd.workers.store.replicas import Replicas
 from ponderd.workers.store.run_ids import shard_of
@@ -66,10 +67,30 @@ class Admissions:
             admission = await self._ask(message, old_shard(shard), "look")
             if not isinstance(admission, _Elsewhere):
                 return admission
-            if message.checkpoint:
-                await self._layouts.settle(message.checkpoint.name)
+            if step := message.checkpoint:
+                await self._layouts.settle(step.name)
+                if found := await self._without_checkpoint(message, step, shard):
+                    return found
             looked = f"{old_shard(shard):02x}"
         return await self._ask_all(message, shard, looked)
+
+    async def _without_checkpoint(
+        self, message: s.NewMessage, step: s.Checkpoint, shard: int
+    ) -> s.Admission | None:
+        """Admit it in the old shard, though its checkpoint has left that: where the conversation
+        has a run there since before, or the trigger was stored there. Two scripts, so a crash
+        between them leaves the checkpoint as it was, and the repeat is known by its keys."""
+        value = await awaited(self._redis.get(f"{self._prefixes[shard]}:checkpoint:{step.name}"))
+        if (None if value is None else value.decode()) != step.expected:
+            return s.Admission(message.run_id, "stale", False)
+        found = await self._ask(replace(message, checkpoint=None), old_shard(shard), "look")
+        if isinstance(found, _Elsewhere):
+            return None
+        if found.outcome in ("appended", "duplicate"):
+            after = replace(step, value=step.value.replace("{run}", found.run_id))
+            if not await self._run("step", shard, *step_arguments(after), "open"):
+                return s.Admission(message.run_id, "stale", False)
+        return found
 
     async def _ask_all(self, message: s.NewMessage, shard: int, looked: str) -> s.Admission:
         """Admit it in `shard`, or in one to which that sends it on."""

@@ -8,6 +8,7 @@ server's clock was set back: then the shard's goes on only with scripts. That sh
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection
@@ -25,6 +26,9 @@ from ponderd.workers.store.redis_clocks import (
 
 ANYWAY_SECONDS = 120.0
 """After so long a shard is swept whatever its clock says, and keeps the time."""
+
+NOTHING_WAITS_SECONDS = 600.0
+"""The same where no run waits: then nobody counts on the time that is kept."""
 
 ANYWAY_SHARE = 10
 """Sooner where a run waits: after this part of what is left. So if the server's clock is set back,
@@ -131,7 +135,8 @@ class DueRuns:
         if (seen := self._seen.get(shard)) is None:
             return False
         share = (seen.due - server) / 1000 / ANYWAY_SHARE
-        most = max(SOONEST_SECONDS, min(share, ANYWAY_SECONDS))
+        longest = ANYWAY_SECONDS if math.isfinite(seen.due) else NOTHING_WAITS_SECONDS
+        most = max(SOONEST_SECONDS, min(share, longest))
         return time.monotonic() - seen.at >= most
 
 

@@ -192,7 +192,7 @@ class Twins(Pair, RuleBasedStateMachine):
     ) -> None:
         key = conversation_key(agent, "api", "", conversation)
         message = NewMessage(
-            run_id=new_run_id(step.name if step else key),
+            run_id=self.new_run_id(step.name if step else key),
             conversation_key=key,
             keys=tuple(f"{key}:{name}" for name in keys),
             agent=agent,
@@ -205,7 +205,13 @@ class Twins(Pair, RuleBasedStateMachine):
             checkpoint=step,
             people=tuple(people),
         )
-        admission = self.same("admit", message)
+        self.take(message)
+
+    def new_run_id(self, name: str) -> str:
+        return new_run_id(name)
+
+    def take(self, message: NewMessage) -> None:
+        admission, step = self.same("admit", message), message.checkpoint
         if step:
             self.same("checkpoints", [step.name, "none"])
         if admission.outcome == "stale":
@@ -451,6 +457,56 @@ class WithTables(Pair, RuleBasedStateMachine):
         self.same("sums", table)
 
 
+class Moving(Twins):
+    """Twins whose server begins in the old layout and moves, and whose runs come back."""
+
+    def __init__(self, url: str, change: tuple[str, str] | None = None) -> None:
+        super().__init__(url, change)
+        self.wait(self.redis._redis.set("ponderd:layout", "old"))
+        self.taken: dict[str, NewMessage] = {}
+
+    def new_run_id(self, name: str) -> str:
+        return self.wait(self.redis.new_run_id(name))
+
+    def take(self, message: NewMessage) -> None:
+        super().take(message)
+        self.taken[message.run_id] = message
+
+    @rule(data=st.data(), key=st.sampled_from("pq"))
+    def write_to_a_run(self, data: st.DataObject, key: str) -> None:
+        """Also if it is gone: then it comes back."""
+        run_id = self.run(data)
+        if message := self.taken.get(run_id):
+            keys = (f"{message.conversation_key}:{key}",)
+            self.take(replace(message, keys=keys, only_new=False, checkpoint=None, returns=True))
+
+    @rule(data=st.data())
+    def archive(self, data: st.DataObject) -> None:
+        run_id = self.run(data)
+        self.same("signal", run_id, self.version(data, run_id), b"end", Projection("COMPLETED"))
+        if claim := self.same("claim", run_id, "worker", 60.0):
+            version = len(self.wait(self.memory.load(run_id)))
+            done = Projection("COMPLETED")
+            self.same("commit", run_id, claim.token, version, [b"done"], done, Release())
+            self.same("expire", run_id, version + 1, [])
+
+    @rule()
+    def the_move_begins(self) -> None:
+        self.wait(self.redis.layouts.begin())
+
+    @rule()
+    def the_move_ends(self) -> None:
+        """When old shards are empty, and the time of all triggers is over."""
+        if not self.wait(self.redis.layouts.progress()).can_end:
+            return
+        for kind in ("trigger", "digest"):
+            for key in self.wait(self.redis._redis.keys(f"*:{kind}:*")):
+                self.wait(self.redis._redis.delete(key))
+            for key in [one for one in self.memory._kept if one.startswith(f"{kind}:")]:
+                del self.memory._kept[key]
+        self.wait(self.redis.layouts.end())
+
+
 FAST = settings(
     max_examples=120,
     stateful_step_count=40,
@@ -464,6 +520,10 @@ FAST = settings(
 
 def test_memory_and_server_answer_the_same(redis_url: str) -> None:
     run_state_machine_as_test(lambda: Twins(redis_url), settings=FAST)
+
+
+def test_they_do_while_the_store_moves(redis_url: str) -> None:
+    run_state_machine_as_test(lambda: Moving(redis_url), settings=FAST)
 
 
 def test_they_do_with_snapshots(redis_url: str) -> None:
@@ -639,3 +699,10 @@ def test_a_difference_is_found(name: str, redis_url: str) -> None:
     until_found = settings(FAST, max_examples=2_000)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(lambda: Twins(redis_url, CHANGES[name]), settings=until_found)
+
+
+def test_a_checkpoint_that_stays_behind_is_found(redis_url: str) -> None:
+    change = ("if value then redis.call('RENAME'", "if false then redis.call('RENAME'")
+    until_found = settings(FAST, max_examples=2_000)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(lambda: Moving(redis_url, change), settings=until_found)
