@@ -82,6 +82,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of it, to see that it works")
     parser.add_argument("--report", action="store_true", help="write the tables into the document")
     parser.add_argument(
+        "--before",
+        type=Path,
+        metavar="FOLDER",
+        help="measure ponderd of another commit, too: a checkout of it with its .venv",
+    )
+    parser.add_argument(
         "name",
         nargs="*",
         choices=[*BENCHMARKS, []],
@@ -90,7 +96,8 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     names = arguments.name or (COMPARED if arguments.quick else BENCHMARKS)
-    plan = make_plan(quick=arguments.quick)
+    before = arguments.before and arguments.before.absolute()
+    plan = make_plan(quick=arguments.quick, before=before)
     results: dict[str, Sequence[Table | Figure]] = {}
     with _progress(sum(BENCHMARKS[name][1] for name in names)) as advance:
         for name in names:
@@ -108,12 +115,12 @@ def main() -> None:
         print(json.dumps(found, indent=2))
 
 
-def make_plan(*, quick: bool) -> Plan:
+def make_plan(*, quick: bool, before: Path | None = None) -> Plan:
     try:
         postgres.find_binaries()
-        return Plan(quick, Peers(venv.python()))
+        return Plan(quick, Peers(venv.python()), before=before)
     except postgres.Missing as error:
-        return Plan(quick, missing=str(error))
+        return Plan(quick, missing=str(error), before=before)
 
 
 async def _run(measure: Measure, plan: Plan) -> Sequence[Table | Figure]:

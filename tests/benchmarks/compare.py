@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 
@@ -24,11 +25,13 @@ SIZE = 1_000
 @dataclass(frozen=True)
 class Plan:
     """`quick`: a tenth of everything, to see that it works. `peers` is None, and `missing` says
-    why, where PostgreSQL or the peers cannot be had. `stage` tells people what is going on."""
+    why, where PostgreSQL or the peers cannot be had. `before`: a checkout of an earlier commit to
+    measure, too. `stage` tells people what is going on."""
 
     quick: bool = False
     peers: Peers | None = None
     missing: str = ""
+    before: Path | None = None
     stage: Callable[[str], None] = lambda _: None
 
 

@@ -52,7 +52,7 @@ class System(ABC):
 
     queued: ClassVar[bool] = True
     name: str
-    workers: Sequence[Process]
+    workers: Sequence[Process | psutil.Process]
 
     @abstractmethod
     async def launch(self, marks: Sequence[int], tool_calls: int) -> None:
@@ -142,10 +142,12 @@ class BareCelery(System):
 class Peer:
     """A process of a peer, steered by lines of JSON (`peers/lines.py`)."""
 
-    def __init__(self, python: Path, module: str, *arguments: str, **environment: str) -> None:
+    def __init__(
+        self, python: Path, *command: str | Path, cwd: Path = REPOSITORY, **environment: str
+    ) -> None:
         self.process = subprocess.Popen(
-            [python, "-m", f"tests.benchmarks.peers.{module}", *arguments],
-            cwd=REPOSITORY,
+            [python, *command],
+            cwd=cwd,
             env={**os.environ, **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -179,6 +181,31 @@ class Peer:
         if not line:
             raise RuntimeError(f"{self.process.args!r} ended")
         return json.loads(line)
+
+
+class Earlier(System):
+    """ponderd of another commit, from a checkout of it."""
+
+    def __init__(self, name: str, peer: Peer, workers: list[int], store: list[int]) -> None:
+        self.name = name
+        self.workers = [psutil.Process(pid) for pid in workers]
+        self._peer = peer
+        self._store = [psutil.Process(pid) for pid in store]
+
+    async def launch(self, marks: Sequence[int], tool_calls: int) -> None:
+        await self._peer.do("launch", marks=marks, calls=tool_calls)
+
+    async def completed(self) -> int:
+        return int(await self._peer.do("completed"))
+
+    def store(self) -> list[psutil.Process]:
+        return self._store
+
+    async def stored(self) -> Stored:
+        return Stored(**await self._peer.do("stored"))
+
+    async def copy(self, mark: int, count: int) -> None:
+        raise NotImplementedError("the runs of an earlier commit are not copied")
 
 
 class OnPostgres(System):
@@ -263,6 +290,28 @@ async def ponderd(
 
 
 @contextlib.asynccontextmanager
+async def earlier(
+    checkout: Path, model_url: str, *, workers: int = 1, slots: int = 500, always: bool = False
+) -> AsyncIterator[Earlier]:
+    """As `ponderd`. `checkout` is a folder with its commit's files and its environment, .venv."""
+    options = {"model_url": model_url, "workers": workers, "slots": slots, "always": always}
+    peer = Peer(
+        checkout / ".venv" / "bin" / "python",
+        REPOSITORY / "tests" / "benchmarks" / "peers" / "with_checkout.py",
+        json.dumps(options),
+        cwd=checkout,
+        PYTHONPATH=f"{checkout / 'src'}:{checkout}",
+        MODEL_URL=model_url,
+    )
+    try:
+        await peer.ready()
+        name = "before" + (", appendfsync always" if always else "")
+        yield Earlier(f"ponderd {name}", peer, **await peer.do("processes"))
+    finally:
+        await peer.stop()
+
+
+@contextlib.asynccontextmanager
 async def celery(model_url: str, *, workers: int = 1, slots: int = 4) -> AsyncIterator[BareCelery]:
     async with bench(model_url=model_url) as parts:
         yield BareCelery("bare Celery", parts, await parts.bare_celery(workers, slots))
@@ -321,7 +370,8 @@ class Peers:
         peers: list[Peer] = []
         try:
             for command in commands:  # one after the other: the first makes the tables
-                peers.append(Peer(self.python, module, *command, **settings))
+                program = ("-m", f"tests.benchmarks.peers.{module}")
+                peers.append(Peer(self.python, *program, *command, **settings))
                 await peers[-1].ready()
             yield peers
         finally:

@@ -41,6 +41,9 @@ async def _instant(plan: Plan) -> dict[str, dict[int, list[Spent]]]:
     """What each round of each system took, by its number of workers."""
     rounds, runs = (2, 60) if plan.quick else (3, 300)
     starts: list[Start] = [systems.ponderd, partial(systems.ponderd, always=True), systems.celery]
+    if plan.before:
+        earlier = partial(systems.earlier, plan.before)
+        starts += [earlier, partial(earlier, always=True)]
     if plan.peers:
         starts += [
             plan.peers.dbos,
@@ -115,6 +118,8 @@ async def _slow(plan: Plan) -> list[Table]:
             systems.ponderd(url, slots=SLOTS),
             systems.celery(url, slots=SLOTS),
         ]
+        if plan.before:
+            starts.append(systems.earlier(plan.before, url, slots=SLOTS))
         if plan.peers:
             starts += [
                 plan.peers.dbos(url, slots=SLOTS),

@@ -32,6 +32,8 @@ class Account(NamedTuple):
 def accounts(run: Run, agent: Agent, now: float) -> list[Account]:
     """The accounts that the agent has budgets for. `now` in Unix seconds."""
     budgets = agent.thinks.tokens
+    if budgets.conversation is budgets.sender is budgets.day is None:  # as with most agents
+        return []
     released_now: dict[Scope, float | None] = {
         "conversation": budgets.conversation,
         "sender": budgets.sender,
