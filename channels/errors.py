@@ -1,4 +1,4 @@
-"""Every error that ponderd raises on purpose. Those without a file name are defined here.
+"""Every error raised on purpose. Those without a file name are defined here.
 Exception
 ├── PonderdError                its text may be shown to a person
 │   ├── Refused                 the sender must change something; sending it again is useless
@@ -11,6 +11,7 @@ Exception
 │   │   ├── Unsupported         415              a kind of body or encoding that is not read
 │   │   └── TooMany             429 · SMTP 550   a loop, or more than is taken from one sender
 │   ├── Unavailable             503 · SMTP 451 · Slack not acknowledged: send it again later
+│   │   ├── AsleepError         a run's log is in the archive (workers/store/asleep.py)
 │   │   ├── NoProcess           none for an author's code (workers/execution/author_code.py)
 │   │   ├── StoreMoves          an id is of an older layout (workers/store/contract.py)
 │   │   └── Unconfirmed         too few replicas have an intent (workers/execution/leases.py)

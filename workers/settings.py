@@ -141,6 +141,23 @@ class WorkerSettings(PonderdSettings):
         ge=0,
         description="days after its last event when a finished run is archived; 0: never",
     )
+    asleep: str | None = Field(
+        None,
+        description="where the logs of runs that sleep are kept: a folder or s3://bucket/prefix; "
+        "the same for the daemon and all workers, or no run falls asleep; default: the folder "
+        "asleep in the data folder",
+    )
+    sleep_after_hours: float = Field(
+        24,
+        ge=0,
+        description="hours after its last event when a run that waits or is paused falls asleep: "
+        "its log leaves Redis until something happens to it; 0: never",
+    )
+
+    @property
+    def sleep_after(self) -> float:
+        """In seconds."""
+        return self.sleep_after_hours * 3600
 
     @property
     def broker(self) -> str:

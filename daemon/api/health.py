@@ -126,6 +126,7 @@ def families(
         _gauge("ponderd_state_up", "State server answers", 1),
         _gauge("ponderd_workers", "Workers heard from in the last 10 s", gauges.workers),
         _gauge("ponderd_runs_in_flight", "Runs that a worker holds now", gauges.in_flight),
+        _gauge("ponderd_runs_asleep", "Runs whose log is not in Redis", gauges.asleep),
         _gauge("ponderd_runs_overdue", "Runs that are due but not held", gauges.overdue),
         _gauge(
             "ponderd_oldest_lease_seconds",
@@ -231,7 +232,7 @@ async def _degraded(stranded: StrandedRuns | None) -> list[str]:
 def _stranded(counts: Mapping[str, int]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(
         "ponderd_runs_stranded",
-        "Runs that no worker can advance, because none has their agent, or can read their events",
+        "Runs that no worker can advance: none has their agent, or can read their events or log",
         labels=["reason"],
     )
     for reason, count in counts.items():

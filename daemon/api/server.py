@@ -20,7 +20,7 @@ from ponderd.channels.mail.server import MailServer
 from ponderd.channels.own_secrets import remember_secrets
 from ponderd.channels.settings import ChannelSettings
 from ponderd.channels.webhook.intake import Intake
-from ponderd.daemon import lease_time, list_duty, schedule_duty
+from ponderd.daemon import archive_duty, lease_time, list_duty, schedule_duty
 from ponderd.daemon.api.approvals import approval_page_routes, approval_routes, mark_first
 from ponderd.daemon.api.connections import Connections, limited
 from ponderd.daemon.api.deliveries import delivery_routes
@@ -63,8 +63,9 @@ from ponderd.workers.execution.author_code import MEGABYTE, InProcesses
 from ponderd.workers.execution.garbage import collect_rarely
 from ponderd.workers.execution.pokes import Poker
 from ponderd.workers.execution.threads import new_event_loop
+from ponderd.workers.execution.waking import waking
 from ponderd.workers.settings import WorkerSettings
-from ponderd.workers.store.archive import open_archive
+from ponderd.workers.store.archive import open_archive, open_asleep
 from ponderd.workers.store.redis_store import RedisStore, connect
 
 log = structlog.get_logger(__name__)
@@ -93,9 +94,11 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
     planned = load_schedules(workers.config_file, agents)
     # Listen first: a taken port must fail here, with one clear line, and not inside uvicorn.
     listening = listen(daemon.host, daemon.http_port)
-    store = RedisStore(connect(workers.redis_url), replicas=workers.state_replicas)
-    poker = Poker(workers.broker)
     archive = open_archive(workers)
+    asleep = open_asleep(workers)
+    redis = RedisStore(connect(workers.redis_url), replicas=workers.state_replicas)
+    store = waking(redis, asleep)
+    poker = Poker(workers.broker)
     blobs = open_blobs(channels)
     hooks = Intake(blobs, channels.callback_allow)
     code = InProcesses(
@@ -141,6 +144,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
             running(schedule_duty.keep(schedules)),
             running(lease_time.keep(store)),
             running(list_duty.keep(RunLists(run_log))),
+            running(archive_duty.keep(store, asleep)),
         ):
             app.include_router(slack_routes(channels, intake))
             limits = Connections(daemon.http_connections, daemon.http_peer_connections)
@@ -160,6 +164,7 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         await code.close()
         await poker.close()
         await archive.close()
+        await asleep.close()
         await hooks.close()
         await blobs.close()
         await store.close()

@@ -151,6 +151,7 @@ def _places(settings: Configuration) -> Iterator[tuple[str, str]]:
     named = {
         "PONDERD_BLOBS": settings.channels.blobs,
         "PONDERD_ARCHIVE": settings.workers.archive,
+        "PONDERD_ASLEEP": settings.workers.asleep,
     }
     return ((setting, place) for setting, place in named.items() if place)
 

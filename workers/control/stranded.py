@@ -42,7 +42,7 @@ class StrandedRuns:
     async def counted(self) -> dict[str, int]:
         """By reason."""
         found = Counter(entry.reason for entry in (await self.listed()).values())
-        return {"agent": found["agent"], "events": found["events"]}
+        return {reason: found[reason] for reason in ("agent", "events", "archive")}
 
     async def _waiting(self) -> dict[str, Stranded]:
         """Those that wait for an answer or an approval, before anybody writes to them."""
@@ -77,4 +77,7 @@ def degraded(listed: dict[str, Stranded]) -> list[str]:
     newer = sum(entry.reason == "events" for entry in listed.values())
     if newer:
         said.append(f"{newer} run{'s' * (newer != 1)} can only be read by a newer ponderd")
+    away = sum(entry.reason == "archive" for entry in listed.values())
+    if away:
+        said.append(f"{away} run{'s' * (away != 1)} cannot be woken: the archive cannot be read")
     return said

@@ -116,7 +116,7 @@ class Executor:
             claim = await self.store.claim(run_id, self.leases.owner, seconds, code())
             if claim is None:
                 return
-            async with self.leases.hold(claim, asked_at) as held:
+            async with self.leases.hold(claim, claim.asked_at or asked_at) as held:
                 try:
                     await self._advance(held, claim.tail, slots or Slots(1))
                 except BaseException as error:  # else it would be tried again, uncounted, for ever

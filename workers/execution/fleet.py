@@ -32,6 +32,8 @@ class Known(BaseModel):
     """When it told, Unix seconds."""
     agents: list[str]
     """Names, and names with a version: "payer", "payer@9bc174e4dcc2"."""
+    archive: str = ""
+    """The identity of the archive that it reads. Workers of earlier versions tell none."""
 
 
 class Fleet:
@@ -39,6 +41,8 @@ class Fleet:
 
     def __init__(self, owner: str = "", agents: Iterable[Agent] = ()) -> None:
         self._owner = owner
+        self.archive = ""
+        """What it tells of its archive."""
         self._mine = sorted({name for agent in agents for name in _names(agent)})
         self._there: set[str] = set()
         self._gone: dict[str, float] = {}
@@ -49,7 +53,7 @@ class Fleet:
         """Tell the others what this worker has, and hear what they have. `now` is the store's time,
         if it is known. Raises `Unavailable`."""
         now = await store.now() if now is None else now
-        entry = json.dumps({"at": now, "agents": self._mine}).encode()
+        entry = json.dumps({"at": now, "agents": self._mine, "archive": self.archive}).encode()
         await store.put(FLEET, self._owner, entry)
         await self._hear(store, now)
 
@@ -94,14 +98,20 @@ class Fleet:
 
 async def live_agents(store: RunStore) -> set[str]:
     """The agents that live workers have. Empty if none told lately. Raises `Unavailable`."""
-    now, found = await store.now(), set[str]()
+    there = await live_workers(store, await store.now())
+    return {name for known in there for name in known.agents}
+
+
+async def live_workers(store: RunStore, now: float) -> list[Known]:
+    """What live workers told. `now` is the store's time. Raises `Unavailable`."""
+    found = []
     for told in (await store.box(FLEET)).values():
         try:
             known = Known.model_validate_json(told)
         except ValidationError:  # a newer ponderd wrote it
             continue
         if abs(now - known.at) <= LIVE_SECONDS:
-            found.update(known.agents)
+            found.append(known)
     return found
 
 

@@ -30,6 +30,7 @@ from ponderd.workers.agents.discovery import discover
 from ponderd.workers.agents.versions import register
 from ponderd.workers.execution.author_code import MEGABYTE, InProcesses
 from ponderd.workers.execution.executor import Executor
+from ponderd.workers.execution.falling_asleep import pause, sleep_round
 from ponderd.workers.execution.fleet import Fleet
 from ponderd.workers.execution.garbage import collect_rarely
 from ponderd.workers.execution.leases import Leases
@@ -39,11 +40,12 @@ from ponderd.workers.execution.outage import Outage
 from ponderd.workers.execution.slots import Slots
 from ponderd.workers.execution.sweeping import Sweeper
 from ponderd.workers.execution.threads import new_event_loop
+from ponderd.workers.execution.waking import waking
 from ponderd.workers.execution.watchdog import Watchdog
 from ponderd.workers.llm.canary import problems
 from ponderd.workers.llm.connect import connect as connect_model
 from ponderd.workers.settings import WorkerSettings
-from ponderd.workers.store.archive import ROUND, archive_round, open_archive
+from ponderd.workers.store.archive import ROUND, archive_round, open_archive, open_asleep
 from ponderd.workers.store.contract import RunStore
 from ponderd.workers.store.redis_client import end_tasks
 from ponderd.workers.store.redis_store import RedisStore
@@ -94,6 +96,7 @@ class Runtime:
         self._learning: Learning
         self._metrics = Metrics()
         self._archive = open_archive(settings)
+        self._asleep = open_asleep(settings)
         self._blobs = open_blobs(channels)
         self._fleet = Fleet(self._owner, self._agents.values())
         self._registered = False
@@ -149,7 +152,7 @@ class Runtime:
         settings = self._settings
         assert settings.redis_url is not None
         client = connect_redis(settings.redis_url)
-        store = RedisStore(client, replicas=settings.state_replicas)
+        store = waking(RedisStore(client, replicas=settings.state_replicas), self._asleep)
         learning = self._learning = Learning(store, self._agents, keep=settings.thinking_ledger)
         leases = Leases(store, self._owner, settings.lease_seconds, learning.observe)
         sweeper = Sweeper(store, settings.lease_seconds, self._owner)
@@ -197,6 +200,7 @@ class Runtime:
                 (0, lambda: self._sweep(sweeper)),
                 (REPORT_SECONDS, lambda: self._report(store)),
                 (ROUND, lambda: self._archive_finished(store)),
+                (pause(settings.sleep_after), lambda: self._fall_asleep(store)),
                 (NOTE_SECONDS, lambda: self._note(learning)),
                 (LEARN_SECONDS, lambda: self._learn(learning, thinker)),
             )
@@ -306,6 +310,16 @@ class Runtime:
             blobs=self._blobs,
         )
 
+    async def _fall_asleep(self, store: RunStore) -> None:
+        after = self._settings.sleep_after
+        if after:
+            try:  # it may be away by now, or another folder be mounted there
+                self._fleet.archive = await self._asleep.identity()
+            except Unavailable:
+                self._fleet.archive = ""
+                raise
+            await sleep_round(store, self._asleep, owner=self._owner, after=after)
+
     async def _finish(self, timeout: float) -> None:
         """Let the steps in flight end, for `timeout` seconds or until somebody is in a hurry."""
         if not self._advancing:
@@ -336,6 +350,7 @@ class Runtime:
         await self._executor.model.client.close()
         await self._executor.store.close()
         await self._archive.close()
+        await self._asleep.close()
         await self._blobs.close()
         await end_tasks([self._watched])
 

@@ -28,7 +28,7 @@ STRANDED = "stranded"
 LOOK_SECONDS = 1.0
 """Most seconds until a run is tried again that is left to another worker."""
 
-Reason = Literal["agent", "events"]
+Reason = Literal["agent", "events", "archive"]
 
 
 class Stranded(BaseModel):
@@ -36,7 +36,8 @@ class Stranded(BaseModel):
 
     version: int
     reason: Reason
-    """Its agent is not installed, or a newer ponderd wrote its events."""
+    """Its agent is not installed, a newer ponderd wrote its events, or its log is in an archive
+    that cannot be read."""
     agent: str = ""
     since: float
     """Unix seconds."""

@@ -1,5 +1,8 @@
 """The archive, to which finished runs move: JSON lines, one file per run, in a folder or in
 S3-compatible storage. A file holds the log of its run and nothing else, so the run can come back.
+
+The logs of runs that sleep are kept in the same way in another place: people delete files of an
+archive by their age, and these are needed.
 """
 
 from __future__ import annotations
@@ -7,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import secrets
 import time
 from pathlib import Path
 from typing import Protocol
@@ -25,7 +29,8 @@ ROUND = 60.0
 BATCH = 100
 """Runs that are looked up at a time."""
 
-_SETTING = "PONDERD_ARCHIVE"
+_IDENTITY = "identity"
+"""The file in which an archive keeps its name."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +50,11 @@ class Archive(Protocol):
         """The log of a run. None if it is not archived."""
         ...
 
+    async def identity(self) -> str:
+        """A name that this archive was given when it was first asked for it. Who reads another one
+        has another archive."""
+        ...
+
     async def close(self) -> None:
         """Release connections."""
         ...
@@ -52,8 +62,17 @@ class Archive(Protocol):
 
 def open_archive(settings: WorkerSettings) -> Archive:
     """The archive that PONDERD_ARCHIVE names. Raises `StartupError` if its value is not valid."""
-    place = place_of(settings.archive or str(settings.data_dir / "archive"), _SETTING)
-    return S3Archive(place) if isinstance(place, Bucket) else FolderArchive(place)
+    return _open(settings.archive or str(settings.data_dir / "archive"), "PONDERD_ARCHIVE")
+
+
+def open_asleep(settings: WorkerSettings) -> Archive:
+    """Where PONDERD_ASLEEP has the logs of runs that sleep. Raises as `open_archive` does."""
+    return _open(settings.asleep or str(settings.data_dir / "asleep"), "PONDERD_ASLEEP")
+
+
+def _open(value: str, setting: str) -> Archive:
+    place = place_of(value, setting)
+    return S3Archive(place, setting) if isinstance(place, Bucket) else FolderArchive(place)
 
 
 async def archive_finished(
@@ -141,8 +160,21 @@ class FolderArchive:
             return None
         return _decode(await asyncio.to_thread(self._read, self._folder / _path(run_id)))
 
+    async def identity(self) -> str:
+        return await asyncio.to_thread(self._identity)
+
     async def close(self) -> None:
         pass
+
+    def _identity(self) -> str:
+        path = self._folder / _IDENTITY
+        if (kept := self._read(path)) is None:
+            try:
+                write(path, secrets.token_hex(8).encode(), self._folder)
+            except OSError as error:
+                raise _unusable(error) from error
+            kept = self._read(path)  # another process may have written one, too
+        return (kept or b"").decode()
 
     def _read(self, path: Path) -> bytes | None:
         try:
@@ -162,9 +194,9 @@ class FolderArchive:
 class S3Archive:
     """Objects in an S3 bucket. Credentials, region and endpoint come from AWS_* variables."""
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, setting: str) -> None:
         self._bucket = bucket
-        self._store = open_bucket(bucket, _SETTING)
+        self._store = open_bucket(bucket, setting)
 
     async def put(self, run_id: str, log: tuple[bytes, ...]) -> None:
         from obstore.exceptions import BaseError
@@ -179,6 +211,18 @@ class S3Archive:
 
     async def get(self, run_id: str) -> tuple[bytes, ...] | None:
         return _decode(await self._read(self._path(run_id))) if _is_run_id(run_id) else None
+
+    async def identity(self) -> str:
+        from obstore.exceptions import BaseError
+
+        path = self._bucket.path(_IDENTITY)
+        if (kept := await self._read(path)) is None:
+            try:
+                await self._store.put_async(path, secrets.token_hex(8).encode())
+            except (BaseError, OSError) as error:
+                raise _unusable(error) from error
+            kept = await self._read(path)
+        return (kept or b"").decode()
 
     async def close(self) -> None:
         pass

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from ponderd.channels.errors import Unavailable
+from ponderd.workers.store.asleep import Sleeping
 from ponderd.workers.store.beside import Beside
 from ponderd.workers.store.listings import StoreLists
 
@@ -136,6 +137,8 @@ class Claim:
     tail: Tail
     deaths: int = 0
     """How many holders in a row did not give it back, and committed nothing before they died."""
+    asked_at: float | None = None
+    """The monotonic time from which the lease counts, if that is later than the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +186,11 @@ class Gauges:
     """Workers that reported within `WORKER_TTL`."""
     counters: dict[str, float]
     """Counters, summed over all workers."""
+    asleep: int = 0
+    """Runs whose log is in the archive."""
 
 
-class RunStore(Beside, StoreLists, Protocol):
+class RunStore(Beside, StoreLists, Sleeping, Protocol):
     """What every store does. A change to a run happens as a whole or not at all."""
 
     async def new_run_id(self, name: str) -> str:

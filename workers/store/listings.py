@@ -29,6 +29,8 @@ class Head:
     """The number of its events."""
     created_at: float
     updated_at: float
+    asleep: bool = False
+    """Its log is in the archive."""
 
 
 class Filters(TypedDict, total=False):

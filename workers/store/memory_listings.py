@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Unpack
 
+from ponderd.workers.store.asleep import length_of
 from ponderd.workers.store.contract import FINISHED, Projection
 from ponderd.workers.store.cursors import Place, parse_cursor
 from ponderd.workers.store.listings import (
@@ -33,6 +34,11 @@ class ListedRun:
     people: set[str] = field(default_factory=set)
     asked_at: float = 0
     asks: tuple[int, bytes] = (0, b"")  # the version of which it was true
+    asleep: str = ""  # its mark; then `log` holds what came since
+
+    @property
+    def version(self) -> int:
+        return (length_of(self.asleep) if self.asleep else 0) + len(self.log)
 
 
 class MemoryLists(ABC):
@@ -107,13 +113,13 @@ class MemoryLists(ABC):
             run.head,
             status=projection.status,
             waiting_for=projection.waiting_for,
-            version=len(run.log),
+            version=run.version,
             updated_at=now,
         )
         if projection.waiting_for != "approval":
             run.asks = (0, b"")
         elif projection.asks:
-            run.asked_at, run.asks = projection.asked_at, (len(run.log), projection.asks)
+            run.asked_at, run.asks = projection.asked_at, (run.version, projection.asks)
         elif not asked:
             run.asked_at = now
 
@@ -125,5 +131,5 @@ def _place(head: Head) -> Place:
 def _asking(run: ListedRun) -> tuple[Place, Asking]:
     place = Place(round(run.asked_at * 1000), run.head.id)
     version, shown = run.asks
-    kept = shown if version == len(run.log) else b""
+    kept = shown if version == run.version else b""
     return place, Asking(run.head.id, run.head.agent, kept, place.cursor)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha1
 from typing import Literal
 
 from ponderd.channels.errors import NotFound, Unavailable
 from ponderd.workers.store import contract as s
+from ponderd.workers.store.asleep import AsleepError
 from ponderd.workers.store.deaths import MANY_DEATHS, rest_after
 from ponderd.workers.store.listings import Head
 from ponderd.workers.store.memory_beside import MemoryBeside
@@ -87,6 +90,9 @@ class MemoryStore(MemoryBeside, MemoryLists):
         run = self._runs.get(run_id)
         if run is None or run_id not in self._due or run.lease_until > lease_time:
             return None
+        if run.asleep:
+            self._due[run_id] = round(now + AWAY, 3)
+            raise AsleepError(run_id, run.asleep)
         if run.lease_until:  # whoever held it did not give it back
             run.deaths += 1
             if rest := rest_after(run.deaths, run_id):
@@ -167,6 +173,8 @@ class MemoryStore(MemoryBeside, MemoryLists):
     ) -> s.Admission | s.VersionConflict:
         self._now()
         run = self._runs.get(run_id)
+        if run is not None and run.asleep:
+            raise AsleepError(run_id, run.asleep)
         if run is None or len(run.log) < version:
             raise NotFound(f"there is no run {run_id}")
         if len(run.log) > version:
@@ -196,13 +204,11 @@ class MemoryStore(MemoryBeside, MemoryLists):
         return found
 
     async def load(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[bytes, ...]:
-        self._now()
-        run = self._runs.get(run_id)
+        run = self._to_read(run_id)
         return tuple(run.log[after : after + limit if limit else None]) if run else ()
 
     async def latest(self, run_id: str, code: str, known: int = 0, last: bytes = b"") -> s.Tail:
-        self._now()
-        run = self._runs.get(run_id)
+        run = self._to_read(run_id)
         return _tail(run, code, known, last) if run else s.Tail(0, b"", ())
 
     async def drop_snapshot(self, run_id: str) -> None:
@@ -212,7 +218,7 @@ class MemoryStore(MemoryBeside, MemoryLists):
 
     async def versions(self, run_ids: Sequence[str]) -> list[int]:
         self._now()
-        return [len(run.log) if (run := self._runs.get(each)) else 0 for each in run_ids]
+        return [run.version if (run := self._runs.get(each)) else 0 for each in run_ids]
 
     async def expire(self, run_id: str, version: int, people: Sequence[str] = ()) -> bool:
         _, lease_time = self._clocks(run_id)
@@ -222,12 +228,39 @@ class MemoryStore(MemoryBeside, MemoryLists):
             or run.head.status not in s.FINISHED
             or run.lease_until > lease_time
             or run_id in self._due
+            or run.asleep
             or len(run.log) != version
         ):
             return False
         del self._runs[run_id]
         if self._conversations.get(run.conversation_key) == run_id:
             del self._conversations[run.conversation_key]
+        return True
+
+    async def sleep(self, run_id: str, version: int, last: bytes, mark: str, idle: float) -> bool:
+        now, _ = self._clocks(run_id, True)
+        run = self._runs.get(run_id)
+        if (
+            run is None
+            or run.head.status not in ("WAITING", "PAUSED")
+            or run.lease_until
+            or run.asleep
+            or len(run.log) != version
+            or run.log[-1:] != [last]
+            or self._due.get(run_id, math.inf) <= round(now + idle, 3)
+        ):
+            return False
+        run.asleep, run.log, run.snapshot = mark, [], b""
+        run.head = replace(run.head, asleep=True)
+        return True
+
+    async def wake(self, run_id: str, mark: str, log: Sequence[bytes]) -> bool:
+        self._now()
+        run = self._runs.get(run_id)
+        if run is None or run.asleep != mark:
+            return False
+        run.asleep, run.log = "", [*log, *run.log]
+        run.head = replace(run.head, asleep=False, version=len(run.log))
         return True
 
     async def news(self) -> AsyncIterator[str]:
@@ -282,6 +315,7 @@ class MemoryStore(MemoryBeside, MemoryLists):
             runs=dict(Counter(run.head.status for run in self._runs.values())),
             workers=sum(abs(clock - seen) <= s.WORKER_TTL for seen in self._workers.values()),
             counters=dict(self._counters),
+            asleep=sum(bool(run.asleep) for run in self._runs.values()),
         )
 
     async def close(self) -> None:
@@ -309,6 +343,13 @@ class MemoryStore(MemoryBeside, MemoryLists):
         kept = self._shards[shard_of(run_id)].kept if self._shards else 0
         return max(self._now(), kept / 1000)
 
+    def _to_read(self, run_id: str) -> ListedRun | None:
+        self._now()
+        run = self._runs.get(run_id)
+        if run is not None and run.asleep:
+            raise AsleepError(run_id, run.asleep, run.log)
+        return run
+
     def _proceed(self, step: s.Checkpoint | None, run_id: str) -> None:
         if step:
             self._checkpoints[step.name] = step.value.replace("{run}", run_id)
@@ -323,6 +364,9 @@ class MemoryStore(MemoryBeside, MemoryLists):
 
 
 _READY = s.Projection("READY")
+
+AWAY = 10.0
+"""Seconds until a run is looked at again that is asleep; `lua/claim.lua` has the same."""
 
 
 def _tail(run: ListedRun, code: str, known: int, last: bytes) -> s.Tail:

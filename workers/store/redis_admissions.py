@@ -120,7 +120,7 @@ class Admissions:
     ) -> s.Admission | _Elsewhere:
         prefix, step = self._prefixes[shard], message.checkpoint
         await self._replicas.require(prefix)
-        run_id, outcome, poke = await self._run(
+        run_id, outcome, poke, *asleep = await self._run(
             "admit",
             shard,
             message.agent,
@@ -147,7 +147,7 @@ class Admissions:
             return _Elsewhere(run_id.decode())
         if outcome in (b"launched", b"appended"):
             self._layouts.uses(shard)
-            log = f"{prefix}:log:{run_id.decode()}"
+            log = f"{prefix}:{'late' if asleep else 'log'}:{run_id.decode()}"
             await self._replicas.accept(prefix, "LPOS", log, message.received, "RANK", -1)
         elif outcome == b"duplicate":
             keys = [f"{prefix}:trigger:{key}" for key in message.keys]

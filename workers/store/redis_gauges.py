@@ -66,10 +66,11 @@ async def gauges(
         pipe.zcard(f"{prefix}:leased")
         pipe.zcount(f"{prefix}:due", "-inf", clock)
         pipe.zrange(f"{prefix}:leased", 0, 0, withscores=True)
+        pipe.get(f"{prefix}:asleep")
     pipe.zcount(f"{namespace}:workers", now - _TTL, now + _TTL)
     pipe.hgetall(f"{namespace}:counters")
     *flat, workers, counters = await pipe.execute()
-    rows = _rows(flat, 3)
+    rows = _rows(flat, 4)
     ages = [clock - row[2][0][1] for clock, row in zip(clocks, rows, strict=False) if row[2]]
     return s.Gauges(
         in_flight=sum(row[0] for row in rows),
@@ -78,6 +79,7 @@ async def gauges(
         runs=_by_status(counted),
         workers=workers,
         counters={name.decode(): float(value) for name, value in counters.items()},
+        asleep=sum(int(row[3] or 0) for row in rows),
     )
 
 

@@ -30,7 +30,7 @@ STATUSES = ("READY", "WAITING", "PAUSED", "SET_ASIDE", "COMPLETED", "FAILED", "C
 
 HEAD = (
     *("agent", "agent_version", "channel", "conversation", "status", "waiting_for", "version"),
-    *("created_at", "updated_at"),
+    *("created_at", "updated_at", "asleep"),
 )
 """The fields of a run's hash that `head_of` takes."""
 
@@ -229,10 +229,18 @@ def _shown(version: bytes | None, asks: bytes | None) -> bytes:
 
 
 def head_of(run_id: str, row: list[bytes | None]) -> Head:
-    agent, agent_version, channel, conversation, status, waiting_for, version, *times = [
-        (field or b"").decode() for field in row
-    ]
-    created_at, updated_at = (int(ms or 0) / 1000 for ms in times)
+    (
+        agent,
+        agent_version,
+        channel,
+        conversation,
+        status,
+        waiting_for,
+        version,
+        created_at,
+        updated_at,
+        asleep,
+    ) = [(field or b"").decode() for field in row]
     return Head(
         run_id,
         agent,
@@ -242,6 +250,7 @@ def head_of(run_id: str, row: list[bytes | None]) -> Head:
         status,
         waiting_for,
         int(version or 0),
-        created_at,
-        updated_at,
+        int(created_at or 0) / 1000,
+        int(updated_at or 0) / 1000,
+        bool(asleep),
     )

@@ -12,6 +12,7 @@ from redis.asyncio import Redis, RedisCluster
 from ponderd.channels.errors import NotFound
 from ponderd.workers.store import contract as s
 from ponderd.workers.store import redis_gauges
+from ponderd.workers.store.asleep import AsleepError
 from ponderd.workers.store.redis_admissions import Admissions, step_arguments
 from ponderd.workers.store.redis_batches import Batches
 from ponderd.workers.store.redis_beside import RedisBeside
@@ -32,9 +33,10 @@ from ponderd.workers.store.shards import family, prefixes, shard_of_name
 __all__ = ["RedisStore", "connect"]
 
 _LUA = Path(__file__).parent / "lua"
-_COMMON = ("clock", "common", "listings")
+_COMMON = ("clock", "common", "listings", "asleep")
 _SCRIPTS = (
     *("commit", "expire", "renew", "signal", "sweep"),
+    *("load", "sleep", "wake"),
     *("count", "describe", "index", "list", "tidy"),
 )
 _MOVING = ("admit", "leave", "step")
@@ -84,6 +86,8 @@ class RedisStore(RedisBeside, RedisLists):
         found = await self._run("claim", shard_of(run_id), run_id, _ms(lease), owner, code)
         if found is None:
             return None
+        if len(found) == 1:
+            raise _asleep(run_id, found)
         token, now, deaths, *tail = found
         return s.Claim(run_id, int(token), int(now) / 1000, _tail(tail), int(deaths))
 
@@ -177,6 +181,8 @@ class RedisStore(RedisBeside, RedisLists):
                 return s.Admission(run_id, "appended", bool(rest[0]))
             case b"conflict":
                 return s.VersionConflict(tuple(rest))
+            case b"asleep":
+                raise _asleep(run_id, rest)
             case _:
                 raise NotFound(f"there is no run {run_id}")
 
@@ -184,14 +190,15 @@ class RedisStore(RedisBeside, RedisLists):
         return await self._due.sweep(limit, _ms(grace), takes_over)
 
     async def load(self, run_id: str, after: int = 0, limit: int = 0) -> tuple[bytes, ...]:
-        key = f"{self._prefix(shard_of(run_id))}:log:{run_id}"
+        until = after + limit - 1 if limit else -1
         return tuple(
-            await _answer(self._redis.lrange(key, after, after + limit - 1 if limit else -1))
+            _awake(run_id, await self._run("load", shard_of(run_id), run_id, after, until))
         )
 
     async def latest(self, run_id: str, code: str, known: int = 0, last: bytes = b"") -> s.Tail:
         sha = sha1(last).hexdigest() if known else ""
-        return _tail(await self._run("latest", shard_of(run_id), run_id, code, known, sha))
+        found = await self._run("latest", shard_of(run_id), run_id, code, known, sha)
+        return _tail(_awake(run_id, found))
 
     async def drop_snapshot(self, run_id: str) -> None:
         key = f"{self._prefix(shard_of(run_id))}:snapshot:{run_id}"
@@ -202,6 +209,13 @@ class RedisStore(RedisBeside, RedisLists):
 
     async def expire(self, run_id: str, version: int, people: Sequence[str] = ()) -> bool:
         return bool(await self._run("expire", shard_of(run_id), run_id, version, *people))
+
+    async def sleep(self, run_id: str, version: int, last: bytes, mark: str, idle: float) -> bool:
+        arguments = (run_id, version, sha1(last).hexdigest(), mark, _ms(idle))
+        return bool(await self._run("sleep", shard_of(run_id), *arguments))
+
+    async def wake(self, run_id: str, mark: str, log: Sequence[bytes]) -> bool:
+        return bool(await self._run("wake", shard_of(run_id), run_id, mark, *log))
 
     def news(self) -> AsyncIterator[str]:
         return self._news.listen()
@@ -285,6 +299,18 @@ class RedisStore(RedisBeside, RedisLists):
         self, name: str, keys: Sequence[Sequence[str]], arguments: tuple[Any, ...]
     ) -> list[Any]:
         return await self._many.read(name, keys, arguments)
+
+
+def _asleep(run_id: str, since: Sequence[bytes]) -> AsleepError:
+    """`since` is the run's field `asleep`, and the events that came since, if they are known."""
+    return AsleepError(run_id, since[0].decode(), since[1:])
+
+
+def _awake(run_id: str, found: Sequence[Any]) -> Sequence[Any]:
+    """What a reading script found. Raises `AsleepError`."""
+    if found and isinstance(found[0], list):
+        raise _asleep(run_id, found[0])
+    return found
 
 
 def _tail(found: Sequence[Any]) -> s.Tail:

@@ -46,5 +46,5 @@ class Versions:
             return []
         pipe = self._redis.pipeline(transaction=False)
         for run_id, shard in asked:
-            pipe.llen(f"{self._prefixes[shard]}:log:{run_id}")
-        return list(await awaited(pipe.execute()))
+            pipe.hget(f"{self._prefixes[shard]}:run:{run_id}", "version")
+        return [int(version or 0) for version in await awaited(pipe.execute())]

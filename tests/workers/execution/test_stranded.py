@@ -151,13 +151,13 @@ async def test_operators_see_it_until_it_goes_on(world: World) -> None:
     run_id, before, stranded = await asking(world), world.executor, StrandedRuns(world.log)
     await alone(world)
     await world.say(run_id, "yes", reply_to=THREAD)
-    assert await stranded.counted() == {"agent": 1, "events": 0}
+    assert await stranded.counted() == {"agent": 1, "events": 0, "archive": 0}
     assert degraded(await stranded.listed()) == [
         "1 run waits for tester, an agent that no worker has"
     ]
     world.executor = before
     await world.later(60)
-    assert await stranded.counted() == {"agent": 0, "events": 0}
+    assert await stranded.counted() == {"agent": 0, "events": 0, "archive": 0}
     assert degraded(await stranded.listed()) == []
 
 
@@ -179,7 +179,7 @@ async def test_so_they_do_with_events_of_a_newer_ponderd(world: World) -> None:
     await world.store.signal(run_id, version, newer, Projection("READY"))
     await world.executor.advance(run_id)
     stranded = StrandedRuns(world.log)
-    assert await stranded.counted() == {"agent": 0, "events": 1}
+    assert await stranded.counted() == {"agent": 0, "events": 1, "archive": 0}
     assert degraded(await stranded.listed()) == ["1 run can only be read by a newer ponderd"]
 
 

@@ -52,10 +52,12 @@ from ponderd.workers.execution.metrics import Metrics
 from ponderd.workers.execution.model_call import ModelCalls
 from ponderd.workers.execution.sending import Sending
 from ponderd.workers.execution.snapshots import Pace, seal
+from ponderd.workers.execution.waking import waking
 from ponderd.workers.llm.client import Completion
 from ponderd.workers.run.events import decode
 from ponderd.workers.run.reduce import fold
 from ponderd.workers.run.state import Run
+from ponderd.workers.store.asleep import AsleepError, length_of
 from ponderd.workers.store.contract import Claim, Committed, Tail, VersionConflict
 from ponderd.workers.store.memory_store import MemoryStore
 from ponderd.workers.thinking.outcomes import FROM_OUTSIDE
@@ -152,12 +154,22 @@ class GatedStore:
         return "confirmed"
 
     def __getattr__(self, name: str) -> Any:
-        if name not in ("admit", "claim", "commit", "signal", "load", "latest", "head"):
+        if name not in ("admit", "claim", "commit", "signal", "load", "latest", "head", "wake"):
             return getattr(self._aside, name)
         return lambda *args: self._player.wait(name, *args)
 
     async def renew(self, *_: Any) -> Any:
         return self._player.renewal
+
+
+class GatedArchive:
+    """As `waking` sees it. What it holds is a part of the state of the search."""
+
+    def __init__(self, player: Player) -> None:
+        self._player = player
+
+    async def get(self, run_id: str) -> Any:
+        return await self._player.wait("archived", run_id)
 
 
 def trigger(text: str) -> Trigger:
@@ -211,7 +223,9 @@ class Player:
         self.closed = False
         self.renewal: Any = None
         self._loop = world.loop
-        store: Any = GatedStore(self, MemoryStore(lambda: world.now))
+        gated: Any = GatedStore(self, MemoryStore(lambda: world.now))
+        archive: Any = GatedArchive(self)
+        store = waking(gated, archive)
         agents = {world.agent.name: world.agent}
         self._leases = Leases(store, "worker", LEASE)
         model = RuleModel()
@@ -327,6 +341,8 @@ class Node:
     """The run is left to others. Something may go on beside it."""
     landed: frozenset[tuple[Gate, str]] = frozenset()
     """What became of replies. It may not be written down yet."""
+    wants: Gate | None = None
+    """For what it wakes the run, or reads what the archive has."""
     token: int = 0
     known: int = 0
     valid_until: float = 0.0
@@ -353,7 +369,9 @@ class World:
         self.now = START
         self.loop = asyncio.new_event_loop()
         self.store = store(lambda: self.now)
+        vars(self.store)["_archived"] = {}
         self.run_id = ""
+        self._asleep: dict[Any, AsleepError] = {}
         self._roots: dict[Any, Node] = {}
         self._players: list[Player] = []
 
@@ -403,11 +421,26 @@ class World:
     def call(self, saved: bytes, gate: Gate, now: float) -> tuple[Any, bytes]:
         """What the store answers, and what it holds afterwards."""
         self.restore(saved, now)
+        if gate.name == "archived":
+            return self.archived, saved
         try:
             getattr(self.store, gate.name)(*gate.args).send(None)
         except StopIteration as stop:
             return stop.value, self.saved()
+        except AsleepError as error:  # the same is the same object: what actors do next hangs on it
+            return self._asleep.setdefault((error.mark, error.late), error), self.saved()
         raise AssertionError("the store in memory does not wait")
+
+    @property
+    def archived(self) -> tuple[bytes, ...] | None:
+        """What the archive has of the run, after `restore`."""
+        return vars(self.store)["_archived"].get(self.run_id)  # type: ignore[no-any-return]
+
+    def archive(self, saved: bytes, log: tuple[bytes, ...], now: float) -> bytes:
+        """What the store holds when this log was put in the archive."""
+        self.restore(saved, now)
+        vars(self.store)["_archived"][self.run_id] = log
+        return self.saved()
 
     def restore(self, saved: bytes, now: float) -> MemoryStore:
         self.now = now
@@ -432,7 +465,7 @@ class World:
         return player
 
 
-_STATE = ("_runs", "_due", "_conversations", "_kept")
+_STATE = ("_runs", "_due", "_conversations", "_kept", "_archived")
 
 
 def _learn(node: Node, action: str, value: Any, now: float) -> Node:
@@ -443,14 +476,16 @@ def _learn(node: Node, action: str, value: Any, now: float) -> Node:
         return replace(after, landed=node.landed | sent)
     match value:
         case Claim(token=token, tail=tail):
-            return replace(after, token=token, known=tail.version, valid_until=now + LEASE)
+            return replace(after, token=token, known=tail.version)
+        case AsleepError():
+            return replace(after, known=length_of(value.mark) + len(value.late))
         case Tail():
             return replace(after, known=value.version)
         case Committed(version=version):
             return replace(after, known=version)
         case VersionConflict(missed=missed):
             return replace(after, known=node.known + len(missed))
-        case tuple() if node.gate:  # a log, or its end
+        case tuple() if node.gate and node.gate.name == "load":  # a log, or its end
             _, *skipped = node.gate.args
             return replace(after, known=sum(skipped[:1]) + len(value))
     match action:
@@ -463,7 +498,13 @@ def _learn(node: Node, action: str, value: Any, now: float) -> Node:
 
 def _node(node: Node, player: Player) -> Node:
     node.news, node.over = player.news, player.task.done()
-    node.gate, node.beside = player.gate and player.gate[0], tuple(sorted(player.beside))
+    before, node.gate = node.gate, player.gate and player.gate[0]
+    node.beside = tuple(sorted(player.beside))
+    if node.gate and node.gate.name not in ("archived", "wake"):
+        node.wants = node.gate
+    action, _, now = node.past[-1] if node.past else ("open", None, node.began)
+    if node.gate and node.gate.name == "claim" and (action == "open" or node.gate != before):
+        node.valid_until = now + LEASE  # it counts from when it is asked for
     if node.over:
         error = None if player.task.cancelled() else player.task.exception()
         if error is not None and not isinstance(error, PonderdError):

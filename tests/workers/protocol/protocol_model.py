@@ -10,6 +10,7 @@ In every state:
 - no call is begun a fourth time without a person's yes; no message is answered twice; nobody says
   of a call that may have happened that it failed, and a result that comes late is recorded once;
 - a snapshot says what the log says up to its version;
+- of a run that is asleep the archive has the whole log up to there;
 - an approval is decided once; an acknowledged message is in the log exactly once; lists show what
   the log says.
 
@@ -38,6 +39,7 @@ from ponderd.workers.run.reduce import reduce
 from ponderd.workers.run.state import Run
 from ponderd.workers.steps.attempts import BEGINNINGS
 from ponderd.workers.steps.next_step import Wait, next_step
+from ponderd.workers.store.asleep import AsleepError, length_of, mark_of
 from ponderd.workers.store.contract import Claim, Committed
 from ponderd.workers.store.memory_store import MemoryStore
 from tests.workers.protocol.protocol_actors import (
@@ -53,6 +55,8 @@ from tests.workers.protocol.protocol_actors import (
     frozen,
 )
 from tests.workers.protocol.protocol_states import Holder, Looks, Person, Scenario, State, plain
+
+READS = ("load", "latest", "archived")
 
 
 class Violation(AssertionError):
@@ -149,6 +153,7 @@ class Search:
             _, after = self._call(state, state.limbo)
             yield Move(f"late: {state.limbo.name}", after._replace(limbo=None), False)
         yield from self._time(state)
+        yield from self._sleep(state)
 
     def _time(self, state: State) -> Iterator[Move]:
         store = self.world.restore(state.saved, state.now)
@@ -161,6 +166,20 @@ class Search:
             faults = state.faults - stall
             later = state._replace(now=state.now + JUMP, faults=faults)
             yield Move("a standstill" if stall else "time passes", later, not stall)
+
+    def _sleep(self, state: State) -> Iterator[Move]:
+        """Somebody who may be slow, or die at any moment, sends the run to sleep."""
+        if state.slept < self.scenario.sleeps:
+            self.world.restore(state.saved, state.now)
+            run = self.world.store._runs[self.world.run_id]
+            if run.head.status in ("WAITING", "PAUSED") and not run.asleep:
+                saved = self.world.archive(state.saved, state.log, state.now)
+                falling = len(state.log), state.log[-1], mark_of(state.log)
+                put = state._replace(saved=saved, falling=falling, slept=state.slept + 1)
+                yield Move("archived", put, False)
+        if state.falling:
+            _, asleep = self._call(state, Gate("sleep", (self.world.run_id, *state.falling, 0)))
+            yield Move("falls asleep", asleep._replace(falling=None), False)
 
     def _begins(self, state: State, i: int) -> Iterator[Move]:
         run_id = self.world.run_id
@@ -190,7 +209,7 @@ class Search:
         for label, changed, after, reliable in self._beside(state, node):
             yield Move(f"{i}: {label}", self._worker(changed, i, after), reliable)
         lease = Gate("renew", (((self.world.run_id, node.token),), LEASE))
-        if now > node.valid_until:
+        if node.token and now > node.valid_until:
             kept, changed = self._call(state, lease)
             renewed = self._worker(changed, i, self._go(state, node, "renew", kept))
             yield Move(f"{i}: renews", renewed, False)
@@ -202,11 +221,11 @@ class Search:
         if not node.stopping:
             stopping = self._go(state, node, "stop", None)
             yield Move(f"{i}: told to stop", self._worker(_faulty(state), i, stopping), False)
-        if now <= node.valid_until:
+        if node.token and now <= node.valid_until:
             yield Move(f"{i}: a late renewal", _faulty(state)._replace(limbo=lease), False)
         if gate:
             lost = self._worker(_faulty(state), i, self._go(state, node, "open", UNAVAILABLE))
-            limbo = gate if gate.name == "commit" else state.limbo
+            limbo = gate if gate.name in ("commit", "wake") else state.limbo
             yield Move(f"{i}: {_show(gate)}, no answer", lost._replace(limbo=limbo), False)
 
     def _opened(self, state: State, i: int, node: Node, gate: Gate) -> State:
@@ -260,7 +279,7 @@ class Search:
             return
         node, gate, after = person.doing, person.doing.gate, state
         assert gate
-        while node.gate and (node is person.doing or node.gate.name in ("load", "latest")):
+        while node.gate and (node is person.doing or node.gate.name in READS):
             # What is read may be out of date as soon as the next gate opens.
             answer, after = self._call(after, node.gate)
             node = self._go(after, node, "open", answer)
@@ -272,7 +291,7 @@ class Search:
         yield Move(f"person: {gate.name}", _person(after, i, Person(person.done + 1)))
         if self._fails(state):
             again = _person(_faulty(state), i, person._replace(doing=None))
-            limbo = gate if gate.name in ("admit", "signal") else state.limbo
+            limbo = gate if gate.name in ("admit", "signal", "wake") else state.limbo
             yield Move(f"person: {gate.name}, no answer", again._replace(limbo=limbo), False)
 
     def _worker(self, state: State, i: int, node: Node | None) -> State:
@@ -308,7 +327,8 @@ class Search:
         if after in self._compared:
             return after
         self._compared.add(after)
-        seen = self._looks.actor(node, state), action, plain(repr(frozen(value)), now)
+        answer = (value.mark, value.late) if isinstance(value, AsleepError) else frozen(value)
+        seen = self._looks.actor(node, state), action, plain(repr(answer), now)
         does = self._looks.look(after, now)
         if self._did.setdefault(seen, does) != does:
             raise AssertionError(f"alike, but not the same: {seen}\n{does}\n{self._did[seen]}")
@@ -443,7 +463,11 @@ class Search:
         )
 
     def _log(self) -> tuple[bytes, ...]:
-        return tuple(self.world.store._runs[self.world.run_id].log)
+        run = self.world.store._runs[self.world.run_id]
+        before = (self.world.archived or ())[: length_of(run.asleep)] if run.asleep else ()
+        if run.asleep and mark_of(before) != run.asleep:
+            raise Violation("the archive does not have the log of a run that is asleep")
+        return (*before, *run.log)
 
 
 def _answers(log: tuple[bytes, ...]) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ponderd.workers.agents.policies import Approvals
+from ponderd.workers.store.asleep import length_of
 from tests.workers.protocol.protocol_actors import JUMP, LONG, Gate, Node, World
 
 PATIENT = Approvals(remind_every=None)
@@ -27,6 +28,8 @@ class Scenario:
     """Messages for which the inbox has room."""
     snapshots: bool = False
     """One is taken with every commit."""
+    sleeps: int = 0
+    """Times that the run may be sent to sleep."""
     only_kills: bool = False
     """All faults are workers that are killed, and people act when they are asked."""
 
@@ -60,6 +63,10 @@ class State(NamedTuple):
     """Tools that go on, or their results, though their workers have left the run."""
     begun: tuple[int, int] = (0, 0)
     """How often people said yes, and how often a tool was begun after the last time."""
+    falling: tuple[int, bytes, str] | None = None
+    """What somebody put in the archive, and has not dropped from the store: version, last event
+    and mark."""
+    slept: int = 0
     effects: tuple[tuple[str, str], ...] = ()
     sent: tuple[str, ...] = ()
 
@@ -83,6 +90,9 @@ class Looks:
             run.lease_until > state.now,
             (run.head.status, run.head.waiting_for),
             run.deaths,
+            run.asleep and length_of(run.asleep),
+            (state.falling and state.falling[:1], state.slept),
+            self.known(self._world.archived or (), state.now),
             run.snapshot.partition(b" ")[0],
             tuple(sorted(self._worker_text(node, state, run.token) for node in state.workers)),
             tuple((p.done, p.doing and self.actor(p.doing, state)) for p in state.people),
@@ -119,7 +129,8 @@ class Looks:
 
     def look(self, node: Node, now: float) -> str:
         if node.verb != "advance":
-            return f"{node.verb} {len(node.past)} {self._text(node.gate, now)}"
+            wants = self._text(node.wants, now)
+            return f"{node.verb} {len(node.past)} {wants} {self._text(node.gate, now)}"
         lease = "leased" if now <= node.valid_until else "late"
         flags = f"{lease} {node.stopping} {node.news} {node.over and node.result}"
         flags += f" {[self._text(gate, now) for gate in node.beside]} {sorted(node.landed)}"
@@ -147,6 +158,7 @@ def plain(text: str, now: float) -> str:
     text = re.sub(
         r'"(seconds|waited|prompt)":[\d.]+|token=\d+|run_id=.[0-9a-f]{2}-\w+-\w+.', "", text
     )
+    text = re.sub(r"(\d+) [0-9a-f]{32}", r"\1", text)  # a mark
     text = re.sub(r'"asked_at":"[^"]+"', "", text)  # as lists show it; the log has it, too
     text = re.sub(r"last: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC|after [\d.]+ s", "", text)
     text = re.sub(r"<Status\.\w+: ('\w+')>", r"\1", text)

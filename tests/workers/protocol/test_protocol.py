@@ -59,6 +59,11 @@ SCENARIOS = {
     "snapshots, pause and resume": Scenario(
         "ring", (("pause", "resume"),), faults=0, snapshots=True
     ),
+    "asleep, approved, and a fault": Scenario("launch", (("approve:ann",),), workers=1, sleeps=1),
+    "asleep, and a message": Scenario("launch", (("say:yes",),), faults=0, sleeps=1),
+    "asleep twice, and a pause": Scenario(
+        "launch", (("pause", "resume"),), workers=1, faults=0, sleeps=2
+    ),
     "more messages than there is room for": Scenario(
         "look", (("say:thanks", "say:well"),), workers=1, waiting=1, faults=0
     ),
@@ -203,6 +208,37 @@ PAUSED = SCENARIOS["pause and resume"]
 SNAPSHOTS = SCENARIOS["snapshots, and a fault"]
 WRITTEN_TO = SCENARIOS["a second message, delivered twice"]
 
+
+class FallsAsleepWhateverCame(MemoryStore):
+    async def sleep(self, run_id: str, version: int, last: bytes, *args: Any) -> bool:
+        log = self._runs[run_id].log
+        return bool(log) and await super().sleep(run_id, len(log), log[-1], *args)
+
+
+class WakesWithoutWhatCame(MemoryStore):
+    async def wake(self, run_id: str, mark: str, log: Sequence[bytes]) -> bool:
+        if self._runs[run_id].asleep:
+            self._runs[run_id].log = []
+        return await super().wake(run_id, mark, log)
+
+
+class WakesAgainAndAgain(MemoryStore):
+    async def wake(self, run_id: str, mark: str, log: Sequence[bytes]) -> bool:
+        if not self._runs[run_id].asleep:
+            self._runs[run_id].log = list(log)
+        return await super().wake(run_id, mark, log)
+
+
+class ClaimsWhoSleeps(MemoryStore):
+    async def claim(self, run_id: str, *args: Any) -> s.Claim | None:
+        run = self._runs[run_id]
+        run.asleep, run.log = "", [*vars(self)["_archived"].get(run_id, ())[:2], *run.log]
+        return await super().claim(run_id, *args)
+
+
+APPROVED_ASLEEP = SCENARIOS["asleep, approved, and a fault"]
+TOLD_ASLEEP = SCENARIOS["asleep, and a message"]
+
 BROKEN_STORES: list[tuple[type[MemoryStore], Scenario, str]] = [
     (NoTokenBumpAtRelease, RUNNING, "does not hold the run"),
     (NoTokenBumpAtClaim, RUNNING, "a token is given out twice"),
@@ -221,6 +257,10 @@ BROKEN_STORES: list[tuple[type[MemoryStore], Scenario, str]] = [
     (SnapshotIsAhead, SNAPSHOTS, "snapshot is not what the log says"),
     (SnapshotOfALostCommit, SNAPSHOTS, "snapshot is not what the log says"),
     (AcknowledgesTooEarly, WRITTEN_TO, "not stored exactly once"),
+    (FallsAsleepWhateverCame, APPROVED_ASLEEP, "not the length of the log"),
+    (WakesWithoutWhatCame, TOLD_ASLEEP, "not what the log says"),
+    (WakesAgainAndAgain, APPROVED_ASLEEP, "not what the log says"),
+    (ClaimsWhoSleeps, TOLD_ASLEEP, "not the length of the log"),
 ]
 
 

@@ -23,11 +23,14 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from redis.exceptions import RedisError
 
 from ponderd.channels.errors import PonderdError
 from ponderd.workers.store import redis_due
+from ponderd.workers.store.asleep import AsleepError, mark_of
 from ponderd.workers.store.contract import (
     Checkpoint,
+    Claim,
     NewMessage,
     Projection,
     Release,
@@ -120,6 +123,8 @@ class Pair:
         for store in (self.memory, self.redis):
             try:
                 answer = self.wait(getattr(store, verb)(*args))
+            except AsleepError as error:
+                answer = AsleepError, error.mark, error.late
             except PonderdError as error:
                 answer = type(error)
             answers.append(sorted(answer) if verb == "sweep" else answer)
@@ -146,7 +151,8 @@ class Twins(Pair, RuleBasedStateMachine):
         return data.draw(st.sampled_from([last] * 6 + others[:3] + [(self.run(data), last[1])]))
 
     def version(self, data: st.DataObject, run_id: str) -> int:
-        length = len(self.wait(self.memory.load(run_id)))
+        run = self.memory._runs.get(run_id)
+        length = run.version if run else 0
         return data.draw(st.sampled_from((*[length] * 6, length - 1, length + 1, 1)))
 
     @rule(seconds=STEPS)
@@ -243,7 +249,7 @@ class Twins(Pair, RuleBasedStateMachine):
     @rule(data=st.data(), lease=LEASES, steps=st.integers(0, 2))
     def claim(self, data: st.DataObject, lease: float, steps: int) -> None:
         claim = self.same("claim", self.run(data), "worker", lease, *self.code(data))
-        if claim:
+        if isinstance(claim, Claim):
             self.claims.append((claim.run_id, claim.token))
         for _ in range(steps):
             self.commit(data)
@@ -507,6 +513,65 @@ class Moving(Twins):
         self.wait(self.redis.layouts.end())
 
 
+class WhoSleep(Onward):
+    """Twins whose runs fall asleep and are woken, by several at once and by some who are late."""
+
+    def __init__(self, url: str, change: tuple[str, str] | None = None) -> None:
+        super().__init__(url, change)
+        self.archived: dict[str, list[bytes]] = {}
+
+    @rule(
+        data=st.data(),
+        waits=st.booleans(),
+        late=st.integers(0, 5),
+        idle=st.sampled_from((0.0, 0.0, 2.0)),
+    )
+    def sleep(self, data: st.DataObject, waits: bool, late: int, idle: float) -> None:
+        """Mostly of a run that waits."""
+        run_id = self.run(data)
+        if waits:
+            self.rest(run_id, data.draw(st.sampled_from(("WAITING", "PAUSED"))))
+        run = self.memory._runs.get(run_id)
+        log = list(run.log) if run and not run.asleep else [b"none"]
+        mark = mark_of(log)
+        version, last = len(log) - (late == 1), log[-1] + b"?" * (late == 2)
+        if self.same("sleep", run_id, version, last, mark, idle):
+            self.archived[mark] = log
+            assert run
+            agent, _, _, conversation = run.conversation_key.split(":")
+            for _ in range(late - 2 if conversation in "ab" else 0):
+                self.admit(agent, conversation, [], [])
+            if late == 3:
+                self.same("claim", run_id, "worker", 15.0)
+            if late > 3:
+                self.same("wake", run_id, mark, log)
+
+    def rest(self, run_id: str, status: str) -> None:
+        claim = self.same("claim", run_id, "worker", 15.0)
+        if isinstance(claim, Claim):
+            self.claims.append((run_id, claim.token))
+            rests = Projection(status, "answer")
+            version = claim.tail.version
+            self.same("commit", run_id, claim.token, version, [b"rests"], rests, Release())
+
+    @rule(data=st.data(), again=st.booleans())
+    def wake(self, data: st.DataObject, again: bool) -> None:
+        run_id = self.run(data)
+        run = self.memory._runs.get(run_id)
+        mark = (
+            run.asleep
+            if run and run.asleep
+            else data.draw(st.sampled_from([*self.archived, "1 none"]))
+        )
+        for _ in range(1 + again):
+            self.same("wake", run_id, mark, self.archived.get(mark, [b"none"]))
+
+    @rule(data=st.data(), known=st.integers(0, 3))
+    def read(self, data: st.DataObject, known: int) -> None:
+        self.same("latest", self.run(data), "", known, b"hello")
+        self.same("load", self.run(data), known, 1)
+
+
 FAST = settings(
     max_examples=120,
     stateful_step_count=40,
@@ -534,6 +599,10 @@ def test_they_do_with_tables(redis_url: str) -> None:
     run_state_machine_as_test(
         lambda: WithTables(redis_url), settings=settings(FAST, max_examples=30)
     )
+
+
+def test_they_do_with_runs_that_sleep(redis_url: str) -> None:
+    run_state_machine_as_test(lambda: WhoSleep(redis_url), settings=FAST)
 
 
 class AnyClock(bytes):
@@ -691,6 +760,30 @@ def test_a_difference_of_snapshots_is_found(name: str, redis_url: str) -> None:
         run_state_machine_as_test(
             lambda: WithSnapshots(redis_url, OF_SNAPSHOTS[name]), settings=until_found
         )
+
+
+OF_SLEEP = {
+    "a run falls asleep that is held": ("(run[2] or '0') ~= '0' or ", ""),
+    "a run falls asleep that is due": ("tonumber(due) <= clocks(true) + ARGV[5]", "false"),
+    "a run falls asleep that went on": ("redis.call('LLEN', log_key(id)) ~= version or", ""),
+    "a run falls asleep with another log": ("or redis.sha1hex(last) ~= ARGV[3]", ""),
+    "what came meanwhile is dropped": ("for _, event in ipairs(late) do", "for _ in ipairs({}) do"),
+    "a message to a run that is asleep begins a log": (
+        "if not mark then return",
+        "if true then return",
+    ),
+    "a run that is asleep is claimed": ("if found[3] then", "if false then"),
+    "a run that is asleep is signalled": ("return mark and {'asleep', mark} or", "return"),
+    "a run is woken twice": ("if asleep(id) ~= ARGV[2] then return 0 end", ""),
+}
+
+
+@pytest.mark.parametrize("name", OF_SLEEP)
+def test_a_difference_of_sleep_is_found(name: str, redis_url: str) -> None:
+    until_found = settings(FAST, max_examples=2_000)
+    # Where a script fails, that is a finding, too.
+    with pytest.raises((AssertionError, RedisError)):
+        run_state_machine_as_test(lambda: WhoSleep(redis_url, OF_SLEEP[name]), settings=until_found)
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -7,9 +7,9 @@
 --       one, digest or '', number of trigger keys, trigger key ..., number of people, who wrote ...,
 --       event that a new run begins with ...
 -- Returns {run id, 'launched' | 'appended' | 'duplicate' | 'conflict' | 'taken' | 'stale', 1 if a
--- worker should be poked else 0}; or, where nothing was stored because the store moves (see
--- redis_admissions.py), {run id, 'moved' | 'elsewhere', 0}: it belongs into the shard to which this
--- one moved, or the shard of that run must be asked.
+-- worker should be poked else 0, 1 if the run is asleep}; or, where nothing was stored because the
+-- store moves (see redis_admissions.py), {run id, 'moved' | 'elsewhere', 0}: it belongs into the shard
+-- to which this one moved, or the shard of that run must be asked.
 local agent, agent_version, channel, conversation = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local conversation_key = prefix .. ':conversation:' .. ARGV[5]
 local new_id, received, ttl, grace = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9])
@@ -82,7 +82,7 @@ if not exists then
   redis.call('SADD', prefix .. ':origins', channel .. ':' .. agent)
 end
 
-local version = redis.call('RPUSH', log_key(id), received)
+local version, late = append_anywhere(id, received)
 redis.call('HSET', run_key(id), 'version', version)
 -- The only projection that no worker computed by folding the log: a message makes any run READY,
 -- unless a person paused it. (A test compares this with the reducer.)
@@ -96,4 +96,4 @@ for i = 19, last_key do
   redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl)
   if digest ~= '' then redis.call('SET', prefix .. ':digest:' .. ARGV[i], digest, 'PX', ttl) end
 end
-return {id, outcome, mark_due(id, now, lease_time, grace)}
+return {id, outcome, mark_due(id, now, lease_time, grace), late}

@@ -1,11 +1,12 @@
 -- Take the lease of a run if it is due and nobody holds it.
 -- ARGV: run id, lease (ms), owner, code of whose snapshots it can go on
 -- Returns {token, now (ms), deaths, known, snapshot or '', event ...}: see tail.lua; or nil if it is
--- held, not due, or rests now.
+-- held, not due, or rests now; or {field `asleep`} (asleep.lua). Then it is looked at again after a
+-- while, if whoever asked cannot wake it.
 -- `deaths` is how many holders in a row did not give it back and committed nothing since. After
 -- more than a few the run rests, for longer each time, before it is claimed again.
 -- workers/store/deaths.py says the same.
-local MANY_DEATHS, FREE, LONGEST = 10, 2, 3600
+local MANY_DEATHS, FREE, LONGEST, AWAY = 10, 2, 3600, 10000
 local id, lease, owner = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local now, lease_time = clocks()
 -- In ms. Runs whose holder died rest for different times, so that they do not all share the next
@@ -17,7 +18,11 @@ local function rest_after(deaths)
 end
 
 if not redis.call('ZSCORE', due_key, id) or lease_left(id, lease_time) > 0 then return nil end
-local found = redis.call('HMGET', run_key(id), 'lease_until', 'deaths')
+local found = redis.call('HMGET', run_key(id), 'lease_until', 'deaths', 'asleep')
+if found[3] then
+  redis.call('ZADD', due_key, int(now + AWAY), id)
+  return {found[3]}
+end
 local deaths = tonumber(found[2] or '0')
 if (found[1] or '0') ~= '0' then  -- whoever held it did not give it back
   deaths = deaths + 1

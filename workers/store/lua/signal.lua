@@ -2,10 +2,13 @@
 -- ARGV: run id, version, status, waiting_for, event, poke grace (ms), asked_at, asks (listings.lua),
 --       who wrote ...
 -- Returns {'appended', 1 if a worker should be poked else 0} | {'conflict', missed event ...}
---         | {'missing'}.
+--         | {'missing'} | {'asleep', field `asleep`} (asleep.lua).
 local id, version, grace = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[6])
 local length = redis.call('LLEN', log_key(id))
-if length == 0 or length < version then return {'missing'} end
+if length == 0 or length < version then
+  local mark = asleep(id)
+  return mark and {'asleep', mark} or {'missing'}
+end
 local missed = redis.call('LRANGE', log_key(id), version, -1)
 if #missed > 0 then
   table.insert(missed, 1, 'conflict')

@@ -1,0 +1,73 @@
+"""Runs that wait for long fall asleep: what is kept of them in the store is a head, and their logs
+go to the archive. `waking` brings them back."""
+
+from __future__ import annotations
+
+import structlog
+
+from ponderd.workers.execution.archive_readers import all_read
+from ponderd.workers.store.archive import ROUND, Archive
+from ponderd.workers.store.asleep import mark_of
+from ponderd.workers.store.contract import RunStore
+from ponderd.workers.store.cursors import Place
+
+log = structlog.get_logger(__name__)
+
+IDLE = 3600.0
+"""Seconds for which a run must not become due: one that wakes soon is left alone."""
+
+LOOKED_AT = 2_000
+"""Most runs that one round looks at, of each status. The next one goes on there."""
+
+PAGE = 200
+
+_PLACE = "falling asleep:"
+"""Before the status: how far the rounds have come, in the store."""
+
+
+async def send_to_sleep(store: RunStore, archive: Archive, run_id: str, idle: float = IDLE) -> bool:
+    """Move the log of a run to the archive. Returns whether it was done: not if it does not wait,
+    is held, due within `idle` seconds, or changed meanwhile. Raises `Unavailable`; then the run
+    is as it was."""
+    events = await store.load(run_id)
+    if not events:
+        return False
+    mark = mark_of(events)
+    await archive.put(run_id, events)
+    kept = await archive.get(run_id) or ()
+    if mark_of(kept[: len(events)]) != mark:
+        log.error("the archive does not give back what it was given", run=run_id)
+        return False
+    return await store.sleep(run_id, len(events), events[-1], mark, idle)
+
+
+def pause(after: float) -> float:
+    """Seconds between two rounds, where runs fall asleep after `after` seconds."""
+    return max(1.0, min(after / 4, ROUND))
+
+
+async def sleep_round(store: RunStore, archive: Archive, *, owner: str, after: float) -> int:
+    """Send to sleep whatever waits and did not change for `after` seconds; returns how many did
+    fall asleep. Every worker calls this with a `pause`, and the first one in a round does it.
+    Raises `Unavailable`."""
+    if after == 0 or await store.remember("falling asleep", owner, pause(after) * 0.9) != owner:
+        return 0
+    if not await all_read(store, archive):
+        log.debug("no run falls asleep: not all processes are known to read the same archive")
+        return 0
+    asleep, before = 0, await store.now() - after
+    for status in ("WAITING", "PAUSED"):
+        place = await store.recall(_PLACE + status)
+        cursor = place or Place(round(before * 1000), "~").cursor  # those made since are awake
+        for _ in range(0, LOOKED_AT, PAGE):
+            page = await store.list_runs(limit=PAGE, cursor=cursor, status=status)
+            for head in page.heads:
+                if head.updated_at < before and not head.asleep:
+                    asleep += await send_to_sleep(store, archive, head.id, min(IDLE, after))
+            cursor = page.cursor or ""
+            if not cursor:
+                break
+        await store.overwrite(_PLACE + status, cursor)
+    if asleep:
+        log.info("runs fell asleep", runs=asleep)
+    return asleep
