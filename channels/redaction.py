@@ -17,43 +17,44 @@ _ALONE = 16
 
 _PLACES = (
     # The login of a URL that has a password.
-    ("://", r"(?<=://)[^\s/?#@:\"'<>]*:[^\s/?#\"'<>]*@", f"{HIDDEN}@"),
+    (("://",), r"(?<=://)[^\s/?#@:\"'<>]*:[^\s/?#\"'<>]*@", f"{HIDDEN}@"),
     (
-        "[?&]",
+        ("?", "&"),
         r"(?i)([?&](?:password|passwd|pwd|secret|client_secret|token|access_token|refresh_token"
         r"|api_?key|key|sig|signature|mark)=)[^&\s\"'#<>]+",
         rf"\1{HIDDEN}",
     ),
     (
-        "[Bb][Ee][Aa][Rr][Ee]",
+        ("bearer",),
         r"(?i)\b(bearer\s{1,4})(?:(?=\S{16})|(?=[a-z._~+/=-]*\d))[\w.~+/=-]{6,}",
         rf"\1{HIDDEN}",
     ),
     (
-        "[Aa][Uu][Tt][Hh][Oo]",
+        ("authorization",),
         r"(?i)\b(authorization[\"']?\s?[:=]\s?[\"']?"
         r"(?:(?:basic|bearer|digest|token|bot|apikey)\s{1,2})?+)[^\s\"',;*]{4,}",
         rf"\1{HIDDEN}",
     ),
     (
-        "-----BEGIN",
+        ("-----begin",),
         r"(-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----)[A-Za-z0-9+/=\s\\]{1,16000}",
         rf"\1 {HIDDEN} ",
     ),
     # Tokens that begin with the mark of whoever gives them out.
     (
-        "whsec_|xox|xapp-|gh[pousr]_|github_pat_|[sr]k[_-]|AKIA",
+        (
+            *("whsec_", "xox", "xapp-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+            *("sk_", "sk-", "rk_", "akia"),
+        ),
         r"\b(?:whsec_[\w+/=]{8,}|xox[a-z](?:\.xox[a-z])?-[\w-]{8,}|xapp-[\w-]{8,}"
         r"|gh[pousr]_\w{20,}|github_pat_\w{20,}|[sr]k_(?:live|test)_\w{10,}|sk-[\w-]{20,}"
         r"|AKIA[0-9A-Z]{16})",
         HIDDEN,
     ),
 )
-"""What has to be in a text before it is worth looking, what looks secret, and what is shown."""
-_LOOKS_SECRET = tuple((re.compile(pattern), mask) for _, pattern, mask in _PLACES)
-
-# Most texts have none of this, and are done after one look.
-_MAY_LOOK_SECRET = re.compile("|".join(sign for sign, _, _ in _PLACES))
+"""What stands, in small letters, in every text that is worth a look; what looks secret; what is
+shown. Most texts have none of the first, and are done after a few fast looks."""
+_LOOKS_SECRET = tuple((signs, re.compile(pattern), mask) for signs, pattern, mask in _PLACES)
 
 _SECRET_NAME = re.compile(
     r"(?:^|_)(?:SECRET|TOKEN|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(?:API|ACCESS|PRIVATE|SIGNING)_?KEY)"
@@ -71,14 +72,15 @@ class Redactor:
         forms = {
             form for one in self.known for form in (one, quote(one, ""), json.dumps(one)[1:-1])
         }
-        longest_first = sorted(forms, key=lambda form: (-len(form), form))
-        self._known = re.compile("|".join(map(_pattern, longest_first))) if forms else None
+        self._forms = sorted(forms, key=lambda form: (-len(form), form))  # the longest first
+        self._known = re.compile("|".join(map(_pattern, self._forms)))
 
     def __call__(self, text: str) -> str:
-        if self._known:
+        if any(map(text.__contains__, self._forms)):
             text = self._known.sub(HIDDEN, text)
-        if _MAY_LOOK_SECRET.search(text):
-            for pattern, mask in _LOOKS_SECRET:
+        small = text.lower()
+        for signs, pattern, mask in _LOOKS_SECRET:
+            if any(map(small.__contains__, signs)):
                 text = pattern.sub(mask, text)
         return text
 

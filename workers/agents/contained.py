@@ -13,14 +13,17 @@ import itertools
 import threading
 import traceback
 import types
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Literal, NamedTuple, TypeGuard
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
+from typing import Any, Literal, NamedTuple, TypeGuard, TypeVar
 
 from pydantic import TypeAdapter
 
 from ponderd.channels.message import Address
 from ponderd.channels.text import storable
 from ponderd.workers.agents.agent import Notify, ToolResult, WaitFor
+
+T = TypeVar("T")
 
 LONGEST_TEXT = 100_000
 """Most characters of a text that an author's function returns."""
@@ -135,12 +138,35 @@ def _is_awaitable(result: object) -> TypeGuard[Awaitable[object]]:
 _mine = threading.local()
 
 
+class _Tasks:
+    """Makes the tasks of one loop, and knows them. `asyncio.all_tasks` looks through those of all
+    loops, and a worker's own has a thousand."""
+
+    def __init__(self) -> None:
+        self._made: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+
+    def __call__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        coroutine: Coroutine[Any, Any, T] | Generator[Any, None, T],
+        /,
+        **options: Any,
+    ) -> asyncio.Task[T]:
+        task = asyncio.Task(coroutine, loop=loop, **options)
+        self._made.add(task)
+        return task
+
+    def left(self) -> set[asyncio.Task[Any]]:
+        return {task for task in self._made if not task.done()}
+
+
 def _loop() -> asyncio.AbstractEventLoop:
     """The loop of this thread. It serves one call after the other: making one takes longer than
     most tools."""
     loop: asyncio.AbstractEventLoop | None = getattr(_mine, "loop", None)
     if loop is None or loop.is_closed():
         loop = _mine.loop = asyncio.new_event_loop()
+        loop.set_task_factory(_Tasks())
     return loop
 
 
@@ -156,9 +182,13 @@ def _tidy(loop: asyncio.AbstractEventLoop) -> None:
     elsewhere: it may take its time, and the call has its result."""
     left: set[asyncio.Task[Any]] = set()
     with contextlib.suppress(Exception):
-        left = asyncio.all_tasks(loop)
-        if not left and _is_as_new(loop):
-            return
+        tasks: object = loop.get_task_factory()
+        if isinstance(tasks, _Tasks):
+            left = tasks.left()
+            if not left and _is_as_new(loop):
+                return
+        else:  # the call gave the loop another one
+            left = asyncio.all_tasks(loop)
     _mine.loop = None
     with contextlib.suppress(RuntimeError):  # there are too many threads
         closing = threading.Thread(target=_close, args=(loop, left), daemon=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
+import resource
+import sys
 
 THRESHOLDS = 50_000, 10, 10
 """So many new objects before the youngest are looked at, and so on. At Python's 700 a busy worker
@@ -12,14 +13,9 @@ gives a seventh of its time to it: hundreds of runs in flight are looked at agai
 hardly anything of ours stands in cycles."""
 
 SECONDS = 1.0
-"""Between two looks at the youngest, at most, in a process where anything happens. Cycles that
-authors' code leaves may hold much, with few objects."""
-
-OLDER = 10
-"""So many of those looks to one at what outlived a look."""
-
-FEW = 700
-"""New objects for which it is not worth looking."""
+GROWTH = 64 * 2**20
+"""Bytes that the process may grow, from one second to the next or over many, before everything is
+looked at. Cycles that authors' code leaves may hold much, with few objects."""
 
 
 async def collect_rarely() -> None:
@@ -27,8 +23,15 @@ async def collect_rarely() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
-    for look in itertools.count(1):
+    peak = _peak()
+    while True:
         await asyncio.sleep(SECONDS)
-        older = look % OLDER == 0
-        if older or gc.get_count()[0] > FEW:
-            gc.collect(int(older))
+        if _peak() > peak + GROWTH:
+            gc.collect()
+            peak = _peak()
+
+
+def _peak() -> int:
+    """The most memory that this process ever had, in bytes."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import hmac
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -233,10 +234,12 @@ def cache_salt(key: bytes, run: Run) -> str:
             tenant = run.first_sender.rpartition("@")[2].lower()
         case _:
             tenant = run.source
-    if not key:
-        return ""
-    message = f"cache:{run.channel}:{tenant}".encode()
-    return base64.urlsafe_b64encode(hmac.digest(key, message, "sha256")).decode().rstrip("=")
+    return _salt(key, f"cache:{run.channel}:{tenant}") if key else ""
+
+
+@functools.lru_cache(maxsize=1024)  # every call asks
+def _salt(key: bytes, name: str) -> str:
+    return base64.urlsafe_b64encode(hmac.digest(key, name.encode(), "sha256")).decode().rstrip("=")
 
 
 class Asked(NamedTuple):

@@ -303,3 +303,27 @@ def test_types_with_code_of_their_own_are_known(
 def test_a_validator_is_code() -> None:
     check: Callable[[str], str] = str.strip
     assert runs_code((_model(Annotated[str, AfterValidator(check)]),))
+
+
+def test_a_loop_is_used_again_only_if_nothing_is_left_on_it() -> None:
+    left: list[asyncio.Task[None]] = []
+
+    async def nothing() -> asyncio.AbstractEventLoop:
+        await asyncio.gather(asyncio.sleep(0), asyncio.sleep(0))
+        return asyncio.get_running_loop()
+
+    async def leave() -> asyncio.AbstractEventLoop:
+        left.append(asyncio.create_task(asyncio.Event().wait()))  # type: ignore[arg-type]
+        return asyncio.get_running_loop()
+
+    async def change() -> asyncio.AbstractEventLoop:
+        asyncio.get_running_loop().set_task_factory(None)
+        return await leave()
+
+    first = finished(nothing())
+    assert finished(nothing()) is first
+    for last in (leave, change):
+        assert finished(last()) is first
+        assert left.pop().cancelled()
+        first, before = finished(nothing()), first
+        assert first is not before
