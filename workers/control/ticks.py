@@ -80,8 +80,6 @@ class Cron:
         for day in _days(_day_of(after, self.zone) - _DAY, last_day):
             ticks = _of_day(self.expression, self.zone, day)
             found = ticks[bisect_right(ticks, after) : bisect_right(ticks, until)]
-            if newest and found and found[0] <= newest[-1]:  # a day that the clocks skipped
-                found = found[1:]
             if found:
                 first = first or found[0]
                 count += len(found)
@@ -175,22 +173,36 @@ def _matches(fields: CronSim, day: date) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def _of_day(expression: str, zone: tzinfo, day: date) -> tuple[int, ...]:
-    """The ticks of one day of the zone's calendar, in order."""
+    """The ticks between the midnight with which a day begins and the next one, in order."""
     fields = _fields(expression)
+    begins, ends = _midnight(day, zone), _midnight(day + _DAY, zone)
+    near = [day + n * _DAY for n in (-1, 0, 1)]
+    midnights = [_midnight(other, zone) for other in (*near, near[-1] + _DAY)]
+    shown_again = [midnight.replace(fold=1) for midnight in midnights]
+    if len({at.utcoffset() for at in midnights + shown_again}) == 1:  # no change of the clocks
+        start = round(begins.timestamp())
+        clocks = _clocks(fields, day)
+        return tuple(start + clock.hour * 3600 + clock.minute * 60 for clock in clocks)
+    moments = _shown if any(part.startswith("*") for part in fields.parts[1:3]) else _fixed
+    # Clocks that go back past midnight show the end of the day before once more.
+    both = (clock for other in near for clock in _clocks(fields, other))
+    found = {moment for clock in both for moment in moments(clock, zone)}
+    return tuple(sorted(at for at in found if begins.timestamp() <= at < ends.timestamp()))
+
+
+def _midnight(day: date, zone: tzinfo) -> datetime:
+    return datetime.combine(day, time(), zone)
+
+
+def _clocks(fields: CronSim, day: date) -> list[datetime]:
+    """What the clocks show at the ticks of a day, in order."""
     if not _matches(fields, day):
-        return ()
-    begins, ends = (datetime.combine(date, time(), zone) for date in (day, day + _DAY))
-    clocks = [
+        return []
+    return [
         datetime.combine(day, time(hour, minute))
         for hour in sorted(fields.hours)
         for minute in sorted(fields.minutes)
     ]
-    if begins.utcoffset() == ends.utcoffset():  # no change of the clocks
-        midnight = round(begins.timestamp())
-        return tuple(midnight + clock.hour * 3600 + clock.minute * 60 for clock in clocks)
-    at_fixed_times = not (fields.parts[1].startswith("*") or fields.parts[2].startswith("*"))
-    moments = _fixed if at_fixed_times else _shown
-    return tuple(sorted({moment for clock in clocks for moment in moments(clock, zone)}))
 
 
 def _fixed(clock: datetime, zone: tzinfo) -> list[int]:

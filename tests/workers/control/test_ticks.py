@@ -18,7 +18,9 @@ NEW_YORK = "America/New_York"
 KOLKATA = "Asia/Kolkata"
 LORD_HOWE = "Australia/Lord_Howe"
 """Its clocks change by half an hour."""
-ZONES = (BERLIN, NEW_YORK, KOLKATA, LORD_HOWE, "America/Havana", "Africa/Cairo", "UTC")
+ST_JOHNS = "America/St_Johns"
+"""In 2010 its clocks went from a minute past midnight back to the day before."""
+ZONES = (BERLIN, NEW_YORK, KOLKATA, LORD_HOWE, ST_JOHNS, "America/Havana", "Africa/Cairo", "UTC")
 """In Havana and Cairo they change at midnight."""
 
 EXPRESSIONS = (
@@ -35,6 +37,7 @@ moments = st.floats(1_700_000_000, 1_900_000_000) | st.sampled_from(
         for month, day in ((3, 29), (10, 25), (11, 1), (3, 8), (4, 4), (4, 5), (10, 3), (10, 4))
         for hour in (0, 1, 5, 6, 15, 23)
     ]
+    + [datetime(2010, 11, 7, hour, 30, tzinfo=UTC).timestamp() for hour in (1, 2, 3, 23)]
 )
 
 
@@ -145,6 +148,17 @@ class TestWhenTheClocksChange:
         assert clocks("America/Havana", "0 0 * * *", "2026-10-31", "2026-11-02") == [
             *("31 00:00 -0400", "01 00:00 -0400", "02 00:00 -0500"),
         ]
+
+    def test_back_to_the_day_before(self) -> None:
+        assert clocks(ST_JOHNS, "*/30 * * * *", "2010-11-06T23:00", "2010-11-07T00:30") == [
+            *("06 23:00 -0230", "06 23:30 -0230", "07 00:00 -0230"),
+            *("06 23:30 -0330", "07 00:00 -0330", "07 00:30 -0330"),
+        ]
+        assert clocks(ST_JOHNS, "30 23 * * *", "2010-11-06", "2010-11-08") == [
+            *("06 23:30 -0230", "07 23:30 -0330"),
+        ]
+        first = datetime(2010, 11, 7, 2, 31, tzinfo=UTC).timestamp()  # 23:01, once more
+        assert Cron("* * * * *", ZoneInfo(ST_JOHNS)).after(first) == first + 60
 
     def test_a_day_that_a_country_left_out(self) -> None:
         """Samoa had no 30 December 2011."""
