@@ -172,7 +172,8 @@ async def _pause_schedules(here: World, show: Show) -> None:
         while time.monotonic() < deadline:
             view = await _request(here, "GET", path, deadline)
             started = view["ticks"]["started"]
-            asks = view["overlap"] == "queue" and view["last"]["status"] == "SET_ASIDE"
+            last = view["last"]  # None: it was adopted anew, or nothing has begun yet
+            asks = view["overlap"] == "queue" and last and last["status"] == "SET_ASIDE"
             if started >= planned.least or asks:  # nobody here answers for a schedule
                 break
             show(f"ticks of {planned.name}", started, planned.least)
