@@ -289,6 +289,7 @@ def _message(
         history=tuple(history) or (e.encode(launched),),
         received=e.encode(received),
         people=tuple({*people_of(history), *_writers(received)}),
+        ends="event" if isinstance(received, e.EventReceived) else "",
         digest=digest,
         returns=returns,
     )

@@ -13,7 +13,8 @@ from ponderd.channels.errors import ModelError
 from ponderd.channels.own_secrets import hide
 from ponderd.channels.text import storable
 from ponderd.workers.run import events as e
-from ponderd.workers.run.state import Run, to_tell
+from ponderd.workers.run.reduce_replies import to_tell
+from ponderd.workers.run.state import Run
 
 PAUSES = (2.0, 10.0, 20.0, 30.0, 60.0)
 """Seconds until the next try, one for each failure in a row; the last one repeats."""

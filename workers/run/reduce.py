@@ -27,9 +27,9 @@ from ponderd.workers.run import turned_away
 from ponderd.workers.run.choices import Answer, Question, ToolCall
 from ponderd.workers.run.copies import replace
 from ponderd.workers.run.participants import heard, told
-from ponderd.workers.run.reduce_replies import notify, place, say
+from ponderd.workers.run.reduce_replies import notify, place, say, to_tell
 from ponderd.workers.run.reduce_retried import retried
-from ponderd.workers.run.state import OpenQuestion, Outgoing, Run, Status, Turn, add, to_tell
+from ponderd.workers.run.state import OpenQuestion, Outgoing, Run, Status, Turn, add
 from ponderd.workers.run.turns import forget
 from ponderd.workers.run.undelivered import ask_again, drop, tell_instead
 from ponderd.workers.run.unknown_outcomes import asks_of_one

@@ -8,7 +8,7 @@ from ponderd.channels.message import Address, Inquiry, ReplyKind
 from ponderd.workers.run import events as e
 from ponderd.workers.run.approved_call import approval_inquiry
 from ponderd.workers.run.copies import replace
-from ponderd.workers.run.state import Approval, Outgoing, Run
+from ponderd.workers.run.state import Approval, Outgoing, Run, others
 from ponderd.workers.run.undelivered import drop, still_first
 
 
@@ -123,6 +123,16 @@ def _without_address(message: e.MessageReceived) -> e.MessageReceived:
 
 def audience(run: Run) -> tuple[Address | None, ...]:
     return (run.message.reply_to, *run.message.listeners)
+
+
+def to_tell(run: Run) -> tuple[Address, ...]:
+    """Where people wait who do not know yet that the model is away. Programs see it in the run."""
+    places = (*audience(run), *(message.reply_to for message in run.inbox.waiting))
+    return tuple(
+        to
+        for to in others(places, None)
+        if to.channel in ("slack", "email", "sms") and f"{to.channel}:{to.to}" not in run.told_away
+    )
 
 
 def queue(run: Run, outgoing: Iterable[Outgoing]) -> Run:

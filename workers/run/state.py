@@ -333,8 +333,8 @@ class Run:
 
     @property
     def waits_for(self) -> WaitingFor | None:
-        """What a WAITING, SET_ASIDE or PAUSED run waits for."""
-        if self.ended:
+        """What a WAITING, SET_ASIDE or PAUSED run waits for, once what was said is looked at."""
+        if self.ended or self.inbox.commands or self._hears_soon:
             return None
         if self.missing and not self.missing.untold:
             return "agent"
@@ -346,10 +346,17 @@ class Run:
     @property
     def is_asking(self) -> bool:
         """The question of the open approval is on its way: it may have been read, or not."""
-        first, approval = self.outbox.queue[0] if self.outbox.queue else None, self.work.approval
-        if first is None or first.key is None or first.beside or self.ended:
-            return False
-        return bool(first.inquiry and approval and first.inquiry.id == approval.id)
+        first, asked = self.outbox.queue[0] if self.outbox.queue else None, self.work.approval
+        begun = first is not None and first.key is not None and not first.beside
+        return bool(begun and first and asked and not self.ended and _asks(first, asked))
+
+    @property
+    def _hears_soon(self) -> bool:
+        """Somebody spoke where the open approval did not arrive: it is tried there at once."""
+        asked, heard_at = self.work.approval, self.inbox.heard_at
+        tries = (out.trouble for out in self.outbox.undelivered if asked and _asks(out, asked))
+        hurried = any(one and one.retry_at and one.retry_at <= heard_at for one in tries)
+        return bool(self.inbox.early) and (self.is_asking or hurried)
 
     @property
     def is_set_aside(self) -> bool:
@@ -372,20 +379,13 @@ class Run:
         return self.message.under_way or not self.fresh
 
 
+def _asks(out: Outgoing, approval: Approval) -> bool:
+    return out.inquiry is not None and out.inquiry.id == approval.id
+
+
 def add(run: Run, *turns: Turn) -> Run:
     chars = run.turn_chars + sum(len(turn.text) for turn in turns)
     return replace(run, turns=run.turns + turns, turn_chars=chars)
-
-
-def to_tell(run: Run) -> tuple[Address, ...]:
-    """Where people wait who do not know yet that the model is away. Programs see it in the run."""
-    messages = run.inbox.waiting
-    places = (run.message.reply_to, *run.message.listeners, *(m.reply_to for m in messages))
-    return tuple(
-        to
-        for to in others(places, None)
-        if to.channel in ("slack", "email", "sms") and f"{to.channel}:{to.to}" not in run.told_away
-    )
 
 
 def others(places: tuple[Address | None, ...], reply_to: Address | None) -> tuple[Address, ...]:

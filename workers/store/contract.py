@@ -89,6 +89,8 @@ class NewMessage:
     """The event of this message. In a new run it comes after `history`."""
     people: tuple[str, ...] = ()
     """Who wrote it and its history, as `principal`s."""
+    ends: str = ""
+    """It may end a wait for this alone, or else lists show the run as before. Empty: any wait."""
     only_new: bool = False
     """Begin a run with it, or do nothing."""
     checkpoint: Checkpoint | None = None
@@ -217,8 +219,7 @@ class RunStore(Beside, StoreLists, Sleeping, Protocol):
         """Prolong leases, given as (run_id, token), to `lease` seconds from now.
 
         Returns run id -> version (number of events) for those that still belong to the caller. A
-        missing one was lost.
-        """
+        missing one was lost."""
 
     async def commit(
         self,
@@ -287,8 +288,7 @@ class RunStore(Beside, StoreLists, Sleeping, Protocol):
         """Forget a run if it has ended, is neither held nor due, and its log ends at `version`.
         `people` are all who wrote to it.
 
-        Returns whether it was forgotten. The keys of its triggers stay until they expire.
-        """
+        Returns whether it was forgotten. The keys of its triggers stay until they expire."""
 
     def news(self) -> AsyncIterator[str]:
         """What others `tell`, and ids of runs to which something was appended while they were held.

@@ -77,8 +77,10 @@ class MemoryStore(MemoryBeside, MemoryLists):
         run.log.append(message.received)
         run.people.update(message.people)
         self._proceed(step, run_id)
-        paused = run.head.status == "PAUSED"
-        self._project(run, s.Projection("PAUSED", run.head.waiting_for) if paused else _READY, now)
+        same = outcome == "appended" and message.ends not in ("", run.head.waiting_for)
+        waits = run.head.waiting_for if same else ""
+        stays = same or run.head.status == "PAUSED"
+        self._project(run, s.Projection(run.head.status if stays else "READY", waits), now)
         for key in message.keys:
             self._kept[f"trigger:{key}"] = (run_id, self._now() + s.TRIGGER_TTL)
             if message.digest:
@@ -362,8 +364,6 @@ class MemoryStore(MemoryBeside, MemoryLists):
         self._due[run.head.id] = now + s.POKE_GRACE
         return True
 
-
-_READY = s.Projection("READY")
 
 AWAY = 10.0
 """Seconds until a run is looked at again that is asleep; `lua/claim.lua` has the same."""

@@ -137,6 +137,7 @@ class Admissions:
             looked,
             *(step_arguments(step) if step else ("", 0, "", "")),
             message.digest,
+            message.ends,
             len(message.keys),
             *message.keys,
             len(message.people),

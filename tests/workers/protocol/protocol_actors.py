@@ -213,8 +213,8 @@ class OnTheLoop(InThreads):
 
 
 class Player:
-    """One live coroutine, stopped at a gate or over. Verbs: "advance", "say:<text>", or what
-    people can do to a run."""
+    """One live coroutine, stopped at a gate or over. Verbs: "advance", "say:<text>",
+    "event:<name>", or what people can do to a run."""
 
     def __init__(self, world: World, verb: str) -> None:
         self.gate: tuple[Gate, asyncio.Future[Any]] | None = None
@@ -245,6 +245,8 @@ class Player:
                 doing = self._executor.advance(world.run_id)
             case ["say", text]:
                 doing = runs.accept(world.agent.name, trigger(text))
+            case ["event", name]:
+                doing = runs.event(world.run_id, name, "", "ann", (name,))
             case ["approve" | "deny", by]:
                 approve = verb.startswith("approve")
                 doing = decide(run_log, people, world.run_id, approve, by)

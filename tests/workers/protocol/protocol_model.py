@@ -381,7 +381,7 @@ class Search:
         if next_step(run, self.agent, state.now) != Wait() and run.id not in store._due:
             raise Violation("a wake-up is lost")
         for verb in {verb for verbs in self.scenario.people for verb in verbs}:
-            if verb.startswith("say:") and self._said(state, verb) > 1:
+            if verb.startswith(("say:", "event:")) and self._said(state, verb) > 1:
                 raise Violation("a message is stored twice")
 
     def _is_right(self, snapshot: bytes, log: tuple[bytes, ...]) -> bool:
@@ -456,11 +456,11 @@ class Search:
         return not run.is_set_aside or all(person.done == len(verbs) for person, verbs in asked)
 
     def _said(self, state: State, verb: str) -> int:
-        text = verb.removeprefix("say:")
-        return sum(
-            isinstance(event, e.MessageReceived) and event.text == text
-            for event in e.decode_all(state.log)
-        )
+        _, _, what = verb.partition(":")
+        events = e.decode_all(state.log)
+        messages = (event.text for event in events if isinstance(event, e.MessageReceived))
+        outside = (event.name for event in events if isinstance(event, e.EventReceived))
+        return [*messages, *outside].count(what)
 
     def _log(self) -> tuple[bytes, ...]:
         run = self.world.store._runs[self.world.run_id]

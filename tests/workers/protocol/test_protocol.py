@@ -45,6 +45,16 @@ SCENARIOS = {
     "approved, and a fault": Scenario("launch", (("approve:ann",),)),
     "pause and resume in words": Scenario("ring", (("say:/pause", "say:/resume"),), faults=0),
     "yes in words, and cancel": Scenario("launch", (("say:yes",), ("cancel",)), faults=0),
+    "paused, and an answer": Scenario("launch", (("pause", "say:no", "resume"),), workers=1),
+    "an approval, and commands": Scenario(
+        "launch", (("say:/pause", "say:/resume"),), workers=1, faults=0
+    ),
+    "an approval, and an event": Scenario(
+        "launch", (("event:late", "pause", "event:more"),), workers=1, faults=0
+    ),
+    "paused asleep, and an answer": Scenario(
+        "launch", (("pause", "say:no"),), workers=1, faults=0, sleeps=1
+    ),
     "an answer that hangs, and a second message": Scenario(
         "look", (("say:thanks",),), faults=0, patience=0
     ),
@@ -196,6 +206,21 @@ class SnapshotOfALostCommit(MemoryStore):
         return outcome
 
 
+class ListsAPausedRunAsBefore(MemoryStore):
+    async def admit(self, message: s.NewMessage) -> s.Admission:
+        run = self._runs.get(self._conversations.get(message.conversation_key, ""))
+        as_it_was = run and s.Projection("PAUSED", run.head.waiting_for)
+        admission = await super().admit(message)
+        if run and as_it_was and run.head.status == "PAUSED":
+            self._project(run, as_it_was, self._now())
+        return admission
+
+
+class ListsAnEventAsAMessage(MemoryStore):
+    async def admit(self, message: s.NewMessage) -> s.Admission:
+        return await super().admit(replace(message, ends=""))
+
+
 class AcknowledgesTooEarly(MemoryStore):
     async def admit(self, message: s.NewMessage) -> s.Admission:
         if message.conversation_key in self._conversations:
@@ -256,6 +281,8 @@ BROKEN_STORES: list[tuple[type[MemoryStore], Scenario, str]] = [
     (ForgetsKeys, WRITTEN_TO, "not stored exactly once"),
     (SnapshotIsAhead, SNAPSHOTS, "snapshot is not what the log says"),
     (SnapshotOfALostCommit, SNAPSHOTS, "snapshot is not what the log says"),
+    (ListsAPausedRunAsBefore, SCENARIOS["paused, and an answer"], "not what the log says"),
+    (ListsAnEventAsAMessage, SCENARIOS["an approval, and an event"], "not what the log says"),
     (AcknowledgesTooEarly, WRITTEN_TO, "not stored exactly once"),
     (FallsAsleepWhateverCame, APPROVED_ASLEEP, "not the length of the log"),
     (WakesWithoutWhatCame, TOLD_ASLEEP, "not what the log says"),

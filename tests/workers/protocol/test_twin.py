@@ -184,7 +184,8 @@ class Twins(Pair, RuleBasedStateMachine):
         only_new: bool,
         people: list[str],
     ) -> None:
-        self.admit(agent, conversation, keys, history, only_new, people=people)
+        ends = ("", "answer", "approval")[len(people)]
+        self.admit(agent, conversation, keys, history, only_new, people=people, ends=ends)
 
     def admit(
         self,
@@ -195,6 +196,7 @@ class Twins(Pair, RuleBasedStateMachine):
         only_new: bool = False,
         step: Checkpoint | None = None,
         people: Sequence[str] = (),
+        ends: str = "",
     ) -> None:
         key = conversation_key(agent, "api", "", conversation)
         message = NewMessage(
@@ -210,6 +212,7 @@ class Twins(Pair, RuleBasedStateMachine):
             only_new=only_new,
             checkpoint=step,
             people=tuple(people),
+            ends=ends,
         )
         self.take(message)
 

@@ -181,6 +181,32 @@ class TestAdmit:
         assert head is not None
         assert head.status == "PAUSED"
 
+    @pytest.mark.parametrize(
+        ("before", "ends", "after"),
+        [
+            (("WAITING", "approval"), "", ("READY", "")),
+            (("PAUSED", "approval"), "", ("PAUSED", "")),
+            (("WAITING", "approval"), "event", ("WAITING", "approval")),
+            (("PAUSED", "approval"), "event", ("PAUSED", "approval")),
+            (("WAITING", "event"), "event", ("READY", "")),
+            (("PAUSED", "event"), "event", ("PAUSED", "")),
+            (("COMPLETED", ""), "event", ("COMPLETED", "")),
+            (("COMPLETED", ""), "", ("READY", "")),
+        ],
+    )
+    async def test_lists_show_what_it_ends(
+        self, store: RunStore, before: tuple[str, str], ends: str, after: tuple[str, str]
+    ) -> None:
+        run_id = (await store.admit(dataclasses.replace(message(), ends=ends))).run_id
+        head = await store.head(run_id)
+        assert head is not None and (head.status, head.waiting_for) == ("READY", "")
+        await store.signal(run_id, 2, b"rests", Projection(*before, 1.0, b"{}"))
+        await store.admit(dataclasses.replace(message(), ends=ends))
+        head = await store.head(run_id)
+        assert head is not None and (head.status, head.waiting_for) == after
+        asking = await store.asking(limit=10, cursor=None)
+        assert [run.run_id for run in asking.runs] == [run_id] * (after[1] == "approval")
+
 
 class TestClaim:
     async def test_gives_the_log_and_a_token(self, store: RunStore) -> None:

@@ -4,8 +4,8 @@
 --       'open', 'look' to begin no run in this shard, or 'force' to begin one though it is closed,
 --       the other shards in which nothing was known of the message ('0c ...'),
 --       name of a checkpoint or '', 1 if it must have no value, the value that it must have, the new
---       one, digest or '', number of trigger keys, trigger key ..., number of people, who wrote ...,
---       event that a new run begins with ...
+--       one, digest or '', what it may `end`, number of trigger keys, trigger key ..., number of
+--       people, who wrote ..., event that a new run begins with ...
 -- Returns {run id, 'launched' | 'appended' | 'duplicate' | 'conflict' | 'taken' | 'stale', 1 if a
 -- worker should be poked else 0, 1 if the run is asleep}; or, where nothing was stored because the
 -- store moves (see redis_admissions.py), {run id, 'moved' | 'elsewhere', 0}: it belongs into the shard
@@ -14,7 +14,7 @@ local agent, agent_version, channel, conversation = ARGV[1], ARGV[2], ARGV[3], A
 local conversation_key = prefix .. ':conversation:' .. ARGV[5]
 local new_id, received, ttl, grace = ARGV[6], ARGV[7], ARGV[8], tonumber(ARGV[9])
 local only_new, way, looked = ARGV[10] == '1', ARGV[11], ARGV[12]
-local digest, last_key = ARGV[17], 18 + ARGV[18]
+local digest, ends, last_key = ARGV[17], ARGV[18], 19 + ARGV[19]
 local last_person = last_key + 1 + ARGV[last_key + 1]
 
 local function is_elsewhere(id)
@@ -23,7 +23,7 @@ local function is_elsewhere(id)
 end
 -- A repeat comes here, too, and is sent on as this one is.
 local function send_on(id)
-  for i = 19, last_key do redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl) end
+  for i = 20, last_key do redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl) end
   return {id, 'elsewhere', 0}
 end
 
@@ -44,7 +44,7 @@ local function proceed(id)
   if checkpoint then redis.call('SET', checkpoint, (ARGV[16]:gsub('{run}', id))) end
 end
 
-for i = 19, last_key do
+for i = 20, last_key do
   local seen = redis.call('GET', prefix .. ':trigger:' .. ARGV[i])
   if seen and is_elsewhere(seen) then return {seen, 'elsewhere', 0} end
   -- The first delivery may have died before its poke: a repeat that finds the run due pokes again.
@@ -84,15 +84,15 @@ end
 
 local version, late = append_anywhere(id, received)
 redis.call('HSET', run_key(id), 'version', version)
--- The only projection that no worker computed by folding the log: a message makes any run READY,
--- unless a person paused it. (A test compares this with the reducer.)
+-- The only projection that nobody computed by folding the log: what a run waited for is over, and it
+-- is READY unless a person paused it; or all is as before. (A test compares this with the reducer.)
 local known = redis.call('HMGET', run_key(id), 'status', 'waiting_for', 'created_at')
-if known[1] == 'PAUSED' then project(id, 'PAUSED', known[2], now, version)
-else project(id, 'READY', '', now, version) end
+if exists and ends ~= '' and ends ~= known[2] then project(id, known[1], known[2], now, version)
+else project(id, known[1] == 'PAUSED' and 'PAUSED' or 'READY', '', now, version) end
 list_people(id, known[3], last_key + 2, last_person)
 
 proceed(id)
-for i = 19, last_key do
+for i = 20, last_key do
   redis.call('SET', prefix .. ':trigger:' .. ARGV[i], id, 'PX', ttl)
   if digest ~= '' then redis.call('SET', prefix .. ':digest:' .. ARGV[i], digest, 'PX', ttl) end
 end
