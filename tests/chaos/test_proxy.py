@@ -15,6 +15,7 @@ from tests.chaos.proxy import Connection, Fate, Phase, Proxy, Trap, Traps
 from tests.chaos.resp import SCRIPTS, boundary, take_commands
 from tests.services.eventually import PATIENCE
 from tests.services.state_server import PASSWORD, StateServer
+from tests.workers.store.test_contract import message
 
 KEY = "chaos"
 
@@ -113,6 +114,7 @@ async def test_what_a_worker_says_is_understood(redis_server: StateServer, redis
     traps = Traps()
     async with Proxy("work-0", redis_server.port, traps) as proxy:
         store = RedisStore(connect(f"redis://:{PASSWORD}@127.0.0.1:{proxy.port}/0"))
+        await store.admit(message("c"))
         await store.sweep(1, 1.0)
         await store.latest(new_run_id("c"), "code")
         assert {"sweep", "latest"} <= set(traps.passed)

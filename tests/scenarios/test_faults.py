@@ -233,8 +233,9 @@ async def test_lost_and_doubled_pokes(world: World) -> None:
     run_ids = [await world.client.launch("assistant", f"hello {i}") for i in range(3)]
     with redis.Redis.from_url(world.state.url) as client:
         queue = "ponderd:celery:ponderd"
-        # A worker that was stopped while it waits for a poke has the third one in its socket.
-        await eventually(lambda: client.llen(queue) >= 2)
+        # A worker that was stopped while it waits for a poke has the first one in its socket; the
+        # others may share a message.
+        await eventually(lambda: client.llen(queue) >= 1)
         doubled, *_lost = client.lrange(queue, 0, -1)
         client.delete(queue)
         client.lpush(queue, *[doubled] * 20)

@@ -499,10 +499,12 @@ async def test_health_and_metrics(world: World) -> None:
 async def test_logs_carry_run_and_step(world: World) -> None:
     run_id = await world.client.launch("assistant", "hello")
     await world.client.until(run_id)
-    await eventually(lambda: "run advanced" in world.stack.log("work-0"))
-    lines = [json.loads(line) for line in world.stack.log("work-0").splitlines() if line[:1] == "{"]
-    [advanced] = [
-        line for line in lines if line["event"] == "run advanced" and line["run"] == run_id
-    ]
+
+    def found() -> list[dict[str, Any]]:
+        whole = [line for line in world.stack.log("work-0").splitlines() if line[-1:] == "}"]
+        lines = [json.loads(line) for line in whole if line[:1] == "{"]
+        return [line for line in lines if line["event"] == "run advanced" and line["run"] == run_id]
+
+    [advanced] = await eventually(found)
     assert (advanced["run"], advanced["step"], advanced["status"]) == (run_id, 5, "COMPLETED")
     assert (advanced["model_calls"], advanced.get("tool_calls")) == (1, None)

@@ -151,9 +151,9 @@ def plain(text: str, now: float) -> str:
     whether an approval is older than its time-out."""
 
     def moment(found: re.Match[str]) -> str:
-        at = float(found[1])
+        at = float(found[2])
         later = "later" if at > now else "t"
-        return f'"at":{at + JUMP > now},{found[2]}' if found[2] else later
+        return f"{found[1]}{at + JUMP > now}" if found[1] else later
 
     text = re.sub(
         r'"(seconds|waited|prompt)":[\d.]+|token=\d+|run_id=.[0-9a-f]{2}-\w+-\w+.', "", text
@@ -163,5 +163,5 @@ def plain(text: str, now: float) -> str:
     text = re.sub(r"last: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC|after [\d.]+ s", "", text)
     text = re.sub(r"<Status\.\w+: ('\w+')>", r"\1", text)
     return re.sub(
-        r'(1000\d{3}(?:\.\d+)?)(,"type":"(?:approval_requested|run_set_aside)")?', moment, text
+        r'("type":"(?:approval_requested|run_set_aside)","at":)?(1000\d{3}(?:\.\d+)?)', moment, text
     )
