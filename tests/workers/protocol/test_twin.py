@@ -659,6 +659,11 @@ CHANGES = {
         "  redis.call('SADD', prefix .. ':origins', channel .. ':' .. agent)\n",
         "",
     ),
+    "a list is not remembered": ("  redis.call('SADD', lists_key, name)\n", ""),
+    "a list is forgotten with one of its runs": (
+        "if redis.call('EXISTS', list_key(name)) == 0 then",
+        "if was_there == 1 then",
+    ),
     "who writes later is not listed": (
         "list_people(id, known[3], last_key + 2, last_person)",
         "if not exists then list_people(id, known[3], last_key + 2, last_person) end",

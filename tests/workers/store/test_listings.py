@@ -6,7 +6,7 @@ import itertools
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import pytest
 
@@ -178,6 +178,26 @@ async def test_a_list_reads_no_other_run(store: RedisStore) -> None:
         await listed(store, filters)
         stats: Any = await store._redis.info("commandstats")
         assert stats.get("cmdstat_hmget", {"calls": 0})["calls"] <= 4, filters
+
+
+async def test_a_list_that_is_empty_costs_nothing(store: RedisStore) -> None:
+    agents = (f"agent{number}" for number in range(40))
+    runs = await stored(store, [(agent, *KINDS[0][1:]) for agent in agents])
+    for run_id in runs:
+        await store.signal(run_id, 3, b"{}", Projection("WAITING", "answer", 5.0, b"{}"))
+        await store.signal(run_id, 4, b"{}", Projection("FAILED", "", 5.0, b"{}"))
+    keys = [key async for key in store._redis.scan_iter("*:lists")]
+    kept = {name for key in keys for name in await store._redis.smembers(key)}  # type: ignore[misc]
+    assert kept == {f"FAILED::api:agent{number}".encode() for number in range(40)}
+    await store._redis.config_resetstat()
+    for filters in ({"status": "WAITING"}, {"status": "READY"}, {"waiting_for": "answer"}):
+        assert await listed(store, cast(Filters, filters)) == ([], set())
+    stats: Any = await store._redis.info("commandstats")
+    assert not stats.keys() & {"cmdstat_zrevrange", "cmdstat_zcount", "cmdstat_zcard"}
+    for run_id in runs:
+        await store._redis.zrem(f"{prefix_of(run_id)}:due", run_id)
+        assert await store.expire(run_id, 5, ["api:ann"])
+    assert [key async for key in store._redis.scan_iter("*:lists")] == []
 
 
 class TestRunsOfAnEarlierVersion:

@@ -1,10 +1,10 @@
 -- Count runs by status. Returns {status, how many, ...}.
-local counts, origins = {}, redis.call('SMEMBERS', prefix .. ':origins')
-for _, status in ipairs(STATUSES) do 
-  counts[status] = here > '0f' and 0 or redis.call('ZCARD', old_key(status))
+local counts = {}
+for _, status in ipairs(STATUSES) do
+  counts[status] = is_old() and redis.call('ZCARD', old_key(status)) or 0
 end
-each_list(STATUSES, REASONS, origins, function(key, status)
-  counts[status] = counts[status] + redis.call('ZCARD', key)
+each_list(ANY, function(name, status)
+  counts[status] = counts[status] + redis.call('ZCARD', list_key(name))
 end)
 local reply = {}
 for _, status in ipairs(STATUSES) do

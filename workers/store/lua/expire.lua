@@ -11,8 +11,9 @@ if not FINISHED[status] or lease_left(id, lease_time) > 0 or redis.call('ZSCORE'
 
 if redis.call('GET', conversation_key) == id then redis.call('DEL', conversation_key) end
 local lists = {prefix .. ':runs', prefix .. ':unread', finished_key, approvals_key,
-  old_key(status), list_key(status, run[5] or '', run[3] .. ':' .. run[4])}
+  old_key(status)}
 for i = 3, #ARGV do table.insert(lists, person_key(ARGV[i])) end
 for _, key in ipairs(lists) do redis.call('ZREM', key, id) end
+take_out(id, list_name(status, run[5] or '', run[3] .. ':' .. run[4]))
 redis.call('DEL', run_key(id), log_key(id), prefix .. ':snapshot:' .. id)
 return 1

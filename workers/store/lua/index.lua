@@ -10,7 +10,7 @@ for _, old_status in ipairs(STATUSES) do
     redis.call('ZREM', old_key(old_status), id)
     if created_at then
       local origin = channel .. ':' .. agent
-      redis.call('ZADD', list_key(status, waiting_for or '', origin), created_at, id)
+      put_in(id, created_at, list_name(status, waiting_for or '', origin))
       list_old(id, created_at, origin)
       if waiting_for == 'approval' then redis.call('ZADD', approvals_key, 'NX', created_at, id) end
     end

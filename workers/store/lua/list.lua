@@ -72,25 +72,16 @@ end
 -- Lists of an earlier version: what is in them may be wanted.
 local function unlisted(statuses)
   local keys = {}
-  if here > '0f' then return keys end  -- those knew 16 shards
+  if not is_old() then return keys end
   for _, one in ipairs(statuses) do table.insert(keys, {key = old_key(one), holds = false}) end
   return keys
 end
 
 local function by_kind()
+  local keys, wish = {}, {status = status, waiting_for = waiting_for, channel = channel, agent = agent}
+  each_list(wish, function(name) table.insert(keys, {key = list_key(name), holds = true}) end)
   local statuses = status ~= '' and {status} or waiting_for ~= '' and WAITS or STATUSES
-  if waiting_for ~= '' and not RESTING[statuses[1]] then return {} end
-  local origins = {}
-  for _, origin in ipairs(redis.call('SMEMBERS', prefix .. ':origins')) do
-    local from, of = origin:match('^([^:]*):(.*)$')
-    if (channel == '' or channel == from) and (agent == '' or agent == of) then
-      table.insert(origins, origin)
-    end
-  end
-  local keys = unlisted(statuses)
-  each_list(statuses, waiting_for ~= '' and {waiting_for} or REASONS, origins, function(key)
-    table.insert(keys, {key = key, holds = true})
-  end)
+  for _, one in ipairs(unlisted(statuses)) do table.insert(keys, one) end
   return keys
 end
 

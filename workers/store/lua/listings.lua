@@ -3,6 +3,8 @@
 --   <prefix>:runs                      zset  id -> created_at, all
 --   <prefix>:runs:<STATUS>:<waiting_for>:<channel>:<agent>
 --                                      zset  id -> created_at; <waiting_for> is that of runs that rest
+--   <prefix>:lists                     set   <STATUS>:<waiting_for>:<channel>:<agent> of those of
+--                                            the second kind that are not empty
 --   <prefix>:origins                   set   <channel>:<agent> of all runs there ever were
 --   <prefix>:runs:by:<channel>:<person>
 --                                      zset  id -> created_at, those to which somebody wrote
@@ -14,17 +16,34 @@
 --                                      true, a space, JSON
 -- Each run is in the first list and in one of the second kind. Earlier versions put it into
 -- <prefix>:runs:<STATUS> instead; index.lua moves it. Until then, and while workers of both versions
--- write, whoever looks for runs looks there, too, and believes only the run itself.
+-- write, whoever looks for runs looks there, too, and believes only the run itself. Nor did they keep
+-- <prefix>:lists, which is not believed in the shards that they knew.
 local finished_key, approvals_key = prefix .. ':finished', prefix .. ':approvals'
+local lists_key = prefix .. ':lists'
 local RESTING = {WAITING = true, PAUSED = true, SET_ASIDE = true}
 local STATUSES = {'READY', 'WAITING', 'PAUSED', 'SET_ASIDE', 'COMPLETED', 'FAILED', 'CANCELLED'}
 local REASONS = {'', 'answer', 'approval', 'event', 'time', 'retry', 'agent'}
 
 local function person_key(person) return prefix .. ':runs:by:' .. person end
 local function old_key(status) return prefix .. ':runs:' .. status end
-local function list_key(status, waiting_for, origin)
-  local reason = RESTING[status] and waiting_for or ''
-  return table.concat({prefix, 'runs', status, reason, origin}, ':')
+local function list_key(name) return prefix .. ':runs:' .. name end
+local function list_name(status, waiting_for, origin)
+  return table.concat({status, RESTING[status] and waiting_for or '', origin}, ':')
+end
+
+-- Whether workers of an earlier version may have written here: they knew 16 shards.
+local function is_old() return here <= '0f' end
+
+local function put_in(id, created_at, name)
+  redis.call('ZADD', list_key(name), created_at, id)
+  redis.call('SADD', lists_key, name)
+end
+
+-- Returns 1 if it was there.
+local function take_out(id, name)
+  local was_there = redis.call('ZREM', list_key(name), id)
+  if redis.call('EXISTS', list_key(name)) == 0 then redis.call('SREM', lists_key, name) end
+  return was_there
 end
 
 -- What is to be known of a run that an earlier version listed.
@@ -38,12 +57,30 @@ local function list_people(id, created_at, first, last)
   for i = first, last do redis.call('ZADD', person_key(ARGV[i]), created_at, id) end
 end
 
--- Call `use` with each list in which runs may be that have one of these statuses, wait for one of
--- these reasons, and are of one of these origins.
-local function each_list(statuses, reasons, origins, use)
-  for _, status in ipairs(statuses) do
-    for _, reason in ipairs(RESTING[status] and reasons or {''}) do
-      for _, origin in ipairs(origins) do use(list_key(status, reason, origin), status) end
+local ANY = {status = '', waiting_for = '', channel = '', agent = ''}
+
+-- Call `use` with each list in which runs may be that have what is wished; '' is anything.
+local function each_list(wish, use)
+  local function fits(name, value) return wish[name] == '' or wish[name] == value end
+  local function offer(status, reason, origin)
+    if fits('status', status) and fits('waiting_for', reason) then
+      use(list_name(status, reason, origin), status)
+    end
+  end
+  local function fits_origin(channel, agent) return fits('channel', channel) and fits('agent', agent) end
+
+  if not is_old() then
+    for _, name in ipairs(redis.call('SMEMBERS', lists_key)) do
+      local status, reason, channel, agent = name:match('^(.-):(.-):(.-):(.*)$')
+      if fits_origin(channel, agent) then offer(status, reason, channel .. ':' .. agent) end
+    end
+    return
+  end
+  for _, origin in ipairs(redis.call('SMEMBERS', prefix .. ':origins')) do
+    if fits_origin(origin:match('^(.-):(.*)$')) then
+      for _, status in ipairs(STATUSES) do
+        for _, reason in ipairs(RESTING[status] and REASONS or {''}) do offer(status, reason, origin) end
+      end
     end
   end
 end
@@ -55,11 +92,11 @@ local function project(id, status, waiting_for, now, version, asked_at, asks)
   local old = redis.call('HMGET', run, 'status', 'waiting_for', 'created_at', 'channel', 'agent')
   if old[1] ~= status or old[2] ~= waiting_for then
     local origin = old[4] .. ':' .. old[5]
-    if old[1] and redis.call('ZREM', list_key(old[1], old[2] or '', origin), id) == 0 then
+    if old[1] and take_out(id, list_name(old[1], old[2] or '', origin)) == 0 then
       redis.call('ZREM', old_key(old[1]), id)
       list_old(id, old[3], origin)
     end
-    redis.call('ZADD', list_key(status, waiting_for, origin), old[3], id)
+    put_in(id, old[3], list_name(status, waiting_for, origin))
   end
   redis.call('HSET', run, 'status', status, 'waiting_for', waiting_for, 'updated_at', int(now))
   if FINISHED[status] then redis.call('ZADD', finished_key, int(now), id)
