@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import re
 import time
 from collections import Counter
@@ -240,8 +239,9 @@ class MemoryStore(MemoryBeside, MemoryLists):
         return True
 
     async def sleep(self, run_id: str, version: int, last: bytes, mark: str, idle: float) -> bool:
-        now, _ = self._clocks(run_id, True)
+        self._now()
         run = self._runs.get(run_id)
+        due = self._due.get(run_id)
         if (
             run is None
             or run.head.status not in ("WAITING", "PAUSED")
@@ -249,7 +249,7 @@ class MemoryStore(MemoryBeside, MemoryLists):
             or run.asleep
             or len(run.log) != version
             or run.log[-1:] != [last]
-            or self._due.get(run_id, math.inf) <= round(now + idle, 3)
+            or (due is not None and due <= round(self._clocks(run_id, True)[0] + idle, 3))
         ):
             return False
         run.asleep, run.log, run.snapshot = mark, [], b""

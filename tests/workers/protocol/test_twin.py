@@ -174,6 +174,7 @@ class Twins(Pair, RuleBasedStateMachine):
         history=EVENTS,
         only_new=st.booleans(),
         people=PEOPLE,
+        ends=st.sampled_from(("", "answer", "approval")),
     )
     def write(
         self,
@@ -183,8 +184,8 @@ class Twins(Pair, RuleBasedStateMachine):
         history: list[bytes],
         only_new: bool,
         people: list[str],
+        ends: str,
     ) -> None:
-        ends = ("", "answer", "approval")[len(people)]
         self.admit(agent, conversation, keys, history, only_new, people=people, ends=ends)
 
     def admit(
