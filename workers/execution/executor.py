@@ -154,8 +154,8 @@ class Executor:
                 moved = works and agent.version != run.agent_version
                 if held.owes and (moved or not begins_with_commit(step, agent, bool(sends))):
                     run, as_known = await held.commit(run)
-                    if not as_known or self.draining.is_set():
-                        continue
+                    if not (as_known and works) or self.draining.is_set():
+                        continue  # what others wrote counts, and the time by now
                 if moved:
                     pinned = await pin(held, run, self.agents[run.agent], self.store, self.fleet)
                     if isinstance(pinned, float):

@@ -45,9 +45,7 @@ SCENARIOS = {
     "approved, and a fault": Scenario("launch", (("approve:ann",),)),
     "pause and resume in words": Scenario("ring", (("say:/pause", "say:/resume"),), faults=0),
     "yes in words, and cancel": Scenario("launch", (("say:yes",), ("cancel",)), faults=0),
-    "paused, and an answer": Scenario(
-        "launch", (("pause", "say:no", "resume"),), workers=1, faults=0
-    ),
+    "paused, and an answer": Scenario("launch", (("pause", "say:no", "resume"),), workers=1),
     "an approval, and commands": Scenario(
         "launch", (("say:/pause", "say:/resume"),), workers=1, faults=0
     ),

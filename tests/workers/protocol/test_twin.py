@@ -71,6 +71,9 @@ ROWS = st.builds(
     st.binary(max_size=3),
     st.dictionaries(st.sampled_from(("few", "many")), st.integers(0, 3)),
 )
+RESTS = st.tuples(
+    st.sampled_from(("WAITING", "PAUSED")), st.sampled_from((None, None, 0.0, 1.0, 30.0))
+)
 CHECKED = st.sampled_from((None, "0", "{run}"))
 AMOUNTS = st.dictionaries(st.sampled_from(("steps", "money")), st.sampled_from((0.25, 1.0, 3.0)))
 
@@ -534,7 +537,7 @@ class WhoSleep(Onward):
         """Mostly of a run that waits."""
         run_id = self.run(data)
         if waits:
-            self.rest(run_id, data.draw(st.sampled_from(("WAITING", "PAUSED"))))
+            self.rest(run_id, *data.draw(RESTS))
         run = self.memory._runs.get(run_id)
         log = list(run.log) if run and not run.asleep else [b"none"]
         mark = mark_of(log)
@@ -550,13 +553,14 @@ class WhoSleep(Onward):
             if late > 3:
                 self.same("wake", run_id, mark, log)
 
-    def rest(self, run_id: str, status: str) -> None:
+    def rest(self, run_id: str, status: str, seconds: float | None) -> None:
         claim = self.same("claim", run_id, "worker", 15.0)
         if isinstance(claim, Claim):
             self.claims.append((run_id, claim.token))
             rests = Projection(status, "answer")
             version = claim.tail.version
-            self.same("commit", run_id, claim.token, version, [b"rests"], rests, Release())
+            due = None if seconds is None else round(self.now + seconds, 3)
+            self.same("commit", run_id, claim.token, version, [b"rests"], rests, Release(due))
 
     @rule(data=st.data(), again=st.booleans())
     def wake(self, data: st.DataObject, again: bool) -> None:
@@ -753,6 +757,9 @@ def test_a_look_that_passes_over_a_shard_is_found(
         go_through()
 
 
+DIFFERENCE = AssertionError, RedisError
+"""Where a script fails, that is a finding, too."""
+
 OF_SNAPSHOTS = {
     "a snapshot that the log does not have is used": (
         "if by == code and fits(tonumber(version), sha) then",
@@ -765,7 +772,7 @@ OF_SNAPSHOTS = {
 @pytest.mark.parametrize("name", OF_SNAPSHOTS)
 def test_a_difference_of_snapshots_is_found(name: str, redis_url: str) -> None:
     until_found = settings(FAST, max_examples=2_000)
-    with pytest.raises(AssertionError):
+    with pytest.raises(DIFFERENCE):
         run_state_machine_as_test(
             lambda: WithSnapshots(redis_url, OF_SNAPSHOTS[name]), settings=until_found
         )
@@ -790,8 +797,7 @@ OF_SLEEP = {
 @pytest.mark.parametrize("name", OF_SLEEP)
 def test_a_difference_of_sleep_is_found(name: str, redis_url: str) -> None:
     until_found = settings(FAST, max_examples=2_000)
-    # Where a script fails, that is a finding, too.
-    with pytest.raises((AssertionError, RedisError)):
+    with pytest.raises(DIFFERENCE):
         run_state_machine_as_test(lambda: WhoSleep(redis_url, OF_SLEEP[name]), settings=until_found)
 
 
