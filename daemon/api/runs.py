@@ -11,11 +11,13 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ponderd.channels.channel import Accept
+from ponderd.channels.errors import Unavailable
 from ponderd.channels.message import Address, Trigger
+from ponderd.channels.own_secrets import hide
 from ponderd.channels.text import storable
 from ponderd.channels.webhook.callback import check_callback
 from ponderd.workers.control.run_log import RunLog
@@ -71,6 +73,13 @@ class Launch(Body):
     by: str = Field("api", min_length=1, max_length=200, description="who writes this")
 
 
+class Stored(BaseModel):
+    """What is told of a run that cannot be shown now."""
+
+    id: str
+    detail: str
+
+
 class MessageBody(Body):
     text: str = Field(min_length=1)
     by: str = Field("api", max_length=200)
@@ -114,8 +123,15 @@ def run_routes(
     router = APIRouter(prefix="/runs", tags=["runs"])
     watching = Watching(run_log, _write_event, _write_run)
 
-    @router.post("", status_code=201)
-    async def launch(body: Launch, key: Key = None) -> RunView:
+    not_shown = "The message is stored, and will be answered. The run cannot be shown now."
+
+    @router.post(
+        "",
+        status_code=201,
+        response_model=RunView,
+        responses={202: {"model": Stored, "description": not_shown}},
+    )
+    async def launch(body: Launch, key: Key = None) -> RunView | JSONResponse:
         """Launch a run. If the conversation already has one, write to that one."""
         if body.reply_to is not None:
             await check_callback(body.reply_to, callback_allow)
@@ -132,7 +148,12 @@ def run_routes(
             authentic=True,
             reply_to=Address(channel="webhook", to=body.reply_to) if body.reply_to else None,
         )
-        return await runs.show((await accept(trigger)).run_id)
+        run_id = (await accept(trigger)).run_id
+        try:
+            return await runs.show(run_id)
+        except Unavailable as error:  # a 503 would say: send it again
+            detail = f"stored, do not send it again; the run cannot be shown now: {error}"
+            return JSONResponse(Stored(id=run_id, detail=hide(detail)).model_dump(), 202)
 
     @router.get("/{run_id}")
     async def show(run_id: str) -> RunView:

@@ -3,7 +3,6 @@ wakes them: with real processes that are killed, and an archive that is away."""
 
 from __future__ import annotations
 
-import asyncio
 import re
 import signal
 from pathlib import Path
@@ -88,15 +87,14 @@ async def test_whoever_is_asked_after_long_is_heard(tmp_path: Path, data_dir: Pa
                 folder = data_dir / "asleep"
                 folder.rename(data_dir / "away")
                 folder.touch()
-                # The message is stored at once; its answer shows the run, and so waits.
-                launch = client.launch("assistant", "red", conversation="c3")
-                launching = asyncio.create_task(launch)
+                said = {"agent": "assistant", "text": "red", "conversation": "c3"}
+                status, stored = await client.post("/runs", said)
+                assert (status, stored["id"]) == (202, ids[3]) and "stored" in stored["detail"]
                 await eventually(lambda: is_told(client))
                 async with client.session.get(f"/runs/{ids[4]}") as response:
                     assert response.status == 503
                 folder.unlink()
                 (data_dir / "away").rename(folder)
-                assert await launching == ids[3]
                 await answered(client, ids[3])
 
 
