@@ -158,7 +158,7 @@ def _entries_of(text: str) -> list[tuple[Mailbox, tuple[str, ...]]]:
             # The comma belongs to a name that is not quoted (Example, Ann <…>).
             waiting.append(Token("text", ","))
         elif token.kind in (",", ";", "end", "group"):
-            found += _entries(waiting) if token.kind != "group" else []
+            found += _entries(waiting) if waiting and token.kind != "group" else []
             waiting, has_address = [], False
         else:
             waiting.append(token)
