@@ -4,6 +4,7 @@ store share.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from datetime import timedelta
@@ -69,9 +70,10 @@ def read(path: Path) -> bytes | None:
         return None
 
 
-def write(path: Path, content: bytes, top: Path) -> None:
+def write(path: Path, content: bytes, top: Path, *, first: bool = False) -> None:
     """Write a file below the folder `top`, which is made if need be. A reader sees all of it or
-    nothing, even after a power failure. Raises OSError; then nothing has changed."""
+    nothing, even after a power failure. `first`: what somebody else wrote stays. Raises OSError;
+    then nothing has changed."""
     if not top.exists():
         top.mkdir(mode=0o700, parents=True, exist_ok=True)
         _fsync(top.parent)
@@ -81,7 +83,8 @@ def write(path: Path, content: bytes, top: Path) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            Path(file.name).replace(path)
+            if not (first and _linked(file.name, path)):
+                Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
@@ -89,6 +92,17 @@ def write(path: Path, content: bytes, top: Path) -> None:
         _fsync(folder)
         if folder == top:
             break
+
+
+def _linked(written: str, path: Path) -> bool:
+    """Whether there is a file at `path` now. Not if the file system knows no links."""
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(written, path)
+    except OSError:
+        return False
+    Path(written).unlink()
+    return True
 
 
 def _fsync(folder: Path) -> None:

@@ -3,10 +3,12 @@ go to the archive. `waking` brings them back."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import structlog
 
 from ponderd.workers.execution.archive_readers import all_read
-from ponderd.workers.store.archive import ROUND, Archive
+from ponderd.workers.store.archive import ROUND, Archive, each_of
 from ponderd.workers.store.asleep import mark_of
 from ponderd.workers.store.contract import RunStore
 from ponderd.workers.store.cursors import Place
@@ -56,14 +58,14 @@ async def sleep_round(store: RunStore, archive: Archive, *, owner: str, after: f
         log.debug("no run falls asleep: not all processes are known to read the same archive")
         return 0
     asleep, before = 0, await store.now() - after
+    send = partial(send_to_sleep, store, archive, idle=min(IDLE, after))
     for status in ("WAITING", "PAUSED"):
         place = await store.recall(_PLACE + status)
         cursor = place or Place(round(before * 1000), "~").cursor  # those made since are awake
         for _ in range(0, LOOKED_AT, PAGE):
             page = await store.list_runs(limit=PAGE, cursor=cursor, status=status)
-            for head in page.heads:
-                if head.updated_at < before and not head.asleep:
-                    asleep += await send_to_sleep(store, archive, head.id, min(IDLE, after))
+            tired = [h.id for h in page.heads if h.updated_at < before and not h.asleep]
+            asleep += sum(await each_of(tired, send))
             cursor = page.cursor or ""
             if not cursor:
                 break

@@ -12,6 +12,7 @@ import json
 import re
 import secrets
 import time
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -28,6 +29,8 @@ ROUND = 60.0
 """Seconds between two rounds of archiving."""
 BATCH = 100
 """Runs that are looked up at a time."""
+AT_ONCE = 16
+"""Runs that are written at a time."""
 
 _IDENTITY = "identity"
 """The file in which an archive keeps its name."""
@@ -91,16 +94,31 @@ async def archive_finished(
     this at the same time. If one crashes between the two steps, a run is in both places; the next
     round repeats them. A run that gets a message in between does not expire.
     """
-    expired = 0
-    for run_id in await store.finished(now - keep, limit):
+
+    async def archive_one(run_id: str) -> bool:
         events = await store.load(run_id)
-        if events:
-            await archive.put(run_id, events)
-            if await store.expire(run_id, len(events), people_of(events)):
-                expired += 1
-                if blobs:
-                    await _delete_files(run_id, events, blobs)
-    return expired
+        if not events:
+            return False
+        await archive.put(run_id, events)
+        expired = await store.expire(run_id, len(events), people_of(events))
+        if expired and blobs:
+            await _delete_files(run_id, events, blobs)
+        return expired
+
+    return sum(await each_of(await store.finished(now - keep, limit), archive_one))
+
+
+async def each_of(run_ids: Sequence[str], do: Callable[[str], Awaitable[bool]]) -> list[bool]:
+    """What `do` says of each, `AT_ONCE` at a time: an archive keeps whoever asks waiting. If one
+    fails, those after it are not begun."""
+    found: list[bool] = []
+    for begin in range(0, len(run_ids), AT_ONCE):
+        some = map(do, run_ids[begin : begin + AT_ONCE])
+        for result in await asyncio.gather(*some, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+            found.append(result)
+    return found
 
 
 async def _delete_files(run_id: str, events: tuple[bytes, ...], blobs: Blobs) -> None:
@@ -138,12 +156,11 @@ async def archive_round(
     """
     if keep_days == 0 or await store.remember("archiving", owner, ROUND * 0.9) != owner:
         return
-    more = True
-    while more:
-        expired = await archive_finished(
+    more = 1
+    while more:  # some of a batch may stay, because something happens to them
+        more = await archive_finished(
             store, archive, keep=keep_days * 24 * 3600, now=time.time(), limit=BATCH, blobs=blobs
         )
-        more = expired == BATCH
 
 
 class FolderArchive:
@@ -170,10 +187,10 @@ class FolderArchive:
         path = self._folder / _IDENTITY
         if (kept := self._read(path)) is None:
             try:
-                write(path, secrets.token_hex(8).encode(), self._folder)
+                write(path, secrets.token_hex(8).encode(), self._folder, first=True)
             except OSError as error:
                 raise _unusable(error) from error
-            kept = self._read(path)  # another process may have written one, too
+            kept = self._read(path)
         return (kept or b"").decode()
 
     def _read(self, path: Path) -> bytes | None:
@@ -213,12 +230,18 @@ class S3Archive:
         return _decode(await self._read(self._path(run_id))) if _is_run_id(run_id) else None
 
     async def identity(self) -> str:
-        from obstore.exceptions import BaseError
+        from obstore.exceptions import AlreadyExistsError, BaseError
 
         path = self._bucket.path(_IDENTITY)
         if (kept := await self._read(path)) is None:
+            name = secrets.token_hex(8).encode()
             try:
-                await self._store.put_async(path, secrets.token_hex(8).encode())
+                try:
+                    await self._store.put_async(path, name, mode="create")
+                except AlreadyExistsError:
+                    pass
+                except BaseError:  # not all servers know that: the last one wins
+                    await self._store.put_async(path, name)
             except (BaseError, OSError) as error:
                 raise _unusable(error) from error
             kept = await self._read(path)

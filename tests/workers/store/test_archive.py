@@ -70,6 +70,23 @@ def some_id() -> str:
     return new_run_id("assistant:api::c1")
 
 
+async def test_all_who_ask_at_once_get_one_identity(archive: Archive) -> None:
+    found = await asyncio.gather(*(archive.identity() for _ in range(20)))
+    assert set(found) == {await archive.identity()} and len(found[0]) == 16
+
+
+async def test_without_links_it_has_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object) -> None:
+        raise PermissionError("this file system knows no links")
+
+    monkeypatch.setattr(os, "link", link)
+    archive = FolderArchive(tmp_path / "archive")
+    assert await archive.identity() == await archive.identity() != ""
+    assert [path.name for path in (tmp_path / "archive").iterdir()] == ["identity"]
+
+
 async def finish(store: RunStore, conversation: str) -> str:
     key = conversation_key("assistant", "api", "", conversation)
     admission = await store.admit(
