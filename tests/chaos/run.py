@@ -55,6 +55,8 @@ class Report:
     doubted: int = 0
     noted: int = 0
     snapshots: int = 0
+    slept: int = 0
+    """Runs that were asleep at least once."""
     ticks: dict[str, int] = field(default_factory=dict)
     copies: dict[str, int] = field(default_factory=dict)
     statuses: dict[str, int] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class Report:
             "doubted": self.doubted,
             "noted": self.noted,
             "snapshots": self.snapshots,
+            "slept": self.slept,
             "ticks": self.ticks,
             "copies": self.copies,
             "statuses": self.statuses,
@@ -270,6 +273,7 @@ def _sum_up(report: Report, evidence: Evidence, here: World) -> None:
         happened[kind] for kind in (e.ModelAnswered, e.ModelRejected, e.ModelDoubted)
     )
     report.snapshots = evidence.snapshots
+    report.slept = len(list((here.stack.data_dir / "asleep").rglob("*.jsonl")))
     report.noted = len(set(evidence.ledger))
     logs = [file.read_text(errors="replace") for file in here.stack.data_dir.glob("*.log")]
     report.log_errors = _errors(logs)

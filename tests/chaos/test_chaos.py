@@ -27,4 +27,4 @@ async def test_under_fire_nothing_is_lost_doubled_or_stuck() -> None:
     report = await chaos(seed, FAULTS, seconds=SECONDS, enough=enough)
     figures = report.as_json()
     assert report.clean, f"python -m tests.chaos --seed {seed}\n{json.dumps(figures, indent=1)}"
-    assert enough(report.faults, report.runs), figures
+    assert enough(report.faults, report.runs) and report.slept, figures

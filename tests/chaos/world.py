@@ -345,6 +345,7 @@ async def world(
                 "PONDERD_LEASE_SECONDS": str(LEASE),
                 "PONDERD_MODEL_TIMEOUT": str(MODEL_TIMEOUT),
                 "PONDERD_SIGNING_SECRET": "chaos signing secret",
+                "PONDERD_SLEEP_AFTER_HOURS": "0.001",
                 "PONDERD_SLACK_API_URL": slack.url,
                 "PONDERD_SLACK_BOT_TOKEN": "xoxb-1",
                 "PONDERD_SLACK_SIGNING_SECRET": slack_api.SIGNING_SECRET,
