@@ -35,7 +35,7 @@ class Bucket(NamedTuple):
 def place_of(value: str, setting: str) -> Path | Bucket:
     """The folder or the s3://bucket/prefix that `value` names. Raises `StartupError` if it is
     neither; `setting` is the variable that it stood in."""
-    if "://" not in value:
+    if "://" not in value and not value.startswith("s3:"):
         return Path(value).expanduser().absolute()
     url = urlsplit(value)
     if url.scheme != "s3" or not url.netloc or url.query or url.fragment:

@@ -65,9 +65,10 @@ class Configuration:
             PREFIX + name.upper() for name in names if getattr(self._owner(name), name) is None
         ]
         if missing:
+            them = "them" if len(missing) > 1 else "it"
             raise StartupError(
-                f"{command} needs {' and '.join(missing)}; set it in the environment, or use "
-                "`ponderd up`, which needs no settings",
+                f"{command} needs {' and '.join(missing)}; set {them} in the environment, "
+                "or use `ponderd up`, which needs no settings and keeps its server to itself",
                 exit_code=2,
             )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 import aiohttp
@@ -61,6 +61,7 @@ def health_routes(
     deliveries: Deliveries,
     schedules: Schedules | None = None,
     stranded: StrandedRuns | None = None,
+    misplaced: Callable[[], Awaitable[str | None]] | None = None,
 ) -> APIRouter:
     router = APIRouter(tags=["health"])
 
@@ -79,7 +80,7 @@ def health_routes(
         if workers.model_url:
             checks["model"] = _model(workers)
         lines, results = await asyncio.gather(
-            _degraded(stranded), asyncio.gather(*map(_check, checks.values()))
+            _degraded(stranded, misplaced), asyncio.gather(*map(_check, checks.values()))
         )
         said = dict(zip(checks, results, strict=True))
         is_ready = all(result == "ok" for result in results)
@@ -220,11 +221,15 @@ def families(
     return [*found, _latency(gauges.counters)]
 
 
-async def _degraded(stranded: StrandedRuns | None) -> list[str]:
+async def _degraded(
+    stranded: StrandedRuns | None, misplaced: Callable[[], Awaitable[str | None]] | None
+) -> list[str]:
     """What does not keep messages from being answered, but some runs from going on."""
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            return degraded(await stranded.listed()) if stranded else []
+            lines = degraded(await stranded.listed()) if stranded else []
+            line = await misplaced() if misplaced else None
+            return [*lines, line] if line else lines
     except (TimeoutError, Unavailable):
         return []
 

@@ -7,6 +7,7 @@ import contextlib
 import importlib.metadata
 import socket
 from collections.abc import AsyncIterator
+from functools import partial
 from urllib.parse import urlsplit
 
 import structlog
@@ -59,6 +60,7 @@ from ponderd.workers.control.runs import Runs
 from ponderd.workers.control.schedules import Schedules
 from ponderd.workers.control.snapshot_checks import SnapshotChecks
 from ponderd.workers.control.stranded import StrandedRuns
+from ponderd.workers.execution.archive_readers import misplaced
 from ponderd.workers.execution.author_code import MEGABYTE, InProcesses
 from ponderd.workers.execution.garbage import collect_rarely
 from ponderd.workers.execution.pokes import Poker
@@ -118,7 +120,15 @@ async def _serve(channels: ChannelSettings, workers: WorkerSettings, daemon: Dae
         schedules = Schedules(store, runs, planned.values())
         deliveries = Deliveries(run_log, runs)
         app.include_router(
-            health_routes(store, poker, workers, deliveries, schedules, StrandedRuns(run_log))
+            health_routes(
+                store,
+                poker,
+                workers,
+                deliveries,
+                schedules,
+                StrandedRuns(run_log),
+                partial(misplaced, store, asleep),
+            )
         )
         needs_token = [Depends(require_token(daemon.api_token)), Depends(known_parameters)]
         app.include_router(thinking_routes(store, agents), dependencies=needs_token)

@@ -113,7 +113,10 @@ async def _examine_parts(settings: Configuration) -> list[Check]:
 DEGRADED = "degraded"
 """What keeps single runs from going on, beside the daemon's parts."""
 
-STRANDED = "start a worker that has it, or end them with `ponderd runs cancel ID`"
+STRANDED = (
+    "bring back what it names: an agent by a worker that has it, a log by its file; whom nobody "
+    "misses, end with `ponderd runs cancel ID`"
+)
 
 
 async def _within(check: Awaitable[Check], name: str, patience: float = PATIENCE) -> Check:

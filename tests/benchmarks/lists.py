@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import json
 import math
+import random
 import time
 from collections.abc import AsyncIterator, Iterable
 
@@ -45,6 +46,19 @@ KINDS = (
     ("common", "api", "bob", "WAITING", "event"),
 )
 
+MANY = 50_000
+"""Runs of `AGENTS` agents, each on all of `CHANNELS`."""
+AGENTS, CHANNELS = 200, ("api", "slack", "email", "sms", "webhook")
+OF_MANY = {
+    "by agent": "/runs?agent=agent-7",
+    "by channel": "/runs?channel=sms",
+    "WAITING": "/runs?status=WAITING",
+    "READY": "/runs?status=READY",
+    "counted by status": "/metrics",
+}
+STATES = (*(("COMPLETED", ""),) * 14, ("FAILED", ""), ("FAILED", ""), ("READY", ""))
+STATES += (("WAITING", "answer"), ("WAITING", "approval"), ("PAUSED", ""))
+
 Kind = tuple[str, str, str, str, str]
 
 
@@ -76,7 +90,25 @@ async def measure() -> Figures:
         figures.append(
             Figure(f"{APPROVALS:,} open approvals, p50", percentile(times, 50), "ms", "100")
         )
-    return figures
+    return [*figures, *await _of_many()]
+
+
+async def _of_many() -> Figures:
+    """Lists that are merged of those of many agents."""
+    async with bench() as parts, _api(parts) as api:
+        mixed = random.Random(1)
+        await _store(
+            parts.store,
+            (
+                (f"agent-{number % AGENTS}", mixed.choice(CHANNELS), "ann", *mixed.choice(STATES))
+                for number in range(MANY)
+            ),
+        )
+        of = f"{MANY:,} runs, {AGENTS} agents, {len(CHANNELS)} channels"
+        return [
+            Figure(f"{of}: {name}, p50", percentile(await _timed(api, path), 50), "ms")
+            for name, path in OF_MANY.items()
+        ]
 
 
 @contextlib.asynccontextmanager

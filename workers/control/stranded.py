@@ -79,5 +79,5 @@ def degraded(listed: dict[str, Stranded]) -> list[str]:
         said.append(f"{newer} run{'s' * (newer != 1)} can only be read by a newer ponderd")
     away = sum(entry.reason == "archive" for entry in listed.values())
     if away:
-        said.append(f"{away} run{'s' * (away != 1)} cannot be woken: the archive cannot be read")
+        said.append(f"{away} run{'s' * (away != 1)} cannot be woken: PONDERD_ASLEEP lacks the logs")
     return said

@@ -40,6 +40,8 @@ class RunSummary(BaseModel):
     version: int
     created_at: datetime
     updated_at: datetime
+    asleep: bool = False
+    """Its log is in PONDERD_ASLEEP. Only lists say so."""
 
 
 class InboxView(BaseModel):
@@ -150,6 +152,7 @@ def run_summary(head: Head) -> RunSummary:
         version=head.version,
         created_at=_utc(head.created_at),
         updated_at=_utc(head.updated_at),
+        asleep=head.asleep,
     )
 
 

@@ -7,11 +7,14 @@ Workers tell it with their agents (`fleet`), daemons here.
 
 from __future__ import annotations
 
+import structlog
 from pydantic import BaseModel, ValidationError
 
 from ponderd.workers.execution.fleet import live_workers
 from ponderd.workers.store.archive import Archive
 from ponderd.workers.store.contract import RunStore
+
+log = structlog.get_logger(__name__)
 
 READERS = "archive readers"
 """The box in which daemons tell."""
@@ -60,4 +63,19 @@ async def all_read(store: RunStore, archive: Archive) -> bool:
     workers = {known.archive for known in await live_workers(store, now)}
     if not daemons == workers == {mine}:
         return False
-    return await store.remember(FIRST, mine, ttl=None) == mine
+    await store.remember(FIRST, mine, ttl=None)
+    if line := await misplaced(store, archive):
+        log.warning("no run falls asleep", why=line)
+    return line is None
+
+
+async def misplaced(store: RunStore, archive: Archive) -> str | None:
+    """What is wrong if runs sleep elsewhere than in `archive`, and what to do. Raises
+    `Unavailable`."""
+    first = await store.recall(FIRST)
+    if first is None or (mine := await archive.identity()) == first:
+        return None
+    return (
+        f"PONDERD_ASLEEP is {mine} here, and runs sleep in {first}: mount that one; or, if all "
+        f"their logs are here, write {first} into its file `identity`"
+    )

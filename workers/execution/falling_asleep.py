@@ -7,7 +7,9 @@ from functools import partial
 
 import structlog
 
+from ponderd.channels.errors import Unavailable
 from ponderd.workers.execution.archive_readers import all_read
+from ponderd.workers.execution.waking import Waking
 from ponderd.workers.store.archive import ROUND, Archive, each_of
 from ponderd.workers.store.asleep import mark_of
 from ponderd.workers.store.contract import RunStore
@@ -44,15 +46,15 @@ async def send_to_sleep(store: RunStore, archive: Archive, run_id: str, idle: fl
 
 
 def pause(after: float) -> float:
-    """Seconds between two rounds, where runs fall asleep after `after` seconds."""
-    return max(1.0, min(after / 4, ROUND))
+    """Seconds between two rounds, where runs fall asleep after `after` seconds (0: never)."""
+    return max(1.0, min(after / 4, ROUND)) if after else ROUND
 
 
 async def sleep_round(store: RunStore, archive: Archive, *, owner: str, after: float) -> int:
     """Send to sleep whatever waits and did not change for `after` seconds; returns how many did
     fall asleep. Every worker calls this with a `pause`, and the first one in a round does it.
     Raises `Unavailable`."""
-    if after == 0 or await store.remember("falling asleep", owner, pause(after) * 0.9) != owner:
+    if await store.remember("falling asleep", owner, pause(after) * 0.9) != owner:
         return 0
     if not await all_read(store, archive):
         log.debug("no run falls asleep: not all processes are known to read the same archive")
@@ -73,3 +75,31 @@ async def sleep_round(store: RunStore, archive: Archive, *, owner: str, after: f
     if asleep:
         log.info("runs fell asleep", runs=asleep)
     return asleep
+
+
+async def wake_round(store: Waking, *, owner: str) -> int:
+    """Wake all runs, where none is to sleep any more; returns how many woke. Every worker calls
+    this every `ROUND` seconds, and the first one does it. Raises `Unavailable`, after the others
+    were woken."""
+    first = await store.remember("falling asleep", owner, ROUND * 0.9)
+    if first != owner or not (await store.gauges()).asleep:
+        return 0
+    woken, problems = 0, list[Unavailable]()
+    for status in ("WAITING", "PAUSED", "READY", "SET_ASIDE"):
+        cursor: str | None = None
+        while True:
+            page = await store.list_runs(limit=PAGE, cursor=cursor, status=status)
+            for head in page.heads:
+                if head.asleep:
+                    try:
+                        woken += await store.wake_up(head.id)
+                    except Unavailable as error:
+                        problems.append(error)
+            cursor = page.cursor
+            if cursor is None:
+                break
+    if woken:
+        log.info("runs woke", runs=woken)
+    if problems:
+        raise problems[0]
+    return woken

@@ -17,7 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -30,7 +30,7 @@ from ponderd.workers.agents.discovery import discover
 from ponderd.workers.agents.versions import register
 from ponderd.workers.execution.author_code import MEGABYTE, InProcesses
 from ponderd.workers.execution.executor import Executor
-from ponderd.workers.execution.falling_asleep import pause, sleep_round
+from ponderd.workers.execution.falling_asleep import pause, sleep_round, wake_round
 from ponderd.workers.execution.fleet import Fleet
 from ponderd.workers.execution.garbage import collect_rarely
 from ponderd.workers.execution.leases import Leases
@@ -40,7 +40,7 @@ from ponderd.workers.execution.outage import Outage
 from ponderd.workers.execution.slots import Slots
 from ponderd.workers.execution.sweeping import Sweeper
 from ponderd.workers.execution.threads import new_event_loop
-from ponderd.workers.execution.waking import waking
+from ponderd.workers.execution.waking import Waking, waking
 from ponderd.workers.execution.watchdog import Watchdog
 from ponderd.workers.llm.canary import problems
 from ponderd.workers.llm.connect import connect as connect_model
@@ -319,6 +319,8 @@ class Runtime:
                 self._fleet.archive = ""
                 raise
             await sleep_round(store, self._asleep, owner=self._owner, after=after)
+        else:
+            await wake_round(cast(Waking, store), owner=self._owner)
 
     async def _finish(self, timeout: float) -> None:
         """Let the steps in flight end, for `timeout` seconds or until somebody is in a hurry."""

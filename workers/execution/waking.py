@@ -1,9 +1,8 @@
-"""Sending runs to sleep that wait for long, and waking them: their logs move to the archive and
-back.
+"""Waking runs that are asleep (see `falling_asleep`): their logs come back from the archive of
+PONDERD_ASLEEP.
 
-Nothing is dropped before the archive was seen to have it, and nothing is done with a run that is
-asleep before its log is back. The copy in the archive stays until a longer one replaces it. So
-whoever dies in between leaves the log in both places, or in the archive.
+Nothing is done with a run that is asleep before its log is back. The copy in the archive stays
+until a longer one replaces it. So whoever dies in between leaves the log in both places.
 """
 
 from __future__ import annotations
@@ -97,18 +96,30 @@ class Waking:
         except AsleepError as asleep:
             return Tail(0, b"", (*await self._read(run_id, asleep.mark), *asleep.late))
 
+    async def wake_up(self, run_id: str) -> bool:
+        """Wake a run, and do nothing else with it. Returns whether it was asleep."""
+        try:
+            await self._store.load(run_id, 0, 1)
+        except AsleepError as asleep:
+            return await self._bring_back(run_id, asleep.mark)
+        return False
+
+    async def _bring_back(self, run_id: str, mark: str) -> bool:
+        try:
+            kept = await self._read(run_id, mark)
+        except Unavailable:
+            await self._strand(run_id)
+            raise
+        if woken := await self._store.wake(run_id, mark, kept):
+            await self._store.drop(STRANDED, run_id)
+        return woken
+
     async def _awake(self, run_id: str, do: Callable[[], Awaitable[T]]) -> T:
         for _ in range(TRIES):
             try:
                 return await do()
             except AsleepError as asleep:
-                try:
-                    kept = await self._read(run_id, asleep.mark)
-                except Unavailable:
-                    await self._strand(run_id)
-                    raise
-                if await self._store.wake(run_id, asleep.mark, kept):
-                    await self._store.drop(STRANDED, run_id)
+                await self._bring_back(run_id, asleep.mark)
         raise Unavailable(f"run {run_id} falls asleep whenever it is woken")
 
     async def _strand(self, run_id: str) -> None:
@@ -126,11 +137,13 @@ class Waking:
         try:
             kept = await self._archive.get(run_id)
         except Unavailable as error:
-            self._away, self._away_until = str(error), time.monotonic() + REST_SECONDS
-            raise
+            self._away = f"the log of a run that sleeps cannot be had from PONDERD_ASLEEP: {error}"
+            self._away_until = time.monotonic() + REST_SECONDS
+            raise Unavailable(self._away) from error
         found = (kept or ())[: length_of(mark)]
         if mark_of(found) != mark:
             raise Unavailable(
-                f"the archive {'has another' if kept else 'does not have the'} log of run {run_id}"
+                f"PONDERD_ASLEEP {'has another' if kept else 'does not have the'} log of run "
+                f"{run_id}, which sleeps: nothing can be done with the run until its file is back"
             )
         return found

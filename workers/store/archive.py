@@ -19,7 +19,7 @@ from typing import Protocol
 import structlog
 
 from ponderd.channels.blobs import Blobs, owner_in
-from ponderd.channels.errors import Unavailable
+from ponderd.channels.errors import StartupError, Unavailable
 from ponderd.channels.storage import Bucket, open_bucket, place_of, read, write
 from ponderd.workers.settings import WorkerSettings
 from ponderd.workers.store.contract import RunStore
@@ -70,6 +70,19 @@ def open_archive(settings: WorkerSettings) -> Archive:
 
 def open_asleep(settings: WorkerSettings) -> Archive:
     """Where PONDERD_ASLEEP has the logs of runs that sleep. Raises as `open_archive` does."""
+    places = [
+        place_of(value or str(settings.data_dir / default), setting)
+        for value, default, setting in (
+            (settings.archive, "archive", "PONDERD_ARCHIVE"),
+            (settings.asleep, "asleep", "PONDERD_ASLEEP"),
+        )
+    ]
+    if places[0] == places[1]:
+        raise StartupError(
+            "PONDERD_ASLEEP and PONDERD_ARCHIVE are the same place, and must not be: files of an "
+            "archive may be deleted by their age, logs of runs that sleep may not",
+            exit_code=2,
+        )
     return _open(settings.asleep or str(settings.data_dir / "asleep"), "PONDERD_ASLEEP")
 
 

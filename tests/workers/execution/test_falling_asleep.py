@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ponderd.channels.errors import Unavailable
 from ponderd.workers.execution import falling_asleep
-from ponderd.workers.execution.archive_readers import tell
-from ponderd.workers.execution.falling_asleep import send_to_sleep, sleep_round
+from ponderd.workers.execution.archive_readers import misplaced, tell
+from ponderd.workers.execution.falling_asleep import send_to_sleep, sleep_round, wake_round
 from ponderd.workers.execution.fleet import Fleet
+from ponderd.workers.execution.stranded import STRANDED
+from ponderd.workers.execution.waking import Waking
 from ponderd.workers.store.archive import FolderArchive
 from ponderd.workers.store.asleep import mark_of
 from tests.workers.world import LAUNCH, REPLY, World
@@ -63,10 +66,44 @@ async def test_what_waits_for_longer_than_a_day(world: World, archive: FolderArc
     assert asleep(world) == {old, paused, young}
 
 
-async def test_nobody_where_it_is_switched_off(world: World, archive: FolderArchive) -> None:
-    await waits(world)
+async def test_all_wake_where_it_is_switched_off(world: World, archive: FolderArchive) -> None:
+    ids = [await waits(world, conversation) for conversation in ("a", "b", "c")]
+    await world.runs.pause(ids[0], by="ann")
+    await world.advance(ids[0])
     world.clock.now += 25 * HOUR
-    assert await sleeps(world, archive, after=0) == 0
+    assert await sleeps(world, archive) == 3
+    before = [await world.store.head(run_id) for run_id in ids]
+    store = Waking(world.store, archive)
+    assert await wake_round(store, owner="w2") == 0  # somebody has done this minute's round
+    path = next(archive._folder.rglob(f"{ids[1]}.jsonl"))
+    path.rename(path.with_suffix(".away"))
+    world.clock.now += 60
+    with pytest.raises(Unavailable, match=f"does not have the log of run {ids[1]}"):
+        await wake_round(store, owner="w1")
+    assert asleep(world) == {ids[1]}  # it keeps no other from waking
+    path.with_suffix(".away").rename(path)
+    world.clock.now += 60
+    assert await wake_round(store, owner="w1") == 1
+    after = [await world.store.head(run_id) for run_id in ids]
+    assert [replace(head, asleep=False) for head in before if head] == after
+    assert await world.store.box(STRANDED) == {}
+
+
+async def test_another_place_is_named(world: World, archive: FolderArchive) -> None:
+    await waits(world)
+    assert await misplaced(world.store, archive) is None
+    world.clock.now += 25 * HOUR
+    assert await sleeps(world, archive) == 1
+    assert await misplaced(world.store, archive) is None
+    await waits(world, "other")
+    name = await archive.identity()
+    (archive._folder / "identity").unlink()
+    world.clock.now += 25 * HOUR
+    assert await sleeps(world, archive) == 0
+    line = await misplaced(world.store, archive)
+    assert line and f"write {name} into its file `identity`" in line
+    (archive._folder / "identity").write_text(name)
+    assert await sleeps(world, archive) == 1
 
 
 async def test_nobody_where_not_all_read_the_archive(

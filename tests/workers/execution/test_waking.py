@@ -107,7 +107,7 @@ async def test_a_message_is_kept_though_the_archive_is_away(world: World, archiv
     await Fleet("me", [world.agent]).meet(world.store)
     assert (await stranded.counted())["archive"] == 1
     assert degraded(await stranded.listed()) == [
-        "1 run cannot be woken: the archive cannot be read"
+        "1 run cannot be woken: PONDERD_ASLEEP lacks the logs"
     ]
     archive.away = False
     world.executor = world.worker(store=waking(world.store._store, archive))

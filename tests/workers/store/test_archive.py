@@ -23,6 +23,7 @@ from ponderd.workers.store.archive import (
     archive_finished,
     archive_round,
     open_archive,
+    open_asleep,
     owners,
 )
 from ponderd.workers.store.contract import (
@@ -143,6 +144,15 @@ class TestArchive:
             assert await archive.get(wrong) is None
             with pytest.raises(ValueError, match="not a run id"):
                 await archive.put(wrong, LOG)
+
+
+def test_runs_do_not_sleep_where_files_are_deleted_by_age(tmp_path: Path) -> None:
+    for place in (str(tmp_path), "s3://bucket/a"):
+        with pytest.raises(StartupError, match="are the same place"):
+            open_asleep(WorkerSettings(archive=place, asleep=place))
+    with pytest.raises(StartupError, match="are the same place"):
+        open_asleep(WorkerSettings(data_dir=tmp_path, asleep=str(tmp_path / "archive")))
+    open_asleep(WorkerSettings(data_dir=tmp_path))
 
     async def test_an_event_is_one_line(self, archive: Archive) -> None:
         with pytest.raises(ValueError, match="one line"):
@@ -346,7 +356,7 @@ async def test_s3_that_is_away_or_lacks_the_bucket_is_unavailable(
 def test_the_place_is_a_folder_or_s3(tmp_path: Path) -> None:
     assert isinstance(open_archive(WorkerSettings(data_dir=tmp_path)), FolderArchive)
     assert isinstance(open_archive(WorkerSettings(archive="s3://bucket/a/b")), S3Archive)
-    for wrong in ("s3://", "gs://bucket", "s3://bucket?x=1"):
+    for wrong in ("s3://", "s3:/bucket", "gs://bucket", "s3://bucket?x=1"):
         with pytest.raises(StartupError, match="PONDERD_ARCHIVE"):
             open_archive(WorkerSettings(archive=wrong))
 
