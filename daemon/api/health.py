@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
@@ -225,13 +226,13 @@ async def _degraded(
     stranded: StrandedRuns | None, misplaced: Callable[[], Awaitable[str | None]] | None
 ) -> list[str]:
     """What does not keep messages from being answered, but some runs from going on."""
-    try:
+    lines: list[str] = []
+    with contextlib.suppress(TimeoutError, Unavailable):
         async with asyncio.timeout(CHECK_SECONDS):
             lines = degraded(await stranded.listed()) if stranded else []
             line = await misplaced() if misplaced else None
-            return [*lines, line] if line else lines
-    except (TimeoutError, Unavailable):
-        return []
+            lines = [*lines, line] if line else lines
+    return lines
 
 
 def _stranded(counts: Mapping[str, int]) -> GaugeMetricFamily:

@@ -97,6 +97,12 @@ async def test_whoever_is_asked_after_long_is_heard(tmp_path: Path, data_dir: Pa
                 (data_dir / "away").rename(folder)
                 await answered(client, ids[3])
 
+                name = (folder / "identity").read_text()
+                (folder / "identity").write_text("another")
+                assert any(f"write {name} into" in line for line in await degraded(client))
+                (folder / "identity").write_text(name)
+                assert await degraded(client) == []
+
 
 async def is_told(client: Client) -> bool:
     return any("cannot be woken" in line for line in await degraded(client))

@@ -225,6 +225,8 @@ class _Mail:
         for index, line in enumerate(self.lines):
             if self.depths[index] or line.kind not in (Kind.WORDS, *_DIVIDING):
                 continue
+            if line.kind is Kind.WORDS and not line.text.strip():
+                continue
             start = self.start_at(index)
             if start is not None:
                 found[index] = start
