@@ -150,6 +150,7 @@ class WorkerSettings(PonderdSettings):
     sleep_after_hours: float = Field(
         24,
         ge=0,
+        le=87_600,
         description="hours after its last event when a run that waits or is paused falls asleep: "
         "its log leaves Redis until something happens to it; 0: never",
     )

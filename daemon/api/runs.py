@@ -123,13 +123,22 @@ def run_routes(
     router = APIRouter(prefix="/runs", tags=["runs"])
     watching = Watching(run_log, _write_event, _write_run)
 
-    not_shown = "The message is stored, and will be answered. The run cannot be shown now."
+    async def shown(run_id: str) -> RunView | JSONResponse:
+        """A run to which something was stored."""
+        try:
+            return await runs.show(run_id)
+        except Unavailable as error:  # a 503 would say: send it again
+            detail = f"stored, do not send it again; the run cannot be shown now: {error}"
+            return JSONResponse(Stored(id=run_id, detail=hide(detail)).model_dump(), 202)
+
+    not_shown = "It is stored, and will be taken up. The run cannot be shown now."
+    stored: dict[int | str, dict[str, Any]] = {202: {"model": Stored, "description": not_shown}}
 
     @router.post(
         "",
         status_code=201,
         response_model=RunView,
-        responses={202: {"model": Stored, "description": not_shown}},
+        responses=stored,
     )
     async def launch(body: Launch, key: Key = None) -> RunView | JSONResponse:
         """Launch a run. If the conversation already has one, write to that one."""
@@ -148,12 +157,7 @@ def run_routes(
             authentic=True,
             reply_to=Address(channel="webhook", to=body.reply_to) if body.reply_to else None,
         )
-        run_id = (await accept(trigger)).run_id
-        try:
-            return await runs.show(run_id)
-        except Unavailable as error:  # a 503 would say: send it again
-            detail = f"stored, do not send it again; the run cannot be shown now: {error}"
-            return JSONResponse(Stored(id=run_id, detail=hide(detail)).model_dump(), 202)
+        return await shown((await accept(trigger)).run_id)
 
     @router.get("/{run_id}")
     async def show(run_id: str) -> RunView:
@@ -180,12 +184,12 @@ def run_routes(
             ]
         }
 
-    @router.post("/{run_id}/messages")
-    async def message(run_id: str, body: MessageBody, key: Key = None) -> RunView:
+    @router.post("/{run_id}/messages", response_model=RunView, responses=stored)
+    async def message(run_id: str, body: MessageBody, key: Key = None) -> RunView | JSONResponse:
         """Write to a run: the answer to its question, a yes or no, or something new."""
         keys, digest = keys_of(key, run_id, body)
         await runs.message(run_id, body.text, sender=body.by, keys=keys, digest=digest)
-        return await runs.show(run_id)
+        return await shown(run_id)
 
     @router.post("/{run_id}/pause")
     async def pause(run_id: str, body: Steer | None = None) -> RunView:
@@ -201,14 +205,14 @@ def run_routes(
         body = body or Cancel.model_validate({})
         return await runs.cancel(run_id, body.by, body.reason)
 
-    @router.post("/{run_id}/events")
-    async def event(run_id: str, body: OutsideEvent, key: Key = None) -> RunView:
+    @router.post("/{run_id}/events", response_model=RunView, responses=stored)
+    async def event(run_id: str, body: OutsideEvent, key: Key = None) -> RunView | JSONResponse:
         """Tell a run of an event that it waits for. An event that comes too early is kept."""
         keys, digest = keys_of(key, run_id, body)
         text = isinstance(body.payload, str)
         payload = storable(body.payload) if text else json.dumps(body.payload)
         await runs.event(run_id, body.name, payload, by=body.by, keys=keys, digest=digest)
-        return await runs.show(run_id)
+        return await shown(run_id)
 
     @router.post("/{run_id}/feedback")
     async def feedback(run_id: str, body: Feedback) -> RunView:

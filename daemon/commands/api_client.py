@@ -87,7 +87,10 @@ class Api:
 
     def message(self, run_id: str, text: str, *, by: str) -> View:
         body = {"text": text, "by": by}
-        return self._view("POST", f"{_run(run_id)}/messages", body, _new_key())
+        view = self._view("POST", f"{_run(run_id)}/messages", body, _new_key())
+        if "status" not in view:
+            raise Unavailable(str(view.get("detail")))
+        return view
 
     def signal(self, run_id: str, verb: str, by: str, **options: str | bool) -> View:
         """`verb` is pause, resume or cancel."""

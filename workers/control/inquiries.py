@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ponderd.channels.errors import Conflict, Forbidden, Malformed, NotFound, Unauthenticated
+import structlog
+
+from ponderd.channels.errors import (
+    Conflict,
+    Forbidden,
+    Malformed,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
 from ponderd.channels.event_ref import EventRef
 from ponderd.channels.message import Verdict, principal
 from ponderd.workers.agents.agent import Agent
@@ -28,6 +37,8 @@ from ponderd.workers.run.reduce import fold, reduce
 from ponderd.workers.run.state import Run
 from ponderd.workers.steps.approval import is_answer, may_decide, refused_text
 from ponderd.workers.store.contract import TRIGGER_TTL
+
+log = structlog.get_logger(__name__)
 
 MOST_LISTED = 5000
 """Approvals on one page."""
@@ -72,7 +83,16 @@ class Inquiries:
             if asking.shown:
                 found.append(asking.shown[:-1] + self._undecided(asking.agent))
                 continue
-            view, reads = await self._read(asking.run_id), reads + 1
+            reads += 1
+            try:
+                view = await self._read(asking.run_id)
+            except Unavailable as error:
+                head = await self._log.store.head(asking.run_id)
+                if head is None or not head.asleep:
+                    raise
+                # Its log cannot be had; that keeps no other from being decided.
+                log.warning("an approval is not listed", run=asking.run_id, error=str(error))
+                view = None
             found += [view.model_dump_json().encode()] if view else []
             if reads == READ_AT_ONCE and number < len(page.runs):
                 cursor = asking.cursor

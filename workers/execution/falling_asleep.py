@@ -31,14 +31,19 @@ _PLACE = "falling asleep:"
 
 async def send_to_sleep(store: RunStore, archive: Archive, run_id: str, idle: float = IDLE) -> bool:
     """Move the log of a run to the archive. Returns whether it was done: not if it does not wait,
-    is held, due within `idle` seconds, or changed meanwhile. Raises `Unavailable`; then the run
-    is as it was."""
+    is held, due within `idle` seconds, or changed meanwhile, or its file cannot be written. Raises
+    `Unavailable` if nothing can; then the run is as it was."""
     events = await store.load(run_id)
     if not events:
         return False
     mark = mark_of(events)
-    await archive.put(run_id, events)
-    kept = await archive.get(run_id) or ()
+    try:
+        await archive.put(run_id, events)
+        kept = await archive.get(run_id) or ()
+    except Unavailable as error:
+        await archive.identity()  # if only this file cannot be written, others may sleep
+        log.warning("a run stays awake", run=run_id, error=str(error))
+        return False
     if mark_of(kept[: len(events)]) != mark:
         log.error("the archive does not give back what it was given", run=run_id)
         return False

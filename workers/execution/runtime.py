@@ -368,7 +368,7 @@ async def _every(seconds: float, duty: Callable[[], Awaitable[None]]) -> None:
         try:
             await duty()
         except Unavailable as error:
-            log.warning("state server away", error=str(error))
+            log.warning("a duty waits for what it needs", error=str(error))
             pause = min(seconds, AGAIN_SECONDS)
         except Exception:
             log.exception("background duty failed")

@@ -137,9 +137,12 @@ class Waking:
         try:
             kept = await self._archive.get(run_id)
         except Unavailable as error:
-            self._away = f"the log of a run that sleeps cannot be had from PONDERD_ASLEEP: {error}"
-            self._away_until = time.monotonic() + REST_SECONDS
-            raise Unavailable(self._away) from error
+            problem = f"the log of a run that sleeps cannot be had from PONDERD_ASLEEP: {error}"
+            try:
+                await self._archive.identity()
+            except Unavailable:  # all of it is away, not one file
+                self._away, self._away_until = problem, time.monotonic() + REST_SECONDS
+            raise Unavailable(problem) from error
         found = (kept or ())[: length_of(mark)]
         if mark_of(found) != mark:
             raise Unavailable(

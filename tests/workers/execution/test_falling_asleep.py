@@ -89,6 +89,27 @@ async def test_all_wake_where_it_is_switched_off(world: World, archive: FolderAr
     assert await world.store.box(STRANDED) == {}
 
 
+async def test_one_file_that_cannot_be_written_keeps_one_run_awake(
+    world: World, archive: FolderArchive
+) -> None:
+    ids = [await waits(world, conversation) for conversation in ("a", "b", "c")]
+    path = archive._folder / ids[1][:2] / ids[1][-2:] / f"{ids[1]}.jsonl"
+    path.mkdir(parents=True)
+    world.clock.now += 25 * HOUR
+    assert await sleeps(world, archive) == 2
+    assert asleep(world) == {ids[0], ids[2]}
+
+
+async def test_another_place_is_taken_where_nobody_sleeps(
+    world: World, archive: FolderArchive
+) -> None:
+    await waits(world)
+    assert await sleeps(world, archive) == 0  # it is known by now
+    (archive._folder / "identity").unlink()
+    world.clock.now += 25 * HOUR
+    assert await sleeps(world, archive) == 1
+
+
 async def test_another_place_is_named(world: World, archive: FolderArchive) -> None:
     await waits(world)
     assert await misplaced(world.store, archive) is None
@@ -166,6 +187,9 @@ async def test_nothing_is_dropped_while_the_archive_is_away(
 
     run_id = await waits(world)
     monkeypatch.setattr(archive, call, away)
+    assert not await send_to_sleep(world.store, archive, run_id)  # perhaps only its file
+    assert asleep(world) == set()
+    monkeypatch.setattr(archive, "identity", away)
     with pytest.raises(Unavailable, match="read-only"):
         await send_to_sleep(world.store, archive, run_id)
     assert await world.store.load(run_id)

@@ -31,6 +31,11 @@ class Flaky(FolderArchive):
             raise Unavailable("the archive cannot be used: gone")
         return await super().get(run_id)
 
+    async def identity(self) -> str:
+        if self.away:
+            raise Unavailable("the archive cannot be used: gone")
+        return await super().identity()
+
     def path(self, run_id: str) -> Path:
         return next(self._folder.rglob(f"{run_id}.jsonl"))
 
@@ -60,6 +65,27 @@ def is_asleep(world: World, run_id: str) -> bool:
 async def approve(world: World) -> None:
     [asked] = await world.open_approvals()
     await world.inquiries.decide(asked.id, approve=True, by="api:ann")
+
+
+async def test_one_file_that_cannot_be_read_keeps_one_run_asleep(
+    world: World, archive: Flaky
+) -> None:
+    bad = await sleeper(world, archive)
+    world.model.lines = [LAUNCH, REPLY]
+    world.model.prompts.clear()
+    good = await world.write("go", conversation="other")
+    await world.advance(good)
+    assert await send_to_sleep(world.store, archive, good)
+    path = archive.path(bad)
+    path.rename(path.with_suffix(".away"))
+    path.mkdir()
+    assert await world.write("yes", conversation="other") == good
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="cannot be had from PONDERD_ASLEEP"):
+            await world.log.events(bad)
+        assert await world.log.events(good)
+    await world.executor.advance(good)
+    assert is_asleep(world, bad) and not is_asleep(world, good)
 
 
 async def test_reading_wakes_nobody(world: World, archive: Flaky) -> None:
