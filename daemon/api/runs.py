@@ -134,12 +134,7 @@ def run_routes(
     not_shown = "It is stored, and will be taken up. The run cannot be shown now."
     stored: dict[int | str, dict[str, Any]] = {202: {"model": Stored, "description": not_shown}}
 
-    @router.post(
-        "",
-        status_code=201,
-        response_model=RunView,
-        responses=stored,
-    )
+    @router.post("", status_code=201, response_model=RunView, responses=stored)
     async def launch(body: Launch, key: Key = None) -> RunView | JSONResponse:
         """Launch a run. If the conversation already has one, write to that one."""
         if body.reply_to is not None:

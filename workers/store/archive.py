@@ -65,29 +65,29 @@ class Archive(Protocol):
 
 def open_archive(settings: WorkerSettings) -> Archive:
     """The archive that PONDERD_ARCHIVE names. Raises `StartupError` if its value is not valid."""
-    return _open(settings.archive or str(settings.data_dir / "archive"), "PONDERD_ARCHIVE")
+    return _open(_place_of_archive(settings), _ARCHIVE)
 
 
 def open_asleep(settings: WorkerSettings) -> Archive:
     """Where PONDERD_ASLEEP has the logs of runs that sleep. Raises as `open_archive` does."""
-    places = [
-        place_of(value or str(settings.data_dir / default), setting)
-        for value, default, setting in (
-            (settings.archive, "archive", "PONDERD_ARCHIVE"),
-            (settings.asleep, "asleep", "PONDERD_ASLEEP"),
-        )
-    ]
-    if places[0] == places[1]:
+    place = place_of(settings.asleep or str(settings.data_dir / "asleep"), _ASLEEP)
+    if place == _place_of_archive(settings):
         raise StartupError(
-            "PONDERD_ASLEEP and PONDERD_ARCHIVE are the same place, and must not be: files of an "
-            "archive may be deleted by their age, logs of runs that sleep may not",
+            f"{_ASLEEP} and {_ARCHIVE} are the same place, and must not be: files of an archive "
+            "may be deleted by their age, logs of runs that sleep may not",
             exit_code=2,
         )
-    return _open(settings.asleep or str(settings.data_dir / "asleep"), "PONDERD_ASLEEP")
+    return _open(place, _ASLEEP)
 
 
-def _open(value: str, setting: str) -> Archive:
-    place = place_of(value, setting)
+_ARCHIVE, _ASLEEP = "PONDERD_ARCHIVE", "PONDERD_ASLEEP"
+
+
+def _place_of_archive(settings: WorkerSettings) -> Path | Bucket:
+    return place_of(settings.archive or str(settings.data_dir / "archive"), _ARCHIVE)
+
+
+def _open(place: Path | Bucket, setting: str) -> Archive:
     return S3Archive(place, setting) if isinstance(place, Bucket) else FolderArchive(place)
 
 

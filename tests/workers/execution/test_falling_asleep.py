@@ -41,14 +41,14 @@ def asleep(world: World) -> set[str]:
     return {run_id for run_id, run in world.store._runs.items() if run.asleep}
 
 
-async def sleeps(world: World, archive: FolderArchive, after: float = 24 * HOUR) -> int:
+async def sleeps(world: World, archive: FolderArchive) -> int:
     """A round, one minute after the last one."""
     world.clock.now += 60
     fleet = Fleet("w1", [world.agent])
     fleet.archive = await archive.identity()
     await fleet.meet(world.store)
     await tell(world.store, archive, "d1")
-    return await sleep_round(world.store, archive, owner="w1", after=after)
+    return await sleep_round(world.store, archive, owner="w1", after=24 * HOUR)
 
 
 async def test_what_waits_for_longer_than_a_day(world: World, archive: FolderArchive) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ponderd.channels.errors import Unavailable
+from ponderd.workers.control.snapshot_checks import SnapshotChecks
 from ponderd.workers.control.stranded import StrandedRuns, degraded
 from ponderd.workers.execution.falling_asleep import send_to_sleep
 from ponderd.workers.execution.fleet import Fleet
@@ -86,6 +87,26 @@ async def test_one_file_that_cannot_be_read_keeps_one_run_asleep(
         assert await world.log.events(good)
     await world.executor.advance(good)
     assert is_asleep(world, bad) and not is_asleep(world, good)
+
+
+async def test_a_log_that_is_lost_keeps_no_other_from_being_listed_and_checked(
+    world: World, archive: Flaky
+) -> None:
+    bad = await sleeper(world, archive)
+    world.model.lines = [LAUNCH, REPLY]
+    world.model.prompts.clear()
+    good = await world.write("go", conversation="other")
+    await world.advance(good)
+    for run_id in (bad, good):  # so lists must ask their logs
+        world.store._runs[run_id].asks = (0, b"")
+    archive.path(bad).unlink()
+    assert [one.run_id for one in await world.open_approvals()] == [good]
+    asked = archive.asked
+    checked = await SnapshotChecks(world.log).check_all(limit=10, cursor=None)
+    assert (checked.checked, checked.cursor, archive.asked) == (2, None, asked)
+    world.store._store.available = False  # type: ignore[attr-defined]
+    with pytest.raises(Unavailable):
+        await world.open_approvals()
 
 
 async def test_reading_wakes_nobody(world: World, archive: Flaky) -> None:

@@ -145,15 +145,6 @@ class TestArchive:
             with pytest.raises(ValueError, match="not a run id"):
                 await archive.put(wrong, LOG)
 
-
-def test_runs_do_not_sleep_where_files_are_deleted_by_age(tmp_path: Path) -> None:
-    for place in (str(tmp_path), "s3://bucket/a"):
-        with pytest.raises(StartupError, match="are the same place"):
-            open_asleep(WorkerSettings(archive=place, asleep=place))
-    with pytest.raises(StartupError, match="are the same place"):
-        open_asleep(WorkerSettings(data_dir=tmp_path, asleep=str(tmp_path / "archive")))
-    open_asleep(WorkerSettings(data_dir=tmp_path))
-
     async def test_an_event_is_one_line(self, archive: Archive) -> None:
         with pytest.raises(ValueError, match="one line"):
             await archive.put(some_id(), (b"a\nb",))
@@ -351,6 +342,15 @@ async def test_s3_that_is_away_or_lacks_the_bucket_is_unavailable(
     away = open_archive(WorkerSettings(archive="s3://bucket"))
     with pytest.raises(Unavailable):
         await away.get(some_id())
+
+
+def test_runs_do_not_sleep_where_files_are_deleted_by_age(tmp_path: Path) -> None:
+    for place in (str(tmp_path), "s3://bucket/a"):
+        with pytest.raises(StartupError, match="are the same place"):
+            open_asleep(WorkerSettings(archive=place, asleep=place))
+    with pytest.raises(StartupError, match="are the same place"):
+        open_asleep(WorkerSettings(data_dir=tmp_path, asleep=str(tmp_path / "archive")))
+    open_asleep(WorkerSettings(data_dir=tmp_path))
 
 
 def test_the_place_is_a_folder_or_s3(tmp_path: Path) -> None:

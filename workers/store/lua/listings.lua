@@ -62,24 +62,24 @@ local ANY = {status = '', waiting_for = '', channel = '', agent = ''}
 -- Call `use` with each list in which runs may be that have what is wished; '' is anything.
 local function each_list(wish, use)
   local function fits(name, value) return wish[name] == '' or wish[name] == value end
-  local function offer(status, reason, origin)
-    if fits('status', status) and fits('waiting_for', reason) then
-      use(list_name(status, reason, origin), status)
-    end
+  local function offer(name, status, reason)
+    if fits('status', status) and fits('waiting_for', reason) then use(name, status) end
   end
   local function fits_origin(channel, agent) return fits('channel', channel) and fits('agent', agent) end
 
   if not is_old() then
     for _, name in ipairs(redis.call('SMEMBERS', lists_key)) do
       local status, reason, channel, agent = name:match('^(.-):(.-):(.-):(.*)$')
-      if fits_origin(channel, agent) then offer(status, reason, channel .. ':' .. agent) end
+      if fits_origin(channel, agent) then offer(name, status, reason) end
     end
     return
   end
   for _, origin in ipairs(redis.call('SMEMBERS', prefix .. ':origins')) do
     if fits_origin(origin:match('^(.-):(.*)$')) then
       for _, status in ipairs(STATUSES) do
-        for _, reason in ipairs(RESTING[status] and REASONS or {''}) do offer(status, reason, origin) end
+        for _, reason in ipairs(RESTING[status] and REASONS or {''}) do
+          offer(list_name(status, reason, origin), status, reason)
+        end
       end
     end
   end
