@@ -6,9 +6,11 @@ import pytest
 
 from ponderd.channels.errors import Unavailable
 from ponderd.workers.execution.archive_readers import LIVE_SECONDS, READERS, all_read, tell
+from ponderd.workers.execution.falling_asleep import send_to_sleep
 from ponderd.workers.execution.fleet import Fleet
+from ponderd.workers.execution.waking import Waking
 from ponderd.workers.store.archive import Archive, FolderArchive
-from tests.workers.world import World
+from tests.workers.world import LAUNCH, World
 
 
 async def works(world: World, name: str, archive: Archive | None) -> None:
@@ -78,12 +80,18 @@ async def test_a_daemon_that_cannot_read_it_says_so(
 async def test_it_is_not_the_one_that_was_read_before(
     world: World, archive: FolderArchive, tmp_path: Path
 ) -> None:
-    """As where its folder is not mounted."""
+    """As where its folder is not mounted. Where nobody sleeps, nobody misses that one."""
     assert await all_read(world.store, archive)
+    world.model.lines = [LAUNCH]
+    run_id = await world.write("go")
+    await world.advance(run_id)
+    assert await send_to_sleep(world.store, archive, run_id, idle=0)
     empty = FolderArchive(tmp_path / "empty")
     await works(world, "w1", empty)
     await tell(world.store, empty, "d1")
     assert not await all_read(world.store, empty)
+    await Waking(world.store, archive).wake_up(run_id)
+    assert await all_read(world.store, empty)
 
 
 async def test_what_a_newer_daemon_tells_is_not_understood(
