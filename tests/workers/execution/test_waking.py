@@ -68,14 +68,20 @@ async def approve(world: World) -> None:
     await world.inquiries.decide(asked.id, approve=True, by="api:ann")
 
 
+async def other(world: World) -> str:
+    """A run of another conversation that waits for a yes, awake."""
+    world.model.lines = [LAUNCH, REPLY]
+    world.model.prompts.clear()
+    run_id = await world.write("go", conversation="other")
+    await world.advance(run_id)
+    return run_id
+
+
 async def test_one_file_that_cannot_be_read_keeps_one_run_asleep(
     world: World, archive: Flaky
 ) -> None:
     bad = await sleeper(world, archive)
-    world.model.lines = [LAUNCH, REPLY]
-    world.model.prompts.clear()
-    good = await world.write("go", conversation="other")
-    await world.advance(good)
+    good = await other(world)
     assert await send_to_sleep(world.store, archive, good)
     path = archive.path(bad)
     path.rename(path.with_suffix(".away"))
@@ -93,10 +99,7 @@ async def test_a_log_that_is_lost_keeps_no_other_from_being_listed_and_checked(
     world: World, archive: Flaky
 ) -> None:
     bad = await sleeper(world, archive)
-    world.model.lines = [LAUNCH, REPLY]
-    world.model.prompts.clear()
-    good = await world.write("go", conversation="other")
-    await world.advance(good)
+    good = await other(world)
     for run_id in (bad, good):  # so lists must ask their logs
         world.store._runs[run_id].asks = (0, b"")
     archive.path(bad).unlink()
